@@ -1,0 +1,102 @@
+"""The small frozen values that pass between the rooms: what is sent, and what came of it."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass
+
+__all__ = ["Attempt", "Event", "Outcome", "Ping"]
+
+
+class Event(enum.Enum):
+    """What a ping tells the service.
+
+    Attributes:
+        START: a run begins; POST to ``<url>/start``.
+        SUCCESS: a run ended well; POST to ``<url>``.
+        FAIL: a run failed; POST to ``<url>/fail``, or ``<url>/<n>`` with an exit status.
+        LOG: a line for the check's history, its state unchanged; POST to ``<url>/log``.
+    """
+
+    START = "start"
+    SUCCESS = "success"
+    FAIL = "fail"
+    LOG = "log"
+
+    @property
+    def ends_run(self) -> bool:
+        """Whether this event is the last of its run."""
+        return self in (Event.SUCCESS, Event.FAIL)
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """One request to be made.
+
+    Attributes:
+        event: what it tells.
+        run_id: the run that it belongs to, a UUID in its canonical text form.
+        body: gives the text to attach, UTF-8, its end being what matters most. Called on the
+            delivery thread, so that joining a long log costs the logging thread nothing.
+        exit_status: 0 to 255, sent as ``<url>/<exit_status>`` in place of the event's own suffix;
+            None: the event's own.
+    """
+
+    event: Event
+    run_id: str
+    body: Callable[[], bytes]
+    exit_status: int | None = None
+
+    @property
+    def suffix(self) -> str:
+        """What follows the ping URL's path: ``/start``, ``/fail``, ``/log``, ``/<n>`` or nothing."""
+        if self.exit_status is not None:
+            return f"/{self.exit_status}"
+        return "" if self.event is Event.SUCCESS else f"/{self.event.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What one request came to.
+
+    Attributes:
+        delivered: the service took the ping.
+        status: the HTTP status, None when there was no answer.
+        error: what went wrong, with secrets masked; None when delivered.
+        advice: what to do about it, or empty.
+        transient: trying again may help.
+        retry_after: seconds that the service asks to wait, None when it doesn't.
+        kept: bytes of the body that the service keeps, where that is less than was sent, else None.
+    """
+
+    delivered: bool
+    status: int | None = None
+    error: str | None = None
+    advice: str = ""
+    transient: bool = False
+    retry_after: float | None = None
+    kept: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one ping.
+
+    Attributes:
+        event: what the ping told.
+        run_id: the run that it belonged to.
+        delivered: the service took it.
+        status: the last HTTP status, None when there was no answer.
+        error: why it was not delivered, secrets masked; None when it was.
+        attempts: requests made for it; 0 when it was dropped before the first.
+        elapsed: seconds from the marker to this outcome.
+    """
+
+    event: Event
+    run_id: str
+    delivered: bool
+    status: int | None
+    error: str | None
+    attempts: int
+    elapsed: float
