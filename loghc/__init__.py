@@ -1,3 +1,16 @@
-"""Healthchecks pings from loguru markers, with the end of the log attached."""
+"""Healthchecks pings from loguru markers, with the end of the log attached.
 
-__version__ = "0.1.0"
+from loguru import logger
+from loghc import HealthSink
+
+logger.add(HealthSink("https://hc-ping.com/<uuid>"))
+logger.info("sync.start")
+logger.info("sync.done")
+"""
+
+from loghc.delivery import Stats
+from loghc.ping import Event, Outcome
+from loghc.sink import HealthSink
+from loghc.version import __version__
+
+__all__ = ["Event", "HealthSink", "Outcome", "Stats", "__version__"]

@@ -50,7 +50,7 @@ class Ping:
 
     @property
     def suffix(self) -> str:
-        """What follows the ping URL's path: ``/start``, ``/fail``, ``/log``, ``/<n>`` or nothing."""
+        """What follows the URL's path: ``/start``, ``/fail``, ``/log``, ``/<n>``, or nothing."""
         if self.exit_status is not None:
             return f"/{self.exit_status}"
         return "" if self.event is Event.SUCCESS else f"/{self.event.value}"

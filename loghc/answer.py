@@ -1,0 +1,169 @@
+"""What an answer of the service means, and what it means that there was none."""
+
+from __future__ import annotations
+
+import email.utils
+import http.client
+import re
+import socket
+import ssl
+import time
+from collections.abc import Callable, Mapping
+
+from loghc.ping import Attempt, Event
+
+__all__ = ["announced_limit", "no_answer", "understood"]
+
+_SHOWN = 120  # characters of an answer's text that are shown
+_LONGEST_ERROR = 240  # characters
+_TRANSIENT = frozenset({408, 425, 429})
+
+_MEANING = {
+    400: ("malformed", "Check the ping URL's form."),
+    401: ("not authorised", "Check the user and password, or the headers given."),
+    403: ("forbidden", "Check the user and password, or what stands between here and the service."),
+    404: ("not found", "Check the ping URL: the service knows no check by it."),
+    408: ("the service waited too long for the request", ""),
+    409: ("ambiguous", "The slug matches several checks: rename one, or use the UUID form."),
+    410: ("gone", "The check was removed: use the URL of one that exists."),
+    413: ("too large", "Lower the sink's limit."),
+    429: ("rate limited", "The service takes only so many pings a minute."),
+}
+_LOG_UNKNOWN = "The service may not know /log; its other pings are not affected."
+
+
+def understood(
+    event: Event, status: int, headers: Mapping[str, str], text: str, mask: Callable[[str], str]
+) -> Attempt:
+    """What an answer to a ping means.
+
+    Args:
+        event: what the ping told.
+        status: the HTTP status.
+        headers: the answer's, names in any case.
+        text: the beginning of the answer's body. None of it is trusted.
+        mask: takes secrets out of a text.
+    """
+    said = " ".join(mask(text).split())
+    if 200 <= status < 300:
+        disguised = re.fullmatch(r"OK \((not found|rate limited)\)", said, re.IGNORECASE)
+        if disguised is None:
+            return Attempt(delivered=True, status=status)
+        meaning, advice = _MEANING[404 if disguised[1].lower() == "not found" else 429]
+        transient = disguised[1].lower() == "rate limited"
+    elif 300 <= status < 400:
+        where = _host_of(headers.get("Location", ""))
+        meaning = f"redirected to {where}" if where else "redirected"
+        advice = "Use the final URL: loghc sends no log to another address."
+        transient = False
+    else:
+        transient = status >= 500 or status in _TRANSIENT
+        meaning, advice = _MEANING.get(status, (http.client.responses.get(status, ""), ""))
+        if status == 404 and event is Event.LOG:
+            advice = _LOG_UNKNOWN
+    error = f"{status} {meaning}".rstrip()
+    if said and said.lower() != meaning.lower() and not said.startswith("<"):
+        error += f' ("{said[:_SHOWN]}")'
+    return Attempt(
+        delivered=False,
+        status=status,
+        error=shown(error),
+        advice=advice,
+        transient=transient,
+        retry_after=_seconds(headers.get("Retry-After")) if transient else None,
+    )
+
+
+def no_answer(error: Exception, host: str, mask: Callable[[str], str]) -> Attempt:
+    """What an error on the way to the service means.
+
+    Args:
+        error: what urllib3 raised.
+        host: the service's, to be named.
+        mask: takes secrets out of a text.
+    """
+    return Attempt(
+        delivered=False,
+        error=shown(mask(_cause(error, host))),
+        transient=not isinstance(error, (TypeError, ValueError)) or _is_network(error),
+    )
+
+
+def announced_limit(headers: Mapping[str, str]) -> int | None:
+    """Bytes of a body that the service says it keeps; None when it says nothing sensible."""
+    text = headers.get("Ping-Body-Limit", "").strip()
+    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
+
+
+def shown(text: str) -> str:
+    """Text fit for a terminal: one line, not long, nothing unprintable."""
+    line = "".join(char if char.isprintable() else "?" for char in " ".join(text.split()))
+    return line if len(line) <= _LONGEST_ERROR else line[:_LONGEST_ERROR] + "..."
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    """What a Retry-After header asks for; None when it makes no sense."""
+    if retry_after is None:
+        return None
+    text = retry_after.strip()
+    if re.fullmatch(r"[0-9]{1,9}", text):
+        return float(text)
+    try:
+        moment = email.utils.parsedate_to_datetime(text)
+        return max(0.0, moment.timestamp() - time.time())
+    except (TypeError, ValueError, OverflowError, OSError):
+        return None
+
+
+def _host_of(location: str) -> str:
+    """Scheme and host of a redirect's target: the rest may hold the secret."""
+    found = re.match(r"(https?://)(?:[^/?#@]*@)?([^/?#@\s]{1,100})", location)
+    return f"{found[1]}{found[2]}" if found else ""
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    """An error, and what lies under it: urllib3 wraps causes in several ways."""
+    found: list[BaseException] = []
+    waiting: list[object] = [error]
+    while waiting and len(found) < 20:
+        next_ = waiting.pop(0)
+        if isinstance(next_, BaseException) and next_ not in found:
+            found.append(next_)
+            waiting += [*next_.args, getattr(next_, "reason", None), next_.__cause__]
+    return found
+
+
+def _is_network(error: BaseException) -> bool:
+    """Whether it came from the network, though its class says that a value was bad."""
+    return any(isinstance(cause, (OSError, http.client.HTTPException)) for cause in _chain(error))
+
+
+def _cause(error: BaseException, host: str) -> str:
+    """An error in plain words. The most telling one of its causes is named."""
+    causes = _chain(error)
+    for kind, words in (
+        (socket.gaierror, f"the name {host} doesn't resolve"),
+        (ssl.SSLCertVerificationError, "the service's certificate can't be verified"),
+        (ssl.SSLError, "TLS failed"),
+        (ConnectionRefusedError, "connection refused"),
+        (http.client.RemoteDisconnected, "connection closed without an answer"),
+        (ConnectionError, "connection reset"),
+        (TimeoutError, "timed out"),
+        (http.client.IncompleteRead, "the answer broke off"),
+        (http.client.HTTPException, "the answer is not HTTP"),
+    ):
+        for cause in causes:
+            if isinstance(cause, kind):
+                return _detailed(words, cause)
+    innermost = causes[-1]
+    return f"{type(innermost).__name__}: {innermost}"
+
+
+def _detailed(words: str, cause: BaseException) -> str:
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return f"{words}: {cause.verify_message}"
+    if isinstance(cause, ssl.SSLError):
+        return f"{words}: {cause.reason or cause}"
+    if isinstance(cause, TimeoutError) and str(cause).startswith("timed out after"):
+        return str(cause)
+    return words

@@ -1,0 +1,410 @@
+"""Sends pings in the order of their markers, on one thread, until each is delivered or reported."""
+
+from __future__ import annotations
+
+import math
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from loghc.client import PingClient
+from loghc.ping import Attempt, Event, Outcome, Ping
+from loghc.report import Report, say_exception
+
+__all__ = ["CAPACITY", "THREAD_NAME", "Backoff", "Delivery", "Stats"]
+
+CAPACITY = 32
+"""Pings that wait at most; a newer one then takes the place of the oldest."""
+
+THREAD_NAME = "loghc-delivery"
+
+_PATIENCE = 1.0  # seconds of holding up the app after which it is said
+_GRACE = 0.5  # seconds beyond a stop's deadline for telling on_outcome what was given up
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """How long to wait between the attempts for one ping.
+
+    Attributes:
+        first: seconds before the second attempt, at most.
+        factor: by which each wait exceeds the one before.
+        cap: seconds that no wait exceeds, a ``Retry-After`` included.
+    """
+
+    first: float = 0.5
+    factor: float = 2.0
+    cap: float = 60.0
+
+    def wait(self, attempts: int, retry_after: float | None) -> float:
+        """Seconds to wait after this many attempts, with jitter: half of it is random."""
+        # The exponent is bounded: after a week of outage a float would overflow.
+        longest = min(self.cap, self.first * self.factor ** min(attempts - 1, 64))
+        seconds = longest * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, guards nothing
+        return seconds if retry_after is None else min(self.cap, max(seconds, retry_after))
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """Pings counted by what became of them.
+
+    Attributes:
+        delivered: the service took them.
+        failed: refused, or given up; each was reported.
+        pending: still to be delivered.
+    """
+
+    delivered: int
+    failed: int
+    pending: int
+
+
+@dataclass(slots=True, eq=False)
+class _Queued:
+    """A ping on its way to an outcome."""
+
+    ping: Ping
+    body: bytes | None = None  # rendered when it is first sent
+    since: float = field(default_factory=time.monotonic)
+    attempts: int = 0
+    last: Attempt | None = None
+    evicted: bool = False  # newer pings took its place while it was being sent
+
+    def outcome(self) -> Outcome:
+        last = self.last or Attempt(delivered=False, error="dropped before the first attempt")
+        return Outcome(
+            event=self.ping.event,
+            run_id=self.ping.run_id,
+            delivered=last.delivered,
+            status=last.status,
+            error=last.error,
+            attempts=self.attempts,
+            elapsed=time.monotonic() - self.since,
+        )
+
+
+@dataclass(slots=True, eq=False)
+class _Worker:
+    """Whoever sends at the moment: the delivery thread, or a thread that waits for it."""
+
+    client: PingClient
+    thread: threading.Thread = field(default_factory=threading.current_thread)
+    leaving: bool = False  # ends when the queue is empty
+    deadline: float = math.inf  # monotonic time after which it begins nothing more
+
+
+class Delivery:
+    """A bounded queue of pings, and one daemon thread that sends them.
+
+    The thread starts with the first ping and ends with ``stop``; a later ping starts it again.
+
+    Args:
+        client: makes the attempts.
+        report: tells the troubles.
+        on_outcome: called with each Outcome on the delivery thread; what it raises is reported.
+        backoff: the waits between attempts.
+    """
+
+    def __init__(
+        self,
+        client: PingClient,
+        report: Report,
+        on_outcome: Callable[[Outcome], object] | None = None,
+        backoff: Backoff | None = None,
+    ) -> None:
+        self._client = client
+        self._report = report
+        self._on_outcome = on_outcome
+        self._backoff = backoff or Backoff()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._changed = threading.Condition(threading.Lock())  # guards all that follows
+        self._queue: deque[_Queued] = deque()
+        self._active: _Queued | None = None  # taken from the queue, without an outcome yet
+        self._lost: deque[_Queued] = deque()  # given up, but not told yet
+        self._telling = 0  # outcomes that are being told
+        self._worker: _Worker | None = None
+        self._delivered = 0
+        self._failed = 0
+
+    @property
+    def stats(self) -> Stats:
+        """How many pings were delivered, failed, and are still pending."""
+        with self._changed:
+            return Stats(self._delivered, self._failed, self._pending())
+
+    def put(self, ping: Ping) -> None:
+        """Queue a ping. Returns at once; the oldest makes room when there is none."""
+        with self._changed:
+            active = self._active if self._active and not self._active.evicted else None
+            if len(self._queue) + (active is not None) >= CAPACITY:
+                if active is not None:
+                    active.evicted = True
+                else:
+                    oldest = self._queue.popleft()
+                    oldest.evicted = True
+                    self._lose(oldest)
+            self._queue.append(_Queued(ping))
+            self._start()
+            self._changed.notify_all()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until every ping that is queued has an outcome.
+
+        Args:
+            timeout: seconds at most; None: as long as it takes.
+
+        Returns:
+            Whether all have one. On the delivery thread at once, as waiting could not help there.
+        """
+        until = math.inf if timeout is None else time.monotonic() + timeout
+        with self._changed:
+            if not self._is_worker():
+                self._start()
+                if self._worker is not None or not self._queue:
+                    return self._changed.wait_for(lambda: not self._pending(), timeout)
+        if not self._is_worker():
+            self._work_here(until)
+        with self._changed:
+            return not self._pending()
+
+    def stop(self, seconds: float, *, exiting: bool = False) -> None:
+        """Deliver what is queued, give up what can't be within the time, and end the thread.
+
+        Args:
+            seconds: to wait at most.
+            exiting: the interpreter exits; Ctrl-C then ends the wait, and goes no further.
+        """
+        begun = time.monotonic()
+        try:
+            self._drain(begun + seconds)
+        except KeyboardInterrupt:
+            if not exiting:
+                raise
+        finally:
+            self._give_up(time.monotonic() - begun)
+
+    def after_fork(self) -> None:
+        """Begin anew in a forked child: the parent's pings are the parent's to send."""
+        self._client = self._client.renewed()
+        self._report = self._report.renewed()
+        self._begin()
+
+    # Called with the lock held.
+
+    def _pending(self) -> int:
+        return len(self._queue) + len(self._lost) + (self._active is not None) + self._telling
+
+    def _is_worker(self) -> bool:
+        return self._worker is not None and self._worker.thread is threading.current_thread()
+
+    def _start(self) -> None:
+        if self._worker is not None or not self._queue:
+            return
+        worker = _Worker(self._client)
+        worker.thread = threading.Thread(
+            target=self._work, args=(worker,), name=THREAD_NAME, daemon=True
+        )
+        self._worker = worker
+        try:
+            worker.thread.start()
+        except RuntimeError:
+            # Python 3.12 starts no thread in an atexit callback, and a machine may have none left.
+            # The next ping tries again; stop() and wait() deliver on the thread that calls them.
+            self._worker = None
+
+    def _lose(self, queued: _Queued) -> None:
+        self._failed += 1
+        self._lost.append(queued)
+
+    # Called without the lock held.
+
+    def _drain(self, deadline: float) -> None:
+        with self._changed:
+            worker = self._worker
+            if worker is not None:
+                worker.leaving, worker.deadline = True, deadline
+                self._changed.notify_all()
+        if worker is None or worker.thread is threading.current_thread():
+            self._work_here(deadline)
+            return
+        with self._changed:
+            left = deadline - time.monotonic()
+            if self._changed.wait_for(lambda: not self._pending(), min(left, _PATIENCE)):
+                return
+            left = deadline - time.monotonic()
+            pending = self._pending()
+        if left > 0:
+            self._report.waiting(pending, left)
+            with self._changed:
+                self._changed.wait_for(lambda: not self._pending(), left)
+
+    def _work_here(self, deadline: float) -> None:
+        """Do the delivery thread's work on the calling thread."""
+        with self._changed:
+            client = self._client
+            outer = self._worker  # not None where on_outcome calls: its own thread's
+            worker = _Worker(client, leaving=True, deadline=deadline)
+            self._worker = worker
+        try:
+            self._work(worker)
+        finally:
+            with self._changed:
+                self._worker = outer
+
+    def _give_up(self, waited: float) -> None:
+        """Take the work from the worker, and report what it did not do."""
+        with self._changed:
+            worker, self._worker = self._worker, None
+            given_up = [*([self._active] if self._active else []), *self._queue]
+            self._active = None
+            self._queue.clear()
+            for queued in given_up:
+                self._lose(queued)
+            self._client = self._client.renewed()
+            self._changed.notify_all()
+        if worker is not None:
+            worker.client.cancel()
+        if given_up:
+            self._report.undelivered([queued.ping for queued in given_up], waited, _cause(given_up))
+        # on_outcome is told by the delivery thread if it still can; the app waits a moment for it.
+        grace = time.monotonic() + _GRACE
+        if worker is None or worker.thread is threading.current_thread():
+            while self._tell_lost() and time.monotonic() < grace:
+                pass
+        with self._changed:
+            self._changed.wait_for(lambda: not self._lost and not self._telling, _GRACE)
+            self._lost.clear()
+
+    def _work(self, worker: _Worker) -> None:
+        try:
+            while True:
+                if self._tell_lost():
+                    continue
+                queued = self._next(worker)
+                if queued is not None:
+                    self._deliver(worker, queued)
+                elif not self._lost:
+                    return
+        finally:
+            worker.client.close()
+
+    def _next(self, worker: _Worker) -> _Queued | None:
+        """The next ping to send; None when there is something else to do, or nothing any more."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._queue or self._lost or worker.leaving or self._worker is not worker
+            )
+            if self._lost or self._worker is not worker or time.monotonic() >= worker.deadline:
+                return None
+            if not self._queue:
+                self._worker = None  # at once: a ping put now needs a new one
+                return None
+            self._active = self._queue.popleft()
+            return self._active
+
+    def _deliver(self, worker: _Worker, queued: _Queued) -> None:
+        if queued.body is None:
+            queued.body = _rendered(queued.ping)
+        tries, leaving = 0, worker.leaving
+        while True:
+            attempt = worker.client.send(
+                queued.ping, queued.body, worker.deadline - time.monotonic()
+            )
+            with self._changed:
+                if self._worker is not worker:
+                    return  # given up meanwhile, and reported
+                queued.attempts += 1
+                queued.last = attempt
+                if attempt.delivered or not attempt.transient or queued.evicted:
+                    self._settle(queued, attempt)
+                    break
+            self._report.retrying(queued.ping, attempt, queued.attempts)
+            if worker.leaving is not leaving:  # little time is left: the waits begin short again
+                tries, leaving = 0, worker.leaving
+            tries += 1
+            if not self._pause(worker, queued, self._backoff.wait(tries, attempt.retry_after)):
+                return
+        self._tell(queued)
+
+    def _pause(self, worker: _Worker, queued: _Queued, seconds: float) -> bool:
+        """Wait before the next attempt; False when there will be none."""
+        leaving = worker.leaving
+        until = min(time.monotonic() + seconds, worker.deadline)
+        with self._changed:
+            self._changed.wait_for(
+                lambda: (
+                    queued.evicted or worker.leaving is not leaving or self._worker is not worker
+                ),
+                max(0.0, until - time.monotonic()),
+            )
+            if self._worker is not worker:
+                return False  # given up meanwhile, and reported
+            if queued.evicted:
+                self._active = None
+                self._lose(queued)
+                return False
+            if time.monotonic() >= worker.deadline:
+                self._active = None
+                self._queue.appendleft(queued)
+                return False
+        return True
+
+    def _settle(self, queued: _Queued, attempt: Attempt) -> None:
+        """With the lock held."""
+        self._active = None
+        self._telling += 1
+        if not attempt.delivered:
+            self._failed += 1
+            return
+        self._delivered += 1
+        if attempt.kept and queued.ping.event.ends_run:
+            # The service kept the front of the body, and the end is what matters.
+            end = Ping(Event.LOG, queued.ping.run_id, queued.ping.body)
+            self._queue.appendleft(_Queued(end, queued.body))
+
+    def _tell_lost(self) -> bool:
+        """Tell of one ping that was given up; False when there is none."""
+        with self._changed:
+            if not self._lost:
+                return False
+            queued = self._lost.popleft()
+            self._telling += 1
+        self._tell(queued)
+        return True
+
+    def _tell(self, queued: _Queued) -> None:
+        """Report a ping's outcome; ``_telling`` was counted up for it."""
+        try:
+            attempt = queued.last
+            if attempt is not None and attempt.delivered:
+                self._report.delivered()
+            elif attempt is not None and not attempt.transient:
+                self._report.lost(queued.ping, attempt)
+            elif queued.evicted:
+                self._report.dropped(queued.ping, CAPACITY)
+            if self._on_outcome is not None:
+                self._on_outcome(queued.outcome())
+        except Exception:  # noqa: BLE001 - the app's own function may raise what it likes
+            say_exception("on_outcome raised, which changes nothing for the ping:")
+        finally:
+            with self._changed:
+                self._telling -= 1
+                self._changed.notify_all()
+
+
+def _rendered(ping: Ping) -> bytes:
+    try:
+        return ping.body()
+    except Exception:  # noqa: BLE001 - a ping without its log is worth more than none
+        say_exception("the log could not be attached to a ping:")
+        return b"loghc: the log could not be attached."
+
+
+def _cause(given_up: list[_Queued]) -> str | None:
+    """The first known reason why pings could not be delivered."""
+    return next((queued.last.error for queued in given_up if queued.last is not None), None)

@@ -1,0 +1,98 @@
+"""Which messages are markers, and what they tell."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from loghc.ping import Event
+
+__all__ = ["Markers", "job_markers"]
+
+# A longer word than the marker follows: "sync.started", "sync.done.partial", "sync.done-late".
+_GOES_ON = r"\w|[.-]\w"
+
+
+def job_markers(job: str) -> dict[str, Event]:
+    """The markers of a job: ``<job>.start``, ``<job>.done``, ``<job>.error``, ``<job>.log``.
+
+    Raises:
+        TypeError: ``job`` is not a str.
+        ValueError: ``job`` is empty, or has white space at an end.
+    """
+    if not isinstance(job, str):
+        raise TypeError(f"job: expected a str, not {type(job).__name__}")
+    if not job or job != job.strip():
+        raise ValueError(f"job: expected a name without white space around it, not {job!r}")
+    return {
+        f"{job}.start": Event.START,
+        f"{job}.done": Event.SUCCESS,
+        f"{job}.error": Event.FAIL,
+        f"{job}.log": Event.LOG,
+    }
+
+
+class Markers:
+    """Finds the event of a message.
+
+    A message is a marker when it is the marker, or starts with it and then has no word character,
+    nor a dot or hyphen followed by one. Where several fit, the longest counts.
+
+    Args:
+        events: from marker to Event (or an Event's value, such as ``"fail"``).
+
+    Attributes:
+        prefixes: what a message starts with if it may be a marker; for ``str.startswith``, so that
+            a message that isn't one costs no more than that.
+
+    Raises:
+        TypeError: not a mapping, or a marker that is not a str.
+        ValueError: an empty marker, or an unknown event.
+
+    Example:
+        >>> Markers({"Backup finished": Event.SUCCESS}).match("Backup finished: 12 files")
+        <Event.SUCCESS: 'success'>
+    """
+
+    __slots__ = ("_events", "prefixes")
+
+    def __init__(self, events: Mapping[str, Event]) -> None:
+        if not isinstance(events, Mapping):
+            raise TypeError(
+                f"markers: expected a mapping from message to Event, not {type(events).__name__}"
+            )
+        checked = {_marker(text): _event(text, event) for text, event in events.items()}
+        self._events = sorted(checked.items(), key=lambda item: len(item[0]), reverse=True)
+        self.prefixes: str | tuple[str, ...] = _prefixes(list(checked))
+
+    def match(self, message: str) -> Event | None:
+        """The event that a message tells, None for a message that isn't a marker."""
+        for marker, event in self._events:
+            if message.startswith(marker) and not re.match(
+                _GOES_ON, message[len(marker) : len(marker) + 2]
+            ):
+                return event
+        return None
+
+
+def _marker(text: object) -> str:
+    if not isinstance(text, str):
+        raise TypeError(f"markers: expected messages to be str, not {type(text).__name__}")
+    if not text:
+        raise ValueError("markers: expected a message, not an empty str")
+    return text
+
+
+def _event(marker: str, event: object) -> Event:
+    try:
+        return Event(event)
+    except ValueError:
+        known = ", ".join(f"Event.{member.name}" for member in Event)
+        raise ValueError(f"markers[{marker!r}]: expected one of {known}, not {event!r}") from None
+
+
+def _prefixes(markers: list[str]) -> str | tuple[str, ...]:
+    """One prefix where all markers share it (``str.startswith`` is faster so), else all of them."""
+    stems = {marker.rpartition(".")[0] for marker in markers}
+    stem = stems.pop() if len(stems) == 1 else ""
+    return f"{stem}." if stem else tuple(markers)

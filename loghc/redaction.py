@@ -1,0 +1,76 @@
+"""Takes out of a body what the user does not want to leave the machine."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+
+__all__ = ["REDACTED", "Redactor", "redactor"]
+
+REDACTED = "[redacted]"
+
+Redactor = Callable[[str], str]
+
+
+def redactor(
+    rules: str | re.Pattern[str] | Redactor | Iterable[str | re.Pattern[str] | Redactor],
+) -> Redactor | None:
+    """One function for all rules, applied in their order; None when there are none.
+
+    Args:
+        rules: regular expressions (str or compiled), whose matches become ``[redacted]``, and
+            callables from str to str. One alone needs no tuple around it.
+
+    Raises:
+        TypeError: a rule is neither.
+        ValueError: a regular expression doesn't compile. The error doesn't show it: it may be the
+            very secret that is to be taken out.
+    """
+    if isinstance(rules, (str, re.Pattern)) or callable(rules):
+        rules = (rules,)
+    elif not isinstance(rules, Iterable):
+        raise TypeError(
+            f"redact: expected regular expressions or callables, not {type(rules).__name__}"
+        )
+    steps = [_step(position, rule) for position, rule in enumerate(rules)]
+    if not steps:
+        return None
+
+    def redact(text: str) -> str:
+        for step in steps:
+            text = step(text)
+        return text
+
+    return redact
+
+
+def _step(position: int, rule: object) -> Redactor:
+    if isinstance(rule, str):
+        try:
+            rule = re.compile(rule)
+        except re.error as error:
+            raise ValueError(
+                f"redact[{position}]: expected a regular expression; what was given doesn't "
+                f"compile: {error.msg}"
+            ) from None
+    if isinstance(rule, re.Pattern):
+        if isinstance(rule.pattern, bytes):
+            raise TypeError(f"redact[{position}]: expected a pattern for str, not for bytes")
+        pattern: re.Pattern[str] = rule
+        return lambda text: pattern.sub(REDACTED, text)
+    if callable(rule):
+        return _checked(position, rule)
+    raise TypeError(
+        f"redact[{position}]: expected a regular expression or a callable, "
+        f"not {type(rule).__name__}"
+    )
+
+
+def _checked(position: int, rule: Callable[[str], object]) -> Redactor:
+    def step(text: str) -> str:
+        result = rule(text)
+        if not isinstance(result, str):
+            raise TypeError(f"redact[{position}]: returned {type(result).__name__}, not str")
+        return result
+
+    return step

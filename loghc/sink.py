@@ -1,0 +1,333 @@
+"""The sink: what loguru hands its records to."""
+
+from __future__ import annotations
+
+import functools
+import math
+import os
+import re
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from loghc.body import render
+from loghc.client import PingClient
+from loghc.completion import Completion
+from loghc.crash import at_child_exit, closing_text, interpreter_is_exiting, uncaught_exception
+from loghc.delivery import THREAD_NAME, Delivery, Stats
+from loghc.environment import ping_url
+from loghc.markers import Markers, job_markers
+from loghc.masking import Masker
+from loghc.ping import Event, Outcome, Ping
+from loghc.redaction import Redactor, redactor
+from loghc.report import Report, say_exception
+from loghc.runs import Runs
+from loghc.tail import Snapshot, Tail
+from loghc.version import __version__
+
+if TYPE_CHECKING:
+    import urllib3
+
+__all__ = ["HealthSink"]
+
+_LONGEST = threading.TIMEOUT_MAX  # seconds: more than a thread can wait
+_HEADER_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_HEADER_VALUE = r"[\t\x20-\x7e\xa0-\xff]*"
+_FRAMING = frozenset({"content-length", "transfer-encoding", "connection", "host"})
+
+# Markers that are remembered, to tell one record that comes through two handlers from two records.
+_REMEMBERED = 64
+
+
+class HealthSink:
+    """A loguru sink that pings a monitoring service when a job starts, succeeds or fails.
+
+    It keeps the end of the log. When a record's message is a marker (``sync.start``,
+    ``sync.done``, ``sync.error``, ``sync.log``), it queues a ping with that end; a thread of its
+    own sends it. No log call waits for the network, and none raises.
+
+    Args:
+        url: the ping URL, http or https. None: ``HEALTH_CHECK_URL``, then the file that
+            ``HEALTH_CHECK_URL_FILE`` names. Nothing set: a disabled sink, which sends nothing.
+        job: the markers are ``<job>.start``, ``<job>.done``, ``<job>.error`` and ``<job>.log``.
+            Default ``"sync"``.
+        markers: replaces them: a mapping from message to Event.
+        limit: bytes of log that a ping carries at most, default 100,000.
+        timeout: seconds for one HTTP attempt, connect and read together, default 10.
+        drain: seconds that ``stop()`` and interpreter exit wait at most for what is queued,
+            default 10.
+        send_logs: False: pings with an empty body. Default True.
+        redact: regular expressions (str or compiled), whose matches become ``[redacted]``, and
+            callables from str to str; applied to the body, on the delivery thread. A pattern that
+            backtracks for ever stops the whole interpreter, whatever thread runs it.
+        headers: more request headers, from name to value.
+        http: a urllib3 PoolManager of the caller's own (private CA, client certificates). It is
+            used as it is: proxies from the environment don't count then.
+        on_outcome: called with each Outcome, on the delivery thread. What it raises is reported.
+            What it logs is kept, but triggers no ping.
+
+    Raises:
+        TypeError: an argument is of the wrong type.
+        ValueError: an argument, or the environment's URL, can't be used. The message never shows
+            a secret.
+
+    Example:
+        >>> from loguru import logger
+        >>> handler = logger.add(HealthSink("https://hc-ping.com/<uuid>"))  # doctest: +SKIP
+        >>> logger.info("sync.start")  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        job: str = "sync",
+        markers: Mapping[str, Event] | None = None,
+        limit: int = 100_000,
+        timeout: float = 10.0,
+        drain: float = 10.0,
+        send_logs: bool = True,
+        redact: str | re.Pattern[str] | Redactor | Iterable[str | re.Pattern[str] | Redactor] = (),
+        headers: Mapping[str, str] | None = None,
+        http: urllib3.PoolManager | None = None,
+        on_outcome: Callable[[Outcome], object] | None = None,
+    ) -> None:
+        if isinstance(redact, Iterable) and not isinstance(redact, str):
+            redact = tuple(redact)
+        sent_headers = _checked_headers(headers)
+        self._options: dict[str, Any] = {
+            "url": url,
+            "job": job,
+            "markers": None if markers is None else dict(_mapping("markers", markers)),
+            "limit": _whole_number("limit", limit),
+            "timeout": _seconds("timeout", timeout),
+            "drain": _seconds("drain", drain),
+            "send_logs": _flag("send_logs", send_logs),
+            "redact": redact,
+            "headers": sent_headers,
+            "http": _pool_manager(http),
+            "on_outcome": _function("on_outcome", on_outcome),
+        }
+        self._limit = limit
+        self._drain = float(drain)
+        self._redact = redactor(redact)
+        self._markers = Markers(job_markers(job) if markers is None else markers)
+        self._url = ping_url(url)
+        self.enabled = self._url is not None
+        """Whether there is a URL to ping."""
+        self._runs = Runs()
+        self._seen: deque[object] = deque(maxlen=_REMEMBERED)
+        self._lock = threading.Lock()
+        self._child_watched = 0  # the process in which the end of a child is watched
+        self._tail = Tail(limit)
+        self._append: Callable[[str], None] = self._tail.append
+        self._prefixes = self._markers.prefixes
+        if self._url is None:
+            self._append = _forget
+            self._prefixes = ()
+        else:
+            self._masker = Masker(self._url)
+            client = PingClient(
+                self._url,
+                self._masker,
+                float(timeout),
+                sent_headers,
+                http,
+                __version__,
+            )
+            self._delivery = Delivery(client, Report(self._url.masked), on_outcome)
+        self.complete = Completion(lambda: self.stats.pending, self._drain)
+        """Called by ``logger.complete()``; awaited, it waits until all pings have an outcome, at
+        most ``drain`` seconds, without blocking the event loop."""
+        _sinks.add(self)
+
+    def write(self, message: str) -> None:
+        """Take one formatted record from loguru. Returns at once, and never raises."""
+        self._append(message)
+        try:
+            record = message.record  # type: ignore[attr-defined]  # loguru's own kind of str
+        except AttributeError:  # plain text, not from loguru
+            return
+        if record["message"].startswith(self._prefixes):
+            self._mark(record)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until every ping that was queued is delivered or given up.
+
+        Args:
+            timeout: seconds at most; None, the default: as long as it takes, which may be for ever
+                while the service can't be reached.
+
+        Returns:
+            Whether none is pending.
+        """
+        return not self.enabled or self._delivery.wait(timeout)
+
+    @property
+    def stats(self) -> Stats:
+        """How many pings were delivered, failed, and are pending."""
+        return self._delivery.stats if self.enabled else Stats(0, 0, 0)
+
+    def stop(self) -> None:
+        """Deliver what is queued, within ``drain`` seconds. loguru calls it on ``remove()``.
+
+        What can't be delivered by then is reported and dropped. The sink works again when it is
+        added again. At interpreter exit, each run that has not ended is reported as failed.
+        """
+        if self.enabled:
+            self._stop(exiting=interpreter_is_exiting())
+
+    def ping(
+        self, event: Event, run_id: str, *, closing: str = "", exit_status: int | None = None
+    ) -> None:
+        """Queue a ping without a marker, as ``loghc run`` does for the program that it runs.
+
+        Args:
+            event: what to tell.
+            run_id: a UUID in its canonical text form.
+            closing: text to put after the log.
+            exit_status: 0 to 255, sent as ``<url>/<exit_status>``.
+        """
+        if self.enabled:
+            with self._lock:
+                self._put(event, run_id, closing, exit_status)
+
+    def _mark(self, record: Mapping[str, Any]) -> None:
+        try:
+            event = self._markers.match(record["message"])
+            if event is None or record["thread"].name == THREAD_NAME:
+                return
+            self._watch_child()
+            key = (record["time"], record["thread"].id, record["process"].id, record["message"])
+            with self._lock:  # markers are queued in the order in which they are numbered
+                if key in self._seen:
+                    return
+                self._seen.append(key)
+                run_id = self._runs.assign(event, record)
+                self._put(event, run_id)
+        except Exception:  # noqa: BLE001 - a bug of ours must not become the app's
+            say_exception("a marker could not be turned into a ping, please report this:")
+
+    def _put(
+        self, event: Event, run_id: str, closing: str = "", exit_status: int | None = None
+    ) -> None:
+        """Queue a ping with the log as it is now, and a closing text after it."""
+        body = functools.partial(self._body, self._tail.snapshot(), closing)
+        self._delivery.put(Ping(event, run_id, body, exit_status))
+
+    def _body(self, snapshot: Snapshot, closing: str) -> bytes:
+        if not self._options["send_logs"]:
+            return b""
+        try:
+            return render(snapshot, closing, self._limit, self._masker, self._redact)
+        except Exception:  # noqa: BLE001 - the user's own rule may raise what it likes
+            say_exception("redact raised, so the log is withheld:")
+            return b"loghc: the log is withheld, as a redact rule raised an exception.\n"
+
+    def _stop(self, *, exiting: bool) -> None:
+        if exiting:
+            with self._lock:
+                closing = closing_text(uncaught_exception())
+                for run_id in self._runs.open_here():
+                    self._put(Event.FAIL, run_id, closing)
+                self._runs.close_all()
+        self._delivery.stop(self._drain, exiting=exiting)
+
+    def _watch_child(self) -> None:
+        pid = os.getpid()
+        if self._child_watched != pid:
+            self._child_watched = pid
+            at_child_exit(functools.partial(self._stop, exiting=True))
+
+    def _after_fork(self) -> None:
+        self._lock = threading.Lock()
+        self._tail.after_fork()
+        if self.enabled:
+            self._delivery.after_fork()
+
+    def __reduce__(self) -> tuple[Callable[..., HealthSink], tuple[dict[str, Any]]]:
+        """Pickle the configuration alone: what a spawned process needs to ping for itself."""
+        if self._options["http"] is not None:
+            raise TypeError("a HealthSink with http= can't be pickled: a PoolManager holds sockets")
+        return _rebuilt, (self._options,)
+
+    def __repr__(self) -> str:
+        where = "disabled" if self._url is None else repr(self._url.masked)
+        return f"HealthSink({where}, job={self._options['job']!r})"
+
+
+_sinks: weakref.WeakSet[HealthSink] = weakref.WeakSet()
+
+
+def _renew_sinks() -> None:
+    for sink in list(_sinks):
+        sink._after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_sinks)
+
+
+def _rebuilt(options: dict[str, Any]) -> HealthSink:
+    return HealthSink(**options)
+
+
+def _forget(_text: str) -> None:
+    """What a disabled sink does with a record."""
+
+
+def _whole_number(name: str, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name}: expected a whole number of bytes, not {value!r}")
+    if value < 1:
+        raise ValueError(f"{name}: expected at least 1 byte, not {value}")
+    return value
+
+
+def _seconds(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{name}: expected a number of seconds, not {value!r}")
+    if not 0 < value < _LONGEST or math.isnan(value):
+        raise ValueError(f"{name}: expected a positive, finite number of seconds, not {value}")
+    return float(value)
+
+
+def _flag(name: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{name}: expected True or False, not {value!r}")
+    return value
+
+
+def _function(name: str, value: object) -> object:
+    if value is not None and not callable(value):
+        raise TypeError(f"{name}: expected a callable, not {type(value).__name__}")
+    return value
+
+
+def _mapping(name: str, value: object) -> Mapping[Any, Any]:
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{name}: expected a mapping, not {type(value).__name__}")
+    return value
+
+
+def _pool_manager(value: object) -> object:
+    if value is not None and not callable(getattr(value, "request", None)):
+        raise TypeError(f"http: expected a urllib3 PoolManager, not {type(value).__name__}")
+    return value
+
+
+def _checked_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
+    """Header values may be secrets: errors name the header alone."""
+    checked = dict(_mapping("headers", headers)) if headers is not None else {}
+    for name, value in checked.items():
+        if not isinstance(name, str) or not isinstance(value, str):
+            raise TypeError("headers: expected names and values to be str")
+        if not re.fullmatch(_HEADER_NAME, name):
+            raise ValueError("headers: a name is not one that HTTP allows")
+        if name.lower() in _FRAMING:
+            raise ValueError(f"headers[{name!r}]: is set by loghc itself")
+        if not re.fullmatch(_HEADER_VALUE, value):
+            raise ValueError(f"headers[{name!r}]: the value has characters that HTTP doesn't allow")
+    return checked

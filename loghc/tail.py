@@ -1,0 +1,122 @@
+"""The end of a log, kept in bounded memory at O(1) a record."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from dataclasses import dataclass
+
+from loghc.utf8 import encode
+
+__all__ = ["CONTEXT", "Snapshot", "Tail"]
+
+# Records wait in a plain list until this many came, or until one is long: joining and encoding
+# them together costs each a fraction of what it would alone.
+_BATCH_RECORDS = 32
+_LONG_RECORD = 4096  # characters
+
+# Batches of short records are merged up to this size, so that the number of chunks, and with it
+# the cost of a snapshot, depends on the limit alone and not on how short the records are.
+_CHUNK = 4096  # bytes
+
+CONTEXT = 8192
+"""Characters kept in front of the limit when one record alone exceeds it, so that a secret which
+lies across the limit is still whole when it is looked for."""
+
+
+class _CutRecord(bytes):
+    """A chunk that begins inside of a record."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The tail at one moment. Taking it copies references, not bytes.
+
+    Attributes:
+        chunks: whole records in UTF-8, at least the limit's worth of them where that much came.
+        begins_inside_record: the first chunk is the end of a record too long to be kept whole.
+    """
+
+    chunks: tuple[bytes, ...]
+    begins_inside_record: bool
+
+
+class Tail:
+    r"""Keeps at least the last ``limit`` bytes of what is appended, and little more.
+
+    ``append`` may be called from several threads at once: nothing is lost or torn.
+
+    Args:
+        limit: bytes of UTF-8 to keep, 1 or more.
+
+    Example:
+        >>> tail = Tail(1000)
+        >>> tail.append("one\\n")
+        >>> tail.append("two\\n")
+        >>> b"".join(tail.snapshot().chunks)
+        b'one\\ntwo\\n'
+    """
+
+    __slots__ = ("_chunks", "_limit", "_lock", "_recent", "_size")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._recent: list[str] = []
+        self._chunks: deque[bytes] = deque()
+        self._size = 0  # bytes in all chunks
+        self._lock = threading.Lock()
+
+    def append(self, text: str) -> None:
+        """Add one record. It costs the same whatever the limit and whatever came before."""
+        if len(text) > _LONG_RECORD:
+            self._append_long(text)
+            return
+        recent = self._recent
+        # loguru's message is a str that carries its whole record: only a plain copy lets go of it.
+        recent.append(str(text))
+        if len(recent) >= _BATCH_RECORDS:
+            with self._lock:
+                self._settle()
+
+    def snapshot(self) -> Snapshot:
+        """All that is needed to render the last ``limit`` bytes, now or later."""
+        with self._lock:
+            self._settle()
+            chunks = tuple(self._chunks)
+        return Snapshot(chunks, bool(chunks) and isinstance(chunks[0], _CutRecord))
+
+    def after_fork(self) -> None:
+        """Make the tail usable in a forked child, where a lock may be held by a thread now gone."""
+        self._lock = threading.Lock()
+
+    def _append_long(self, text: str) -> None:
+        keep = self._limit + CONTEXT  # characters: no fewer than that many bytes
+        with self._lock:
+            self._settle()
+            if len(text) > keep:
+                self._push(_CutRecord(encode(text[-keep:])))
+            else:
+                self._push(encode(text))
+
+    def _settle(self) -> None:
+        """Move the recent records into the chunks."""
+        recent = self._recent
+        count = len(recent)  # another thread may append meanwhile: its record waits its turn
+        if count:
+            batch = encode("".join(recent[:count]))
+            del recent[:count]
+            self._push(batch)
+
+    def _push(self, chunk: bytes) -> None:
+        """Add a chunk, and drop the chunks that lie wholly before the limit."""
+        chunks = self._chunks
+        if chunks and len(chunks[-1]) + len(chunk) <= _CHUNK:
+            last = chunks.pop()
+            self._size -= len(last)
+            chunk = last + chunk
+        chunks.append(chunk)
+        self._size += len(chunk)
+        while self._size - len(chunks[0]) >= self._limit:
+            self._size -= len(chunks.popleft())

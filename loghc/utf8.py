@@ -1,0 +1,23 @@
+"""Log text as bytes: how it is encoded, and how its end is kept."""
+
+from __future__ import annotations
+
+__all__ = ["encode", "keep_end"]
+
+_CONTINUATION = 0b1000_0000
+_CONTINUATION_MASK = 0b1100_0000
+
+
+def encode(text: str) -> bytes:
+    """Text as UTF-8; what UTF-8 can't hold (lone surrogates) becomes ``?``, never an exception."""
+    return text.encode("utf-8", "replace")
+
+
+def keep_end(data: bytes, limit: int) -> bytes:
+    """The last ``limit`` bytes of UTF-8 ``data``, cut forward to a character boundary."""
+    if len(data) <= limit:
+        return data
+    start = len(data) - limit
+    while start < len(data) and data[start] & _CONTINUATION_MASK == _CONTINUATION:
+        start += 1
+    return data[start:]
