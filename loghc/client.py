@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import os
 import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,16 @@ if TYPE_CHECKING:
 __all__ = ["PingClient"]
 
 _ANSWER_LIMIT = 64 * 1024  # bytes of an answer that are read
+
+# What is needed to send is imported when the first ping is sent. A child forked meanwhile would
+# wait for ever for the end of an import whose thread it does not have: so forking waits instead.
+_importing = threading.Lock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_importing.acquire,
+        after_in_parent=_importing.release,
+        after_in_child=_importing.release,
+    )
 
 
 class PingClient:
@@ -72,7 +83,8 @@ class PingClient:
             body: what to attach; its end is kept where the service's limit is smaller.
             seconds: that the attempt may take, if that is less than the client's timeout.
         """
-        from loghc.answer import announced_limit, no_answer, understood
+        with _importing:
+            from loghc.answer import announced_limit, no_answer, understood
 
         if self.body_limit is not None:
             body = keep_end(body, self.body_limit)
@@ -105,9 +117,10 @@ class PingClient:
             manager.clear()
 
     def _post(self, ping: Ping, body: bytes, seconds: float) -> tuple[int, Mapping[str, str], str]:
-        import urllib3
+        with _importing:
+            import urllib3
 
-        from loghc.connection import Deadline, working_to
+            from loghc.connection import Deadline, working_to
 
         deadline = Deadline(seconds)
         with self._lock:
@@ -143,22 +156,32 @@ class PingClient:
 
     def _pool_manager(self) -> urllib3.PoolManager:
         if self._manager is None:
-            from loghc.connection import pool_manager
-            from loghc.proxies import proxy_for
+            with _importing:
+                from loghc.connection import pool_manager
+                from loghc.proxies import proxy_for
 
             scheme, _, host = self._url.origin.partition("://")
-            self._manager = pool_manager(proxy_for(scheme, host), maxsize=1, retries=False)
+            proxy = proxy_for(scheme, host)
+            self._manager = pool_manager(
+                proxy.url if proxy else None,
+                maxsize=1,
+                retries=False,
+                **({"proxy_headers": proxy.headers} if proxy else {}),
+            )
         return self._manager
 
     def _headers(self) -> dict[str, str]:
-        headers = {
+        own = {
             "Content-Type": "text/plain; charset=utf-8",
             "User-Agent": f"loghc/{self._version}",
         }
         credentials = self._url.credentials
         if credentials is not None:
             token = base64.b64encode(credentials.encode("utf-8", "replace")).decode()
-            headers["Authorization"] = f"Basic {token}"
-        given = {name.lower() for name in self._given}
-        kept = {name: value for name, value in headers.items() if name.lower() not in given}
-        return {**kept, **self._given}
+            own["Authorization"] = f"Basic {token}"
+        # urllib3 sends a pool manager's own headers only with requests that are given none.
+        pools = getattr(self._http, "headers", None) or {}
+        chosen: dict[str, tuple[str, str]] = {}
+        for headers in (own, pools, self._given):
+            chosen.update((name.lower(), (name, value)) for name, value in headers.items())
+        return dict(chosen.values())

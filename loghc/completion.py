@@ -36,6 +36,10 @@ class Completion:
         return self._wait().__await__()
 
     async def _wait(self) -> None:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:  # another library's event loop: no way of waiting works in all of them
+            return
         deadline = time.monotonic() + self._seconds
         look = _FIRST_LOOK
         while self._pending() and time.monotonic() < deadline:

@@ -10,6 +10,7 @@ Importing this module imports urllib3.
 from __future__ import annotations
 
 import contextlib
+import encodings.idna  # noqa: F401 - the codec for host names: imported here, not in mid-request
 import http.client
 import io
 import logging
@@ -150,6 +151,7 @@ class _TimedResponse(http.client.HTTPResponse):
 
 class _Timed(HTTPConnection):
     response_class = _TimedResponse
+    debuglevel = 0  # whatever the app sets for http.client: it prints the requests, secrets and all
 
     def _new_conn(self) -> socket.socket:
         """Connect to the host's addresses in turn, a fair share of the time for each."""

@@ -22,9 +22,11 @@ def uncaught_exception() -> BaseException | None:
     """The exception that ends the program, if one does.
 
     CPython keeps it, for debuggers, before it prints it: no hook of the app's is in the way. In a
-    child of multiprocessing it is still being handled while the child cleans up.
+    child of multiprocessing it is still being handled while the child cleans up; from Python 3.13
+    on it is gone by then, and None is returned.
     """
-    return sys.exc_info()[1] or getattr(sys, "last_value", None)
+    kept = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)  # 3.12 on; before
+    return sys.exc_info()[1] or kept
 
 
 def closing_text(error: BaseException | None) -> str:

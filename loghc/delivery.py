@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import math
 import random
 import threading
@@ -21,7 +23,12 @@ CAPACITY = 32
 
 THREAD_NAME = "loghc-delivery"
 
+# Seconds without a ping after which the thread ends. A program that forks between its jobs then
+# has one thread, as without loghc: Python 3.12 and newer warn of a fork that finds more.
+_LINGER = 5.0
+
 _PATIENCE = 1.0  # seconds of holding up the app after which it is said
+_UNTOLD = 1000  # dropped pings of which on_outcome is yet to be told, at most; the rest is counted
 _GRACE = 0.5  # seconds beyond a stop's deadline for telling on_outcome what was given up
 
 
@@ -92,6 +99,7 @@ class _Worker:
 
     client: PingClient
     thread: threading.Thread = field(default_factory=threading.current_thread)
+    tells: bool = True  # calls on_outcome; not for stop(), whose caller may hold loguru's locks
     leaving: bool = False  # ends when the queue is empty
     deadline: float = math.inf  # monotonic time after which it begins nothing more
 
@@ -99,12 +107,14 @@ class _Worker:
 class Delivery:
     """A bounded queue of pings, and one daemon thread that sends them.
 
-    The thread starts with the first ping and ends with ``stop``; a later ping starts it again.
+    The thread starts with the first ping and ends with ``stop``, or some seconds after the last
+    ping; a later one starts it again.
 
     Args:
         client: makes the attempts.
         report: tells the troubles.
         on_outcome: called with each Outcome on the delivery thread; what it raises is reported.
+            Where the interpreter, at its exit, starts no thread any more, it may not be called.
         backoff: the waits between attempts.
     """
 
@@ -122,11 +132,14 @@ class Delivery:
         self._begin()
 
     def _begin(self) -> None:
-        self._changed = threading.Condition(threading.Lock())  # guards all that follows
+        # Guards all that follows. Re-entrant: a signal handler may log a marker while its thread is
+        # in here.
+        self._changed = threading.Condition(threading.RLock())
         self._queue: deque[_Queued] = deque()
         self._active: _Queued | None = None  # taken from the queue, without an outcome yet
-        self._lost: deque[_Queued] = deque()  # given up, but not told yet
-        self._telling = 0  # outcomes that are being told
+        self._lost: deque[_Queued] = deque()  # dropped, but not reported yet
+        self._untold: deque[Outcome] = deque()  # of which on_outcome is yet to be told
+        self._telling = 0  # pings that are being reported, or told
         self._worker: _Worker | None = None
         self._delivered = 0
         self._failed = 0
@@ -166,11 +179,12 @@ class Delivery:
             if not self._is_worker():
                 self._start()
                 if self._worker is not None or not self._queue:
-                    return self._changed.wait_for(lambda: not self._pending(), timeout)
+                    longest = None if timeout is None else min(timeout, threading.TIMEOUT_MAX)
+                    return self._changed.wait_for(self._idle, longest)
         if not self._is_worker():
-            self._work_here(until)
+            self._work_here(until, tells=True)
         with self._changed:
-            return not self._pending()
+            return self._idle()
 
     def stop(self, seconds: float, *, exiting: bool = False) -> None:
         """Deliver what is queued, give up what can't be within the time, and end the thread.
@@ -197,7 +211,11 @@ class Delivery:
     # Called with the lock held.
 
     def _pending(self) -> int:
-        return len(self._queue) + len(self._lost) + (self._active is not None) + self._telling
+        return len(self._queue) + (self._active is not None)
+
+    def _idle(self) -> bool:
+        """Whether every ping has an outcome, and on_outcome knows."""
+        return not (self._queue or self._active or self._lost or self._untold or self._telling)
 
     def _is_worker(self) -> bool:
         return self._worker is not None and self._worker.thread is threading.current_thread()
@@ -219,7 +237,10 @@ class Delivery:
 
     def _lose(self, queued: _Queued) -> None:
         self._failed += 1
-        self._lost.append(queued)
+        queued.body = None
+        queued.ping = dataclasses.replace(queued.ping, body=bytes)  # lets go of the log
+        if len(self._lost) < _UNTOLD:
+            self._lost.append(queued)
 
     # Called without the lock held.
 
@@ -230,25 +251,32 @@ class Delivery:
                 worker.leaving, worker.deadline = True, deadline
                 self._changed.notify_all()
         if worker is None or worker.thread is threading.current_thread():
-            self._work_here(deadline)
+            self._work_here(deadline, tells=False)
             return
-        with self._changed:
-            left = deadline - time.monotonic()
-            if self._changed.wait_for(lambda: not self._pending(), min(left, _PATIENCE)):
-                return
-            left = deadline - time.monotonic()
-            pending = self._pending()
-        if left > 0:
-            self._report.waiting(pending, left)
+        said = False
+        while True:
             with self._changed:
-                self._changed.wait_for(lambda: not self._pending(), left)
+                left = deadline - time.monotonic()
+                done = self._changed.wait_for(self._idle, min(left, _PATIENCE))
+                left = deadline - time.monotonic()
+                pending = self._pending()
+                held_up = self._telling > 0 and self._active is None
+            if done or left <= 0:
+                return
+            if held_up:
+                # on_outcome takes its time; it may even wait for a lock that stop()'s caller
+                # holds. What is left is delivered without it.
+                self._work_here(deadline, tells=False)
+                return
+            if not said:
+                said = True
+                self._report.waiting(pending, left)
 
-    def _work_here(self, deadline: float) -> None:
+    def _work_here(self, deadline: float, *, tells: bool) -> None:
         """Do the delivery thread's work on the calling thread."""
         with self._changed:
-            client = self._client
-            outer = self._worker  # not None where on_outcome calls: its own thread's
-            worker = _Worker(client, leaving=True, deadline=deadline)
+            outer = self._worker  # the delivery thread, where on_outcome keeps it busy
+            worker = _Worker(self._client, tells=tells, leaving=True, deadline=deadline)
             self._worker = worker
         try:
             self._work(worker)
@@ -271,33 +299,47 @@ class Delivery:
             worker.client.cancel()
         if given_up:
             self._report.undelivered([queued.ping for queued in given_up], waited, _cause(given_up))
-        # on_outcome is told by the delivery thread if it still can; the app waits a moment for it.
-        grace = time.monotonic() + _GRACE
-        if worker is None or worker.thread is threading.current_thread():
-            while self._tell_lost() and time.monotonic() < grace:
-                pass
+        while self._report_lost(_Worker(self._client, tells=False)):
+            pass
+        self._tell_in_time()
+
+    def _tell_in_time(self) -> None:
+        """Tell on_outcome what it is yet to be told, without holding up the app for long."""
+        if self._on_outcome is not None and self._untold:
+            teller = _Worker(self._client)
+            thread = threading.Thread(
+                target=self._tell_untold, args=(teller,), name=THREAD_NAME, daemon=True
+            )
+            with contextlib.suppress(RuntimeError):  # no more threads
+                thread.start()
+            with self._changed:
+                self._changed.wait_for(lambda: not self._untold and not self._telling, _GRACE)
         with self._changed:
-            self._changed.wait_for(lambda: not self._lost and not self._telling, _GRACE)
-            self._lost.clear()
+            self._untold.clear()
 
     def _work(self, worker: _Worker) -> None:
         try:
             while True:
-                if self._tell_lost():
+                self._tell_untold(worker)
+                if self._report_lost(worker):
                     continue
                 queued = self._next(worker)
                 if queued is not None:
-                    self._deliver(worker, queued)
+                    self._deliver_or_lose(worker, queued)
                 elif not self._lost:
                     return
         finally:
             worker.client.close()
+            with self._changed:
+                if self._worker is worker:
+                    self._worker = None
 
     def _next(self, worker: _Worker) -> _Queued | None:
         """The next ping to send; None when there is something else to do, or nothing any more."""
         with self._changed:
             self._changed.wait_for(
-                lambda: self._queue or self._lost or worker.leaving or self._worker is not worker
+                lambda: self._queue or self._lost or worker.leaving or self._worker is not worker,
+                _LINGER,
             )
             if self._lost or self._worker is not worker or time.monotonic() >= worker.deadline:
                 return None
@@ -306,6 +348,16 @@ class Delivery:
                 return None
             self._active = self._queue.popleft()
             return self._active
+
+    def _deliver_or_lose(self, worker: _Worker, queued: _Queued) -> None:
+        try:
+            self._deliver(worker, queued)
+        except Exception:  # noqa: BLE001 - a bug of ours must not end the thread
+            say_exception("a ping could not be handled, please report this:")
+            with self._changed:
+                if self._active is queued:
+                    self._active = None
+                    self._lose(queued)
 
     def _deliver(self, worker: _Worker, queued: _Queued) -> None:
         if queued.body is None:
@@ -329,7 +381,7 @@ class Delivery:
             tries += 1
             if not self._pause(worker, queued, self._backoff.wait(tries, attempt.retry_after)):
                 return
-        self._tell(queued)
+        self._report_one(worker, queued)
 
     def _pause(self, worker: _Worker, queued: _Queued, seconds: float) -> bool:
         """Wait before the next attempt; False when there will be none."""
@@ -367,34 +419,50 @@ class Delivery:
             end = Ping(Event.LOG, queued.ping.run_id, queued.ping.body)
             self._queue.appendleft(_Queued(end, queued.body))
 
-    def _tell_lost(self) -> bool:
-        """Tell of one ping that was given up; False when there is none."""
+    def _report_lost(self, worker: _Worker) -> bool:
+        """Report one ping that was dropped; False when there is none."""
         with self._changed:
             if not self._lost:
                 return False
             queued = self._lost.popleft()
             self._telling += 1
-        self._tell(queued)
+        self._report_one(worker, queued)
         return True
 
-    def _tell(self, queued: _Queued) -> None:
+    def _report_one(self, worker: _Worker, queued: _Queued) -> None:
         """Report a ping's outcome; ``_telling`` was counted up for it."""
-        try:
-            attempt = queued.last
-            if attempt is not None and attempt.delivered:
-                self._report.delivered()
-            elif attempt is not None and not attempt.transient:
-                self._report.lost(queued.ping, attempt)
-            elif queued.evicted:
-                self._report.dropped(queued.ping, CAPACITY)
+        attempt = queued.last
+        if attempt is not None and attempt.delivered:
+            self._report.delivered(self._failed)
+        elif attempt is not None and not attempt.transient:
+            self._report.lost(queued.ping, attempt)
+        elif queued.evicted:
+            self._report.dropped(queued.ping, CAPACITY)
+        with self._changed:
+            self._telling -= 1
             if self._on_outcome is not None:
-                self._on_outcome(queued.outcome())
-        except Exception:  # noqa: BLE001 - the app's own function may raise what it likes
-            say_exception("on_outcome raised, which changes nothing for the ping:")
-        finally:
+                self._untold.append(queued.outcome())
+            self._changed.notify_all()
+        self._tell_untold(worker)
+
+    def _tell_untold(self, worker: _Worker) -> None:
+        """Call on_outcome, if this worker may, for every ping of which it is yet to be told."""
+        while worker.tells and self._on_outcome is not None:
             with self._changed:
-                self._telling -= 1
-                self._changed.notify_all()
+                if not self._untold:
+                    return
+                outcome = self._untold.popleft()
+                self._telling += 1
+            try:
+                self._on_outcome(outcome)
+            except KeyboardInterrupt:
+                raise
+            except BaseException:  # noqa: BLE001 - the app's own function may raise what it likes
+                self._report.raised("on_outcome raised, which changes nothing for the ping:")
+            finally:
+                with self._changed:
+                    self._telling -= 1
+                    self._changed.notify_all()
 
 
 def _rendered(ping: Ping) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from loghc.ping import Attempt, Event, Ping
 
@@ -24,9 +24,17 @@ def say(text: str) -> None:
         pass
 
 
-def say_exception(what: str) -> None:
-    """Say that something of the app's own, or a bug in loghc, raised; with its traceback."""
-    say(f"{what}\n{traceback.format_exc().rstrip()}")
+def say_exception(what: str, mask: Callable[[str], str] = str) -> None:
+    """Say that something of the app's own, or a bug in loghc, raised; with its traceback.
+
+    Args:
+        what: raised.
+        mask: takes secrets out of the traceback.
+    """
+    say(f"{what}\n{mask(traceback.format_exc()).rstrip()}")
+
+
+_LISTED = 4  # pings that are named one by one; more of them are counted by event
 
 
 class Report:
@@ -34,16 +42,29 @@ class Report:
 
     Args:
         where: the ping URL, masked.
+        mask: takes secrets out of a text.
     """
 
-    def __init__(self, where: str) -> None:
+    def __init__(self, where: str, mask: Callable[[str], str] = str) -> None:
         self._where = where
+        self._mask = mask
         self._said: set[object] = set()
-        self._lost = 0  # pings since the trouble began
+        self._lost = 0  # pings that had failed when all was well the last time
 
     def renewed(self) -> Report:
         """A report of the same place, with nothing said yet."""
-        return Report(self._where)
+        return Report(self._where, self._mask)
+
+    def raised(self, what: str) -> None:
+        """Something raised that is being handled; with its traceback."""
+        say_exception(what, self._mask)
+
+    def exposed(self) -> None:
+        """Pings go unencrypted to a host that isn't local."""
+        say(
+            f"pings to {self._where} are not encrypted: whoever is on their way can read the log "
+            "and the ping URL. Use https, if the service offers it."
+        )
 
     def retrying(self, ping: Ping, attempt: Attempt, attempts: int) -> None:
         """An attempt failed and there will be another. The first is not worth a line yet."""
@@ -57,7 +78,6 @@ class Report:
 
     def lost(self, ping: Ping, attempt: Attempt) -> None:
         """The service refused a ping for good."""
-        self._lost += 1
         self._once(
             ("lost", attempt.status, attempt.error, ping.event is Event.LOG),
             f"{_name(ping)} to {self._where} not delivered: {attempt.error}.{_advice(attempt)}",
@@ -65,20 +85,24 @@ class Report:
 
     def dropped(self, ping: Ping, capacity: int) -> None:
         """A ping made room for a newer one."""
-        self._lost += 1
         self._once(
             "dropped",
             f"{_name(ping)} to {self._where} dropped: {capacity} newer ones wait; "
             "more may follow, and will be counted when pings are delivered again.",
         )
 
-    def delivered(self) -> None:
-        """A ping arrived: if there was trouble, it is over."""
+    def delivered(self, failed: int) -> None:
+        """A ping arrived: if there was trouble, it is over.
+
+        Args:
+            failed: pings that failed so far, since the sink was made.
+        """
         if self._said:
-            lost = f"; {_count(self._lost)} lost meanwhile" if self._lost else ""
-            say(f"pings to {self._where} are delivered again{lost}.")
+            lost = failed - self._lost
+            meanwhile = f"; {_count(lost)} lost meanwhile" if lost else ""
+            say(f"pings to {self._where} are delivered again{meanwhile}.")
             self._said.clear()
-            self._lost = 0
+        self._lost = failed
 
     def waiting(self, pings: int, seconds: float) -> None:
         """The app is held up while pings are delivered."""
@@ -89,7 +113,10 @@ class Report:
 
     def undelivered(self, pings: Sequence[Ping], seconds: float, cause: str | None) -> None:
         """Pings were given up when the sink stopped."""
-        names = ", ".join(ping.event.value for ping in pings)
+        events = [ping.event.value for ping in pings]
+        if len(events) > _LISTED:
+            events = [f"{events.count(event)} {event}" for event in dict.fromkeys(events)]
+        names = ", ".join(events)
         because = f": {cause}" if cause else ""
         say(
             f"{_count(len(pings))} ({names}) to {self._where} not delivered within "

@@ -1,0 +1,102 @@
+"""What all tests share: a clean loguru, a clean environment, scripts in processes of their own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import hypothesis
+import pytest
+from loguru import logger
+
+# No time limit for one example: the machine may be busy.
+hypothesis.settings.register_profile("loghc", deadline=None)
+hypothesis.settings.load_profile("loghc")
+
+# Apart from these a test inherits the environment: a ping URL or a proxy of the machine's own must
+# not reach it.
+_OWN_PREFIX = "HEALTH_CHECK_"
+_PROXY_SUFFIX = "_PROXY"
+
+# What a process needs to start and to find its modules, wherever the tests run.
+_INHERITED = (
+    "COVERAGE_PROCESS_START",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "PATH",
+    "PYTHONPATH",
+    "SYSTEMROOT",
+    "TEMP",
+    "TMP",
+    "TMPDIR",
+    "VIRTUAL_ENV",
+)
+
+
+class RunScript(Protocol):
+    """Runs the text of a script in a process of its own."""
+
+    def __call__(
+        self,
+        source: str,
+        *args: str,
+        env: Mapping[str, str] | None = None,
+        timeout: float = 30,
+        python_args: Sequence[str] = (),
+    ) -> subprocess.CompletedProcess[str]: ...
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.upper().startswith(_OWN_PREFIX) or name.upper().endswith(_PROXY_SUFFIX):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def fresh_loguru() -> Iterator[None]:
+    """No handlers before a test, and none of its handlers after it."""
+    logger.remove()
+    yield
+    logger.remove()
+
+
+@pytest.fixture
+def run_script(tmp_path: Path) -> RunScript:
+    """Runs a script with this interpreter, with nothing on its standard input.
+
+    `args` are its arguments, `env` is put on top of a minimal environment without `HEALTH_CHECK_*`
+    and proxies, `timeout` is in seconds (`subprocess.TimeoutExpired` beyond), `python_args` are the
+    interpreter's own, such as `-X importtime`. The exit status is for the test to look at.
+    """
+    scripts = 0
+
+    def run(
+        source: str,
+        *args: str,
+        env: Mapping[str, str] | None = None,
+        timeout: float = 30,
+        python_args: Sequence[str] = (),
+    ) -> subprocess.CompletedProcess[str]:
+        nonlocal scripts
+        scripts += 1
+        script = tmp_path / f"script_{scripts}.py"
+        script.write_text(source, encoding="utf-8")
+        inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+        return subprocess.run(
+            [sys.executable, *python_args, str(script), *args],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="backslashreplace",
+            env={**inherited, "PYTHONIOENCODING": "utf-8", **(env or {})},
+            timeout=timeout,
+            check=False,
+        )
+
+    return run

@@ -1,0 +1,305 @@
+"""How a program ends, and what the service learns of it. Each program is a process of its own."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from conftest import RunScript
+from loghc import Event
+from loghc.testing import Fault, PingReceiver, ReceivedPing
+
+BEGIN = """
+import atexit, os, sys, threading, time
+from loguru import logger
+from loghc import HealthSink
+logger.remove()
+sink = HealthSink(sys.argv[1])
+handler = logger.add(sink, format="{message}", catch=False)
+"""
+
+
+def script(text: str) -> str:
+    return BEGIN + textwrap.dedent(text)
+
+
+def events(pings: tuple[ReceivedPing, ...]) -> list[Event]:
+    return [ping.event for ping in pings]
+
+
+RUN = [Event.START, Event.SUCCESS]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('logger.info("sync.start"); logger.info("sync.done")', RUN),
+        ('logger.info("sync.start"); atexit.register(logger.info, "sync.done")', RUN),
+        # The first marker of all comes when Python 3.12 starts no thread any more.
+        (
+            'atexit.register(logger.info, "sync.done"); atexit.register(logger.info, "sync.start")',
+            RUN,
+        ),
+        (
+            """
+            atexit.register(lambda: print(sink.wait(10), sink.stats.delivered))
+            atexit.register(logger.info, "sync.done")
+            """,
+            [Event.SUCCESS],
+        ),
+        (
+            """
+            logger.info("sync.start")
+            try:
+                sys.exit(0)
+            finally:
+                logger.info("sync.done")
+            """,
+            RUN,
+        ),
+        (
+            """
+            logger.info("sync.start")
+            logger.remove()
+            logger.add(sink, format="{message}")
+            logger.info("sync.done")
+            """,
+            RUN,
+        ),
+        (
+            """
+            logger.info("sync.start")
+            logger.remove()
+            logger.add(HealthSink(sys.argv[1]), format="{message}")
+            logger.info("sync.done")
+            """,
+            RUN,
+        ),
+        (
+            """
+            logger.remove()
+            handler = logger.add(sink, format="{message}", enqueue=True)
+            logger.info("sync.start")
+            atexit.register(lambda: None)
+            logger.info("sync.done")
+            """,
+            RUN,
+        ),
+        (
+            """
+            def work():
+                logger.info("sync.start")
+                time.sleep(0.2)
+                logger.info("sync.done")
+            threading.Thread(target=work).start()
+            """,
+            RUN,
+        ),
+    ],
+    ids=[
+        "at the script's end",
+        "an end in an atexit callback",
+        "all in atexit callbacks",
+        "waited for in an atexit callback",
+        "in a finally",
+        "sink added again",
+        "a new sink",
+        "through loguru's queue",
+        "in a thread that outlives the main thread",
+    ],
+)
+def test_markers_just_before_the_end_arrive(
+    text: str, expected: list[Event], ping_receiver: PingReceiver, run_script: RunScript
+) -> None:
+    done = run_script(script(text), ping_receiver.url)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert events(ping_receiver.pings) == expected
+
+
+def test_the_exit_status_stays(ping_receiver: PingReceiver, run_script: RunScript) -> None:
+    done = run_script(
+        script('logger.info("sync.start"); logger.error("sync.error"); sys.exit(7)'),
+        ping_receiver.url,
+    )
+    assert done.returncode == 7
+    assert events(ping_receiver.pings) == [Event.START, Event.FAIL]
+
+
+def test_a_long_wait_says_what_it_waits_for(
+    ping_receiver: PingReceiver, run_script: RunScript
+) -> None:
+    ping_receiver.always(Fault(delay=1.5))
+    done = run_script(script('logger.info("sync.done")'), ping_receiver.url)
+    assert len(ping_receiver.pings) == 1
+    (line,) = done.stderr.splitlines()
+    assert "waiting at most 9 s more for 1 ping to" in line
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends a signal")
+def test_ctrl_c_during_the_wait_gives_up_at_once(
+    ping_receiver: PingReceiver, tmp_path: Path
+) -> None:
+    ping_receiver.always(Fault(delay=math.inf))
+    source = tmp_path / "job.py"
+    source.write_text(script('logger.info("sync.done"); print("ready", flush=True)'))
+    process = subprocess.Popen(
+        [sys.executable, str(source), ping_receiver.url],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == "ready\n"
+        waiting = process.stderr.readline()
+        begun = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        said = process.stderr.read()
+        process.wait(20)
+    assert "waiting" in waiting
+    assert time.monotonic() - begun < 5  # of the 9 s that were left
+    assert "given up" in said
+    assert "Traceback" not in said
+
+
+CRASHES = {
+    "an exception": ('raise KeyError("disk full")', "KeyError: 'disk full'"),
+    "an exception through loguru's queue": (
+        """
+        logger.remove()
+        logger.add(sink, format="{message}", enqueue=True)
+        logger.info("sync.start")
+        raise KeyError("disk full")
+        """,
+        "KeyError: 'disk full'",
+    ),
+    "an exit": ("sys.exit(3)", "this run had not"),
+    "the script's end": ("", "this run had not"),
+    "ctrl-c": ("raise KeyboardInterrupt", "KeyboardInterrupt"),
+    "an exception hook of the app's own": (
+        "sys.excepthook = lambda *_: None\nraise KeyError('disk full')",
+        "KeyError: 'disk full'",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "end"), CRASHES.values(), ids=CRASHES)
+def test_a_run_that_is_open_at_exit_has_failed(
+    text: str, end: str, ping_receiver: PingReceiver, run_script: RunScript
+) -> None:
+    start = "" if "sync.start" in text else 'logger.info("sync.start")\n'
+    run_script(BEGIN + start + textwrap.dedent(text), ping_receiver.url)
+    assert events(ping_receiver.pings) == [Event.START, Event.FAIL]
+    begun, failed = ping_receiver.pings
+    assert begun.run_id == failed.run_id
+    lines = failed.text.splitlines()
+    assert lines[0] == "sync.start"
+    assert end in lines[-1]
+    if "raise" in text:
+        assert "Traceback (most recent call last):" in lines
+
+
+def test_a_marker_in_a_late_atexit_callback_still_ends_the_run(
+    ping_receiver: PingReceiver, run_script: RunScript
+) -> None:
+    text = """
+        logger.info("sync.start")
+        atexit.register(logger.info, "sync.done")
+        raise SystemExit(1)
+    """
+    run_script(script(text), ping_receiver.url)
+    assert events(ping_receiver.pings) == RUN
+
+
+@pytest.mark.parametrize("queued", [False, True], ids=["direct", "enqueue"])
+def test_a_run_that_ended_is_not_reported_as_crashed(
+    queued: bool, ping_receiver: PingReceiver, run_script: RunScript
+) -> None:
+    text = f"""
+        logger.remove()
+        logger.add(sink, format="{{message}}", enqueue={queued})
+        atexit.register(lambda: time.sleep(0.01))
+        logger.info("sync.start")
+        for number in range(500):
+            logger.info("copied {{}}", number)
+        logger.info("sync.done")
+        raise KeyError("afterwards")
+    """
+    run_script(script(text), ping_receiver.url)
+    assert events(ping_receiver.pings) == RUN
+
+
+def test_a_sink_removed_by_hand_reports_no_crash(
+    ping_receiver: PingReceiver, run_script: RunScript
+) -> None:
+    text = """
+        logger.info("sync.start")
+        logger.remove(handler)
+        print(sink.stats)
+    """
+    done = run_script(script(text), ping_receiver.url)
+    assert "delivered=1" in done.stdout
+    assert events(ping_receiver.pings) == [Event.START]
+
+
+def test_several_open_runs_each_fail_with_their_own_run_id(
+    ping_receiver: PingReceiver, run_script: RunScript
+) -> None:
+    text = """
+        threads = [threading.Thread(target=logger.info, args=("sync.start",)) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        logger.info("sync.start")
+        logger.info("sync.done")
+    """
+    run_script(script(text), ping_receiver.url)
+    pings = ping_receiver.pings
+    started = {ping.run_id for ping in pings if ping.event is Event.START}
+    failed = [ping.run_id for ping in pings if ping.event is Event.FAIL]
+    assert len(started) == 4
+    assert len(failed) == len(set(failed)) == 3
+    assert set(failed) < started
+
+
+def test_the_traceback_at_exit_is_masked_and_redacted(
+    ping_receiver: PingReceiver, run_script: RunScript
+) -> None:
+    text = """
+        logger.remove()
+        logger.add(HealthSink(sys.argv[1], redact=("hunter[0-9]",)), format="{message}")
+        logger.info("sync.start")
+        raise RuntimeError(f"{sys.argv[1]} refused hunter2")
+    """
+    run_script(script(text), ping_receiver.url)
+    body = ping_receiver.pings[-1].text
+    assert "[redacted]" in body
+    assert "hunter2" not in body
+    assert ping_receiver.url.rpartition("/")[2] not in body
+
+
+def test_a_disabled_sink_changes_nothing(run_script: RunScript) -> None:
+    text = """
+        import sys
+        from loguru import logger
+        from loghc import HealthSink
+        sink = HealthSink()
+        logger.add(sink)
+        logger.info("sync.start")
+        print(sink.enabled, sink.stats.pending, sink.wait(), "urllib3" in sys.modules)
+        raise SystemExit(4)
+    """
+    done = run_script(textwrap.dedent(text))
+    assert done.returncode == 4
+    assert done.stdout == "False 0 True False\n"

@@ -1,0 +1,128 @@
+"""Apps that route the standard library's logging into loguru, or loguru into it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+
+import pytest
+import urllib3
+from loguru import logger
+
+from loghc import HealthSink
+from loghc.testing import Fault, PingReceiver
+
+
+class Intercept(logging.Handler):
+    """Hands the standard library's records to loguru, as loguru's documentation suggests."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        logger.opt(exception=record.exc_info).log(record.levelno, record.getMessage())
+
+
+class Propagate(logging.Handler):
+    """Hands loguru's records to the standard library."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        logging.getLogger(record.name).handle(record)
+
+
+@pytest.fixture
+def intercepted() -> Iterator[None]:
+    root = logging.getLogger()
+    handler, level = Intercept(), root.level
+    root.addHandler(handler)
+    root.setLevel(0)
+    yield
+    root.removeHandler(handler)
+    root.setLevel(level)
+
+
+def test_urllib3s_lines_of_a_ping_do_not_come_back_as_records(
+    intercepted: None, ping_receiver: PingReceiver
+) -> None:
+    ping_receiver.script(Fault(cut="before-answer"), 503)
+    sink = HealthSink(ping_receiver.url)
+    logger.add(sink, level=0, format="{message}", catch=False)
+    logger.info("sync.start")
+    assert sink.wait(20)
+    logger.info("sync.done")
+    assert sink.wait(20)
+    assert ping_receiver.pings[-1].text == "sync.start\nsync.done\n"
+
+
+def test_removing_the_sink_in_mid_delivery_causes_no_deadlock(
+    intercepted: None, ping_receiver: PingReceiver
+) -> None:
+    for _ in range(20):
+        handler = logger.add(HealthSink(ping_receiver.url), level=0, format="{message}")
+        logger.info("sync.start")
+        logger.info("sync.done")
+        begun = time.monotonic()
+        logger.remove(handler)
+        assert time.monotonic() - begun < 5  # of the drain's 10
+    assert len(ping_receiver.pings) == 40
+
+
+def test_the_apps_own_urllib3_traffic_logs_as_ever(
+    intercepted: None, ping_receiver: PingReceiver
+) -> None:
+    seen: list[str] = []
+    logger.add(seen.append, level=0, format="{message}")
+    sink = HealthSink(ping_receiver.url)
+    logger.add(sink, level=0, format="{message}")
+    logger.info("sync.start")
+    assert sink.wait(20)
+    with urllib3.PoolManager() as http, PingReceiver() as other:
+        assert http.request("GET", other.url, retries=False).status == 200
+    lines = [line for line in seen if "HTTP/1.1" in line]
+    assert len(lines) == 1
+    assert other.url.rpartition("/")[2] in lines[0]
+
+
+def test_loguru_propagated_into_logging_causes_no_deadlock(ping_receiver: PingReceiver) -> None:
+    root = logging.getLogger()
+    seen: list[logging.LogRecord] = []
+    collector = logging.Handler()
+    collector.emit = seen.append  # type: ignore[method-assign]
+    root.addHandler(collector)
+    level = root.level
+    root.setLevel(0)
+    try:
+        logger.add(Propagate(), level=0, format="{message}")
+        sink = HealthSink(ping_receiver.url)
+        logger.add(sink, level=0, format="{message}", catch=False)
+        logger.info("sync.start")
+        logger.info("sync.done")
+        begun = time.monotonic()
+        logger.remove()
+        assert time.monotonic() - begun < 5
+    finally:
+        root.removeHandler(collector)
+        root.setLevel(level)
+    assert [record.getMessage() for record in seen] == ["sync.start", "sync.done"]
+    assert len(ping_receiver.pings) == 2
+
+
+def test_standard_error_that_is_routed_into_loguru_causes_no_deadlock(
+    ping_receiver: PingReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class IntoLoguru:
+        def write(self, text: str) -> None:
+            for line in text.rstrip().splitlines():
+                logger.warning(line)
+
+        def flush(self) -> None:
+            pass
+
+    monkeypatch.setattr("sys.stderr", IntoLoguru())
+    ping_receiver.always(404)
+    seen: list[str] = []
+    logger.add(seen.append, format="{message}")
+    logger.add(HealthSink(ping_receiver.url), format="{message}", catch=False)
+    logger.info("sync.start")
+    begun = time.monotonic()
+    logger.remove(next(reversed(logger._core.handlers)))  # type: ignore[attr-defined]
+    assert time.monotonic() - begun < 5
+    assert any("404 not found" in line for line in seen)

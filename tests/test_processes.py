@@ -1,0 +1,256 @@
+"""Programs of several processes: each pings for itself, and none for another."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sys
+import textwrap
+import threading
+
+import pytest
+import urllib3
+from loguru import logger
+
+from conftest import RunScript
+from loghc import Event, HealthSink
+from loghc.testing import Fault, PingReceiver
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+
+BEGIN = """
+import multiprocessing, os, sys, threading, time
+from concurrent.futures import ProcessPoolExecutor
+from loguru import logger
+from loghc import HealthSink
+
+logger.remove()
+sink = HealthSink(sys.argv[1])
+"""
+
+
+def script(text: str) -> str:
+    return BEGIN + textwrap.dedent(text)
+
+
+def by_run(receiver: PingReceiver) -> dict[str | None, list[Event]]:
+    runs: dict[str | None, list[Event]] = {}
+    for ping in receiver.pings:
+        runs.setdefault(ping.run_id, []).append(ping.event)
+    return runs
+
+
+RUN = [Event.START, Event.SUCCESS]
+
+
+def test_a_forked_child_pings_for_itself_and_sends_nothing_of_its_parents(
+    ping_receiver: PingReceiver, run_script: RunScript
+) -> None:
+    ping_receiver.script(Fault(delay=0.5))
+    text = """
+        logger.add(sink, format="{process.id} {message}", catch=False)
+        logger.info("sync.start")
+        pid = os.fork()  # the start is in the queue, or in flight
+        if pid == 0:
+            assert sink.stats.pending == 0
+            child = logger.bind(run_id="child")
+            child.info("sync.start")
+            child.info("sync.done")
+            sys.exit(0)
+        assert os.waitpid(pid, 0)[1] == 0
+        logger.info("sync.done")
+    """
+    done = run_script(script(text), ping_receiver.url)
+    assert done.returncode == 0, done.stderr
+    assert "loghc: " not in done.stderr
+    assert sorted(map(str, by_run(ping_receiver).values())) == [str(RUN), str(RUN)]
+
+
+def test_a_child_that_exits_does_not_report_its_parents_open_run(
+    ping_receiver: PingReceiver, run_script: RunScript
+) -> None:
+    text = """
+        logger.add(sink, format="{message}", catch=False)
+        logger.info("sync.start")
+        assert sink.wait(10)
+        pid = os.fork()
+        if pid == 0:
+            raise SystemExit(5)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 5
+        logger.info("sync.done")
+    """
+    done = run_script(script(text), ping_receiver.url)
+    assert done.returncode == 0, done.stderr
+    assert list(by_run(ping_receiver).values()) == [RUN]
+
+
+def test_a_child_that_crashes_in_a_run_of_its_own_reports_it(
+    ping_receiver: PingReceiver, run_script: RunScript
+) -> None:
+    text = """
+        def work():
+            logger.info("sync.start")
+            raise OSError("disk full")
+
+        if __name__ == "__main__":
+            logger.add(sink, format="{message}", catch=False)
+            child = multiprocessing.get_context("fork").Process(target=work)
+            child.start()
+            child.join()
+            assert child.exitcode == 1
+    """
+    done = run_script(script(text), ping_receiver.url)
+    assert done.returncode == 0, done.stderr
+    assert list(by_run(ping_receiver).values()) == [[Event.START, Event.FAIL]]
+    last = ping_receiver.pings[-1].text.splitlines()[-1]
+    # Python 3.13 lets go of the exception before the child cleans up.
+    assert last == "OSError: disk full" or (sys.version_info >= (3, 13) and "had not" in last)
+
+
+@pytest.mark.parametrize("queued", [False, True], ids=["direct", "enqueue"])
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_children_of_multiprocessing_ping_however_they_are_started(
+    method: str, queued: bool, ping_receiver: PingReceiver, run_script: RunScript
+) -> None:
+    text = f"""
+        def work(logger):
+            with logger.contextualize(run_id=f"child {{os.getpid()}}"):
+                logger.info("sync.start")
+                logger.info("sync.done")
+
+        if __name__ == "__main__":
+            context = multiprocessing.get_context("{method}")
+            logger.add(sink, format="{{message}}", catch=False, enqueue={queued}, context=context)
+            logger.info("sync.start")
+            children = [context.Process(target=work, args=(logger,)) for _ in range(3)]
+            for child in children:
+                child.start()
+            for child in children:
+                child.join()
+                assert child.exitcode == 0
+            logger.info("sync.done")
+    """
+    done = run_script(script(text), ping_receiver.url)
+    assert done.returncode == 0, done.stderr
+    assert sorted(map(str, by_run(ping_receiver).values())) == [str(RUN)] * 4
+    assert len(ping_receiver.requests) == 8
+
+
+@pytest.mark.parametrize(
+    "pool",
+    [
+        """
+        pool = multiprocessing.get_context("fork").Pool(2)
+        pool.map(work, range(6))
+        pool.close()
+        pool.join()
+        """,
+        """
+        with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("fork")) as pool:
+            list(pool.map(work, range(6)))
+        """,
+    ],
+    ids=["Pool", "ProcessPoolExecutor"],
+)
+def test_a_pool_that_inherits_the_logger_loses_no_ping_and_sends_none_twice(
+    pool: str, ping_receiver: PingReceiver, run_script: RunScript
+) -> None:
+    text = """
+        def work(number):
+            logger.info("sync.start")
+            logger.info("item {}", number)
+            logger.info("sync.done")
+
+        logger.add(sink, format="{message}", catch=False)
+        logger.info("sync.start")
+        """ + textwrap.indent(textwrap.dedent(pool), " " * 8)
+    source = textwrap.dedent(text) + 'logger.info("sync.done")\n'
+    done = run_script(script(source), ping_receiver.url)
+    assert done.returncode == 0, done.stderr
+    assert len(ping_receiver.requests) == 14
+    assert sorted(map(str, by_run(ping_receiver).values())) == [str(RUN)] * 7
+
+
+def test_a_pre_forking_server_pings_from_each_worker(
+    ping_receiver: PingReceiver, run_script: RunScript
+) -> None:
+    text = """
+        logger.add(sink, format="{message}", catch=False)
+        stop = threading.Event()
+
+        def chatter():  # the parent is busy logging, and pinging, while it forks
+            while not stop.wait(0.001):
+                logger.info("still here")
+
+        thread = threading.Thread(target=chatter)
+        thread.start()
+        workers = []
+        for number in range(8):
+            logger.info("sync.log: forking")
+            pid = os.fork()
+            if pid == 0:
+                try:
+                    with logger.contextualize(run_id=f"worker {number}"):
+                        logger.info("sync.start")
+                        logger.info("sync.done")
+                    logger.remove()  # what a worker's own shutdown does
+                finally:
+                    os._exit(0 if sink.stats.delivered == 2 else 9)
+            workers.append(pid)
+        codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in workers]
+        stop.set()
+        thread.join()
+        assert codes == [0] * 8, codes
+    """
+    done = run_script(script(text), ping_receiver.url, timeout=60)
+    assert done.returncode == 0, done.stderr
+    runs = by_run(ping_receiver)
+    assert sorted(map(str, runs.values())).count(str(RUN)) == 8
+    assert sum(events.count(Event.LOG) for events in runs.values()) == 8
+    assert len(ping_receiver.requests) == 24
+
+
+def test_a_fork_in_the_middle_of_the_first_ping_does_not_hang_the_child(
+    ping_receiver: PingReceiver, run_script: RunScript
+) -> None:
+    # What the first ping needs is imported then: a child forked meanwhile must not wait for that.
+    text = """
+        logger.add(sink, format="{message}", catch=False)
+        logger.info("sync.log")
+        workers = []
+        for number in range(20):
+            time.sleep(0.005)
+            pid = os.fork()
+            if pid == 0:
+                logger.info("sync.log")
+                sys.exit(0)
+            workers.append(pid)
+        assert [os.waitpid(pid, 0)[1] for pid in workers] == [0] * 20
+    """
+    done = run_script(script(text), ping_receiver.url, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "given up" not in done.stderr
+    assert len(ping_receiver.requests) == 21
+
+
+def test_a_sink_pickles_its_configuration_and_not_its_threads(ping_receiver: PingReceiver) -> None:
+    sink = HealthSink(ping_receiver.url, job="backup", limit=17, redact=("a+",), drain=2.5)
+    logger.add(sink, format="{message}")
+    logger.info("backup.start")
+    assert sink.wait(10)
+    copy = pickle.loads(pickle.dumps(sink))
+    assert copy.stats.delivered == 0
+    threads = threading.active_count()
+    logger.remove()
+    logger.add(copy, format="{message}")
+    assert threading.active_count() <= threads
+    logger.info("backup.done, aaa and much more text")
+    assert copy.wait(10)
+    assert ping_receiver.pings[-1].event is Event.SUCCESS
+    assert ping_receiver.pings[-1].text == "nd much more text\n"[-17:]
+
+
+def test_a_sink_with_a_pool_manager_says_why_it_does_not_pickle() -> None:
+    sink = HealthSink("https://hc-ping.com/x", http=urllib3.PoolManager())
+    with pytest.raises(TypeError, match="http="):
+        pickle.dumps(sink)
