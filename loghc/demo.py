@@ -1,0 +1,207 @@
+"""``loghc demo``: a small sync, and what a monitoring service sees of it."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TextIO
+
+from loguru import logger
+
+from loghc.ping import Event
+from loghc.sink import HealthSink
+from loghc.testing import PingReceiver, ReceivedPing
+
+__all__ = ["run"]
+
+_WIDTH = 100
+_PHOTOS = 12
+_BODY_LINES = 4  # shown of a ping's body
+_PATIENCE = 5.0  # seconds to wait for a ping
+_COLOURS = {Event.START: "36", Event.SUCCESS: "32", Event.FAIL: "31", Event.LOG: "33"}
+
+
+def sync(photos: Sequence[Path], target: Path) -> None:
+    logger.info("sync.start")
+    try:
+        for photo in photos:
+            shutil.copy(photo, target)
+            logger.info("copied {}", photo.name)
+            time.sleep(0.05)  # so that there is something to watch
+    except OSError:
+        logger.exception("sync.error: {}", photo.name)
+    else:
+        logger.info("sync.done, {} photos", len(photos))
+
+
+def run(stream: TextIO) -> int:
+    """Run a small sync twice, and show the pings that it sends.
+
+    Args:
+        stream: where to show it. Colours are used on a terminal, unless ``NO_COLOR`` is set.
+
+    Returns:
+        An exit status: 0; 1 when a ping did not arrive; 130 after Ctrl-C; 141 when the reader of
+        a pipe went away.
+    """
+    page = _Page(stream)
+    try:
+        with (
+            PingReceiver() as receiver,
+            _own_handlers_only(),
+            _no_proxy(),
+            tempfile.TemporaryDirectory(prefix="loghc-demo-") as folder,
+        ):
+            _show_code(page, receiver)
+            _show_runs(page, receiver, Path(folder))
+    except AssertionError as missing:  # a ping that was waited for
+        page.line()
+        page.line(str(missing), "31")
+        return 1
+    except KeyboardInterrupt:
+        page.line()
+        return 130
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        # The line that is still buffered would be complained of when the interpreter exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        return 141
+    page.line()
+    page.line("All 4 pings arrived. In your own app: the same lines, with your check's ping URL.")
+    return 0
+
+
+def _show_code(page: _Page, receiver: PingReceiver) -> None:
+    page.line("A sync that logs with loguru, and what a monitoring service sees of it.", "1")
+    page.line(f"The service is a stand-in on this machine, at {receiver.base_url}.")
+    page.line("These lines run:")
+    page.line()
+    page.line("    from loguru import logger")
+    page.line("    from loghc import HealthSink")
+    page.line()
+    page.line(f'    logger.add(HealthSink("{receiver.url}"))', "1")
+    page.line()
+    # The function that runs, not a copy that could differ; a frozen app may have it only compiled.
+    with contextlib.suppress(OSError):
+        for line in inspect.getsource(sync).splitlines():
+            page.line(f"    {line}", "1" if "sync." in line else "")
+
+
+def _show_runs(page: _Page, receiver: PingReceiver, folder: Path) -> None:
+    source, target = folder / "photos", folder / "backup"
+    photos = _photos(source)
+    target.mkdir()
+    handler = logger.add(HealthSink(receiver.url))
+    try:
+        page.heading(f"The first run copies {len(photos)} photos.")
+        _show_run(page, receiver, photos, target)
+
+        lost = photos[7]
+        lost.unlink()
+        page.heading(f"The second run is to copy {lost.name} too, which has been deleted since.")
+        _show_run(page, receiver, photos, target)
+    finally:
+        logger.remove(handler)
+
+
+def _show_run(page: _Page, receiver: PingReceiver, photos: Sequence[Path], target: Path) -> None:
+    """Run the sync beside, and show its two pings, each as soon as it is there."""
+    first = len(receiver.pings)
+    with ThreadPoolExecutor(1) as beside:
+        job = beside.submit(sync, photos, target)
+        for number in (first, first + 1):
+            _show_ping(page, receiver.wait(number + 1, _PATIENCE)[number])
+        job.result()
+    page.line(f"The check is now {receiver.state}.", "1")
+
+
+def _show_ping(page: _Page, ping: ReceivedPing) -> None:
+    run = (ping.run_id or "unknown")[:8]
+    took = "" if ping.duration is None else f" after {ping.duration:.2f} s"
+    size = f"{len(ping.body):,} bytes of log"
+    page.line(f"  {ping.event.value:7}  run {run}{took}, {size}, ending:", _COLOURS[ping.event])
+    for line in _ending(ping.text):
+        page.line(f"      | {line}", "2")
+
+
+def _ending(text: str) -> Iterator[str]:
+    """The last lines, and the one with the marker: a traceback may stand between."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    marker = max((number for number, line in enumerate(lines) if "sync." in line), default=0)
+    last = max(0, len(lines) - _BODY_LINES)
+    first = min(marker, last)
+    if first:
+        yield f"... {first} lines before"
+    if marker < last:
+        yield lines[marker]
+        yield f"... {last - marker - 1} lines of traceback"
+    yield from lines[last:]
+
+
+def _photos(folder: Path) -> list[Path]:
+    folder.mkdir()
+    photos = [folder / f"photo-{number:02}.jpg" for number in range(1, _PHOTOS + 1)]
+    for photo in photos:
+        photo.write_bytes(os.urandom(200_000))
+    return photos
+
+
+@contextlib.contextmanager
+def _own_handlers_only() -> Iterator[None]:
+    """Keep loguru's default handler from writing in between; others were added by someone."""
+    try:
+        logger.remove(0)
+    except ValueError:  # it isn't there
+        yield
+        return
+    try:
+        yield
+    finally:
+        logger.add(sys.stderr)
+
+
+@contextlib.contextmanager
+def _no_proxy() -> Iterator[None]:
+    """Keep the environment's proxy, if there is one, out of the way to this machine."""
+    before = os.environ.get("no_proxy")
+    os.environ["no_proxy"] = "127.0.0.1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["no_proxy"]
+        else:
+            os.environ["no_proxy"] = before
+
+
+class _Page:
+    """Lines of text, in colour where that is wanted and no wider than a terminal."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._encoding = stream.encoding or "utf-8"
+        # The console of older Windows shows the codes themselves.
+        self._in_colour = (
+            stream.isatty() and "NO_COLOR" not in os.environ and sys.platform != "win32"
+        )
+
+    def heading(self, text: str) -> None:
+        self.line()
+        self.line(text, "1")
+
+    def line(self, text: str = "", colour: str = "") -> None:
+        if len(text) > _WIDTH:
+            # In the middle: both ends of an error's line tell something.
+            text = f"{text[: _WIDTH - 43]}...{text[-40:]}"
+        text = text.encode(self._encoding, "replace").decode(self._encoding)
+        if colour and self._in_colour:
+            text = f"\033[{colour}m{text}\033[0m"
+        self._stream.write(f"{text}\n")
+        self._stream.flush()
