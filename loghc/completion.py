@@ -20,12 +20,12 @@ class Completion:
     coroutine made there would warn that it was never awaited; this makes none until it is.
 
     Args:
-        pending: how many pings have no outcome yet.
+        done: whether every ping has an outcome by now. Returns at once.
         seconds: to wait at most.
     """
 
-    def __init__(self, pending: Callable[[], int], seconds: float) -> None:
-        self._pending = pending
+    def __init__(self, done: Callable[[], bool], seconds: float) -> None:
+        self._done = done
         self._seconds = seconds
 
     def __call__(self) -> Completion:
@@ -42,7 +42,7 @@ class Completion:
             return
         deadline = time.monotonic() + self._seconds
         look = _FIRST_LOOK
-        while self._pending() and time.monotonic() < deadline:
+        while not self._done() and time.monotonic() < deadline:
             await asyncio.sleep(look)
             look = min(2 * look, _LONGEST_LOOK)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 __all__ = ["Attempt", "Event", "Outcome", "Ping"]
 
@@ -45,7 +45,7 @@ class Ping:
 
     event: Event
     run_id: str
-    body: Callable[[], bytes]
+    body: Callable[[], bytes] = field(repr=False)
     exit_status: int | None = None
 
     @property

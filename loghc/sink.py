@@ -10,9 +10,9 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec
 
-from loghc.body import render
+from loghc.body import Renderer
 from loghc.client import PingClient
 from loghc.completion import Completion
 from loghc.crash import at_child_exit, closing_text, interpreter_is_exiting, uncaught_exception
@@ -24,7 +24,7 @@ from loghc.ping import Event, Outcome, Ping
 from loghc.redaction import Redactor, redactor
 from loghc.report import Report, say_exception
 from loghc.runs import Runs
-from loghc.tail import Snapshot, Tail
+from loghc.tail import BATCH, LONG, Snapshot, Tail
 from loghc.version import __version__
 
 if TYPE_CHECKING:
@@ -39,6 +39,22 @@ _FRAMING = frozenset({"content-length", "transfer-encoding", "connection", "host
 
 # Markers that are remembered, to tell one record that comes through two handlers from two records.
 _REMEMBERED = 64
+
+
+_P = ParamSpec("_P")
+
+
+def _refusing_discreetly(init: Callable[_P, None]) -> Callable[_P, None]:
+    """Errors leave without the frames below: loguru's ``diagnose=True`` shows their variables."""
+
+    @functools.wraps(init)
+    def wrapper(*args: _P.args, **kwargs: _P.kwargs) -> None:
+        try:
+            init(*args, **kwargs)
+        except (TypeError, ValueError) as error:
+            raise error.with_traceback(None) from None
+
+    return wrapper
 
 
 class HealthSink:
@@ -79,6 +95,7 @@ class HealthSink:
         >>> logger.info("sync.start")  # doctest: +SKIP
     """
 
+    @_refusing_discreetly
     def __init__(
         self,
         url: str | None = None,
@@ -112,46 +129,58 @@ class HealthSink:
         }
         self._limit = limit
         self._drain = float(drain)
-        self._redact = redactor(redact)
-        self._markers = Markers(job_markers(job) if markers is None else markers)
+        rules = redactor(redact)
+        own = job_markers(job)
+        self._markers = Markers(own if markers is None else markers)
         self._url = ping_url(url)
         self.enabled = self._url is not None
         """Whether there is a URL to ping."""
         self._runs = Runs()
-        self._seen: deque[object] = deque(maxlen=_REMEMBERED)
-        self._lock = threading.Lock()
+        self._seen: deque[tuple[Any, ...]] = deque(maxlen=_REMEMBERED)
+        self._lock = threading.RLock()  # a signal handler may log where ping() is at work
         self._child_watched = 0  # the process in which the end of a child is watched
-        self._tail = Tail(limit)
-        self._append: Callable[[str], None] = self._tail.append
-        self._prefixes = self._markers.prefixes
+        self._tail = Tail(limit if self.enabled else 1)
+        self._recent = self._tail.recent
+        self._settle = self._tail.settle
+        self._first, self._after = self._markers.first, self._markers.after
         if self._url is None:
-            self._append = _forget
-            self._prefixes = ()
+            self._first = self._after = ""
         else:
-            self._masker = Masker(self._url)
+            masker = Masker(self._url, sent_headers)
+            self._renderer = Renderer(limit, masker, rules)
             client = PingClient(
                 self._url,
-                self._masker,
+                masker,
                 float(timeout),
                 sent_headers,
                 http,
                 __version__,
             )
-            self._delivery = Delivery(client, Report(self._url.masked), on_outcome)
-        self.complete = Completion(lambda: self.stats.pending, self._drain)
+            report = Report(self._url.masked, masker.text)
+            if self._url.exposed:
+                report.exposed()
+            self._delivery = Delivery(client, report, on_outcome)
+        self.complete = Completion(lambda: self.wait(0), self._drain)
         """Called by ``logger.complete()``; awaited, it waits until all pings have an outcome, at
         most ``drain`` seconds, without blocking the event loop."""
         _sinks.add(self)
 
     def write(self, message: str) -> None:
         """Take one formatted record from loguru. Returns at once, and never raises."""
-        self._append(message)
+        if len(message) > LONG:
+            self._tail.append_long(message)
+        else:  # what Tail.append does, without a call for each record
+            recent = self._recent
+            recent.append(message + "")
+            if len(recent) >= BATCH:
+                self._settle()
         try:
             record = message.record  # type: ignore[attr-defined]  # loguru's own kind of str
-        except AttributeError:  # plain text, not from loguru
+            if not self._first <= record["message"] < self._after:
+                return
+        except (AttributeError, KeyError, TypeError):  # not from loguru, or patched into no text
             return
-        if record["message"].startswith(self._prefixes):
-            self._mark(record)
+        self._mark(record)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until every ping that was queued is delivered or given up.
@@ -194,17 +223,28 @@ class HealthSink:
             with self._lock:
                 self._put(event, run_id, closing, exit_status)
 
+    def fail_open_runs(self, closing: str, exit_status: int | None = None) -> None:
+        """Queue a failure for each run of this process that has not ended, as its end is near.
+
+        Args:
+            closing: text to put after the log.
+            exit_status: 1 to 255, sent as ``<url>/<exit_status>``; None: ``<url>/fail``.
+        """
+        if self.enabled:
+            with self._lock:
+                for run_id in self._runs.open_here():
+                    self._put(Event.FAIL, run_id, closing, exit_status)
+                self._runs.close_all()
+
     def _mark(self, record: Mapping[str, Any]) -> None:
         try:
             event = self._markers.match(record["message"])
             if event is None or record["thread"].name == THREAD_NAME:
                 return
             self._watch_child()
-            key = (record["time"], record["thread"].id, record["process"].id, record["message"])
-            with self._lock:  # markers are queued in the order in which they are numbered
-                if key in self._seen:
+            with self._lock:  # markers are queued in the order in which they come
+                if self._seen_before(record):
                     return
-                self._seen.append(key)
                 run_id = self._runs.assign(event, record)
                 self._put(event, run_id)
         except Exception:  # noqa: BLE001 - a bug of ours must not become the app's
@@ -217,22 +257,29 @@ class HealthSink:
         body = functools.partial(self._body, self._tail.snapshot(), closing)
         self._delivery.put(Ping(event, run_id, body, exit_status))
 
+    def _seen_before(self, record: Mapping[str, Any]) -> bool:
+        """Whether this sink was added twice, and the record came through its other handler.
+
+        Both handlers see the same objects, unless loguru's queue copied them (``enqueue=True``).
+        A small part of the record is kept, of which each record has its own: the record itself
+        would keep its exception's frames alive, and clocks stand still, in tests or between ticks.
+        """
+        own = record["thread"]
+        mark = (record["time"], own.id, record["process"].id, record["message"])
+        copied = own.id != threading.get_ident()
+        if any(seen is own or (copied and known == mark) for seen, known in self._seen):
+            return True
+        self._seen.append((own, mark))
+        return False
+
     def _body(self, snapshot: Snapshot, closing: str) -> bytes:
         if not self._options["send_logs"]:
             return b""
-        try:
-            return render(snapshot, closing, self._limit, self._masker, self._redact)
-        except Exception:  # noqa: BLE001 - the user's own rule may raise what it likes
-            say_exception("redact raised, so the log is withheld:")
-            return b"loghc: the log is withheld, as a redact rule raised an exception.\n"
+        return self._renderer.render(snapshot, closing)
 
     def _stop(self, *, exiting: bool) -> None:
         if exiting:
-            with self._lock:
-                closing = closing_text(uncaught_exception())
-                for run_id in self._runs.open_here():
-                    self._put(Event.FAIL, run_id, closing)
-                self._runs.close_all()
+            self.fail_open_runs(closing_text(uncaught_exception()))
         self._delivery.stop(self._drain, exiting=exiting)
 
     def _watch_child(self) -> None:
@@ -242,7 +289,7 @@ class HealthSink:
             at_child_exit(functools.partial(self._stop, exiting=True))
 
     def _after_fork(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._tail.after_fork()
         if self.enabled:
             self._delivery.after_fork()
@@ -272,10 +319,6 @@ if hasattr(os, "register_at_fork"):
 
 def _rebuilt(options: dict[str, Any]) -> HealthSink:
     return HealthSink(**options)
-
-
-def _forget(_text: str) -> None:
-    """What a disabled sink does with a record."""
 
 
 def _whole_number(name: str, value: object) -> int:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from loghc.utf8 import encode
 
-__all__ = ["CONTEXT", "Snapshot", "Tail"]
+__all__ = ["BATCH", "CONTEXT", "LONG", "Snapshot", "Tail"]
 
-# Records wait in a plain list until this many came, or until one is long: joining and encoding
-# them together costs each a fraction of what it would alone.
-_BATCH_RECORDS = 32
-_LONG_RECORD = 4096  # characters
+BATCH = 64
+"""Records that wait in a plain list: joining and encoding them together costs each a fraction of
+what it would alone."""
+
+LONG = 2048
+"""Characters beyond which a record doesn't wait: it is encoded at once, by ``append_long``."""
 
 # Batches of short records are merged up to this size, so that the number of chunks, and with it
 # the cost of a snapshot, depends on the limit alone and not on how short the records are.
@@ -39,7 +41,7 @@ class Snapshot:
         begins_inside_record: the first chunk is the end of a record too long to be kept whole.
     """
 
-    chunks: tuple[bytes, ...]
+    chunks: tuple[bytes, ...] = field(repr=False)
     begins_inside_record: bool
 
 
@@ -51,6 +53,10 @@ class Tail:
     Args:
         limit: bytes of UTF-8 to keep, 1 or more.
 
+    Attributes:
+        recent: the newest records. Who would rather save a call for each record does here what
+            ``append`` does.
+
     Example:
         >>> tail = Tail(1000)
         >>> tail.append("one\\n")
@@ -59,26 +65,41 @@ class Tail:
         b'one\\ntwo\\n'
     """
 
-    __slots__ = ("_chunks", "_limit", "_lock", "_recent", "_size")
+    __slots__ = ("_chunks", "_limit", "_lock", "_size", "recent")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._recent: list[str] = []
+        self.recent: list[str] = []
         self._chunks: deque[bytes] = deque()
         self._size = 0  # bytes in all chunks
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may log where its thread is in here
 
     def append(self, text: str) -> None:
         """Add one record. It costs the same whatever the limit and whatever came before."""
-        if len(text) > _LONG_RECORD:
-            self._append_long(text)
+        if len(text) > LONG:
+            self.append_long(text)
             return
-        recent = self._recent
+        recent = self.recent
         # loguru's message is a str that carries its whole record: only a plain copy lets go of it.
-        recent.append(str(text))
-        if len(recent) >= _BATCH_RECORDS:
-            with self._lock:
-                self._settle()
+        # Adding nothing makes one, faster than str() does.
+        recent.append(text + "")
+        if len(recent) >= BATCH:
+            self.settle()
+
+    def append_long(self, text: str) -> None:
+        """Add one record without making it wait for others."""
+        keep = self._limit + CONTEXT  # characters: no fewer than that many bytes
+        with self._lock:
+            self._settle()
+            if len(text) > keep:
+                self._push(_CutRecord(encode(text[-keep:])))
+            else:
+                self._push(encode(text))
+
+    def settle(self) -> None:
+        """Move the recent records into the chunks."""
+        with self._lock:
+            self._settle()
 
     def snapshot(self) -> Snapshot:
         """All that is needed to render the last ``limit`` bytes, now or later."""
@@ -89,20 +110,10 @@ class Tail:
 
     def after_fork(self) -> None:
         """Make the tail usable in a forked child, where a lock may be held by a thread now gone."""
-        self._lock = threading.Lock()
-
-    def _append_long(self, text: str) -> None:
-        keep = self._limit + CONTEXT  # characters: no fewer than that many bytes
-        with self._lock:
-            self._settle()
-            if len(text) > keep:
-                self._push(_CutRecord(encode(text[-keep:])))
-            else:
-                self._push(encode(text))
+        self._lock = threading.RLock()
 
     def _settle(self) -> None:
-        """Move the recent records into the chunks."""
-        recent = self._recent
+        recent = self.recent
         count = len(recent)  # another thread may append meanwhile: its record waits its turn
         if count:
             batch = encode("".join(recent[:count]))
@@ -112,11 +123,12 @@ class Tail:
     def _push(self, chunk: bytes) -> None:
         """Add a chunk, and drop the chunks that lie wholly before the limit."""
         chunks = self._chunks
-        if chunks and len(chunks[-1]) + len(chunk) <= _CHUNK:
-            last = chunks.pop()
-            self._size -= len(last)
-            chunk = last + chunk
+        added = len(chunk)
+        if chunks and len(chunks[-1]) + added <= _CHUNK:
+            chunk = chunks.pop() + chunk
         chunks.append(chunk)
-        self._size += len(chunk)
-        while self._size - len(chunks[0]) >= self._limit:
-            self._size -= len(chunks.popleft())
+        # The size is changed without a call in between, where a signal handler could log.
+        self._size += added
+        while len(chunks) > 1 and self._size - len(chunks[0]) >= self._limit:
+            dropped = len(chunks.popleft())
+            self._size -= dropped
