@@ -16,8 +16,10 @@ __all__ = ["announced_limit", "no_answer", "understood"]
 
 _SHOWN = 120  # characters of an answer's text that are shown
 _LONGEST_ERROR = 240  # characters
+_LONGEST_DATE = 64  # characters
 _TRANSIENT = frozenset({408, 425, 429})
 
+_PRIVATE_CA = "If a private CA signed it, name that CA's file in SSL_CERT_FILE, or pass http=."
 _MEANING = {
     400: ("malformed", "Check the ping URL's form."),
     401: ("not authorised", "Check the user and password, or the headers given."),
@@ -25,10 +27,28 @@ _MEANING = {
     404: ("not found", "Check the ping URL: the service knows no check by it."),
     408: ("the service waited too long for the request", ""),
     409: ("ambiguous", "The slug matches several checks: rename one, or use the UUID form."),
+    407: ("the proxy asks for a user and password", "Put them into the proxy's URL."),
     410: ("gone", "The check was removed: use the URL of one that exists."),
     413: ("too large", "Lower the sink's limit."),
     429: ("rate limited", "The service takes only so many pings a minute."),
 }
+_TLS_ADVICE = {  # by OpenSSL's number for what is wrong with a certificate
+    9: "Check this machine's clock.",
+    10: "Renew the service's certificate, or check this machine's clock.",
+    18: _PRIVATE_CA,
+    19: _PRIVATE_CA,
+    20: _PRIVATE_CA,
+    21: _PRIVATE_CA,
+    62: "Use a host name that the certificate is for.",
+    64: "Use a host name that the certificate is for.",
+}
+_NOT_TLS = (
+    "WRONG_VERSION_NUMBER",
+    "HTTP_REQUEST",
+    "RECORD_LAYER_FAILURE",
+    "PACKET_LENGTH_TOO_LONG",
+)
+_OLD_TLS = ("UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION", "NO_PROTOCOLS_AVAILABLE")
 _LOG_UNKNOWN = "The service may not know /log; its other pings are not affected."
 
 
@@ -67,7 +87,7 @@ def understood(
     return Attempt(
         delivered=False,
         status=status,
-        error=shown(error),
+        error=shown(mask(error)),
         advice=advice,
         transient=transient,
         retry_after=_seconds(headers.get("Retry-After")) if transient else None,
@@ -82,10 +102,25 @@ def no_answer(error: Exception, host: str, mask: Callable[[str], str]) -> Attemp
         host: the service's, to be named.
         mask: takes secrets out of a text.
     """
+    causes = _chain(error)
+    refused = next(filter(None, map(_refused_tunnel, causes)), None)
+    if refused is not None:
+        meaning, advice = _MEANING.get(refused, (http.client.responses.get(refused, ""), ""))
+        return Attempt(
+            delivered=False,
+            error=f"the proxy refused: {refused} {meaning}".rstrip(),
+            advice=advice,
+            transient=refused >= 500 or refused in _TRANSIENT,
+        )
+    # urllib3's, which isn't imported here: the caller's own pool manager may be of another kind.
+    proxied = any(type(cause).__name__ == "ProxyError" for cause in causes)
+    words, advice = _cause(causes, "its name" if proxied else f"the name {host}")
+    network = any(isinstance(cause, (OSError, http.client.HTTPException)) for cause in causes)
     return Attempt(
         delivered=False,
-        error=shown(mask(_cause(error, host))),
-        transient=not isinstance(error, (TypeError, ValueError)) or _is_network(error),
+        error=shown(mask(f"the proxy: {words}" if proxied else words)),
+        advice=advice,
+        transient=network or not isinstance(error, (TypeError, ValueError)),
     )
 
 
@@ -97,7 +132,10 @@ def announced_limit(headers: Mapping[str, str]) -> int | None:
 
 def shown(text: str) -> str:
     """Text fit for a terminal: one line, not long, nothing unprintable."""
-    line = "".join(char if char.isprintable() else "?" for char in " ".join(text.split()))
+    line = "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode()
+        for char in " ".join(text.split())
+    )
     return line if len(line) <= _LONGEST_ERROR else line[:_LONGEST_ERROR] + "..."
 
 
@@ -105,7 +143,7 @@ def _seconds(retry_after: str | None) -> float | None:
     """What a Retry-After header asks for; None when it makes no sense."""
     if retry_after is None:
         return None
-    text = retry_after.strip()
+    text = retry_after.strip()[:_LONGEST_DATE]
     if re.fullmatch(r"[0-9]{1,9}", text):
         return float(text)
     try:
@@ -117,7 +155,7 @@ def _seconds(retry_after: str | None) -> float | None:
 
 def _host_of(location: str) -> str:
     """Scheme and host of a redirect's target: the rest may hold the secret."""
-    found = re.match(r"(https?://)(?:[^/?#@]*@)?([^/?#@\s]{1,100})", location)
+    found = re.match(r"(?i)(https?://)(?:[^/?#]*@)?([^/?#@\s]{1,100})", location)
     return f"{found[1]}{found[2]}" if found else ""
 
 
@@ -133,17 +171,17 @@ def _chain(error: BaseException) -> list[BaseException]:
     return found
 
 
-def _is_network(error: BaseException) -> bool:
-    """Whether it came from the network, though its class says that a value was bad."""
-    return any(isinstance(cause, (OSError, http.client.HTTPException)) for cause in _chain(error))
+def _refused_tunnel(error: BaseException) -> int | None:
+    """The HTTP status with which a proxy refused to connect to an https service."""
+    found = re.match(r"Tunnel connection failed: ([0-9]{3})", str(error))
+    return int(found[1]) if found and isinstance(error, OSError) else None
 
 
-def _cause(error: BaseException, host: str) -> str:
-    """An error in plain words. The most telling one of its causes is named."""
-    causes = _chain(error)
+def _cause(causes: list[BaseException], name: str) -> tuple[str, str]:
+    """An error in plain words, and what to do. The most telling one of its causes is named."""
     for kind, words in (
-        (socket.gaierror, f"the name {host} doesn't resolve"),
-        (ssl.SSLCertVerificationError, "the service's certificate can't be verified"),
+        (socket.gaierror, f"{name} doesn't resolve"),
+        (ssl.SSLCertVerificationError, "the certificate can't be verified"),
         (ssl.SSLError, "TLS failed"),
         (ConnectionRefusedError, "connection refused"),
         (http.client.RemoteDisconnected, "connection closed without an answer"),
@@ -156,14 +194,19 @@ def _cause(error: BaseException, host: str) -> str:
             if isinstance(cause, kind):
                 return _detailed(words, cause)
     innermost = causes[-1]
-    return f"{type(innermost).__name__}: {innermost}"
+    return f"{type(innermost).__name__}: {innermost}", ""
 
 
-def _detailed(words: str, cause: BaseException) -> str:
+def _detailed(words: str, cause: BaseException) -> tuple[str, str]:
     if isinstance(cause, ssl.SSLCertVerificationError):
-        return f"{words}: {cause.verify_message}"
+        return f"{words}: {cause.verify_message}", _TLS_ADVICE.get(cause.verify_code, "")
     if isinstance(cause, ssl.SSLError):
-        return f"{words}: {cause.reason or cause}"
+        reason = cause.reason or str(cause)
+        if reason in _NOT_TLS:
+            return "what answers doesn't speak TLS", "Check the URL's scheme and port."
+        if reason in _OLD_TLS:
+            return "the service speaks no TLS that is safe (1.2 or newer)", "Bring it up to date."
+        return f"{words}: {reason}", ""
     if isinstance(cause, TimeoutError) and str(cause).startswith("timed out after"):
-        return str(cause)
-    return words
+        return str(cause), ""
+    return words, ""

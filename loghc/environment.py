@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
+from loghc.report import say
 from loghc.url import PingUrl
 
 __all__ = ["URL_FILE_VARIABLE", "URL_VARIABLE", "ping_url"]
@@ -14,9 +16,15 @@ URL_FILE_VARIABLE = "HEALTH_CHECK_URL_FILE"
 
 _FILE_LIMIT = 8192  # bytes: a URL is far shorter, and a wrong path may name something endless
 
+_warned: set[str] = set()  # paths of files of which it was said that others can read them
+
 
 def ping_url(given: str | None) -> PingUrl | None:
     """The ping URL that was given, or the environment's, or None when there is none.
+
+    A file that every user of the machine can read or write is warned about, once. Its group isn't:
+    that is how a file of root's is handed to a service's own user. Nor is a file on a read-only
+    mount, as containers get their secrets: its mode can't be changed, and means little there.
 
     Args:
         given: the URL; None: ``HEALTH_CHECK_URL``, then what the file that
@@ -35,22 +43,49 @@ def ping_url(given: str | None) -> PingUrl | None:
     path = os.environ.get(URL_FILE_VARIABLE, "").strip()
     if not path:
         return None
-    return PingUrl.parse(_first_line(Path(path)), URL_FILE_VARIABLE)
+    if "://" in path:
+        raise ValueError(
+            f"{URL_FILE_VARIABLE}: expected the path of a file, not a URL; {URL_VARIABLE} takes one"
+        )
+    return PingUrl.parse(_content(path), URL_FILE_VARIABLE)
 
 
-def _first_line(path: Path) -> str:
+def _content(path: str) -> str:
     expected = f"{URL_FILE_VARIABLE}: expected the path of a file that holds the ping URL"
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=_without_waiting) as file:  # Path.open has none
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise ValueError(f"{expected}; {path!r} is not a regular file")
             content = file.read(_FILE_LIMIT + 1)
+            _warn_if_open_to_all(path, status.st_mode, file.fileno())
     except OSError as error:
-        raise ValueError(f"{expected}; {str(path)!r} can't be read: {error.strerror}") from None
+        raise ValueError(f"{expected}; {path!r} can't be read: {error.strerror}") from None
     if len(content) > _FILE_LIMIT:
-        raise ValueError(f"{expected}; {str(path)!r} is longer than {_FILE_LIMIT} bytes")
+        raise ValueError(f"{expected}; {path!r} is longer than {_FILE_LIMIT} bytes")
     try:
-        text = content.decode().strip()
+        text = content.decode("utf-8-sig").strip()
     except UnicodeDecodeError:
-        raise ValueError(f"{expected}; {str(path)!r} is not UTF-8 text") from None
+        raise ValueError(f"{expected}; {path!r} is not UTF-8 text") from None
     if not text:
-        raise ValueError(f"{expected}; {str(path)!r} is empty")
+        raise ValueError(f"{expected}; {path!r} is empty")
     return text
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Opening a FIFO, or some devices, would wait for somebody at their other end."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _warn_if_open_to_all(path: str, mode: int, descriptor: int) -> None:
+    """Say once that every user can get at a file, unless a directory above it keeps them out."""
+    if os.name != "posix" or not mode & (stat.S_IROTH | stat.S_IWOTH) or path in _warned:
+        return
+    if os.fstatvfs(descriptor).f_flag & os.ST_RDONLY:
+        return
+    if all(above.stat().st_mode & stat.S_IXOTH for above in Path(path).resolve().parents):
+        _warned.add(path)
+        say(
+            f"{URL_FILE_VARIABLE}: {path!r} has mode {stat.S_IMODE(mode):04o}: every user of this "
+            "machine can see the ping URL, or change it. chmod o= shuts them out."
+        )

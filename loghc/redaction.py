@@ -28,7 +28,7 @@ def redactor(
     """
     if isinstance(rules, (str, re.Pattern)) or callable(rules):
         rules = (rules,)
-    elif not isinstance(rules, Iterable):
+    elif not isinstance(rules, Iterable) or isinstance(rules, (bytes, bytearray)):
         raise TypeError(
             f"redact: expected regular expressions or callables, not {type(rules).__name__}"
         )
@@ -48,22 +48,29 @@ def _step(position: int, rule: object) -> Redactor:
     if isinstance(rule, str):
         try:
             rule = re.compile(rule)
-        except re.error as error:
+        except (re.error, OverflowError, RecursionError) as error:
+            where = getattr(error, "pos", None)
+            fault = "it is too large" if where is None else f"the fault is at character {where}"
             raise ValueError(
                 f"redact[{position}]: expected a regular expression; what was given doesn't "
-                f"compile: {error.msg}"
+                f"compile: {fault} (re.escape() makes one of a plain text)"
             ) from None
     if isinstance(rule, re.Pattern):
         if isinstance(rule.pattern, bytes):
             raise TypeError(f"redact[{position}]: expected a pattern for str, not for bytes")
         pattern: re.Pattern[str] = rule
-        return lambda text: pattern.sub(REDACTED, text)
+        return lambda text: pattern.sub(_replacement, text)
     if callable(rule):
         return _checked(position, rule)
     raise TypeError(
         f"redact[{position}]: expected a regular expression or a callable, "
         f"not {type(rule).__name__}"
     )
+
+
+def _replacement(match: re.Match[str]) -> str:
+    """A pattern such as ``x*`` also matches the nothing between any two characters."""
+    return REDACTED if match[0] else ""
 
 
 def _checked(position: int, rule: Callable[[str], object]) -> Redactor:

@@ -9,11 +9,18 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit
 __all__ = ["UUID", "PingUrl"]
 
 # Patterns are compiled when they are first used: importing loghc must stay cheap.
-_UNSAFE = r"[\s\\\x00-\x1f\x7f-\x9f]"
-_HOST = r"(?i:[a-z0-9_]([a-z0-9_.-]*[a-z0-9_.])?|[0-9a-f:.]+(%[a-z0-9_.-]+)?)"
+_UNSAFE = r"[\s\\\x00-\x1f\x7f-\x9f\ud800-\udfff]"
+_LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_HOST_NAME = rf"{_LABEL}(\.{_LABEL})*\.?"
+_LONGEST_HOST_NAME = 253  # characters, by the rules of DNS
+_LONGEST = 4096  # characters of a whole URL
+# IDNA 2003, the standard library's, makes other names of these than IDNA 2008 does, which browsers
+# and curl follow. A log must not end up at a namesake.
+_AMBIGUOUS_IN_NAMES = "\u00df\u03c2\u200c\u200d"
+_LOCAL_NAMES = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
 UUID = r"(?i:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})"
 """A pattern for a UUID in its canonical text form, either case."""
-_WITH_SUFFIX = rf".*/{UUID}/(start|fail|log|[0-9]+)"
+_WITH_SUFFIX = rf".*/{UUID}/(start|fail|log|[0-9]{{1,5}})"
 _PATH_SAFE = "/%:@!$&'()*+,;=~"
 _QUERY_SAFE = _PATH_SAFE + "?"
 
@@ -42,6 +49,8 @@ class PingUrl:
     def parse(cls, text: str, source: str = "url") -> PingUrl:
         """Take a ping URL apart.
 
+        Slashes that stand doubled in its path are made one.
+
         Args:
             text: the URL, http or https.
             source: where it came from, named in errors.
@@ -56,36 +65,47 @@ class PingUrl:
         expected = "expected a ping URL such as https://hc-ping.com/<uuid>"
         if not text:
             raise ValueError(f"{source}: {expected}, not an empty str")
+        if len(text) > _LONGEST:
+            raise ValueError(f"{source}: {expected}, of {_LONGEST} characters at most")
         if re.search(_UNSAFE, text):
-            raise ValueError(f"{source}: {expected}, without white space or control characters")
+            raise ValueError(
+                f"{source}: {expected}, without white space, backslashes or control characters"
+            )
         try:
             parts = urlsplit(text)
             port = parts.port
         except ValueError:  # its text may quote a password
-            raise ValueError(f"{source}: {expected}; its host or port can't be read") from None
+            raise ValueError(
+                f"{source}: {expected}; its host or port can't be read (in a user name or "
+                "password, the characters / ? # @ : have to be percent-encoded)"
+            ) from None
         if parts.scheme not in ("http", "https"):
             given = f"scheme {parts.scheme[:20]!r}" if "://" in text else "no scheme"
             raise ValueError(f"{source}: {expected}; {given} was given, not http or https")
         host = _ascii_host(parts)
-        if not host or port == 0:
+        if host is None or port == 0:
             raise ValueError(f"{source}: {expected}; its host or port can't be used")
         origin = f"{parts.scheme}://" + (f"[{host}]" if ":" in host else host)
         if port is not None and port != {"http": 80, "https": 443}[parts.scheme]:
             origin += f":{port}"
         if parts.fragment:
             raise ValueError(f"{source}: {expected}, without a fragment (#...)")
-        path = parts.path.rstrip("/")
+        path = re.sub("/{2,}", "/", parts.path).rstrip("/")
+        if any(unquote(segment) in (".", "..") for segment in path.split("/")):
+            raise ValueError(f"{source}: {expected}, without . or .. in its path")
         suffix = re.fullmatch(_WITH_SUFFIX, path)
         if suffix:
             raise ValueError(
                 f"{source}: expected the ping URL alone, loghc adds the suffix itself; "
                 f"{origin}/***/{suffix[1]} was given"
             )
+        if re.search(r"(^|&)rid=", parts.query):
+            raise ValueError(f"{source}: {expected}; loghc adds the run id (rid=) itself")
         return cls(
             origin=origin,
             host=host,
             path=quote(path, safe=_PATH_SAFE),
-            query=quote(parts.query, safe=_QUERY_SAFE),
+            query=quote(parts.query.strip("&"), safe=_QUERY_SAFE),
             user=None if parts.username is None else unquote(parts.username),
             password=None if parts.password is None else unquote(parts.password),
         )
@@ -94,6 +114,11 @@ class PingUrl:
         """The URL of one request: the suffix goes before the query, the run id at its end."""
         query = f"{self.query}&rid={run_id}" if self.query else f"rid={run_id}"
         return f"{self.origin}{self.path}{suffix}?{query}"
+
+    @property
+    def scheme(self) -> str:
+        """``http`` or ``https``."""
+        return self.origin.partition(":")[0]
 
     @property
     def credentials(self) -> str | None:
@@ -107,17 +132,54 @@ class PingUrl:
         """What may be shown of it."""
         return f"{self.origin}/***" if self.path or self.query else self.origin
 
+    @property
+    def exposed(self) -> bool:
+        """Whether pings go unencrypted to a host that isn't local.
+
+        Local are loopback, private and link-local addresses, names under ``.localhost``,
+        ``.local``, ``.internal``, ``.lan`` and ``.home.arpa``, and names without a dot.
+        """
+        return self.scheme == "http" and not _is_local(self.host)
+
     def __repr__(self) -> str:
         return f"PingUrl({self.masked!r})"
 
 
 def _ascii_host(parts: SplitResult) -> str | None:
+    """The host as it is looked up; None when it can't be one."""
     host = parts.hostname or ""
-    try:
-        host.encode("ascii")
-    except UnicodeEncodeError:
+    if ":" in host or "[" in parts.netloc.rpartition("@")[2]:
+        return host if ":" in host and _ip_address(host) is not None else None
+    if not host.isascii():
+        if any(char in host for char in _AMBIGUOUS_IN_NAMES):
+            return None
         try:
             host = host.encode("idna").decode()
         except UnicodeError:
             return None
-    return host if re.fullmatch(_HOST, host) else None
+    fits = len(host.rstrip(".")) <= _LONGEST_HOST_NAME and re.fullmatch(_HOST_NAME, host)
+    return host if fits else None
+
+
+def _ip_address(host: str) -> object | None:
+    from ipaddress import ip_address
+
+    address, percent, zone = host.partition("%")
+    if percent and not re.fullmatch(r"[A-Za-z0-9_.-]{1,32}", zone):
+        return None
+    try:
+        return ip_address(address)
+    except ValueError:
+        return None
+
+
+def _is_local(host: str) -> bool:
+    from ipaddress import IPv4Address, IPv6Address
+
+    address = _ip_address(host)
+    if isinstance(address, (IPv4Address, IPv6Address)):
+        # An IPv4 address that is written as an IPv6 one is as local as itself.
+        address = getattr(address, "ipv4_mapped", None) or address
+        return address.is_loopback or address.is_private or address.is_link_local
+    name = host.rstrip(".").lower()
+    return "." not in name or name.endswith(_LOCAL_NAMES)
