@@ -9,8 +9,10 @@ logger.info("sync.done")
 """
 
 from loghc.delivery import Stats
+from loghc.job import job
+from loghc.known_secrets import SECRETS
 from loghc.ping import Event, Outcome
 from loghc.sink import HealthSink
 from loghc.version import __version__
 
-__all__ = ["Event", "HealthSink", "Outcome", "Stats", "__version__"]
+__all__ = ["SECRETS", "Event", "HealthSink", "Outcome", "Stats", "__version__", "job"]

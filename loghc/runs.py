@@ -11,7 +11,7 @@ from typing import Any
 
 from loghc.ping import Event
 
-__all__ = ["Runs", "run_id_from"]
+__all__ = ["ProcessRun", "Runs", "run_id_from"]
 
 _MOST_OPEN = 10_000
 
@@ -42,44 +42,51 @@ class Runs:
     """Pairs each end with its start, without a line of the app's code.
 
     A start opens a run in the context (thread, asyncio task) that logs it; what follows in that
-    context belongs to it. An end that comes from a context without a run ends the one that has
-    been open longest: it started elsewhere. An end for which no run is open gets an id of its own.
-    An explicit ``run_id`` in the record's ``extra`` goes before all of this.
+    context belongs to it. Where one context has several open, the last is meant: they are nested.
+    An end that comes from a context that never had a run ends the one that has been open longest:
+    it started elsewhere. Any other end for which no run is open gets an id of its own. An explicit
+    ``run_id`` in the record's ``extra`` goes before all of this.
 
     The caller sees to it that only one thread is in here at a time.
     """
 
     def __init__(self) -> None:
         self._open: dict[str, int] = {}  # run id -> process that opened it, oldest first
-        self._here: ContextVar[str | None] = ContextVar("loghc_run", default=None)
+        # The runs that a context opened, innermost last; None: it has never opened one.
+        self._here: ContextVar[tuple[str, ...] | None] = ContextVar("loghc_runs", default=None)
         # With enqueue=True loguru calls from a thread of its own, in whose context the caller's
         # variables can't be seen. The caller's process and thread then stand for its context.
-        self._elsewhere: dict[tuple[int, int], str] = {}
+        self._elsewhere: dict[tuple[int, int], tuple[str, ...]] = {}
 
     def assign(self, event: Event, record: Mapping[str, Any]) -> str:
         """The id of the run that a marker's record belongs to; opens and ends runs as it goes."""
         explicit = record["extra"].get("run_id")
         lane = (record["process"].id, record["thread"].id)
         here = lane == (os.getpid(), threading.get_ident())
+        known = self._here.get() if here else self._elsewhere.get(lane)
+        still_open = tuple(run_id for run_id in known or () if run_id in self._open)
         if explicit is not None:
             run_id = run_id_from(explicit)
         elif event is Event.START:
             run_id = str(uuid.uuid4())
+        elif still_open:
+            run_id = still_open[-1]
         else:
-            run_id = self._current(event, self._here.get() if here else self._elsewhere.get(lane))
+            run_id = self._not_from_here(event, known)
 
         if event is Event.START:
             self._open[run_id] = os.getpid()
             if len(self._open) > _MOST_OPEN:  # an app that never ends its runs
                 del self._open[next(iter(self._open))]
+            still_open = (*(other for other in still_open if other != run_id), run_id)
             if here:
-                self._here.set(run_id)
+                self._here.set(still_open)
             else:
-                self._elsewhere[lane] = run_id
+                self._elsewhere[lane] = still_open
         elif event.ends_run:
             self._open.pop(run_id, None)
-            if not here and self._elsewhere.get(lane) == run_id:
-                del self._elsewhere[lane]
+            if not here and still_open in ((), (run_id,)):
+                self._elsewhere.pop(lane, None)
         return run_id
 
     def open_here(self) -> list[str]:
@@ -92,9 +99,32 @@ class Runs:
         self._open.clear()
         self._elsewhere.clear()
 
-    def _current(self, event: Event, known: str | None) -> str:
-        if known is not None and known in self._open:
-            return known
+    def _not_from_here(self, event: Event, known: tuple[str, ...] | None) -> str:
+        """The run of a marker whose context has none open."""
         if known is None and self._open and (event.ends_run or len(self._open) == 1):
             return next(iter(self._open))
         return str(uuid.uuid4())
+
+
+class ProcessRun(Runs):
+    """The whole process as one run: what any thread or task of it logs belongs to that run.
+
+    An explicit ``run_id`` still names a run of its own.
+
+    Attributes:
+        run_id: the run's.
+        failed: the last marker that ended the run said that it failed.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.run_id = str(uuid.uuid4())
+        self.failed = False
+
+    def assign(self, event: Event, record: Mapping[str, Any]) -> str:
+        """The process's run, unless the record names another."""
+        if record["extra"].get("run_id") is not None:
+            return super().assign(event, record)
+        if event.ends_run:
+            self.failed = event is Event.FAIL
+        return self.run_id

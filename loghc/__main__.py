@@ -1,0 +1,8 @@
+"""``python -m loghc``: the same as the command ``loghc``."""
+
+import sys
+
+from loghc.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

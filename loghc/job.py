@@ -1,0 +1,199 @@
+"""``job``: logs the markers of a run around a block or a function."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+import types
+import uuid
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from loghc.markers import job_markers
+
+if TYPE_CHECKING:
+    from loguru import Logger
+
+__all__ = ["job"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_NO_GENERATOR = (
+    "job: expected a function or a coroutine function, not the generator function {name!r}: "
+    "calling it runs nothing yet, so there is no run to tell about. Use `with job(...):` in its "
+    "body, or around the loop that consumes it"
+)
+
+# The runs that were entered in this context and not left yet, innermost last. One variable for all
+# jobs: a context never lets go of a variable.
+_entered: ContextVar[tuple[_Entered, ...]] = ContextVar("loghc_job")
+
+
+class job:  # noqa: N801 - used as a function is
+    """Logs ``<name>.start``, then ``<name>.done``, or ``<name>.error`` with the traceback.
+
+    A context manager, and a decorator for functions and coroutine functions. The exception goes
+    on. Each time it is entered is a run with an id of its own, so that overlapping ones pair; the
+    same job may be entered many times, also inside of itself, in threads and in tasks.
+
+    The markers come from the module and line of the ``with`` statement, or of the call of the
+    decorated function (for a task: of what runs the event loop). A sink whose filter leaves that
+    module out doesn't get them.
+
+    CancelledError, KeyboardInterrupt and GeneratorExit (a coroutine closed before its end) are
+    failures. ``SystemExit`` is one unless its code is 0 or None.
+
+    Args:
+        name: of the job, ``"sync"`` by default; what ``HealthSink(job=...)`` names too.
+        **bind: bound to the markers' records, as by ``logger.bind()``. ``run_id`` names the run; by
+            default each has a new UUID.
+
+    Raises:
+        TypeError: ``name`` is not a str, or what is decorated is not a function: a class, or a
+            generator function.
+        ValueError: ``name`` is empty, or has white space at an end.
+
+    Example:
+        >>> with job("backup"):  # doctest: +SKIP
+        ...     copy_files()
+        >>> @job("backup", shard=3)
+        ... async def backup(): ...
+    """
+
+    def __init__(self, name: str = "sync", **bind: object) -> None:
+        if callable(name):
+            raise TypeError("job: expected a name; write @job() or @job('name'), not @job")
+        job_markers(name)
+        self._name = name
+        self._bind = bind
+        self._last: _Entered | None = None
+
+    def __enter__(self) -> None:
+        """Begin a run."""
+        entered = self._last = _Entered(self, self._begin(2))
+        _entered.set((*_entered.get(()), entered))
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: types.TracebackType | None,
+    ) -> None:
+        """End the run that was entered last."""
+        self._end(self._left(), 2, error, trace)
+
+    def __call__(self, function: F) -> F:
+        """Decorate a function: each call of it is a run."""
+        if isinstance(function, type) or not callable(function):
+            raise TypeError(f"job: expected a function to decorate, not {function!r}")
+        called = function if inspect.isroutine(function) else _unwrapped(function)
+        if inspect.isgeneratorfunction(called) or inspect.isasyncgenfunction(called):
+            raise TypeError(_NO_GENERATOR.format(name=getattr(function, "__name__", "...")))
+        wrapper = self._around_coroutine if inspect.iscoroutinefunction(called) else self._around
+        return cast("F", functools.wraps(function)(wrapper(function)))
+
+    def _around(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*args: Any, **kwargs: Any) -> Any:
+            logger = self._begin(2)
+            try:
+                result = function(*args, **kwargs)
+            except BaseException as error:
+                self._end(logger, 2, error, _beyond(error))
+                raise
+            self._end(logger, 2, None, None)
+            return result
+
+        return run
+
+    def _around_coroutine(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        async def run(*args: Any, **kwargs: Any) -> Any:
+            logger = self._begin(_caller())
+            try:
+                result = await function(*args, **kwargs)
+            except BaseException as error:
+                self._end(logger, _caller(), error, _beyond(error))
+                raise
+            self._end(logger, _caller(), None, None)
+            return result
+
+        return run
+
+    def __repr__(self) -> str:
+        return f"job({self._name!r})"
+
+    # The depth is the number of frames between loguru and the line that a record is to come from.
+
+    def _begin(self, depth: int) -> Logger:
+        from loguru import logger  # late: importing loghc must not import loguru
+
+        bound = logger.bind(**{"run_id": str(uuid.uuid4()), **self._bind})
+        bound.opt(depth=depth).info(f"{self._name}.start")
+        return bound
+
+    def _end(
+        self,
+        logger: Logger,
+        depth: int,
+        error: BaseException | None,
+        trace: types.TracebackType | None,
+    ) -> None:
+        if error is None or (isinstance(error, SystemExit) and error.code in (None, 0)):
+            logger.opt(depth=depth).info(f"{self._name}.done")
+        else:
+            exception = (type(error), error, trace)
+            logger.opt(depth=depth, exception=exception).error(f"{self._name}.error")
+
+    def _left(self) -> Logger:
+        """The run to end: the last that this job entered in this context."""
+        entered = _entered.get(())
+        for position in reversed(range(len(entered))):
+            if entered[position].job is self:
+                _entered.set(entered[:position] + entered[position + 1 :])
+                return entered[position].logger
+        if self._last is None:
+            raise RuntimeError(f"{self!r}: left, but never entered")
+        return self._last.logger  # entered in another context
+
+
+class _Entered:
+    """A run that a ``with`` statement began."""
+
+    __slots__ = ("job", "logger")
+
+    def __init__(self, job: job, logger: Logger) -> None:
+        self.job = job
+        self.logger = logger
+
+
+def _unwrapped(function: Any) -> Any:
+    """What is called when an object is that is no function itself."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return function if inspect.isroutine(function) else type(function).__call__
+
+
+def _beyond(error: BaseException) -> types.TracebackType | None:
+    """An exception's traceback without the frame of the wrapper that caught it."""
+    return error.__traceback__.tb_next if error.__traceback__ else None
+
+
+def _caller() -> int:
+    """The depth, for a coroutine's wrapper, of the line that awaits it.
+
+    A task is resumed by asyncio itself: then it is the line that runs the event loop.
+    """
+    depth = 2
+    frame = sys._getframe(1)
+    try:
+        while (frame.f_back is not None) and _is_asyncio(frame.f_back):
+            frame = frame.f_back
+            depth += 1
+        return depth if frame.f_back is not None else 2
+    finally:
+        del frame
+
+
+def _is_asyncio(frame: types.FrameType) -> bool:
+    return str(frame.f_globals.get("__name__")).partition(".")[0] == "asyncio"

@@ -1,0 +1,51 @@
+"""Runs programs in processes of their own, with and without loghc."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+LOGHC = (sys.executable, "-m", "loghc")
+TIMEOUT = 60  # seconds
+
+
+def run(
+    *command: str | Path,
+    cwd: Path,
+    env: Mapping[str, str] | None = None,
+    stdin: str | bytes = "",
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end; its standard input is `stdin`."""
+    return subprocess.run(
+        [str(word) for word in command],
+        cwd=cwd,
+        env={**_environment(), **(env or {})},
+        input=stdin if isinstance(stdin, str) else stdin.decode(),
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        check=False,
+    )
+
+
+def started(
+    *command: str | Path, cwd: Path, env: Mapping[str, str] | None = None
+) -> subprocess.Popen[str]:
+    """Start a command whose standard output can be read line by line while it runs."""
+    return subprocess.Popen(
+        [str(word) for word in command],
+        cwd=cwd,
+        env={**_environment(), "PYTHONUNBUFFERED": "1", **(env or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _environment() -> dict[str, str]:
+    # Whether output is buffered decides on what a killed process has printed.
+    return {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
