@@ -1,0 +1,95 @@
+"""Draws the charts from the JSON, the same from the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+__all__ = ["draw"]
+
+_COLOURS = {"loghc": "#1a7f37", "floor": "#57606a", "borgmatic": "#cf222e"}
+
+
+def draw(found: Mapping[str, Any], folder: Path) -> list[Path]:
+    """Draw what there are figures for.
+
+    Args:
+        found: the JSON.
+        folder: where to put them.
+
+    Returns:
+        The SVG files.
+    """
+    import matplotlib as mpl
+
+    mpl.use("svg")
+    mpl.rcParams.update({"svg.hashsalt": "loghc", "svg.fonttype": "none", "font.size": 10})
+    drawn = []
+    if "records" in found["sections"]:
+        drawn.append(_records(found["sections"]["records"]["rows"], folder / "record.svg"))
+    if "services" in found["sections"]:
+        drawn.append(_services(found["sections"]["services"]["rows"], folder / "marker.svg"))
+    return drawn
+
+
+def _records(rows: list[dict[str, Any]], path: Path) -> Path:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 3.6), layout="constrained")
+    axes = figure.subplots()
+    for sink, colour in _COLOURS.items():
+        points = [row for row in rows if row["at"].get("sink") == sink and "held" in row["at"]]
+        held = [row["at"]["held"] for row in points]
+        axes.plot(
+            held, [row["value"]["median"] for row in points], marker="o", color=colour, label=sink
+        )
+        axes.fill_between(
+            held,
+            [row["value"]["low"] for row in points],
+            [row["value"]["high"] for row in points],
+            color=colour,
+            alpha=0.15,
+        )
+    axes.set(
+        xscale="log",
+        yscale="log",
+        xlabel="records held",
+        ylabel="nanoseconds a record",
+        title="Cost of one record",
+    )
+    axes.grid(visible=True, alpha=0.3)
+    axes.legend()
+    figure.savefig(path, metadata={"Date": None, "Creator": None})
+    return path
+
+
+def _services(rows: list[dict[str, Any]], path: Path) -> Path:
+    from matplotlib.figure import Figure
+
+    rows = [row for row in rows if "percentile" not in row["case"]]
+    states = list(dict.fromkeys(row["at"]["state"] for row in rows))
+    who = list(dict.fromkeys(row["at"]["who"] for row in rows))
+    figure = Figure(figsize=(6.4, 3.6), layout="constrained")
+    axes = figure.subplots()
+    width = 0.8 / len(who)
+    shades = ["#1a7f37", "#cf222e", "#bf8700", "#8250df"]
+    for place, name in enumerate(who):
+        of_one = [row for row in rows if row["at"]["who"] == name]
+        axes.bar(
+            [states.index(row["at"]["state"]) + place * width - 0.4 + width / 2 for row in of_one],
+            [row["value"]["median"] for row in of_one],
+            width,
+            label=name,
+            color=shades[place % len(shades)],
+        )
+    axes.axhline(1.0, color="#57606a", linewidth=0.8, linestyle="--")
+    axes.set(
+        yscale="log",
+        ylabel="milliseconds that the job waits",
+        title="A call that pings, by the state of the service",
+    )
+    axes.set_xticks(range(len(states)), states)
+    axes.legend(fontsize=8)
+    figure.savefig(path, metadata={"Date": None, "Creator": None})
+    return path

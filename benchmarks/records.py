@@ -1,0 +1,165 @@
+"""What one record costs, whatever the limit, its size, and what came before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from loguru import logger
+
+from benchmarks.results import Row, Section
+from benchmarks.sinks import (
+    NOWHERE,
+    KeepingSink,
+    NoSink,
+    borgmatic,
+    floor,
+    health,
+    log_records,
+    messages,
+)
+from benchmarks.timing import Case, Spread, looped, ratio, take_turns
+from loghc import HealthSink
+
+__all__ = ["LIMITS", "compared", "in_logger", "measure_calls", "measure_records"]
+
+LIMITS = (1_000, 10_000, 100_000, 1_000_000, 10_000_000, 50_000_000)
+_SIZES = (10, 100, 1_000, 10_000)
+_USUAL = 110  # bytes of a record
+
+_NS = 1e9
+
+
+def compared(
+    limit: int, *, before: int | None = None, rounds: int = 40, size: int = _USUAL, char: str = "x"
+) -> dict[str, list[float]]:
+    """Seconds for a record: the floor, a no-op sink, loghc.
+
+    Args:
+        limit: bytes to keep.
+        before: records that came before; None: as many as fill the limit.
+        rounds: how often.
+        size: bytes of a record.
+        char: what it is filled with.
+    """
+    given = _some(size, char)
+    cases = {
+        name: _filled(write, given, limit, before)
+        for name, write in {
+            "no-op sink": NoSink().write,
+            "floor": floor(limit),
+            "floor as a method": KeepingSink(limit).write,
+            "loghc": health(limit),
+        }.items()
+    }
+    return take_turns(cases, rounds)
+
+
+def measure_records() -> Section:
+    """The cost of a record against the limit, its size, and how many came before."""
+    rows: list[Row] = []
+    for limit in LIMITS:
+        given = _some(_USUAL)
+        cases: dict[str, Case] = {
+            "no-op sink": looped(NoSink().write, given),
+            "floor": _filled(floor(limit), given, limit, None),
+            "floor as a method": _filled(KeepingSink(limit).write, given, limit, None),
+            "loghc": _filled(health(limit), given, limit, None),
+            "borgmatic": _filled(borgmatic(limit), log_records(given), limit, None),
+        }
+        rows += _rows(f"limit {limit:,}", take_turns(cases, 40), held=limit // _USUAL)
+    for size in _SIZES:
+        for char in ("x", "é", "€"):
+            seconds = compared(100_000, size=size, char=char)
+            rows += _rows(f"{size:,} bytes of {char}", seconds, size=size, char=char)
+    for before in (1_000, 10_000, 100_000, 1_000_000):
+        rows += _rows(f"after {before:,}", compared(100_000, before=before), before=before)
+    return Section(
+        "records",
+        "Cost of one record",
+        "HealthSink.write with a loguru message; 110 bytes of ASCII, 100,000 bytes kept, full, "
+        "where nothing else is said. The floor: a bare deque of bytes with a count. "
+        "Goal: 1.25 of the floor at 100 kB, and flat.",
+        rows,
+    )
+
+
+def in_logger(rounds: int = 60) -> dict[str, list[float]]:
+    """Seconds for a whole ``logger.info`` with one handler, added for each turn."""
+    sinks: dict[str, Any] = {
+        "no-op sink": NoSink(),
+        "floor as a method": KeepingSink(100_000),
+        "loghc": HealthSink(NOWHERE),
+    }
+
+    def case(sink: Any) -> Case:
+        numbers = range(50)
+        timed: Case = lambda: 0.0  # noqa: E731
+        logger.remove()
+        handler = logger.add(sink)
+        timed = looped(_log, numbers, 0.01)
+        logger.remove(handler)
+
+        def run() -> float:
+            handler = logger.add(sink)
+            try:
+                return timed()
+            finally:
+                logger.remove(handler)
+
+        return run
+
+    return take_turns({name: case(sink) for name, sink in sinks.items()}, rounds)
+
+
+def measure_calls() -> Section:
+    """The whole of a log call."""
+    seconds = in_logger()
+    return Section(
+        "calls",
+        "A whole logger.info",
+        "One handler, loguru's default format. Goal: 1.03 of a no-op sink.",
+        [
+            Row(
+                name,
+                "ns",
+                Spread.of(values).scaled(_NS),
+                "a no-op sink",
+                ratio(values, seconds["no-op sink"]),
+            )
+            for name, values in seconds.items()
+        ],
+    )
+
+
+def _log(number: int) -> None:
+    logger.info("copied file number {}", number)
+
+
+def _some(size: int, char: str = "x") -> list[str]:
+    """Few enough to stay in the processor's caches, as a record does on its way."""
+    return messages(max(4, min(32, 32_000 // size)), size, char)
+
+
+def _filled(
+    write: Callable[[Any], object], given: list[Any], limit: int, before: int | None
+) -> Case:
+    size = len(given[0] if isinstance(given[0], str) else given[0].msg)
+    count = before if before is not None else limit // size + 1_000
+    for number in range(count):
+        write(given[number % len(given)])
+    return looped(write, given)
+
+
+def _rows(where: str, seconds: dict[str, list[float]], **at: object) -> list[Row]:
+    return [
+        Row(
+            f"{where}: {name}",
+            "ns",
+            Spread.of(values).scaled(_NS),
+            "the floor",
+            ratio(values, seconds["floor"]),
+            {"sink": name, **at},
+        )
+        for name, values in seconds.items()
+    ]

@@ -1,0 +1,118 @@
+"""The README's table, made from the JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from benchmarks.results import shown
+
+__all__ = ["markdown"]
+
+
+def markdown(found: Mapping[str, Any]) -> str:
+    """The figures that matter to a user, as a Markdown table.
+
+    Args:
+        found: the JSON of a full run.
+    """
+    figures = _Figures(found)
+    at_limit = "limit 100,000"
+    lines = [
+        "| | loghc | beside it |",
+        "| --- | --- | --- |",
+        _line(
+            "one record, 100 kB kept",
+            figures.value("records", f"{at_limit}: loghc"),
+            f"{figures.value('records', f'{at_limit}: floor')} for a bare deque of bytes, "
+            f"{figures.value('records', f'{at_limit}: borgmatic')} in borgmatic's handler",
+        ),
+        _line(
+            "one record, 10 MB kept",
+            figures.value("records", "limit 10,000,000: loghc"),
+            f"{figures.value('records', 'limit 10,000,000: floor')} and "
+            f"{figures.value('records', 'limit 10,000,000: borgmatic')}",
+        ),
+        _line(
+            "a whole `logger.info`",
+            figures.value("calls", "loghc"),
+            f"{figures.value('calls', 'no-op sink')} with a sink that does nothing "
+            f"({figures.ratio('calls', 'loghc')} times)",
+        ),
+    ]
+    peers = ("borgmatic", "healthchecks-decorator", "py-healthchecks.io")
+    lines += [
+        _line(
+            f"a marker, service {state}",
+            f"{figures.value('services', f'service {state}: loghc')}, 99th percentile "
+            f"{figures.value('services', f'service {state}: loghc, 99th percentile')}",
+            ", ".join(
+                f"{figures.value('services', f'service {state}: {peer}')} {peer}" for peer in peers
+            ),
+        )
+        for state in ("well", "slow (0.2 s)", "hung")
+    ]
+    lines += [
+        _line(
+            "`import`, after loguru's own",
+            figures.value("imports", "import loghc", "best"),
+            f"{figures.value('imports', 'import requests', 'best')} requests",
+        ),
+        _line(
+            "a job of 1,000 records, as a process",
+            figures.value("jobs", "loghc"),
+            f"{figures.value('jobs', 'no pings')} without pings, "
+            f"{figures.value('jobs', 'requests')} with requests",
+        ),
+        _line(
+            "memory for a full tail of 100 kB",
+            figures.value("memory", "full tail: loghc"),
+            f"{figures.value('memory', 'full tail: floor')} for a bare deque, "
+            f"{figures.value('memory', 'full tail: borgmatic')} in borgmatic's handler",
+        ),
+        _line(
+            "memory in an outage, 32 pings wait",
+            figures.value("memory", "outage, 32 pings of 32 logs: loghc"),
+            "",
+        ),
+    ]
+    machine = found["machine"]
+    packages = ", ".join(
+        f"{name} {version}" for name, version in machine["packages"].items() if version
+    )
+    lines += [
+        "",
+        f"Medians; {machine['python']}, {machine['cpu']}, {machine['cores']} cores; {packages}.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+class _Figures:
+    def __init__(self, found: Mapping[str, Any]) -> None:
+        self._rows = {
+            (name, row["case"]): row
+            for name, section in found["sections"].items()
+            for row in section["rows"]
+        }
+
+    def value(self, section: str, case: str, kind: str = "median") -> str:
+        row = self._rows.get((section, case))
+        return "not measured" if row is None else _with_unit(row["value"][kind], row["unit"])
+
+    def ratio(self, section: str, case: str) -> str:
+        row = self._rows.get((section, case))
+        return "?" if row is None else f"{row['ratio']['median']:.3f}"
+
+
+def _with_unit(value: float, unit: str) -> str:
+    """In the unit that people would choose."""
+    for small, factor, large in (("ns", 1000, "µs"), ("ms", 1000, "s"), ("kB", 1000, "MB")):
+        if unit == small and value >= factor:
+            value, unit = value / factor, large
+    if unit == "ms" and value < 1:
+        value, unit = value * 1000, "µs"
+    return f"{shown(value)} {unit}"
+
+
+def _line(what: str, ours: str, beside: str) -> str:
+    return f"| {what} | {ours} | {beside} |"
