@@ -18,35 +18,35 @@ figure more.
 What was tried
 ==============
 
-``python -m benchmarks --only designs`` measures all of this again. Of the floor, a bare deque of
-bytes with a count; CPython 3.11, 110 bytes of ASCII, 100,000 bytes kept:
+``python -m benchmarks --only designs`` measures all of this again. Nanoseconds for one record, the
+best of 40 rounds on a busy machine; CPython 3.11, 110 bytes of ASCII, 100,000 bytes kept:
 
-=============================================  =====  ============================================
-the tail                                       ratio  why not
-=============================================  =====  ============================================
-deque of bytes, a lock for each record         3.20   the lock alone costs more than the rest
-bytearray, cut into chunks                     1.15   ``+=`` asks for a buffer each time
-list of bytes, batches of 64                   0.96   encoding each alone costs more than together
-list of str by ``str()``, batches of 64        0.95   ``str()`` is a call, ``+ ""`` is not
-StringIO, cut into chunks                      0.89   two threads can't share it; on Python 3.10 it
-                                                      keeps the message, and so the whole record
-list of str, batches by characters             0.86   no faster where it is an attribute, and
-                                                      memory for very short records isn't bounded
-list of str by ``+ ""``, batches of 32         0.88   kept, with batches of 64
-list of str by ``+ ""``, batches of 128        0.73   twice the memory in front of the limit
-=============================================  =====  ============================================
+=======================================  ===  ====================================================
+the tail                                  ns  why, or why not
+=======================================  ===  ====================================================
+the floor: a bare deque of bytes         175  bounds no memory for short records, loses count with
+                                              two threads
+deque of bytes, a lock for each record   495  the lock costs more than all the rest
+bytearray, cut into chunks               196
+list of bytes, batches of 64             157  encoding each alone costs more than all together
+list of str by ``+ ""``, batches of 32   149
+StringIO, cut into chunks                148  two threads can't share it; Python 3.10 keeps the
+                                              message in it, and so the whole record
+list of str by ``str()``, batches of 64  145  ``str()`` is a call, ``+ ""`` is not
+list of str, batches by characters       142  no faster, and more records wait when they are short
+list of str by ``+ ""``, batches of 64   137  kept; 145 by way of ``Tail.append``, so that
+                                              ``HealthSink.write`` has its four lines in place
+list of str by ``+ ""``, batches of 128  127  twice as many records wait
+=======================================  ===  ====================================================
 
-A call of ``Tail.append`` in place of the same four lines in ``HealthSink.write`` adds 0.15. Of the
-test for a marker, beyond what it takes to read the message:
-
-=============================================  =====  ============================================
-the marker test                                ns     why not
-=============================================  =====  ============================================
-a regular expression                           180
-``startswith``, a tuple of markers             150
-``startswith``, one common prefix              130    not every set of markers has one
-a slice, looked up in a set                    130
-the prefix anywhere in the message             30     grows with the message
-``first <= message < after``                   50-70  kept: right for any markers, any number
-=============================================  =====  ============================================
+=======================================  ===  ====================================================
+the marker test                           ns  with a call around it, 39 of the whole
+=======================================  ===  ====================================================
+a regular expression                     122
+a slice, looked up in a set              113
+``startswith``, a tuple of markers       112
+``startswith``, one common prefix        103  not every set of markers has one
+``first <= message < after``              70  kept, for any markers; 79 where both are compared
+the prefix anywhere in the message        56  grows with the message
+=======================================  ===  ====================================================
 """

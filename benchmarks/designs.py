@@ -25,6 +25,7 @@ __all__ = ["MARKER_TESTS", "TAILS", "measure_designs"]
 _LIMIT = 100_000  # bytes
 _CHUNK = 4_096  # bytes, or characters
 _MARKERS = ("sync.start", "sync.done", "sync.error", "sync.log")
+_BEGINNINGS = frozenset({marker[:8] for marker in _MARKERS})
 
 Append = Callable[[str], None]
 
@@ -197,7 +198,7 @@ def _common_prefix(record: dict[str, Any], prefix: str = "sync.") -> bool:
 
 def _set_of_beginnings(
     record: dict[str, Any],
-    beginnings: frozenset[str] = frozenset(marker[:8] for marker in _MARKERS),
+    beginnings: frozenset[str] = _BEGINNINGS,
 ) -> bool:
     return record["message"][:8] in beginnings
 
@@ -264,8 +265,8 @@ def measure_designs() -> Section:
 
 
 def _records(message: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    handler = logger.add(lambda text: found.append(text.record), format="{message}")  # type: ignore[attr-defined]
+    found: list[Any] = []
+    handler = logger.add(lambda text: found.append(text.record), format="{message}")
     for number in range(32):
         logger.info(message, number)
     logger.remove(handler)

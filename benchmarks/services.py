@@ -111,13 +111,13 @@ def _peers() -> list[tuple[str, Callable[[str, int], list[float]]]]:
 def _borgmatic(url: str, calls: int) -> list[float]:
     from borgmatic.hooks.monitoring import healthchecks, monitor
 
-    hook, where = {"ping_url": url, "send_logs": True}, ({}, "config.yaml")
-    healthchecks.initialize_monitor(hook, *where, logging.INFO, dry_run=False)
+    hook, file = {"ping_url": url, "send_logs": True}, "config.yaml"
+    healthchecks.initialize_monitor(hook, {}, file, logging.INFO, dry_run=False)
     logging.getLogger().addHandler(logging.NullHandler())  # as its app has one of its own
     _fill(logging.getLogger("app").info)
 
     def ping() -> None:
-        healthchecks.ping_monitor(hook, *where, monitor.State.LOG, logging.INFO, dry_run=False)
+        healthchecks.ping_monitor(hook, {}, file, monitor.State.LOG, logging.INFO, dry_run=False)
 
     try:
         return _timed(calls, ping)

@@ -75,7 +75,8 @@ def borgmatic(limit: int) -> Callable[[logging.LogRecord], None]:
     """The handler in which borgmatic keeps its log for a ping, as its package has it."""
     from borgmatic.hooks.monitoring.logs import Forgetful_buffering_handler
 
-    return Forgetful_buffering_handler("benchmark", limit, logging.INFO).emit
+    handler: logging.Handler = Forgetful_buffering_handler("benchmark", limit, logging.INFO)
+    return handler.emit
 
 
 def messages(count: int, size: int = 110, char: str = "x") -> list[str]:
@@ -87,7 +88,7 @@ def messages(count: int, size: int = 110, char: str = "x") -> list[str]:
         char: what fills them up.
     """
     found: list[str] = []
-    handler = logger.add(found.append, format="{message}", level=0)  # type: ignore[arg-type]
+    handler = logger.add(found.append, format="{message}", level=0)
     for number in range(count):
         text = f"copied file {number}"[: size - 1]
         logger.info(text + char * ((size - 1 - len(text)) // len(char.encode())))

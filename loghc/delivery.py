@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
-import random
+import os
 import threading
 import time
 from collections import deque
@@ -50,7 +50,8 @@ class Backoff:
         """Seconds to wait after this many attempts, with jitter: half of it is random."""
         # The exponent is bounded: after a week of outage a float would overflow.
         longest = min(self.cap, self.first * self.factor ** min(attempts - 1, 64))
-        seconds = longest * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, guards nothing
+        # Not the random module: importing it takes longer than importing all of loghc.
+        seconds = longest * (1 + os.urandom(1)[0] / 255) / 2
         return seconds if retry_after is None else min(self.cap, max(seconds, retry_after))
 
 

@@ -62,20 +62,21 @@ def run(stream: TextIO) -> int:
         ):
             _show_code(page, receiver)
             _show_runs(page, receiver, Path(folder))
+        page.line()
+        page.line(
+            "All 4 pings arrived. In your own app: the same lines, with your check's ping URL."
+        )
+        return 0
     except AssertionError as missing:  # a ping that was waited for
         page.line()
-        page.line(str(missing), "31")
+        for line in str(missing).splitlines():
+            page.line(line, "31")
         return 1
     except KeyboardInterrupt:
         page.line()
         return 130
     except BrokenPipeError:  # the reader, such as head, has seen enough
-        # The line that is still buffered would be complained of when the interpreter exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         return 141
-    page.line()
-    page.line("All 4 pings arrived. In your own app: the same lines, with your check's ping URL.")
-    return 0
 
 
 def _show_code(page: _Page, receiver: PingReceiver) -> None:

@@ -239,6 +239,22 @@ def test_a_run_that_ended_is_not_reported_as_crashed(
     assert events(ping_receiver.pings) == RUN
 
 
+@pytest.mark.skipif(os.name != "posix", reason="sends a signal")
+def test_a_process_that_is_killed_says_nothing_more(
+    ping_receiver: PingReceiver, run_script: RunScript
+) -> None:
+    text = """
+        import signal
+        logger.info("sync.start")
+        assert sink.wait(10)
+        os.kill(os.getpid(), signal.SIGKILL)
+    """
+    done = run_script(script(text), ping_receiver.url)
+    assert done.returncode == -signal.SIGKILL
+    assert events(ping_receiver.pings) == [Event.START]
+    assert ping_receiver.state == "started"  # until the check's grace time runs out
+
+
 def test_a_sink_removed_by_hand_reports_no_crash(
     ping_receiver: PingReceiver, run_script: RunScript
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
 import socket
 import ssl
@@ -150,13 +151,23 @@ def attempt(url: str, seconds: float = 10.0) -> Attempt:
 
 
 @pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(scope="module")
 def proxy_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """A proxy in a process of its own, that asks for the user and password."""
-    directory = tmp_path_factory.mktemp("proxy")
+    with running_proxy(tmp_path_factory.mktemp("proxy")) as port:
+        yield port
+
+
+@contextlib.contextmanager
+def running_proxy(directory: Path, *more: str) -> Iterator[int]:
     port_file = directory / "port"
     arguments = ["--hostname", "127.0.0.1", "--port", "0", "--port-file", str(port_file)]
     arguments += ["--num-workers", "1", "--num-acceptors", "1", "--log-level", "ERROR"]
-    arguments += ["--basic-auth", f"{USER}:{PASSWORD}", "--data-dir", str(directory)]
+    arguments += ["--basic-auth", f"{USER}:{PASSWORD}", "--data-dir", str(directory), *more]
     with subprocess.Popen(
         [sys.executable, "-m", "proxy", *arguments],
         stdin=subprocess.DEVNULL,
@@ -175,8 +186,7 @@ def proxy_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 
 
 @pytest.fixture
-def tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
-    authority = trustme.CA()
+def tls(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -204,6 +214,23 @@ def test_https_goes_through_the_proxy_by_connect(
     names = {name.lower() for name in ping.headers}
     assert "via" not in names  # end to end: the proxy could not add one
     assert "proxy-authorization" not in names
+
+
+def test_a_proxy_may_itself_be_reached_by_https(
+    authority: trustme.CA, tls: ssl.SSLContext, tmp_path: Path, environment: Environment
+) -> None:
+    certificate = authority.issue_cert("localhost")
+    certificate.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
+    for blob in certificate.cert_chain_pems:
+        blob.write_to_path(str(tmp_path / "cert.pem"), append=True)
+    files = ("--key-file", str(tmp_path / "key.pem"), "--cert-file", str(tmp_path / "cert.pem"))
+    with running_proxy(tmp_path, *files) as port, PingReceiver(ssl_context=tls) as receiver:
+        environment(https_proxy=f"https://{USER}:{QUOTED}@localhost:{port}")
+        assert attempt(receiver.url).delivered
+        environment(https_proxy=f"https://{USER}:{QUOTED}@127.0.0.1:{port}")
+        result = attempt(receiver.url)
+        assert "the proxy: the certificate can't be verified" in str(result.error)
+        assert len(receiver.requests) == 1
 
 
 def test_no_proxy_goes_round_it(environment: Environment) -> None:
@@ -249,6 +276,13 @@ def bad_proxy() -> Iterator[Callable[[bytes, float], int]]:
                     return
             if not answer:
                 stopping.wait(30)
+                return
+            # Closing over what is yet to be read would take the answer back.
+            connection.shutdown(socket.SHUT_WR)
+            connection.settimeout(5)
+            with contextlib.suppress(OSError):
+                while connection.recv(65_536):
+                    pass
 
     def make(answer: bytes, pace: float = 0.0) -> int:
         listener = socket.create_server(("127.0.0.1", 0))
