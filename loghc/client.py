@@ -145,7 +145,8 @@ class PingClient:
                 except BaseException:
                     response.close()
                     raise
-                if whole:
+                # An interim answer is followed by the real one, which is not for the next request.
+                if whole and response.status >= 200:
                     response.release_conn()
                 else:
                     response.close()

@@ -127,7 +127,11 @@ class _TimedReader(io.RawIOBase):
 
     def readinto(self, buffer: WriteableBuffer) -> int | None:
         self._sock.settimeout(_deadline().left())
-        return self._raw.readinto(buffer)
+        try:
+            return self._raw.readinto(buffer)
+        except TimeoutError:
+            _deadline().left()  # says for how long
+            raise
 
     def close(self) -> None:
         self._raw.close()

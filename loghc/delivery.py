@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from loghc.client import PingClient
 from loghc.ping import Attempt, Event, Outcome, Ping
-from loghc.report import Report, say_exception
+from loghc.report import Report
 
 __all__ = ["CAPACITY", "THREAD_NAME", "Backoff", "Delivery", "Stats"]
 
@@ -354,7 +354,7 @@ class Delivery:
         try:
             self._deliver(worker, queued)
         except Exception:  # noqa: BLE001 - a bug of ours must not end the thread
-            say_exception("a ping could not be handled, please report this:")
+            self._report.raised("a ping could not be handled, please report this:")
             with self._changed:
                 if self._active is queued:
                     self._active = None
@@ -362,7 +362,7 @@ class Delivery:
 
     def _deliver(self, worker: _Worker, queued: _Queued) -> None:
         if queued.body is None:
-            queued.body = _rendered(queued.ping)
+            queued.body = self._rendered(queued.ping)
         tries, leaving = 0, worker.leaving
         while True:
             attempt = worker.client.send(
@@ -383,6 +383,13 @@ class Delivery:
             if not self._pause(worker, queued, self._backoff.wait(tries, attempt.retry_after)):
                 return
         self._report_one(worker, queued)
+
+    def _rendered(self, ping: Ping) -> bytes:
+        try:
+            return ping.body()
+        except Exception:  # noqa: BLE001 - a ping without its log is worth more than none
+            self._report.raised("the log could not be attached to a ping, please report this:")
+            return b"loghc: the log could not be attached."
 
     def _pause(self, worker: _Worker, queued: _Queued, seconds: float) -> bool:
         """Wait before the next attempt; False when there will be none."""
@@ -464,14 +471,6 @@ class Delivery:
                 with self._changed:
                     self._telling -= 1
                     self._changed.notify_all()
-
-
-def _rendered(ping: Ping) -> bytes:
-    try:
-        return ping.body()
-    except Exception:  # noqa: BLE001 - a ping without its log is worth more than none
-        say_exception("the log could not be attached to a ping:")
-        return b"loghc: the log could not be attached."
 
 
 def _cause(given_up: list[_Queued]) -> str | None:

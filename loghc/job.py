@@ -6,12 +6,12 @@ import functools
 import inspect
 import sys
 import types
-import uuid
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from loghc.markers import job_markers
+from loghc.runs import new_run_id
 
 if TYPE_CHECKING:
     from loguru import Logger
@@ -128,7 +128,7 @@ class job:  # noqa: N801 - used as a function is
     def _begin(self, depth: int) -> Logger:
         from loguru import logger  # late: importing loghc must not import loguru
 
-        bound = logger.bind(**{"run_id": str(uuid.uuid4()), **self._bind})
+        bound = logger.bind(**{"run_id": new_run_id(), **self._bind})
         bound.opt(depth=depth).info(f"{self._name}.start")
         return bound
 

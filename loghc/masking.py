@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import html
 import re
 from collections.abc import Iterator, Mapping
 from urllib.parse import unquote
@@ -21,6 +20,7 @@ MASK = "***"
 _SHORTEST_KEY = 8
 _LONGEST_WORD = 16
 _SHORTEST_PASSWORD = 4
+_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"}
 _AUTHENTICATING = r"(?i:auth|key|token|secret|passw|cookie|credential|signature|session)"
 
 
@@ -189,9 +189,8 @@ def _spellings(char: str, *, fold: bool) -> Iterator[str]:
         units = case.encode("utf-16-be", "replace").hex()
         yield "".join(rf"\\\\{{0,3}}u{_hex(units[n : n + 4])}" for n in range(0, len(units), 4))
         yield rf"\\\\{{0,3}}U{_hex(f'{ord(case[0]):08x}')}"
-        entity = html.escape(case)
-        if entity != case:
-            yield re.escape(entity)
+        if case in _ENTITIES:
+            yield re.escape(_ENTITIES[case])
         if case == "'":  # the way out of a shell's quotes, and back in
             yield "'\"'\"'"
         if case == " ":

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import os
 import threading
-import uuid
 from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import Any
 
 from loghc.ping import Event
 
-__all__ = ["ProcessRun", "Runs", "run_id_from"]
+__all__ = ["ProcessRun", "Runs", "new_run_id", "run_id_from"]
 
 _MOST_OPEN = 10_000
+
+
+def new_run_id() -> str:
+    """A random UUID (version 4) in its canonical text form."""
+    value = int.from_bytes(os.urandom(16), "big")
+    value = value & ~(0xF << 76) & ~(0b11 << 62) | 4 << 76 | 0b10 << 62  # version, and variant
+    text = f"{value:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def run_id_from(name: object) -> str:
@@ -29,6 +36,8 @@ def run_id_from(name: object) -> str:
         >>> run_id_from("nightly-42") == run_id_from("nightly-42")
         True
     """
+    import uuid  # late: it takes longer to import than all of loghc, and few runs have names
+
     text = str(name)
     try:
         canonical = str(uuid.UUID(text))
@@ -68,7 +77,7 @@ class Runs:
         if explicit is not None:
             run_id = run_id_from(explicit)
         elif event is Event.START:
-            run_id = str(uuid.uuid4())
+            run_id = new_run_id()
         elif still_open:
             run_id = still_open[-1]
         else:
@@ -103,7 +112,7 @@ class Runs:
         """The run of a marker whose context has none open."""
         if known is None and self._open and (event.ends_run or len(self._open) == 1):
             return next(iter(self._open))
-        return str(uuid.uuid4())
+        return new_run_id()
 
 
 class ProcessRun(Runs):
@@ -118,7 +127,7 @@ class ProcessRun(Runs):
 
     def __init__(self) -> None:
         super().__init__()
-        self.run_id = str(uuid.uuid4())
+        self.run_id = new_run_id()
         self.failed = False
 
     def assign(self, event: Event, record: Mapping[str, Any]) -> str:

@@ -22,7 +22,7 @@ from loghc.markers import Markers, job_markers
 from loghc.masking import Masker
 from loghc.ping import Event, Outcome, Ping
 from loghc.redaction import Redactor, redactor
-from loghc.report import Report, say_exception
+from loghc.report import Report
 from loghc.runs import Runs
 from loghc.tail import BATCH, LONG, Snapshot, Tail
 from loghc.version import __version__
@@ -35,7 +35,20 @@ __all__ = ["HealthSink"]
 _LONGEST = threading.TIMEOUT_MAX  # seconds: more than a thread can wait
 _HEADER_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _HEADER_VALUE = r"[\t\x20-\x7e\xa0-\xff]*"
-_FRAMING = frozenset({"content-length", "transfer-encoding", "connection", "host"})
+_OWN_HEADERS = frozenset(
+    {
+        "connection",
+        "content-encoding",
+        "content-length",
+        "expect",
+        "host",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+)
 
 # Markers that are remembered, to tell one record that comes through two handlers from two records.
 _REMEMBERED = 64
@@ -76,8 +89,10 @@ class HealthSink:
             default 10.
         send_logs: False: pings with an empty body. Default True.
         redact: regular expressions (str or compiled), whose matches become ``[redacted]``, and
-            callables from str to str; applied to the body, on the delivery thread. A pattern that
-            backtracks for ever stops the whole interpreter, whatever thread runs it.
+            callables from str to str; ``loghc.SECRETS`` has ready-made ones. Applied to the body,
+            on the delivery thread. A pattern that backtracks for ever stops the whole interpreter,
+            whatever thread runs it. Of a record longer than ``limit``, only 8,192 characters before
+            the cut are looked at.
         headers: more request headers, from name to value.
         http: a urllib3 PoolManager of the caller's own (private CA, client certificates). It is
             used as it is: proxies from the environment don't count then.
@@ -156,10 +171,10 @@ class HealthSink:
                 http,
                 __version__,
             )
-            report = Report(self._url.masked, masker.text)
+            self._report = Report(self._url.masked, masker.text)
             if self._url.exposed:
-                report.exposed()
-            self._delivery = Delivery(client, report, on_outcome)
+                self._report.exposed()
+            self._delivery = Delivery(client, self._report, on_outcome)
         self.complete = Completion(lambda: self.wait(0), self._drain)
         """Called by ``logger.complete()``; awaited, it waits until all pings have an outcome, at
         most ``drain`` seconds, without blocking the event loop."""
@@ -248,7 +263,7 @@ class HealthSink:
                 run_id = self._runs.assign(event, record)
                 self._put(event, run_id)
         except Exception:  # noqa: BLE001 - a bug of ours must not become the app's
-            say_exception("a marker could not be turned into a ping, please report this:")
+            self._report.raised("a marker could not be turned into a ping, please report this:")
 
     def _put(
         self, event: Event, run_id: str, closing: str = "", exit_status: int | None = None
@@ -369,7 +384,7 @@ def _checked_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
             raise TypeError("headers: expected names and values to be str")
         if not re.fullmatch(_HEADER_NAME, name):
             raise ValueError("headers: a name is not one that HTTP allows")
-        if name.lower() in _FRAMING:
+        if name.lower() in _OWN_HEADERS:
             raise ValueError(f"headers[{name!r}]: is set by loghc itself")
         if not re.fullmatch(_HEADER_VALUE, value):
             raise ValueError(f"headers[{name!r}]: the value has characters that HTTP doesn't allow")

@@ -720,6 +720,11 @@ class _Server(ThreadingHTTPServer):
             self._connections.discard(request)
             self._closed_one.notify_all()
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        # A client that goes away, or a stop, is nothing to write about on standard error.
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
+
     def stop(self) -> None:
         if os.getpid() != self._pid:
             # A child got the sockets by a fork, not the threads: the parent is still serving.
@@ -744,11 +749,6 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     server: _Server
     _resets = False
-
-    def handle(self) -> None:
-        # A client that goes away, or a stop: nothing to say about either.
-        with contextlib.suppress(OSError):
-            super().handle()
 
     def finish(self) -> None:
         if self._resets:

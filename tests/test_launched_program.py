@@ -283,10 +283,10 @@ def test_a_logger_that_goes_to_a_child_takes_the_programs_handlers_alone(
             log.info("in the child, of {} handler", len(log._core.handlers.values()))
             log.complete()
         if __name__ == "__main__":
-            context = multiprocessing.get_context("spawn")
+            multiprocessing.set_start_method("spawn")
             logger.remove()
-            logger.add(sys.stdout, format="{message}", enqueue=True, context=context)
-            child = context.Process(target=work, args=(logger,))
+            logger.add(sys.stdout, format="{message}", enqueue=True)
+            child = multiprocessing.Process(target=work, args=(logger,))
             child.start()
             child.join()
             assert child.exitcode == 0
