@@ -10,11 +10,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from loghc.client import PingClient
 from loghc.ping import Attempt, Event, Outcome, Ping
 from loghc.report import Report
+
+if TYPE_CHECKING:
+    from loghc.client import PingClient
 
 __all__ = ["CAPACITY", "THREAD_NAME", "Backoff", "Delivery", "Stats"]
 
@@ -32,7 +35,7 @@ _UNTOLD = 1000  # dropped pings of which on_outcome is yet to be told, at most; 
 _GRACE = 0.5  # seconds beyond a stop's deadline for telling on_outcome what was given up
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Backoff:
     """How long to wait between the attempts for one ping.
 
@@ -55,7 +58,7 @@ class Backoff:
         return seconds if retry_after is None else min(self.cap, max(seconds, retry_after))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Stats:
     """Pings counted by what became of them.
 
@@ -70,16 +73,16 @@ class Stats:
     pending: int
 
 
-@dataclass(slots=True, eq=False)
 class _Queued:
     """A ping on its way to an outcome."""
 
-    ping: Ping
-    body: bytes | None = None  # rendered when it is first sent
-    since: float = field(default_factory=time.monotonic)
-    attempts: int = 0
-    last: Attempt | None = None
-    evicted: bool = False  # newer pings took its place while it was being sent
+    def __init__(self, ping: Ping, body: bytes | None = None) -> None:
+        self.ping = ping
+        self.body = body  # rendered when it is first sent
+        self.since = time.monotonic()
+        self.attempts = 0
+        self.last: Attempt | None = None
+        self.evicted = False  # newer pings took its place while it was being sent
 
     def outcome(self) -> Outcome:
         last = self.last or Attempt(delivered=False, error="dropped before the first attempt")
@@ -94,15 +97,22 @@ class _Queued:
         )
 
 
-@dataclass(slots=True, eq=False)
 class _Worker:
     """Whoever sends at the moment: the delivery thread, or a thread that waits for it."""
 
-    client: PingClient
-    thread: threading.Thread = field(default_factory=threading.current_thread)
-    tells: bool = True  # calls on_outcome; not for stop(), whose caller may hold loguru's locks
-    leaving: bool = False  # ends when the queue is empty
-    deadline: float = math.inf  # monotonic time after which it begins nothing more
+    def __init__(
+        self,
+        client: PingClient,
+        *,
+        tells: bool = True,
+        leaving: bool = False,
+        deadline: float = math.inf,
+    ) -> None:
+        self.client = client
+        self.thread = threading.current_thread()
+        self.tells = tells  # calls on_outcome; not for stop(), whose caller may hold loguru's locks
+        self.leaving = leaving  # ends when the queue is empty
+        self.deadline = deadline  # monotonic time after which it begins nothing more
 
 
 class Delivery:

@@ -30,7 +30,7 @@ class Event(enum.Enum):
         return self in (Event.SUCCESS, Event.FAIL)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Ping:
     """One request to be made.
 
@@ -56,7 +56,7 @@ class Ping:
         return "" if self.event is Event.SUCCESS else f"/{self.event.value}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Attempt:
     """What one request came to.
 
@@ -79,7 +79,7 @@ class Attempt:
     kept: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Outcome:
     """What became of one ping.
 

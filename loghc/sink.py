@@ -12,14 +12,10 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ParamSpec
 
-from loghc.body import Renderer
-from loghc.client import PingClient
 from loghc.completion import Completion
 from loghc.crash import at_child_exit, closing_text, interpreter_is_exiting, uncaught_exception
 from loghc.delivery import THREAD_NAME, Delivery, Stats
-from loghc.environment import ping_url
 from loghc.markers import Markers, job_markers
-from loghc.masking import Masker
 from loghc.ping import Event, Outcome, Ping
 from loghc.redaction import Redactor, redactor
 from loghc.report import Report
@@ -29,6 +25,8 @@ from loghc.version import __version__
 
 if TYPE_CHECKING:
     import urllib3
+
+    from loghc.url import PingUrl
 
 __all__ = ["HealthSink"]
 
@@ -47,7 +45,6 @@ _OWN_HEADERS = frozenset(
         "transfer-encoding",
         "upgrade",
     }
-)
 )
 
 # Markers that are remembered, to tell one record that comes through two handlers from two records.
@@ -144,10 +141,9 @@ class HealthSink:
         }
         self._limit = limit
         self._drain = float(drain)
-        rules = redactor(redact)
         own = job_markers(job)
         self._markers = Markers(own if markers is None else markers)
-        self._url = ping_url(url)
+        self._url = self._connect(redactor(redact))
         self.enabled = self._url is not None
         """Whether there is a URL to ping."""
         self._runs = Runs()
@@ -160,25 +156,35 @@ class HealthSink:
         self._first, self._after = self._markers.first, self._markers.after
         if self._url is None:
             self._first = self._after = ""
-        else:
-            masker = Masker(self._url, sent_headers)
-            self._renderer = Renderer(limit, masker, rules)
-            client = PingClient(
-                self._url,
-                masker,
-                float(timeout),
-                sent_headers,
-                http,
-                __version__,
-            )
-            self._report = Report(self._url.masked, masker.text)
-            if self._url.exposed:
-                self._report.exposed()
-            self._delivery = Delivery(client, self._report, on_outcome)
         self.complete = Completion(lambda: self.wait(0), self._drain)
         """Called by ``logger.complete()``; awaited, it waits until all pings have an outcome, at
         most ``drain`` seconds, without blocking the event loop."""
         _sinks.add(self)
+
+    def _connect(self, redact: Redactor | None) -> PingUrl | None:
+        """Make what takes pings to the service; None when there is no URL for them."""
+        # Imported here, as an app that only imports loghc, or whose sink is disabled, is not to
+        # pay for it.
+        from loghc.environment import ping_url
+
+        url = ping_url(self._options["url"])
+        if url is None:
+            return None
+        from loghc.body import Renderer
+        from loghc.client import PingClient
+        from loghc.masking import Masker
+
+        headers = self._options["headers"]
+        masker = Masker(url, headers)
+        self._renderer = Renderer(self._limit, masker, redact)
+        self._report = Report(url.masked, masker.text)
+        if url.exposed:
+            self._report.exposed()
+        client = PingClient(
+            url, masker, self._options["timeout"], headers, self._options["http"], __version__
+        )
+        self._delivery = Delivery(client, self._report, self._options["on_outcome"])
+        return url
 
     def write(self, message: str) -> None:
         """Take one formatted record from loguru. Returns at once, and never raises."""

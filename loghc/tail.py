@@ -32,7 +32,7 @@ class _CutRecord(bytes):
     __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Snapshot:
     """The tail at one moment. Taking it copies references, not bytes.
 
