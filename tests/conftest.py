@@ -13,6 +13,8 @@ import hypothesis
 import pytest
 from loguru import logger
 
+from loghc.testing import PingReceiver
+
 # No time limit for one example: the machine may be busy.
 hypothesis.settings.register_profile("loghc", deadline=None)
 hypothesis.settings.load_profile("loghc")
@@ -63,6 +65,13 @@ def fresh_loguru() -> Iterator[None]:
     """No handlers before a test, and none of its handlers after it."""
     logger.remove()
     yield
+    logger.remove()
+
+
+@pytest.fixture
+def ping_receiver(ping_receiver: PingReceiver) -> Iterator[PingReceiver]:
+    """The package's own, which stays until the test's sinks have delivered what they have."""
+    yield ping_receiver
     logger.remove()
 
 
