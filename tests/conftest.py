@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from textwrap import dedent
 from typing import Protocol
 
 import hypothesis
@@ -109,3 +110,24 @@ def run_script(tmp_path: Path) -> RunScript:
         )
 
     return run
+
+
+@pytest.fixture
+def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[PingReceiver]:
+    """A service whose ping URL is in the environment, for the programs that a test starts."""
+    with PingReceiver() as receiver:
+        monkeypatch.setenv("HEALTH_CHECK_URL", receiver.url)
+        yield receiver
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Callable[..., str]:
+    """Writes a program into the test's directory, and gives its name."""
+
+    def write(source: str, name: str = "program.py") -> str:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(dedent(source))
+        return name
+
+    return write

@@ -8,8 +8,21 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
+
+from loghc.ping import Event
+from loghc.testing import PingReceiver
+
 LOGHC = (sys.executable, "-m", "loghc")
+RUN = (*LOGHC, "run")
 TIMEOUT = 60  # seconds
+
+needs_posix = pytest.mark.skipif(os.name != "posix", reason="signals and forks are POSIX's")
+
+
+def events(receiver: PingReceiver) -> list[tuple[Event, int | None]]:
+    """What a receiver was told, with the exit statuses."""
+    return [(ping.event, ping.exit_status) for ping in receiver.pings]
 
 
 def run(

@@ -3,47 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import py_compile
 import re
 import sys
 import zipapp
 from pathlib import Path
-from textwrap import dedent
 
 import pytest
 
 from loghc.ping import Event
 from loghc.testing import PingReceiver
-from processes import LOGHC, run
-
-RUN = (*LOGHC, "run")
-needs_posix = pytest.mark.skipif(os.name != "posix", reason="signals and forks are POSIX's")
-
-
-@pytest.fixture
-def receiver(monkeypatch):
-    with PingReceiver() as receiver:
-        monkeypatch.setenv("HEALTH_CHECK_URL", receiver.url)
-        yield receiver
-
-
-@pytest.fixture
-def program(tmp_path):
-    """Writes a program, in a directory of its own, and gives its name."""
-
-    def write(source, name="program.py"):
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(dedent(source))
-        return name
-
-    return write
-
-
-def events(receiver):
-    return [(ping.event, ping.exit_status) for ping in receiver.pings]
-
+from processes import RUN, events, needs_posix, run
 
 # As python would have run it
 

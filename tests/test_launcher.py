@@ -2,47 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
-from textwrap import dedent
 
 import pytest
 
 from loghc.ping import Event
 from loghc.testing import Fault, PingReceiver
-from processes import LOGHC, TIMEOUT, run, started
-
-RUN = (*LOGHC, "run")
-needs_posix = pytest.mark.skipif(os.name != "posix", reason="signals and forks are POSIX's")
-
-
-@pytest.fixture
-def receiver(monkeypatch):
-    with PingReceiver() as receiver:
-        monkeypatch.setenv("HEALTH_CHECK_URL", receiver.url)
-        yield receiver
-
-
-@pytest.fixture
-def program(tmp_path):
-    """Writes a program, in a directory of its own, and gives its name."""
-
-    def write(source, name="program.py"):
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(dedent(source))
-        return name
-
-    return write
-
-
-def events(receiver):
-    return [(ping.event, ping.exit_status) for ping in receiver.pings]
-
+from processes import RUN, TIMEOUT, events, needs_posix, run, started
 
 # How it ends, and what the service hears
 

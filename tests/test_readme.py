@@ -64,7 +64,7 @@ FAULTS = {
         "test_a_pre_forking_server_pings_from_each_worker",
     ],
     "`on_outcome` or a `redact` function raises": [
-        "test_an_on_outcome_that_raises_is_reported_and_harms_nothing",
+        "test_what_on_outcome_raises_is_reported_and_pings_go_on",
         "test_when_redact_raises_the_ping_goes_without_its_log",
     ],
     "the standard library's logging": [

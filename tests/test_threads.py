@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import math
 import re
 import threading
 import time
@@ -14,7 +12,7 @@ from loguru import logger
 
 from loghc import Event, HealthSink, Outcome
 from loghc.delivery import CAPACITY, THREAD_NAME
-from loghc.testing import Fault, PingReceiver
+from loghc.testing import PingReceiver
 
 LINE = re.compile(r"(thread \d+ line \d+ x{50}|sync\.log: thread \d+ mark \d+)")
 
@@ -83,62 +81,6 @@ def test_the_delivery_thread_ends_when_it_idles_and_comes_back(
             assert time.monotonic() < deadline, "the thread did not end"
             time.sleep(0.005)
     assert sink.stats.delivered == 3
-
-
-def test_complete_waits_for_delivery_and_the_loop_goes_on(ping_receiver: PingReceiver) -> None:
-    ping_receiver.always(Fault(delay=0.5))
-    sink = HealthSink(ping_receiver.url)
-    logger.add(sink, format="{message}")
-    ticks = 0
-
-    async def tick() -> None:
-        nonlocal ticks
-        while True:
-            ticks += 1
-            await asyncio.sleep(0.01)
-
-    async def main() -> None:
-        ticker = asyncio.create_task(tick())
-        logger.info("sync.done")
-        await logger.complete()
-        assert sink.stats.delivered == 1
-        ticker.cancel()
-
-    asyncio.run(main())
-    assert ticks > 5
-
-
-def test_complete_waits_no_longer_than_drain(ping_receiver: PingReceiver) -> None:
-    ping_receiver.always(Fault(delay=math.inf))
-    sink = HealthSink(ping_receiver.url, drain=0.3)
-    logger.add(sink, format="{message}")
-
-    async def main() -> float:
-        logger.info("sync.done")
-        begun = time.monotonic()
-        await logger.complete()
-        return time.monotonic() - begun
-
-    took = asyncio.run(main())
-    assert 0.25 < took < 5
-    assert sink.stats.pending == 1
-
-
-def test_an_on_outcome_that_raises_is_reported_and_harms_nothing(
-    ping_receiver: PingReceiver, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def broken(outcome: Outcome) -> None:
-        raise ValueError(f"no idea what to do with {outcome.event}")
-
-    sink = HealthSink(ping_receiver.url, on_outcome=broken)
-    logger.add(sink, format="{message}", catch=False)
-    logger.info("sync.start")
-    logger.info("sync.done")
-    assert sink.wait(10)
-    assert sink.stats.delivered == 2
-    said = capsys.readouterr().err
-    assert "on_outcome raised" in said
-    assert "no idea what to do with Event.START" in said
 
 
 def test_an_on_outcome_that_logs_causes_no_deadlock_and_no_endless_pings(
