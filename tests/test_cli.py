@@ -11,15 +11,8 @@ import pytest
 import loghc
 from loghc.cli import main
 from loghc.ping import Event
-from loghc.testing import Fault, PingReceiver
+from loghc.testing import Fault
 from processes import LOGHC, run
-
-
-@pytest.fixture
-def receiver(monkeypatch):
-    with PingReceiver() as receiver:
-        monkeypatch.setenv("HEALTH_CHECK_URL", receiver.url)
-        yield receiver
 
 
 def refused(capsys, *args):

@@ -14,17 +14,8 @@ from pathlib import Path
 import pytest
 
 from loghc.ping import Event
-from loghc.testing import Fault, PingReceiver
-from processes import LOGHC, run
-
-RUN = (*LOGHC, "run")
-
-
-@pytest.fixture
-def receiver(monkeypatch):
-    with PingReceiver() as receiver:
-        monkeypatch.setenv("HEALTH_CHECK_URL", receiver.url)
-        yield receiver
+from loghc.testing import Fault
+from processes import RUN, run
 
 
 def alone_and_watched(name, *args, cwd, env=None):
