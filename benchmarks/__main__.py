@@ -44,6 +44,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--into", type=Path, default=RESULTS, help="a folder for the results")
     given = parser.parse_args(arguments)
     file = given.into / "results.json"
+    if (given.table or given.charts) and not file.exists():
+        parser.error(f"there is no {file.name} yet: run python -m benchmarks")
     if given.table:
         from benchmarks.summary import markdown
 

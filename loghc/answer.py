@@ -194,6 +194,8 @@ def _cause(causes: list[BaseException], name: str) -> tuple[str, str]:
             if isinstance(cause, kind):
                 return _detailed(words, cause)
     innermost = causes[-1]
+    if type(innermost) is ValueError:  # loghc's own, made to be read
+        return str(innermost), ""
     return f"{type(innermost).__name__}: {innermost}", ""
 
 

@@ -132,9 +132,12 @@ def _commands() -> _Parser:
         epilog=_PING_MORE,
     )
     event = ping.add_mutually_exclusive_group()
-    event.add_argument("--start", action="store_const", dest="event", const=Event.START)
-    event.add_argument("--fail", action="store_const", dest="event", const=Event.FAIL)
-    event.add_argument("--log", action="store_const", dest="event", const=Event.LOG)
+    for name, what, told in (
+        ("--start", "a run begins", Event.START),
+        ("--fail", "it failed", Event.FAIL),
+        ("--log", "for the record; the check's state stays", Event.LOG),
+    ):
+        event.add_argument(name, action="store_const", dest="event", const=told, help=what)
     event.add_argument(
         "--exit-status", type=_exit_status, metavar="N", help="0 to 255; 0 is success"
     )

@@ -61,7 +61,7 @@ class PingClient:
         self._version = version
         self._http = http
         self._manager: urllib3.PoolManager | None = http
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may cancel
         self._cancel: Any = None  # of the attempt under way
         self._cancelled = False
         self.body_limit: int | None = None

@@ -40,7 +40,7 @@ class Deadline:
     def __init__(self, seconds: float) -> None:
         self._end = time.monotonic() + seconds
         self._seconds = seconds
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may cancel
         self._cancelled = False
         self._socket: socket.socket | None = None
 

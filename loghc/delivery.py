@@ -152,6 +152,7 @@ class Delivery:
         self._untold: deque[Outcome] = deque()  # of which on_outcome is yet to be told
         self._telling = 0  # pings that are being reported, or told
         self._worker: _Worker | None = None
+        self._hurried = False  # a stop is to give up
         self._delivered = 0
         self._failed = 0
 
@@ -213,6 +214,17 @@ class Delivery:
         finally:
             self._give_up(time.monotonic() - begun)
 
+    def hurry(self) -> None:
+        """Have a stop that is under way give up now. A signal handler may call this."""
+        with self._changed:
+            self._hurried = True
+            worker = self._worker
+            if worker is not None:
+                worker.deadline = time.monotonic()
+            self._changed.notify_all()
+        if worker is not None:
+            worker.client.cancel()
+
     def after_fork(self) -> None:
         """Begin anew in a forked child: the parent's pings are the parent's to send."""
         self._client = self._client.renewed()
@@ -268,7 +280,9 @@ class Delivery:
         while True:
             with self._changed:
                 left = deadline - time.monotonic()
-                done = self._changed.wait_for(self._idle, min(left, _PATIENCE))
+                done = self._changed.wait_for(
+                    lambda: self._idle() or self._hurried, min(left, _PATIENCE)
+                )
                 left = deadline - time.monotonic()
                 pending = self._pending()
                 held_up = self._telling > 0 and self._active is None
@@ -299,6 +313,7 @@ class Delivery:
         """Take the work from the worker, and report what it did not do."""
         with self._changed:
             worker, self._worker = self._worker, None
+            self._hurried = False
             given_up = [*([self._active] if self._active else []), *self._queue]
             self._active = None
             self._queue.clear()

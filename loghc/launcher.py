@@ -105,6 +105,7 @@ class _Watch:
         self._status = 0
         self._closing = ""
         self._told = _thread.allocate_lock()  # never released: whoever gets it tells the end
+        self._late: int | None = None  # a signal that came while the end was told
         self.postponed: int | None = None
         """A signal that waits until the main thread has left the sink."""
         self._echo = False  # the next signal is such a one, sent again
@@ -129,6 +130,9 @@ class _Watch:
         if not _flushed():
             status = status or 120  # what the interpreter will exit with, for this very reason
         self._tell(status, self._closing)
+        if self._late is not None:
+            signal.signal(self._late, signal.SIG_DFL)
+            signal.raise_signal(self._late)
 
     def catch_signals(self) -> None:
         """Tell the end also where a signal, left to its default action, kills the process.
@@ -136,6 +140,10 @@ class _Watch:
         The handler is seen by a program that asks for the signal's disposition; one that sets a
         handler of its own, or asks for the default, gets what it asks for.
         """
+        if os.getpid() == 1:
+            # The kernel spares the first process of a container what signals do by default: the
+            # program goes on, as it would without loghc.
+            return
         caught = [
             number for number in _ENDING_SIGNALS if signal.getsignal(number) is signal.SIG_DFL
         ]
@@ -164,6 +172,11 @@ class _Watch:
         os._exit = _exit
 
     def _on_signal(self, number: int, frame: types.FrameType | None) -> None:
+        if self._told.locked():
+            # The end is being told. What can't be delivered by now is reported, before it kills.
+            self._late = number
+            self._sink.hurry()
+            return
         echo, self._echo = self._echo, False
         if self._dying:
             if not echo:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 __all__ = ["REDACTED", "Redactor", "redactor"]
 
@@ -28,7 +28,7 @@ def redactor(
     """
     if isinstance(rules, (str, re.Pattern)) or callable(rules):
         rules = (rules,)
-    elif not isinstance(rules, Iterable) or isinstance(rules, (bytes, bytearray)):
+    elif not isinstance(rules, Iterable) or isinstance(rules, (bytes, bytearray, Mapping)):
         raise TypeError(
             f"redact: expected regular expressions or callables, not {type(rules).__name__}"
         )

@@ -123,8 +123,8 @@ class HealthSink:
         http: urllib3.PoolManager | None = None,
         on_outcome: Callable[[Outcome], object] | None = None,
     ) -> None:
-        if isinstance(redact, Iterable) and not isinstance(redact, str):
-            redact = tuple(redact)
+        if isinstance(redact, Iterable) and not isinstance(redact, (str, Mapping)):
+            redact = tuple(redact)  # an iterator is read but once
         sent_headers = _checked_headers(headers)
         self._options: dict[str, Any] = {
             "url": url,
@@ -256,6 +256,11 @@ class HealthSink:
                 for run_id in self._runs.open_here():
                     self._put(Event.FAIL, run_id, closing, exit_status)
                 self._runs.close_all()
+
+    def hurry(self) -> None:
+        """Have a ``stop()`` that is under way give up now, and report what it gives up."""
+        if self.enabled:
+            self._delivery.hurry()
 
     def _mark(self, record: Mapping[str, Any]) -> None:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,6 +20,11 @@ from loghc.testing import PingReceiver
 # No time limit for one example: the machine may be busy.
 hypothesis.settings.register_profile("loghc", deadline=None)
 hypothesis.settings.load_profile("loghc")
+
+# A shell's "&" and nohup leave these ignored, and the programs that tests start would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # Apart from these a test inherits the environment: a ping URL or a proxy of the machine's own must
 # not reach it.

@@ -271,6 +271,38 @@ def test_a_signal_that_comes_while_the_sink_holds_its_lock_is_told_too(receiver,
 
 
 @needs_posix
+def test_a_signal_while_the_end_is_told_reports_what_is_given_up(receiver, program, tmp_path):
+    receiver.always(Fault(delay=float("inf")))
+    process = started(*RUN, "--drain", "50", program("print('done')"), cwd=tmp_path)
+    assert process.stdout.readline() == "done\n"
+    assert "waiting at most" in process.stderr.readline()
+    process.terminate()
+    _, err = process.communicate(timeout=TIMEOUT)
+    assert process.returncode == -signal.SIGTERM
+    assert "2 pings (start, success)" in err
+    assert "given up" in err
+
+
+@needs_posix
+def test_the_first_process_of_a_container_is_told_as_it_really_ends(receiver, program, tmp_path):
+    unshare = ("unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child")
+    try:
+        run(*unshare, "true", cwd=tmp_path).check_returncode()
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("no process namespaces here")
+    name = program(
+        """
+        import os, signal
+        os.kill(os.getpid(), signal.SIGTERM)  # ignored by the kernel, as nothing handles it
+        print("still here")
+        """
+    )
+    done = run(*unshare, *RUN, name, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "still here\n")
+    assert events(receiver) == [(Event.START, None), (Event.SUCCESS, None)]
+
+
+@needs_posix
 def test_a_second_signal_does_not_wait_for_a_hanging_service(receiver, program, tmp_path):
     receiver.always(Fault(delay=float("inf")))
     process = started(*RUN, "--drain", "50", program(SLEEPER), cwd=tmp_path)
