@@ -67,8 +67,19 @@ class PingClient:
         self.body_limit: int | None = None
         """Bytes of a body that the service keeps, as it last announced; None before it did."""
 
+    def after_fork(self) -> PingClient:
+        """A client like this one, for a forked child.
+
+        The caller's own pool manager is left without the parent's connections, on which both would
+        read each other's answers. They are forgotten, not closed: a lock of the pool's may be held
+        by a thread that the child does not have.
+        """
+        if self._http is not None and hasattr(self._http, "pools"):
+            self._http.pools = type(self._http.pools)()
+        return self.renewed()
+
     def renewed(self) -> PingClient:
-        """A client like this one that shares no connection with it."""
+        """A client like this one that shares no connection with it, but the caller's own."""
         client = PingClient(
             self._url, self._masker, self._timeout, self._given, self._http, self._version
         )

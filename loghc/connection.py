@@ -172,12 +172,12 @@ class _Timed(HTTPConnection):
                     sock.setsockopt(*option)
                 sock.settimeout(share)
                 sock.connect(address)
-            except OSError as error:
+                _deadline().watch(sock)
+                sock.settimeout(_deadline().left())
+            except OSError as error:  # a deadline that passed, too
                 sock.close()
                 failure = error
             else:
-                _deadline().watch(sock)
-                sock.settimeout(_deadline().left())
                 return sock
         raise failure
 
@@ -214,6 +214,7 @@ _only_others = _OnlyOthers()
 def _hush() -> None:
     # A filter counts for its own logger alone, so every logger of urllib3's gets it. Each time: a
     # module that urllib3 imports late brings a logger of its own.
+    logging.getLogger("py.warnings").addFilter(_only_others)  # where logging.captureWarnings leads
     for name in list(logging.root.manager.loggerDict):
         if name == "urllib3" or name.startswith("urllib3."):
             logging.getLogger(name).addFilter(_only_others)

@@ -13,9 +13,11 @@ __all__ = ["at_child_exit", "closing_text", "interpreter_is_exiting", "uncaught_
 def interpreter_is_exiting() -> bool:
     """Whether the interpreter has begun to exit; true in every atexit callback.
 
-    CPython marks its main thread as finished before it runs those.
+    CPython marks its main thread as finished before it runs those, on that thread. Other threads
+    may outlive it, and work on: what they do is no sign of an exit.
     """
-    return not threading.main_thread().is_alive()
+    main = threading.main_thread()
+    return not main.is_alive() and main.ident == threading.get_ident()
 
 
 def uncaught_exception() -> BaseException | None:

@@ -26,12 +26,14 @@ CAPACITY = 32
 
 THREAD_NAME = "loghc-delivery"
 
-# Seconds without a ping after which the thread ends. A program that forks between its jobs then
-# has one thread, as without loghc: Python 3.12 and newer warn of a fork that finds more.
+# Seconds without a ping, and with no run open, after which the thread ends. A program that forks
+# between its jobs then has one thread, as without loghc: Python 3.12 and newer warn of a fork that
+# finds more. In a run it stays: some versions could start none at exit, to tell how the run ended.
 _LINGER = 5.0
 
 _PATIENCE = 1.0  # seconds of holding up the app after which it is said
 _UNTOLD = 1000  # dropped pings of which on_outcome is yet to be told, at most; the rest is counted
+_BRIEFLY = 0.001  # seconds that a marker waits for the lock at most
 _GRACE = 0.5  # seconds beyond a stop's deadline for telling on_outcome what was given up
 
 
@@ -104,13 +106,15 @@ class _Worker:
         self,
         client: PingClient,
         *,
-        tells: bool = True,
+        tells: bool = False,
         leaving: bool = False,
         deadline: float = math.inf,
     ) -> None:
         self.client = client
         self.thread = threading.current_thread()
-        self.tells = tells  # calls on_outcome; not for stop(), whose caller may hold loguru's locks
+        # Calls on_outcome: a thread of ours only. The app's may hold loguru's locks, and a marker
+        # that on_outcome logs there would be taken for the app's own.
+        self.tells = tells
         self.leaving = leaving  # ends when the queue is empty
         self.deadline = deadline  # monotonic time after which it begins nothing more
 
@@ -118,8 +122,8 @@ class _Worker:
 class Delivery:
     """A bounded queue of pings, and one daemon thread that sends them.
 
-    The thread starts with the first ping and ends with ``stop``, or some seconds after the last
-    ping; a later one starts it again.
+    The thread starts with the first ping and ends with ``stop``, or when it idles; a later ping
+    starts it again.
 
     Args:
         client: makes the attempts.
@@ -127,6 +131,7 @@ class Delivery:
         on_outcome: called with each Outcome on the delivery thread; what it raises is reported.
             Where the interpreter, at its exit, starts no thread any more, it may not be called.
         backoff: the waits between attempts.
+        stays: whether the thread is to stay though there is nothing to send; asked now and then.
     """
 
     def __init__(
@@ -135,11 +140,13 @@ class Delivery:
         report: Report,
         on_outcome: Callable[[Outcome], object] | None = None,
         backoff: Backoff | None = None,
+        stays: Callable[[], bool] = bool,
     ) -> None:
         self._client = client
         self._report = report
         self._on_outcome = on_outcome
         self._backoff = backoff or Backoff()
+        self._stays = stays
         self._begin()
 
     def _begin(self) -> None:
@@ -147,6 +154,7 @@ class Delivery:
         # in here.
         self._changed = threading.Condition(threading.RLock())
         self._queue: deque[_Queued] = deque()
+        self._arrived: deque[_Queued] = deque()  # put, and not in the queue yet
         self._active: _Queued | None = None  # taken from the queue, without an outcome yet
         self._lost: deque[_Queued] = deque()  # dropped, but not reported yet
         self._untold: deque[Outcome] = deque()  # of which on_outcome is yet to be told
@@ -160,22 +168,20 @@ class Delivery:
     def stats(self) -> Stats:
         """How many pings were delivered, failed, and are still pending."""
         with self._changed:
+            self._take_in()
             return Stats(self._delivered, self._failed, self._pending())
 
     def put(self, ping: Ping) -> None:
         """Queue a ping. Returns at once; the oldest makes room when there is none."""
-        with self._changed:
-            active = self._active if self._active and not self._active.evicted else None
-            if len(self._queue) + (active is not None) >= CAPACITY:
-                if active is not None:
-                    active.evicted = True
-                else:
-                    oldest = self._queue.popleft()
-                    oldest.evicted = True
-                    self._lose(oldest)
-            self._queue.append(_Queued(ping))
-            self._start()
-            self._changed.notify_all()
+        self._arrived.append(_Queued(ping))
+        # Who holds the lock may be in the middle of a garbage collection, with a finalizer that
+        # logs and so waits for the very lock of loguru's that is held here. Then it, or whoever
+        # has the lock next, takes the ping in.
+        if self._changed.acquire(timeout=_BRIEFLY):
+            try:
+                self._take_in()
+            finally:
+                self._changed.release()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until every ping that is queued has an outcome.
@@ -188,13 +194,15 @@ class Delivery:
         """
         until = math.inf if timeout is None else time.monotonic() + timeout
         with self._changed:
-            if not self._is_worker():
-                self._start()
-                if self._worker is not None or not self._queue:
-                    longest = None if timeout is None else min(timeout, threading.TIMEOUT_MAX)
-                    return self._changed.wait_for(self._idle, longest)
-        if not self._is_worker():
-            self._work_here(until, tells=True)
+            if self._is_worker():
+                return self._idle()
+            self._take_in()
+            if self._worker is not None or not self._queue:
+                longest = None if timeout is None else min(timeout, threading.TIMEOUT_MAX)
+                return self._changed.wait_for(self._idle, longest)
+            worker = self._take_over(until)  # at once: another thread may wait, too
+        self._work(worker)
+        self._tell_in_time()
         with self._changed:
             return self._idle()
 
@@ -227,17 +235,33 @@ class Delivery:
 
     def after_fork(self) -> None:
         """Begin anew in a forked child: the parent's pings are the parent's to send."""
-        self._client = self._client.renewed()
+        self._client = self._client.after_fork()
         self._report = self._report.renewed()
         self._begin()
 
     # Called with the lock held.
+
+    def _take_in(self) -> None:
+        """Move what was put into the queue, and see that somebody sends it."""
+        while self._arrived:
+            self._queue.append(self._arrived.popleft())
+            active = self._active if self._active and not self._active.evicted else None
+            if len(self._queue) + (active is not None) > CAPACITY:
+                if active is not None:
+                    active.evicted = True
+                else:
+                    oldest = self._queue.popleft()
+                    oldest.evicted = True
+                    self._lose(oldest)
+            self._changed.notify_all()
+        self._start()
 
     def _pending(self) -> int:
         return len(self._queue) + (self._active is not None)
 
     def _idle(self) -> bool:
         """Whether every ping has an outcome, and on_outcome knows."""
+        self._take_in()
         return not (self._queue or self._active or self._lost or self._untold or self._telling)
 
     def _is_worker(self) -> bool:
@@ -246,7 +270,7 @@ class Delivery:
     def _start(self) -> None:
         if self._worker is not None or not self._queue:
             return
-        worker = _Worker(self._client)
+        worker = _Worker(self._client, tells=True)
         worker.thread = threading.Thread(
             target=self._work, args=(worker,), name=THREAD_NAME, daemon=True
         )
@@ -257,6 +281,11 @@ class Delivery:
             # Python 3.12 starts no thread in an atexit callback, and a machine may have none left.
             # The next ping tries again; stop() and wait() deliver on the thread that calls them.
             self._worker = None
+
+    def _take_over(self, deadline: float) -> _Worker:
+        """Make the calling thread the worker; it is to call ``_work`` then."""
+        self._worker = _Worker(self._client, leaving=True, deadline=deadline)
+        return self._worker
 
     def _lose(self, queued: _Queued) -> None:
         self._failed += 1
@@ -270,11 +299,13 @@ class Delivery:
     def _drain(self, deadline: float) -> None:
         with self._changed:
             worker = self._worker
-            if worker is not None:
-                worker.leaving, worker.deadline = True, deadline
-                self._changed.notify_all()
-        if worker is None or worker.thread is threading.current_thread():
-            self._work_here(deadline, tells=False)
+            here = worker is None or worker.thread is threading.current_thread()
+            if worker is None or here:
+                worker = self._take_over(deadline)
+            worker.leaving, worker.deadline = True, deadline
+            self._changed.notify_all()
+        if here:
+            self._work(worker)
             return
         said = False
         while True:
@@ -285,33 +316,23 @@ class Delivery:
                 )
                 left = deadline - time.monotonic()
                 pending = self._pending()
-                held_up = self._telling > 0 and self._active is None
-            if done or left <= 0:
-                return
+                held_up = self._telling > 0 and self._active is None and not done and left > 0
+                if held_up:
+                    # on_outcome takes its time; it may even wait for a lock that stop()'s caller
+                    # holds. What is left is delivered without it.
+                    worker = self._take_over(deadline)
             if held_up:
-                # on_outcome takes its time; it may even wait for a lock that stop()'s caller
-                # holds. What is left is delivered without it.
-                self._work_here(deadline, tells=False)
+                self._work(worker)
+            if done or held_up or left <= 0:
                 return
             if not said:
                 said = True
                 self._report.waiting(pending, left)
 
-    def _work_here(self, deadline: float, *, tells: bool) -> None:
-        """Do the delivery thread's work on the calling thread."""
-        with self._changed:
-            outer = self._worker  # the delivery thread, where on_outcome keeps it busy
-            worker = _Worker(self._client, tells=tells, leaving=True, deadline=deadline)
-            self._worker = worker
-        try:
-            self._work(worker)
-        finally:
-            with self._changed:
-                self._worker = outer
-
     def _give_up(self, waited: float) -> None:
         """Take the work from the worker, and report what it did not do."""
         with self._changed:
+            self._take_in()
             worker, self._worker = self._worker, None
             self._hurried = False
             given_up = [*([self._active] if self._active else []), *self._queue]
@@ -325,21 +346,21 @@ class Delivery:
             worker.client.cancel()
         if given_up:
             self._report.undelivered([queued.ping for queued in given_up], waited, _cause(given_up))
-        while self._report_lost(_Worker(self._client, tells=False)):
+        while self._report_lost(_Worker(self._client)):
             pass
         self._tell_in_time()
 
     def _tell_in_time(self) -> None:
         """Tell on_outcome what it is yet to be told, without holding up the app for long."""
         if self._on_outcome is not None and self._untold:
-            teller = _Worker(self._client)
+            teller = _Worker(self._client, tells=True)
             thread = threading.Thread(
                 target=self._tell_untold, args=(teller,), name=THREAD_NAME, daemon=True
             )
             with contextlib.suppress(RuntimeError):  # no more threads
                 thread.start()
-            with self._changed:
-                self._changed.wait_for(lambda: not self._untold and not self._telling, _GRACE)
+                with self._changed:
+                    self._changed.wait_for(lambda: not self._untold and not self._telling, _GRACE)
         with self._changed:
             self._untold.clear()
 
@@ -363,10 +384,19 @@ class Delivery:
     def _next(self, worker: _Worker) -> _Queued | None:
         """The next ping to send; None when there is something else to do, or nothing any more."""
         with self._changed:
-            self._changed.wait_for(
-                lambda: self._queue or self._lost or worker.leaving or self._worker is not worker,
+            while not self._changed.wait_for(
+                lambda: (
+                    self._arrived
+                    or self._queue
+                    or self._lost
+                    or worker.leaving
+                    or self._worker is not worker
+                ),
                 _LINGER,
-            )
+            ):
+                if not self._stays():
+                    break
+            self._take_in()
             if self._lost or self._worker is not worker or time.monotonic() >= worker.deadline:
                 return None
             if not self._queue:
@@ -384,6 +414,12 @@ class Delivery:
                 if self._active is queued:
                     self._active = None
                     self._lose(queued)
+        except BaseException:  # Ctrl-C, on a thread of the app's: the ping waits for another worker
+            with self._changed:
+                if self._active is queued:
+                    self._active = None
+                    self._queue.appendleft(queued)
+            raise
 
     def _deliver(self, worker: _Worker, queued: _Queued) -> None:
         if queued.body is None:
@@ -466,7 +502,7 @@ class Delivery:
         """Report a ping's outcome; ``_telling`` was counted up for it."""
         attempt = queued.last
         if attempt is not None and attempt.delivered:
-            self._report.delivered(self._failed)
+            self._report.delivered(queued.ping, self._failed)
         elif attempt is not None and not attempt.transient:
             self._report.lost(queued.ping, attempt)
         elif queued.evicted:

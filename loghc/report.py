@@ -34,6 +34,8 @@ def say_exception(what: str, mask: Callable[[str], str] = str) -> None:
     say(f"{what}\n{mask(traceback.format_exc()).rstrip()}")
 
 
+_NOT_FOUND = 404
+_log_unknown = object()  # the trouble of a service that takes every ping but those to /log
 _LISTED = 4  # pings that are named one by one; more of them are counted by event
 
 
@@ -78,8 +80,10 @@ class Report:
 
     def lost(self, ping: Ping, attempt: Attempt) -> None:
         """The service refused a ping for good."""
+        unknown = attempt.status == _NOT_FOUND and ping.event is Event.LOG
         self._once(
-            ("lost", attempt.status, attempt.error, ping.event is Event.LOG),
+            # Not by the answer's text, which may be another each time.
+            _log_unknown if unknown else ("lost", attempt.status or attempt.error),
             f"{_name(ping)} to {self._where} not delivered: {attempt.error}.{_advice(attempt)}",
         )
 
@@ -91,17 +95,21 @@ class Report:
             "more may follow, and will be counted when pings are delivered again.",
         )
 
-    def delivered(self, failed: int) -> None:
+    def delivered(self, ping: Ping, failed: int) -> None:
         """A ping arrived: if there was trouble, it is over.
 
         Args:
+            ping: which one.
             failed: pings that failed so far, since the sink was made.
         """
-        if self._said:
+        lasting = self._said & {_log_unknown}  # says nothing of the other pings, nor they of it
+        if ping.event is Event.LOG:
+            lasting = set()
+        if self._said - lasting:
             lost = failed - self._lost
             meanwhile = f"; {_count(lost)} lost meanwhile" if lost else ""
             say(f"pings to {self._where} are delivered again{meanwhile}.")
-            self._said.clear()
+            self._said = lasting
         self._lost = failed
 
     def waiting(self, pings: int, seconds: float) -> None:

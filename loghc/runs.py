@@ -98,6 +98,11 @@ class Runs:
                 self._elsewhere.pop(lane, None)
         return run_id
 
+    @property
+    def any_open(self) -> bool:
+        """Whether a run is open, whoever opened it. May be asked from any thread."""
+        return bool(self._open)
+
     def open_here(self) -> list[str]:
         """The runs that this process opened and that have not ended, oldest first."""
         pid = os.getpid()
@@ -129,6 +134,11 @@ class ProcessRun(Runs):
         super().__init__()
         self.run_id = new_run_id()
         self.failed = False
+
+    @property
+    def any_open(self) -> bool:
+        """Always: the process still runs."""
+        return True
 
     def assign(self, event: Event, record: Mapping[str, Any]) -> str:
         """The process's run, unless the record names another."""

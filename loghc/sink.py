@@ -183,7 +183,12 @@ class HealthSink:
         client = PingClient(
             url, masker, self._options["timeout"], headers, self._options["http"], __version__
         )
-        self._delivery = Delivery(client, self._report, self._options["on_outcome"])
+        self._delivery = Delivery(
+            client,
+            self._report,
+            self._options["on_outcome"],
+            stays=lambda: self._runs.any_open,
+        )
         return url
 
     def write(self, message: str) -> None:

@@ -174,7 +174,8 @@ def test_output_that_can_not_be_written_is_a_failure_as_it_is_for_the_shell(
     assert events(receiver)[1:] == [(Event.FAIL, 120)]
 
 
-# Signals
+# Signals. Programs sleep in short turns: Python runs a handler between two calls into C, and a
+# signal that comes just before a long sleep would wait for its end.
 
 
 SLEEPER = """
@@ -185,7 +186,8 @@ SLEEPER = """
     atexit.register(print, "never printed")
     try:
         print("ready", flush=True)
-        time.sleep(60)
+        for _ in range(1200):
+            time.sleep(0.05)
     finally:
         print("never printed when a signal kills")
 """
@@ -228,7 +230,8 @@ def test_a_handler_of_the_programs_own_is_honoured(receiver, program, tmp_path):
         import signal, sys, time
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(4))
         print("ready", flush=True)
-        time.sleep(60)
+        for _ in range(1200):
+            time.sleep(0.05)
         """
     )
     process = started(*RUN, name, cwd=tmp_path)
@@ -262,7 +265,8 @@ def test_a_signal_that_comes_while_the_sink_holds_its_lock_is_told_too(receiver,
                 os.kill(os.getpid(), signal.SIGTERM)
                 return "nightly"
         logger.bind(run_id=Name()).info("sync.log")
-        time.sleep(60)
+        for _ in range(1200):
+            time.sleep(0.05)
         """
     )
     done = run(*RUN, "--drain", "3", name, cwd=tmp_path)
@@ -325,7 +329,8 @@ def test_an_open_run_of_a_daemon_that_is_killed_is_a_failure(receiver, program, 
         from loguru import logger
         logger.info("sync.start")
         print("ready", flush=True)
-        time.sleep(60)
+        for _ in range(1200):
+            time.sleep(0.05)
         """
     )
     process = started(*RUN, "--markers-only", name, cwd=tmp_path)
@@ -344,7 +349,8 @@ def test_a_signal_ends_a_program_that_only_waits_for_its_threads(receiver, progr
         def work():
             threading.main_thread().join()
             print("ready", flush=True)
-            time.sleep(60)
+            for _ in range(1200):
+                time.sleep(0.05)
         threading.Thread(target=work).start()
         """
     )

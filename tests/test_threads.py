@@ -67,6 +67,22 @@ def test_the_same_sink_added_twice_pings_once_and_closes_its_run(
     assert len({ping.run_id for ping in ping_receiver.pings}) == 1
 
 
+def test_the_delivery_thread_stays_while_a_run_is_open(
+    ping_receiver: PingReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loghc.delivery._LINGER", 0.02)
+    sink = HealthSink(ping_receiver.url)
+    logger.add(sink, format="{message}")
+    logger.info("sync.start")
+    assert sink.wait(10)
+    (thread,) = [thread for thread in threading.enumerate() if thread.name == THREAD_NAME]
+    thread.join(0.3)  # many times the time after which it would end
+    assert thread.is_alive()
+    logger.info("sync.done")
+    thread.join(10)
+    assert not thread.is_alive()
+
+
 def test_the_delivery_thread_ends_when_it_idles_and_comes_back(
     ping_receiver: PingReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
