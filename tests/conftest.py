@@ -47,6 +47,12 @@ _INHERITED = (
 )
 
 
+def complaints(stderr: str) -> list[str]:
+    """What loghc said in a process, but for a wait that only a busy machine makes that long."""
+    lines = [line for line in stderr.splitlines() if line.startswith("loghc: ")]
+    return [line for line in lines if "waiting at most" not in line]
+
+
 class RunScript(Protocol):
     """Runs the text of a script in a process of its own."""
 
