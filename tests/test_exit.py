@@ -305,6 +305,23 @@ def test_the_traceback_at_exit_is_masked_and_redacted(
     assert ping_receiver.url.rpartition("/")[2] not in body
 
 
+def test_the_traceback_at_exit_shows_no_values_of_variables(
+    ping_receiver: PingReceiver, run_script: RunScript
+) -> None:
+    text = """
+        logger.info("sync.start")
+
+        def upload(password):
+            return 1 / (len(password) - len(password))
+
+        upload("".join(["hun", "ter2"]))
+    """
+    run_script(script(text), ping_receiver.url)
+    body = ping_receiver.pings[-1].text
+    assert "ZeroDivisionError" in body
+    assert "hunter2" not in body
+
+
 def test_a_disabled_sink_changes_nothing(run_script: RunScript) -> None:
     text = """
         import sys

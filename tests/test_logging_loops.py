@@ -81,6 +81,43 @@ def test_the_apps_own_urllib3_traffic_logs_as_ever(
     assert other.url.rpartition("/")[2] in lines[0]
 
 
+def test_what_on_outcome_asks_of_urllib3_logs_as_ever(
+    intercepted: None, ping_receiver: PingReceiver
+) -> None:
+    with urllib3.PoolManager() as http, PingReceiver() as other:
+        sink = HealthSink(
+            ping_receiver.url,
+            on_outcome=lambda _: http.request("GET", other.url + "/log", retries=False),
+        )
+        logger.add(sink, level=0, format="{message}", catch=False)
+        logger.info("sync.start")
+        assert sink.wait(20)
+        logger.info("sync.done")
+        assert sink.wait(20)
+    lines = [line for line in ping_receiver.pings[-1].text.splitlines() if "HTTP/1.1" in line]
+    assert len(lines) == 1
+    assert "/log" in lines[0]
+
+
+def test_write_itself_logs_nothing_even_when_all_goes_wrong(
+    intercepted: None, ping_receiver: PingReceiver, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """loguru refuses a record that is logged while its handler writes: "deadlock avoided"."""
+    ping_receiver.stop()
+
+    def fails(_: object) -> str:
+        raise OSError
+
+    sink = HealthSink(ping_receiver.url, redact=fails, on_outcome=fails, drain=0.2)
+    logger.add(sink, level=0, format="{message}", catch=True)
+    for _ in range(100):
+        logger.info("sync.log")
+    logger.remove()
+    said = capsys.readouterr().err
+    assert "deadlock avoided" not in said
+    assert "Logging error in Loguru Handler" not in said
+
+
 def test_loguru_propagated_into_logging_causes_no_deadlock(ping_receiver: PingReceiver) -> None:
     root = logging.getLogger()
     seen: list[logging.LogRecord] = []

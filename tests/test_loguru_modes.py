@@ -308,6 +308,12 @@ def test_a_run_id_without_a_text_is_reported_and_harms_nothing(
     assert "ValueError: no text" in capfd.readouterr().err
 
 
+def test_loguru_finds_no_flush_to_call_after_each_record() -> None:
+    """It would: and one that waits for the network would block every log call."""
+    assert not hasattr(HealthSink(), "flush")
+    assert not hasattr(HealthSink("https://hc-ping.com/x"), "flush")
+
+
 # logger.complete()
 
 
