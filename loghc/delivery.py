@@ -441,7 +441,11 @@ class Delivery:
             if worker.leaving is not leaving:  # little time is left: the waits begin short again
                 tries, leaving = 0, worker.leaving
             tries += 1
-            if not self._pause(worker, queued, self._backoff.wait(tries, attempt.retry_after)):
+            seconds = self._backoff.wait(tries, attempt.retry_after)
+            if seconds > worker.deadline - time.monotonic():
+                # The service asks for more time than there is: to obey it would lose the ping.
+                seconds = self._backoff.wait(tries, None)
+            if not self._pause(worker, queued, seconds):
                 return
         self._report_one(worker, queued)
 

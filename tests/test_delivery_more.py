@@ -187,6 +187,16 @@ def test_stop_does_not_wait_out_a_long_pause_between_attempts(ping_receiver: Pin
     assert delivery.stats.delivered == 1
 
 
+def test_a_retry_after_beyond_the_time_that_is_left_at_stop_is_not_obeyed(
+    ping_receiver: PingReceiver,
+) -> None:
+    ping_receiver.script(Fault(503, headers={"Retry-After": "60"}, delay=0.5))
+    delivery = delivery_to(ping_receiver.url)
+    delivery.put(numbered(0))
+    delivery.stop(30)  # while the answer is on its way
+    assert delivery.stats.delivered == 1
+
+
 def test_at_stop_the_pauses_between_attempts_begin_short_again(
     ping_receiver: PingReceiver,
 ) -> None:

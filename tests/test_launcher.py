@@ -12,7 +12,7 @@ import pytest
 
 from loghc.ping import Event
 from loghc.testing import Fault, PingReceiver
-from processes import RUN, TIMEOUT, events, needs_posix, run, started
+from processes import RUN, TIMEOUT, events, needs_posix, run, started, terminated
 
 # How it ends, and what the service hears
 
@@ -236,8 +236,7 @@ def test_a_handler_of_the_programs_own_is_honoured(receiver, program, tmp_path):
     )
     process = started(*RUN, name, cwd=tmp_path)
     process.stdout.readline()
-    process.terminate()
-    process.communicate(timeout=TIMEOUT)
+    terminated(process)
     assert process.returncode == 4
     assert events(receiver)[1:] == [(Event.FAIL, 4)]
 
@@ -335,8 +334,7 @@ def test_an_open_run_of_a_daemon_that_is_killed_is_a_failure(receiver, program, 
     )
     process = started(*RUN, "--markers-only", name, cwd=tmp_path)
     process.stdout.readline()
-    process.terminate()
-    process.communicate(timeout=TIMEOUT)
+    terminated(process)
     assert events(receiver) == [(Event.START, None), (Event.FAIL, 143)]
     assert receiver.pings[0].run_id == receiver.pings[1].run_id
 
@@ -356,8 +354,7 @@ def test_a_signal_ends_a_program_that_only_waits_for_its_threads(receiver, progr
     )
     process = started(*RUN, name, cwd=tmp_path)
     process.stdout.readline()
-    process.terminate()
-    process.communicate(timeout=TIMEOUT)
+    terminated(process)
     assert process.returncode == -signal.SIGTERM
     assert events(receiver)[1:] == [(Event.FAIL, 143)]
 
