@@ -445,7 +445,7 @@ class Delivery:
             if seconds > worker.deadline - time.monotonic():
                 # The service asks for more time than there is: to obey it would lose the ping.
                 seconds = self._backoff.wait(tries, None)
-            if not self._pause(worker, queued, seconds):
+            if not self._pause(worker, queued, seconds, leaving=leaving):
                 return
         self._report_one(worker, queued)
 
@@ -456,9 +456,12 @@ class Delivery:
             self._report.raised("the log could not be attached to a ping, please report this:")
             return b"loghc: the log could not be attached."
 
-    def _pause(self, worker: _Worker, queued: _Queued, seconds: float) -> bool:
-        """Wait before the next attempt; False when there will be none."""
-        leaving = worker.leaving
+    def _pause(self, worker: _Worker, queued: _Queued, seconds: float, *, leaving: bool) -> bool:
+        """Wait before the next attempt; False when there will be none.
+
+        A stop ends the wait. ``leaving`` says whether one was known when the wait was chosen: it
+        may have come since.
+        """
         until = min(time.monotonic() + seconds, worker.deadline)
         with self._changed:
             self._changed.wait_for(

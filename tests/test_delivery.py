@@ -211,6 +211,28 @@ def test_at_stop_the_pauses_between_attempts_begin_short_again(
     assert delivery.stats.delivered == 1
 
 
+def test_a_stop_that_comes_while_a_pause_is_chosen_ends_it(ping_receiver: PingReceiver) -> None:
+    stopping: list[threading.Thread] = []
+
+    class Meanwhile(Backoff):
+        def wait(self, attempts: int, retry_after: float | None) -> float:
+            if stopping:
+                return 0.0
+            stopping.append(threading.Thread(target=delivery.stop, args=(30,)))
+            stopping[0].start()
+            wait_until(lambda: delivery._worker is not None and delivery._worker.leaving)
+            return 25.0
+
+    ping_receiver.script(503)
+    delivery = delivery_to(ping_receiver.url, backoff=Meanwhile())
+    begun = time.monotonic()
+    delivery.put(numbered(0))
+    assert delivery.wait(60)
+    stopping[0].join()
+    assert time.monotonic() - begun < 15
+    assert delivery.stats.delivered == 1
+
+
 def test_a_pool_manager_that_fails_at_once_is_waited_for_no_longer_than_drain(
     ping_receiver: PingReceiver,
 ) -> None:
