@@ -8,9 +8,9 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
-from loghc.ping import Attempt, Event
+from loghc.ping import Answer, Attempt, Event
 
 __all__ = ["announced_limit", "no_answer", "understood"]
 
@@ -52,18 +52,15 @@ _OLD_TLS = ("UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION", "NO_PROTOCOL
 _LOG_UNKNOWN = "The service may not know /log; its other pings are not affected."
 
 
-def understood(
-    event: Event, status: int, headers: Mapping[str, str], text: str, mask: Callable[[str], str]
-) -> Attempt:
+def understood(event: Event, answer: Answer, mask: Callable[[str], str]) -> Attempt:
     """What an answer to a ping means.
 
     Args:
         event: what the ping told.
-        status: the HTTP status.
-        headers: the answer's, names in any case.
-        text: the beginning of the answer's body. None of it is trusted.
+        answer: what came back.
         mask: takes secrets out of a text.
     """
+    status, headers, text = answer
     said = " ".join(mask(text).split())
     if 200 <= status < 300:
         disguised = re.fullmatch(r"OK \((not found|rate limited)\)", said, re.IGNORECASE)
@@ -72,7 +69,7 @@ def understood(
         meaning, advice = _MEANING[404 if disguised[1].lower() == "not found" else 429]
         transient = disguised[1].lower() == "rate limited"
     elif 300 <= status < 400:
-        where = _host_of(headers.get("Location", ""))
+        where = _host_of(headers.get("location", ""))
         meaning = f"redirected to {where}" if where else "redirected"
         advice = "Use the final URL: loghc sends no log to another address."
         transient = False
@@ -90,7 +87,7 @@ def understood(
         error=shown(mask(error)),
         advice=advice,
         transient=transient,
-        retry_after=_seconds(headers.get("Retry-After")) if transient else None,
+        retry_after=_seconds(headers.get("retry-after")) if transient else None,
     )
 
 
@@ -98,7 +95,7 @@ def no_answer(error: Exception, host: str, mask: Callable[[str], str]) -> Attemp
     """What an error on the way to the service means.
 
     Args:
-        error: what urllib3 raised.
+        error: what http.client, ssl or urllib3 raised.
         host: the service's, to be named.
         mask: takes secrets out of a text.
     """
@@ -124,9 +121,9 @@ def no_answer(error: Exception, host: str, mask: Callable[[str], str]) -> Attemp
     )
 
 
-def announced_limit(headers: Mapping[str, str]) -> int | None:
+def announced_limit(answer: Answer) -> int | None:
     """Bytes of a body that the service says it keeps; None when it says nothing sensible."""
-    text = headers.get("Ping-Body-Limit", "").strip()
+    text = answer.headers.get("ping-body-limit", "").strip()
     return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 import time
 from collections.abc import Sequence
@@ -369,21 +370,22 @@ def _ping(options: argparse.Namespace) -> int:
     masker = Masker(url)
     text = _stdin() if options.stdin else encode(options.message or "")
     body = masker.data(encode(text.decode("utf-8", "replace")))
-    client = PingClient(url, masker, options.timeout, {}, None, __version__)
     ping = Ping(event, run_id_from(_RUN_NAME), lambda: body, status)
-    begun = time.monotonic()
-    attempt = client.send(ping, body, options.timeout)
-    seconds = time.monotonic() - begun
     what = f"{event.value if status is None else f'exit status {status}'} ping to {url.masked}"
-    if not attempt.delivered:
-        advice = f" {attempt.advice}" if attempt.advice else ""
-        print(f"loghc ping: {what} not delivered: {attempt.error}.{advice}", file=sys.stderr)
-        return _NOT_DELIVERED
-    made = ", which made the check" if attempt.status == 201 else ""
-    print(f"Delivered: {what}, answered with {attempt.status} in {seconds:.2f} s{made}.")
-    print(_about_limit(client.body_limit))
-    if attempt.kept is not None:
-        print(_send_end(client, ping, body, attempt, options.timeout))
+    client = PingClient(url, masker, options.timeout, {}, None, __version__)
+    with contextlib.closing(client):
+        begun = time.monotonic()
+        attempt = client.send(ping, body, options.timeout)
+        seconds = time.monotonic() - begun
+        if not attempt.delivered:
+            advice = f" {attempt.advice}" if attempt.advice else ""
+            print(f"loghc ping: {what} not delivered: {attempt.error}.{advice}", file=sys.stderr)
+            return _NOT_DELIVERED
+        made = ", which made the check" if attempt.status == 201 else ""
+        print(f"Delivered: {what}, answered with {attempt.status} in {seconds:.2f} s{made}.")
+        print(_about_limit(client.body_limit))
+        if attempt.kept is not None:
+            print(_send_end(client, ping, body, attempt, options.timeout))
     return 0
 
 

@@ -7,10 +7,12 @@ import dataclasses
 import os
 import threading
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol
 
+from loghc.deadline import Deadline, working_to
 from loghc.masking import Masker
-from loghc.ping import Attempt, Ping
+from loghc.ping import Answer, Attempt, Ping
+from loghc.proxies import proxy_for
 from loghc.url import PingUrl
 from loghc.utf8 import keep_end
 
@@ -18,8 +20,6 @@ if TYPE_CHECKING:
     import urllib3
 
 __all__ = ["PingClient"]
-
-_ANSWER_LIMIT = 64 * 1024  # bytes of an answer that are read
 
 # What is needed to send is imported when the first ping is sent. A child forked meanwhile would
 # wait for ever for the end of an import whose thread it does not have: so forking waits instead.
@@ -30,6 +30,16 @@ if hasattr(os, "register_at_fork"):
         after_in_parent=_importing.release,
         after_in_child=_importing.release,
     )
+
+
+class _Connection(Protocol):
+    """What makes the requests."""
+
+    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer: ...
+
+    def close(self) -> None: ...
+
+    def forget(self) -> None: ...
 
 
 class PingClient:
@@ -60,9 +70,13 @@ class PingClient:
         self._given = dict(headers)
         self._version = version
         self._http = http
-        self._manager: urllib3.PoolManager | None = http
+        self._connection: _Connection | None = None
+        if http is not None:
+            from loghc.pools import Pools
+
+            self._connection = Pools(http)
         self._lock = threading.RLock()  # a signal handler may cancel
-        self._cancel: Any = None  # of the attempt under way
+        self._deadline: Deadline | None = None  # of the attempt under way
         self._cancelled = False
         self.body_limit: int | None = None
         """Bytes of a body that the service keeps, as it last announced; None before it did."""
@@ -70,12 +84,11 @@ class PingClient:
     def after_fork(self) -> PingClient:
         """A client like this one, for a forked child.
 
-        The caller's own pool manager is left without the parent's connections, on which both would
-        read each other's answers. They are forgotten, not closed: a lock of the pool's may be held
-        by a thread that the child does not have.
+        The child forgets its parent's connections, the caller's own pool manager's too: on them
+        both would read each other's answers.
         """
-        if self._http is not None and hasattr(self._http, "pools"):
-            self._http.pools = type(self._http.pools)()
+        if self._connection is not None:
+            self._connection.forget()
         return self.renewed()
 
     def renewed(self) -> PingClient:
@@ -100,14 +113,14 @@ class PingClient:
         if self.body_limit is not None:
             body = keep_end(body, self.body_limit)
         try:
-            status, headers, text = self._post(ping, body, min(seconds, self._timeout))
+            answer = self._post(ping, body, min(seconds, self._timeout))
         except Exception as error:  # noqa: BLE001 - whatever it is, the app must not feel it
             attempt = no_answer(error, self._url.host, self._masker.text)
         else:
-            attempt = understood(ping.event, status, headers, text, self._masker.text)
+            attempt = understood(ping.event, answer, self._masker.text)
         if not attempt.delivered:
             return attempt
-        limit = announced_limit(headers)
+        limit = announced_limit(answer)
         if limit is not None:
             self.body_limit = limit
             if limit < len(body):
@@ -118,69 +131,42 @@ class PingClient:
         """Cut off the attempt under way, and refuse any further one."""
         with self._lock:
             self._cancelled = True
-            if self._cancel is not None:
-                self._cancel()
+            if self._deadline is not None:
+                self._deadline.cancel()
 
     def close(self) -> None:
         """Close the connection, if it is the client's own."""
-        manager, self._manager = self._manager, self._http
-        if manager is not None and manager is not self._http:
-            manager.clear()
+        if self._connection is not None and self._http is None:
+            self._connection.close()
+            self._connection = None  # the environment may name another proxy by then
 
-    def _post(self, ping: Ping, body: bytes, seconds: float) -> tuple[int, Mapping[str, str], str]:
-        with _importing:
-            import urllib3
-
-            from loghc.connection import Deadline, working_to
-
+    def _post(self, ping: Ping, body: bytes, seconds: float) -> Answer:
         deadline = Deadline(seconds)
         with self._lock:
             if self._cancelled:
                 deadline.cancel()
-            self._cancel = deadline.cancel
+            self._deadline = deadline
         try:
+            if self._connection is None:
+                self._connection = self._connect()
+            target = self._url.target(ping.suffix, ping.run_id)
             with working_to(deadline):
-                response = self._pool_manager().request(
-                    "POST",
-                    self._url.target(ping.suffix, ping.run_id),
-                    body=body,
-                    headers=self._headers(),
-                    timeout=urllib3.Timeout(total=deadline.left()),
-                    retries=False,
-                    redirect=False,
-                    preload_content=False,
-                )
-                try:
-                    text = response.read(_ANSWER_LIMIT, decode_content=False)
-                    whole = len(text) < _ANSWER_LIMIT
-                except BaseException:
-                    response.close()
-                    raise
-                # An interim answer is followed by the real one, which is not for the next request.
-                if whole and response.status >= 200:
-                    response.release_conn()
-                else:
-                    response.close()
-                return response.status, response.headers, text.decode("utf-8", "replace")
+                return self._connection.post(target, body, self._headers())
         finally:
             with self._lock:
-                self._cancel = None
+                self._deadline = None
 
-    def _pool_manager(self) -> urllib3.PoolManager:
-        if self._manager is None:
-            with _importing:
-                from loghc.connection import pool_manager
-                from loghc.proxies import proxy_for
+    def _connect(self) -> _Connection:
+        """Import, and make, what the requests go over: urllib3 only where it is needed."""
+        with _importing:
+            proxy = proxy_for(self._url.scheme, self._url.origin.partition("://")[2])
+            if proxy is not None:
+                from loghc.pools import through
 
-            scheme, _, host = self._url.origin.partition("://")
-            proxy = proxy_for(scheme, host)
-            self._manager = pool_manager(
-                proxy.url if proxy else None,
-                maxsize=1,
-                retries=False,
-                **({"proxy_headers": proxy.headers} if proxy else {}),
-            )
-        return self._manager
+                return through(proxy)
+            from loghc.connection import Connection
+
+            return Connection(self._url)
 
     def _headers(self) -> dict[str, str]:
         own = {

@@ -1,118 +1,135 @@
-"""HTTP connections that keep to one deadline, whatever the other side does, and can be cut off.
+"""A connection to the service that keeps to one deadline, and can be cut off.
 
-urllib3 sets a timeout on each operation of a socket: a server that sends a byte now and then keeps
-a request going for ever. Here the whole of an attempt, from the first connection to the last byte
-of the answer, has one deadline; only the look-up of a host name can't be interrupted.
+A socket's own timeout counts for each operation: a server that sends a byte now and then keeps a
+request going for ever. Here the whole of an attempt, from the first connection to the last byte of
+the answer, has one deadline; only the look-up of a host name can't be interrupted.
 
-Importing this module imports urllib3.
+Pings go over the standard library's HTTP: to import it takes a third of the time that importing
+urllib3 takes, and a short job pays for that with each of its runs.
 """
 
 from __future__ import annotations
 
 import contextlib
-import encodings.idna  # noqa: F401 - the codec for host names: imported here, not in mid-request
 import http.client
 import io
-import logging
+import os
+import selectors
 import socket
-import threading
-import time
-from collections.abc import Iterator
+import ssl
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import urllib3
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.util.connection import allowed_gai_family
+from loghc.deadline import current_deadline, limited
+from loghc.ping import Answer
+from loghc.url import PingUrl
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-__all__ = ["Deadline", "pool_manager", "working_to"]
+__all__ = ["ANSWER_LIMIT", "Connection", "Timed", "open_socket"]
+
+ANSWER_LIMIT = 64 * 1024
+"""Bytes of an answer's body that are read."""
+
+_PIECE = 16 * 1024  # bytes that are sent with one look at the clock: TLS sends no more at once
 
 
-class Deadline:
-    """The end of one attempt, for the thread that makes it; another thread may bring it forward.
+class Connection:
+    """A kept-alive connection to a ping URL's host, opened anew when it is not there any more.
 
     Args:
-        seconds: from now.
+        url: the ping URL.
     """
 
-    def __init__(self, seconds: float) -> None:
-        self._end = time.monotonic() + seconds
-        self._seconds = seconds
-        self._lock = threading.RLock()  # a signal handler may cancel
-        self._cancelled = False
-        self._socket: socket.socket | None = None
+    def __init__(self, url: PingUrl) -> None:
+        # A dot at a name's end is for its look-up alone, and a zone is for this machine alone.
+        name = url.host.rstrip(".").partition("%")[0]
+        self._host = url.origin.partition("://")[2].replace(url.host, name, 1)
+        self._origin = url.origin
+        self._http = _TLS(url, name) if url.scheme == "https" else _Plain(url)
 
-    def left(self) -> float:
-        """Seconds that are left.
+    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+        """Make one request, within the deadline that the calling thread works to.
+
+        Args:
+            url: of the host that the connection is for.
+            body: what to send.
+            headers: the request's, but for those that any request has.
 
         Raises:
-            TimeoutError: none are, or the attempt was cancelled.
+            OSError, http.client.HTTPException: there was no answer, or none that is HTTP.
         """
-        left = self._end - time.monotonic()
-        if self._cancelled:
-            raise TimeoutError("cancelled")
-        if left <= 0:
-            raise TimeoutError(f"timed out after {self._seconds:.1f} s")
-        return left
+        if self._http.sock is not None and _has_input(self._http.sock):
+            self.close()  # the other side closed it, or says what it wasn't asked
+        path = url.removeprefix(self._origin)
+        try:
+            with contextlib.suppress(BrokenPipeError):  # it may have answered before it closed
+                self._http.request(
+                    "POST",
+                    path if path.startswith("/") else f"/{path}",
+                    body,
+                    {"Host": self._host, **headers},
+                )
+            response = self._http.getresponse()
+            text = response.read(ANSWER_LIMIT)
+            if response.length and len(text) < ANSWER_LIMIT:
+                raise http.client.IncompleteRead(text, response.length)
+        except BaseException:
+            self.close()
+            raise
+        # An interim answer is followed by the real one, which is not for the next request.
+        if not response.isclosed() or response.status < 200:
+            self.close()
+        answered = {name.lower(): value for name, value in response.headers.items()}
+        return Answer(response.status, answered, text.decode("utf-8", "replace"))
 
-    def watch(self, sock: socket.socket) -> None:
-        """Remember the socket in use, so that ``cancel`` can cut it off."""
-        with self._lock:
-            self._socket = getattr(sock, "socket", sock)  # TLS within TLS wraps the real one
-        self.left()
+    def close(self) -> None:
+        """Close the connection; the next request opens another."""
+        self._http.close()
 
-    def cancel(self) -> None:
-        """End the attempt now, from any thread. Nothing is sent after this returns."""
-        with self._lock:
-            self._cancelled = True
-            if self._socket is not None:
-                with contextlib.suppress(OSError):
-                    # Not SSLSocket's own shutdown: that drops its encryption first, so that what
-                    # the other thread is about to send would leave as plain text.
-                    socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+    def forget(self) -> None:
+        """Let go of it in a forked child; the parent's stays open.
+
+        Not by closing it: a lock in there may be held by a thread that the child does not have.
+        """
+        sock = self._http.sock
+        if sock is not None:
+            with contextlib.suppress(OSError):
+                os.close(sock.detach())
 
 
-class _Current(threading.local):
-    deadline: Deadline | None = None
+def open_socket(host: str, port: int) -> socket.socket:
+    """Connect to a host's addresses in turn, with a fair share of the time for each.
 
-
-_current = _Current()
-
-
-@contextlib.contextmanager
-def working_to(deadline: Deadline) -> Iterator[None]:
-    """Within this block, the calling thread's connections keep to the deadline.
-
-    urllib3 is quiet meanwhile: its debug lines name the ping URL, and a record that it logs may
-    come back, through a handler that feeds loguru, to the sink that waits for this very thread.
+    Raises:
+        OSError: the name doesn't resolve, or no address can be reached: why the first couldn't,
+            which is the best of them.
     """
-    _hush()
-    _current.deadline = deadline
-    try:
-        yield
-    finally:
-        _current.deadline = None
+    # As bytes: the codec for names of other scripts, of which PingUrl leaves none, isn't needed.
+    found = socket.getaddrinfo(host.encode("ascii"), port, type=socket.SOCK_STREAM)
+    failure: OSError | None = None
+    for position, (family, kind, protocol, _, address) in enumerate(found):
+        share = current_deadline().left() / (len(found) - position)
+        sock = socket.socket(family, kind, protocol)
+        try:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.settimeout(share)
+            sock.connect(address)
+            current_deadline().watch(sock)
+            sock.settimeout(current_deadline().left())
+        except OSError as error:  # a deadline that passed, too
+            sock.close()
+            failure = failure or error
+        else:
+            return sock
+    raise failure or OSError("the name has no address")
 
 
-def pool_manager(proxy: str | None, **options: Any) -> urllib3.PoolManager:
-    """A urllib3 pool manager whose connections keep to the deadline of the thread that uses them.
-
-    Args:
-        proxy: URL of the proxy to go through, or None.
-        **options: for ``urllib3.PoolManager`` or ``urllib3.ProxyManager``.
-    """
-    manager = urllib3.ProxyManager(proxy, **options) if proxy else urllib3.PoolManager(**options)
-    manager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
-    return manager
-
-
-def _deadline() -> Deadline:
-    deadline = _current.deadline
-    if deadline is None:
-        raise RuntimeError("used outside of an attempt")
-    return deadline
+def _has_input(sock: socket.socket) -> bool:
+    with selectors.DefaultSelector() as selector:
+        selector.register(sock, selectors.EVENT_READ)
+        return bool(selector.select(0))
 
 
 class _TimedReader(io.RawIOBase):
@@ -126,12 +143,8 @@ class _TimedReader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: WriteableBuffer) -> int | None:
-        self._sock.settimeout(_deadline().left())
-        try:
+        with limited(self._sock):
             return self._raw.readinto(buffer)
-        except TimeoutError:
-            _deadline().left()  # says for how long
-            raise
 
     def close(self) -> None:
         self._raw.close()
@@ -153,68 +166,44 @@ class _TimedResponse(http.client.HTTPResponse):
         super().__init__(_TimedSocket(sock), *args, **kwargs)  # type: ignore[arg-type]
 
 
-class _Timed(HTTPConnection):
+class Timed(http.client.HTTPConnection):
+    """Sends and receives within the deadline that the calling thread works to."""
+
     response_class = _TimedResponse
     debuglevel = 0  # whatever the app sets for http.client: it prints the requests, secrets and all
 
-    def _new_conn(self) -> socket.socket:
-        """Connect to the host's addresses in turn, a fair share of the time for each."""
-        # The name that urllib3 keeps for look-ups: with a trailing dot where one was given.
-        found = socket.getaddrinfo(
-            self._dns_host, self.port, allowed_gai_family(), socket.SOCK_STREAM
-        )
-        failure: OSError = OSError("the name has no address")
-        for position, (family, kind, protocol, _, address) in enumerate(found):
-            share = _deadline().left() / (len(found) - position)
-            sock = socket.socket(family, kind, protocol)
-            try:
-                for option in self.socket_options or ():
-                    sock.setsockopt(*option)
-                sock.settimeout(share)
-                sock.connect(address)
-                _deadline().watch(sock)
-                sock.settimeout(_deadline().left())
-            except OSError as error:  # a deadline that passed, too
-                sock.close()
-                failure = error
-            else:
-                return sock
-        raise failure
-
     def send(self, data: Any) -> None:
+        """Send bytes, connecting first where need be."""
         if self.sock is None:
             self.connect()
-        _deadline().watch(self.sock)
-        self.sock.settimeout(_deadline().left())
-        super().send(data)
+        current_deadline().watch(self.sock)
+        for start in range(0, len(data), _PIECE):
+            with limited(self.sock):
+                super().send(data[start : start + _PIECE])
 
 
-class _TimedTLS(_Timed, HTTPSConnection):
-    pass
+class _Plain(Timed):
+    def __init__(self, url: PingUrl) -> None:
+        super().__init__(url.host, url.port)
+
+    def connect(self) -> None:
+        self.sock = open_socket(self.host, self.port)
 
 
-class _HTTPPool(urllib3.HTTPConnectionPool):
-    ConnectionCls = _Timed
+class _TLS(_Plain):
+    def __init__(self, url: PingUrl, name: str) -> None:
+        super().__init__(url)
+        import encodings.idna  # noqa: F401 - ssl asks for that codec: here, not in mid-request
 
+        self._name = name
+        self._context = ssl.create_default_context()
+        self._context.set_alpn_protocols(["http/1.1"])
 
-class _HTTPSPool(urllib3.HTTPSConnectionPool):
-    ConnectionCls = _TimedTLS
-
-
-class _OnlyOthers(logging.Filter):
-    """Lets pass what urllib3 logs of requests that are not loghc's."""
-
-    def filter(self, record: logging.LogRecord) -> bool:  # noqa: ARG002
-        return _current.deadline is None
-
-
-_only_others = _OnlyOthers()
-
-
-def _hush() -> None:
-    # A filter counts for its own logger alone, so every logger of urllib3's gets it. Each time: a
-    # module that urllib3 imports late brings a logger of its own.
-    logging.getLogger("py.warnings").addFilter(_only_others)  # where logging.captureWarnings leads
-    for name in list(logging.root.manager.loggerDict):
-        if name == "urllib3" or name.startswith("urllib3."):
-            logging.getLogger(name).addFilter(_only_others)
+    def connect(self) -> None:
+        super().connect()
+        self.sock = self._context.wrap_socket(
+            self.sock, server_hostname=self._name, do_handshake_on_connect=False
+        )
+        current_deadline().watch(self.sock)
+        with limited(self.sock):
+            self.sock.do_handshake()

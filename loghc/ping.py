@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-__all__ = ["Attempt", "Event", "Outcome", "Ping"]
+__all__ = ["Answer", "Attempt", "Event", "Outcome", "Ping"]
 
 
 class Event(enum.Enum):
@@ -54,6 +55,20 @@ class Ping:
         if self.exit_status is not None:
             return f"/{self.exit_status}"
         return "" if self.event is Event.SUCCESS else f"/{self.event.value}"
+
+
+class Answer(NamedTuple):
+    """What came back over the network for one request. None of it is trusted.
+
+    Attributes:
+        status: the HTTP status.
+        headers: their names in lower case.
+        text: the beginning of the body.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    text: str
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,6 +13,7 @@ _UNSAFE = r"[\s\\\x00-\x1f\x7f-\x9f\ud800-\udfff]"
 _LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _HOST_NAME = rf"{_LABEL}(\.{_LABEL})*\.?"
 _LONGEST_HOST_NAME = 253  # characters, by the rules of DNS
+_PORTS = {"http": 80, "https": 443}
 _LONGEST = 4096  # characters of a whole URL
 # IDNA 2003, the standard library's, makes other names of these than IDNA 2008 does, which browsers
 # and curl follow. A log must not end up at a namesake.
@@ -86,7 +87,7 @@ class PingUrl:
         if host is None or port == 0:
             raise ValueError(f"{source}: {expected}; its host or port can't be used")
         origin = f"{parts.scheme}://" + (f"[{host}]" if ":" in host else host)
-        if port is not None and port != {"http": 80, "https": 443}[parts.scheme]:
+        if port is not None and port != _PORTS[parts.scheme]:
             origin += f":{port}"
         if parts.fragment:
             raise ValueError(f"{source}: {expected}, without a fragment (#...)")
@@ -104,8 +105,8 @@ class PingUrl:
         return cls(
             origin=origin,
             host=host,
-            path=quote(path, safe=_PATH_SAFE),
-            query=quote(parts.query.strip("&"), safe=_QUERY_SAFE),
+            path=_quoted(path, _PATH_SAFE),
+            query=_quoted(parts.query.strip("&"), _QUERY_SAFE),
             user=None if parts.username is None else unquote(parts.username),
             password=None if parts.password is None else unquote(parts.password),
         )
@@ -119,6 +120,12 @@ class PingUrl:
     def scheme(self) -> str:
         """``http`` or ``https``."""
         return self.origin.partition(":")[0]
+
+    @property
+    def port(self) -> int:
+        """Where the host listens: the scheme's own port, unless the URL has another."""
+        given = self.origin.rpartition(self.host)[2].strip("]:")
+        return int(given) if given else _PORTS[self.scheme]
 
     @property
     def credentials(self) -> str | None:
@@ -143,6 +150,11 @@ class PingUrl:
 
     def __repr__(self) -> str:
         return f"PingUrl({self.masked!r})"
+
+
+def _quoted(text: str, safe: str) -> str:
+    """Percent-encode what has to be. What is encoded stays; a ``%`` by itself becomes ``%25``."""
+    return quote(re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", text), safe=safe)
 
 
 def _ascii_host(parts: SplitResult) -> str | None:

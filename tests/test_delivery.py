@@ -671,7 +671,7 @@ def test_a_child_has_a_connection_of_its_own_and_says_its_own_trouble(
         assert sink.wait(10)
         pid = os.fork()
         if pid == 0:
-            assert sink._delivery._client._manager is None
+            assert sink._delivery._client._connection is None
             logger.info("sync.start")
             assert sink.wait(10)
             os._exit(0)

@@ -17,7 +17,7 @@ from loghc import Event, HealthSink, Outcome
 from loghc.answer import announced_limit, shown
 from loghc.client import PingClient
 from loghc.masking import Masker
-from loghc.ping import Attempt, Ping
+from loghc.ping import Answer, Attempt, Ping
 from loghc.testing import Fault, PingReceiver
 from loghc.url import PingUrl
 
@@ -182,7 +182,7 @@ def test_what_the_service_repeats_of_the_url_is_not_shown(
     "value", ["-1", "1e3", "+5", "0x10", "5 5", "", "\u0665", "9" * 5000, "5,6"]
 )
 def test_a_body_limit_that_makes_no_sense_is_ignored(value: str) -> None:
-    assert announced_limit({"Ping-Body-Limit": value}) is None
+    assert announced_limit(Answer(200, {"ping-body-limit": value}, "OK")) is None
 
 
 @pytest.mark.parametrize(
