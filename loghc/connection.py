@@ -32,8 +32,6 @@ __all__ = ["ANSWER_LIMIT", "Connection", "Timed", "open_socket"]
 ANSWER_LIMIT = 64 * 1024
 """Bytes of an answer's body that are read."""
 
-_PIECE = 16 * 1024  # bytes that are sent with one look at the clock: TLS sends no more at once
-
 
 class Connection:
     """A kept-alive connection to a ping URL's host, opened anew when it is not there any more.
@@ -177,9 +175,8 @@ class Timed(http.client.HTTPConnection):
         if self.sock is None:
             self.connect()
         current_deadline().watch(self.sock)
-        for start in range(0, len(data), _PIECE):
-            with limited(self.sock):
-                super().send(data[start : start + _PIECE])
+        with limited(self.sock):
+            super().send(data)
 
 
 class _Plain(Timed):

@@ -16,7 +16,6 @@ import trustme
 from conftest import RunScript
 from loghc import Event
 from loghc.client import PingClient
-from loghc.connection import Connection
 from loghc.masking import Masker
 from loghc.ping import Attempt, Ping
 from loghc.testing import PingReceiver
@@ -182,17 +181,28 @@ def address_is_there(host: str) -> bool:
         return False
 
 
-@pytest.mark.parametrize(
-    ("url", "sent"),
-    [
-        ("http://h.example/x", "h.example"),
-        ("http://h.example:80/x", "h.example"),
-        ("https://h.example.:8443/x", "h.example:8443"),
-        ("http://[fe80::1%eth0]:8080/x", "[fe80::1]:8080"),
-    ],
-)
-def test_the_host_is_named_as_http_names_it(url: str, sent: str) -> None:
-    assert Connection(PingUrl.parse(url))._host == sent
+@pytest.mark.parametrize("host", ["h.example", "h.example."])
+def test_a_dot_at_a_name_s_end_is_for_its_look_up_alone(
+    host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, looked_up, requests = socket.getaddrinfo, [], []
+
+    def look_up(name: bytes, port: int, **options: int) -> object:
+        looked_up.append(name)
+        return real("127.0.0.1", port, **options)
+
+    def serve(connection: socket.socket) -> None:
+        requests.append(receive_request(connection))
+        connection.sendall(OK)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    with service(serve) as port:
+        client = client_of(f"http://{host}:{port}/x")
+        assert send(client).delivered
+        client.close()
+    assert looked_up == [host.encode()]
+    assert f"\r\nHost: h.example:{port}\r\n".encode() in requests[0]
+    assert requests[0].count(b"Host:") == 1
 
 
 @pytest.mark.skipif(not address_is_there("::1"), reason="needs IPv6")
