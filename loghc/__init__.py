@@ -8,11 +8,26 @@ logger.info("sync.start")
 logger.info("sync.done")
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from loghc.delivery import Stats
 from loghc.job import job
-from loghc.known_secrets import SECRETS
 from loghc.ping import Event, Outcome
 from loghc.sink import HealthSink
 from loghc.version import __version__
 
+if TYPE_CHECKING:
+    from loghc.known_secrets import SECRETS
+
 __all__ = ["SECRETS", "Event", "HealthSink", "Outcome", "Stats", "__version__", "job"]
+
+
+def __getattr__(name: str) -> object:
+    """Import ``SECRETS`` when it is asked for: not every program pays for what few use."""
+    if name == "SECRETS":
+        from loghc.known_secrets import SECRETS
+
+        return SECRETS
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

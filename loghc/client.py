@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import dataclasses
 import os
 import threading
 from collections.abc import Mapping
@@ -124,7 +123,7 @@ class PingClient:
         if limit is not None:
             self.body_limit = limit
             if limit < len(body):
-                return dataclasses.replace(attempt, kept=limit)
+                return attempt._replace(kept=limit)
         return attempt
 
     def cancel(self) -> None:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import math
 import os
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from loghc.ping import Attempt, Event, Outcome, Ping
 from loghc.report import Report
@@ -37,8 +35,7 @@ _BRIEFLY = 0.001  # seconds that a marker waits for the lock at most
 _GRACE = 0.5  # seconds beyond a stop's deadline for telling on_outcome what was given up
 
 
-@dataclass(frozen=True)
-class Backoff:
+class Backoff(NamedTuple):
     """How long to wait between the attempts for one ping.
 
     Attributes:
@@ -60,8 +57,7 @@ class Backoff:
         return seconds if retry_after is None else min(self.cap, max(seconds, retry_after))
 
 
-@dataclass(frozen=True)
-class Stats:
+class Stats(NamedTuple):
     """Pings counted by what became of them.
 
     Attributes:
@@ -290,7 +286,7 @@ class Delivery:
     def _lose(self, queued: _Queued) -> None:
         self._failed += 1
         queued.body = None
-        queued.ping = dataclasses.replace(queued.ping, body=bytes)  # lets go of the log
+        queued.ping = queued.ping._replace(body=bytes)  # lets go of the log
         if len(self._lost) < _UNTOLD:
             self._lost.append(queued)
 

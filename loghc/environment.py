@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-from pathlib import Path
 
 from loghc.report import say
 from loghc.url import PingUrl
@@ -83,6 +82,8 @@ def _warn_if_open_to_all(path: str, mode: int, descriptor: int) -> None:
         return
     if os.fstatvfs(descriptor).f_flag & os.ST_RDONLY:
         return
+    from pathlib import Path  # late, as it takes a while to import, and few come here
+
     if all(above.stat().st_mode & stat.S_IXOTH for above in Path(path).resolve().parents):
         _warned.add(path)
         say(

@@ -84,10 +84,9 @@ def _path_patterns(url: PingUrl, segments: list[str]) -> Iterator[str]:
     keys = [segment for segment in last_two if _is_key(segment)]
     if len(keys) == 2 and not re.fullmatch(UUID, keys[1]):
         keys.pop()  # <key>/<slug>: a slug is no secret
-    for segment in segments:
-        if segment in keys or re.fullmatch(UUID, segment):
-            yield _anywhere(segment)
-    if segments:
+    secrets = [segment for segment in segments if segment in keys or re.fullmatch(UUID, segment)]
+    yield from map(_anywhere, secrets)
+    if segments != secrets[:1]:  # a path that is one secret alone is found as that
         slash = r"(?:/|\\{1,3}/|%(?:25){0,3}2[fF]){1,3}"
         path = slash.join(_spelled(segment, fold=True) for segment in segments)
         ends = r"(?![\w-])"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import os
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
@@ -17,7 +16,6 @@ __all__ = ["Proxy", "proxy_for"]
 _DEFAULT_PORT = {"http": 1080, "https": 443}  # curl's
 
 
-@dataclass(frozen=True)
 class Proxy:
     """A proxy, as the environment names it.
 
@@ -27,9 +25,12 @@ class Proxy:
         password: the password for it, None when there is none. A secret.
     """
 
-    url: str
-    user: str | None = field(repr=False)
-    password: str | None = field(repr=False)
+    __slots__ = ("password", "url", "user")
+
+    def __init__(self, url: str, user: str | None, password: str | None) -> None:
+        self.url = url
+        self.user = user
+        self.password = password
 
     @property
     def headers(self) -> dict[str, str]:
@@ -38,6 +39,9 @@ class Proxy:
             return {}
         credentials = f"{self.user or ''}:{self.password or ''}".encode("utf-8", "replace")
         return {"Proxy-Authorization": f"Basic {base64.b64encode(credentials).decode()}"}
+
+    def __repr__(self) -> str:
+        return f"Proxy(url={self.url!r})"
 
 
 def proxy_for(scheme: str, host: str) -> Proxy | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from dataclasses import dataclass, field
 
 from loghc.utf8 import encode
 
@@ -32,7 +31,6 @@ class _CutRecord(bytes):
     __slots__ = ()
 
 
-@dataclass(frozen=True, eq=False)
 class Snapshot:
     """The tail at one moment. Taking it copies references, not bytes.
 
@@ -41,8 +39,11 @@ class Snapshot:
         begins_inside_record: the first chunk is the end of a record too long to be kept whole.
     """
 
-    chunks: tuple[bytes, ...] = field(repr=False)
-    begins_inside_record: bool
+    __slots__ = ("begins_inside_record", "chunks")
+
+    def __init__(self, chunks: tuple[bytes, ...], *, begins_inside_record: bool) -> None:
+        self.chunks = chunks
+        self.begins_inside_record = begins_inside_record
 
 
 class Tail:
@@ -106,7 +107,9 @@ class Tail:
         with self._lock:
             self._settle()
             chunks = tuple(self._chunks)
-        return Snapshot(chunks, bool(chunks) and isinstance(chunks[0], _CutRecord))
+        return Snapshot(
+            chunks, begins_inside_record=bool(chunks) and isinstance(chunks[0], _CutRecord)
+        )
 
     def after_fork(self) -> None:
         """Make the tail usable in a forked child, where a lock may be held by a thread now gone."""

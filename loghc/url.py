@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 __all__ = ["UUID", "PingUrl"]
 
 # Patterns are compiled when they are first used: importing loghc must stay cheap.
-_UNSAFE = r"[\s\\\x00-\x1f\x7f-\x9f\ud800-\udfff]"
 _LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _HOST_NAME = rf"{_LABEL}(\.{_LABEL})*\.?"
 _LONGEST_HOST_NAME = 253  # characters, by the rules of DNS
@@ -26,7 +24,6 @@ _PATH_SAFE = "/%:@!$&'()*+,;=~"
 _QUERY_SAFE = _PATH_SAFE + "?"
 
 
-@dataclass(frozen=True)
 class PingUrl:
     """A ping URL, UUID or slug form, in its parts.
 
@@ -39,12 +36,24 @@ class PingUrl:
         password: the password for it. A secret.
     """
 
-    origin: str
-    host: str
-    path: str = field(repr=False)
-    query: str = field(repr=False)
-    user: str | None = field(repr=False)
-    password: str | None = field(repr=False)
+    __slots__ = ("host", "origin", "password", "path", "query", "user")
+
+    def __init__(
+        self,
+        *,
+        origin: str,
+        host: str,
+        path: str,
+        query: str,
+        user: str | None,
+        password: str | None,
+    ) -> None:
+        self.origin = origin
+        self.host = host
+        self.path = path
+        self.query = query
+        self.user = user
+        self.password = password
 
     @classmethod
     def parse(cls, text: str, source: str = "url") -> PingUrl:
@@ -68,7 +77,7 @@ class PingUrl:
             raise ValueError(f"{source}: {expected}, not an empty str")
         if len(text) > _LONGEST:
             raise ValueError(f"{source}: {expected}, of {_LONGEST} characters at most")
-        if re.search(_UNSAFE, text):
+        if not text.isprintable() or " " in text or "\\" in text:
             raise ValueError(
                 f"{source}: {expected}, without white space, backslashes or control characters"
             )
