@@ -91,11 +91,9 @@ class Tail:
         """Add one record without making it wait for others."""
         keep = self._limit + CONTEXT  # characters: no fewer than that many bytes
         with self._lock:
-            self._settle()
-            if len(text) > keep:
-                self._push(_CutRecord(encode(text[-keep:])))
-            else:
-                self._push(encode(text))
+            if self.recent:
+                self._settle()
+            self._add(_CutRecord(encode(text[-keep:])) if len(text) > keep else encode(text))
 
     def settle(self) -> None:
         """Move the recent records into the chunks."""
@@ -121,16 +119,19 @@ class Tail:
         if count:
             batch = encode("".join(recent[:count]))
             del recent[:count]
-            self._push(batch)
+            chunks = self._chunks
+            if chunks and len(chunks[-1]) + len(batch) <= _CHUNK:
+                last = chunks.pop()
+                self._size -= len(last)
+                batch = last + batch
+            self._add(batch)
 
-    def _push(self, chunk: bytes) -> None:
+    def _add(self, chunk: bytes) -> None:
         """Add a chunk, and drop the chunks that lie wholly before the limit."""
         chunks = self._chunks
-        added = len(chunk)
-        if chunks and len(chunks[-1]) + added <= _CHUNK:
-            chunk = chunks.pop() + chunk
         chunks.append(chunk)
         # The size is changed without a call in between, where a signal handler could log.
+        added = len(chunk)
         self._size += added
         while len(chunks) > 1 and self._size - len(chunks[0]) >= self._limit:
             dropped = len(chunks.popleft())
