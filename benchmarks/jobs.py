@@ -50,6 +50,30 @@ logger.info("sync.start")
 """,
         end='logger.info("sync.done")',
     ),
+    # What the import of urllib3 alone takes from a job, though it is out of the job's way.
+    "bare urllib3 on a thread": _WORK.format(
+        begin="""
+import sys, uuid, collections, queue, threading
+lines, url, rid = collections.deque(maxlen=1000), sys.argv[1], str(uuid.uuid4())
+logger.add(lambda message: lines.append(str(message)))
+pings = queue.SimpleQueue()
+def deliver():
+    import urllib3
+    with urllib3.PoolManager() as pool:
+        while (ping := pings.get()) is not None:
+            pool.request("POST", f"{ping[0]}?rid={rid}", body=ping[1], timeout=10)
+thread = threading.Thread(target=deliver)
+thread.start()
+logger.info("sync.start")
+pings.put((url + "/start", "".join(lines).encode()))
+""",
+        end="""
+logger.info("sync.done")
+pings.put((url, "".join(lines).encode()))
+pings.put(None)
+thread.join()
+""",
+    ),
     "requests": _WORK.format(
         begin="""
 import sys, uuid, collections, requests
@@ -202,7 +226,14 @@ def measure_imports() -> Section:
     """What an import adds."""
     modules = [
         module
-        for module in ("loghc", "urllib3", "requests", "httpx", "healthchecks_io")
+        for module in (
+            "loghc",
+            "http.client",
+            "urllib3",
+            "requests",
+            "httpx",
+            "healthchecks_io",
+        )
         if importlib.util.find_spec(module)
     ]
     seconds = added_by_import(modules)

@@ -62,6 +62,7 @@ def markdown(found: Mapping[str, Any]) -> str:
             "a job of 1,000 records, as a process",
             figures.value("jobs", "loghc"),
             f"{figures.value('jobs', 'no pings')} without pings, "
+            f"{figures.value('jobs', 'bare urllib3 on a thread')} with urllib3 on a thread, "
             f"{figures.value('jobs', 'requests')} with requests",
         ),
         _line(
