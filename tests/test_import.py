@@ -83,3 +83,19 @@ def test_the_public_names_are_few(run_script: RunScript) -> None:
     names = json.loads(result.stdout.replace("'", '"'))
     assert {"Event", "HealthSink", "Outcome"} <= set(names)
     assert len(names) < 10
+
+
+def test_the_ready_made_rules_are_imported_when_they_are_asked_for(run_script: RunScript) -> None:
+    source = """
+import loghc
+assert "loghc.known_secrets" not in sys.modules
+from loghc import *
+assert SECRETS is loghc.SECRETS
+assert not hasattr(loghc, "SECRET")
+"""
+    assert "loghc.known_secrets" in modules_beyond_logurus(run_script, source)
+
+
+def test_importing_loghc_makes_no_dataclass(run_script: RunScript) -> None:
+    modules = modules_beyond_logurus(run_script, "import loghc")
+    assert "dataclasses" not in modules
