@@ -61,6 +61,7 @@ def test_the_suffix_and_the_run_id_find_their_places(url: str, target: str) -> N
         "http://h:port/hunter2",
         "http://bob:hun/ter2@h/hunter2",
         "http://h/hunter2#x",
+        "http://h/hunter2#",
         "http://h/hunter2 x",
         "http://h/hunter2\r\nX: y",
         "http://h/hunter2\\x",
