@@ -156,6 +156,7 @@ class Delivery:
         self._untold: deque[Outcome] = deque()  # of which on_outcome is yet to be told
         self._telling = 0  # pings that are being reported, or told
         self._worker: _Worker | None = None
+        self._stop_by = math.inf  # monotonic time at which a stop that is under way gives up
         self._hurried = False  # a stop is to give up
         self._delivered = 0
         self._failed = 0
@@ -196,7 +197,8 @@ class Delivery:
             if self._worker is not None or not self._queue:
                 longest = None if timeout is None else min(timeout, threading.TIMEOUT_MAX)
                 return self._changed.wait_for(self._idle, longest)
-            worker = self._take_over(until)  # at once: another thread may wait, too
+            # At once: another thread may wait, too.
+            worker = self._take_over(min(until, self._stop_by))
         self._work(worker)
         self._tell_in_time()
         with self._changed:
@@ -222,6 +224,7 @@ class Delivery:
         """Have a stop that is under way give up now. A signal handler may call this."""
         with self._changed:
             self._hurried = True
+            self._stop_by = min(self._stop_by, time.monotonic())
             worker = self._worker
             if worker is not None:
                 worker.deadline = time.monotonic()
@@ -266,7 +269,14 @@ class Delivery:
     def _start(self) -> None:
         if self._worker is not None or not self._queue:
             return
-        worker = _Worker(self._client, tells=True)
+        if time.monotonic() >= self._stop_by:
+            return  # the worker ended with its time, and the stop is about to report what is left
+        worker = _Worker(
+            self._client,
+            tells=True,
+            leaving=self._stop_by < math.inf,
+            deadline=self._stop_by,
+        )
         worker.thread = threading.Thread(
             target=self._work, args=(worker,), name=THREAD_NAME, daemon=True
         )
@@ -294,6 +304,7 @@ class Delivery:
 
     def _drain(self, deadline: float) -> None:
         with self._changed:
+            self._stop_by = deadline
             worker = self._worker
             here = worker is None or worker.thread is threading.current_thread()
             if worker is None or here:
@@ -330,7 +341,7 @@ class Delivery:
         with self._changed:
             self._take_in()
             worker, self._worker = self._worker, None
-            self._hurried = False
+            self._stop_by, self._hurried = math.inf, False
             given_up = [*([self._active] if self._active else []), *self._queue]
             self._active = None
             self._queue.clear()

@@ -26,7 +26,7 @@ import loghc.delivery
 from conftest import RunScript
 from loghc import Event, HealthSink, Outcome
 from loghc.client import PingClient
-from loghc.delivery import CAPACITY, THREAD_NAME, Backoff, Delivery
+from loghc.delivery import CAPACITY, THREAD_NAME, Backoff, Delivery, Stats
 from loghc.masking import Masker
 from loghc.ping import Ping
 from loghc.report import Report
@@ -231,6 +231,46 @@ def test_a_stop_that_comes_while_a_pause_is_chosen_ends_it(ping_receiver: PingRe
     stopping[0].join()
     assert time.monotonic() - begun < 15
     assert delivery.stats.delivered == 1
+
+
+def test_nothing_is_begun_between_a_stop_s_deadline_and_its_end(
+    ping_receiver: PingReceiver,
+) -> None:
+    found: list[Stats] = []
+
+    class Late(Report):
+        def waiting(self, pings: int, seconds: float) -> None:
+            super().waiting(pings, seconds)
+            wait_until(lambda: delivery._worker is None)  # its time is over
+            found.append(delivery.stats)  # who asks sees that somebody sends what waits
+            assert delivery._worker is None
+            assert not delivery.wait(1)  # who waits sends it
+
+    ping_receiver.script(Fault(delay=math.inf))
+    url = PingUrl.parse(ping_receiver.url)
+    client = PingClient(url, Masker(url), 2.0, {}, None, "0")
+    delivery = Delivery(client, Late("the receiver"))
+    delivery.put(numbered(0))
+    delivery.put(numbered(1))
+    delivery.stop(1.5)
+    assert found == [Stats(0, 0, 2)]
+    assert delivery.stats == Stats(0, 2, 0)
+    assert len(ping_receiver.requests) == 1
+
+
+def test_a_ping_that_comes_during_a_stop_is_delivered_in_its_time(
+    ping_receiver: PingReceiver,
+) -> None:
+    ping_receiver.script(Fault(delay=0.5))
+    delivery = delivery_to(ping_receiver.url)
+    delivery.put(numbered(0))
+    stopping = threading.Thread(target=delivery.stop, args=(30,))
+    stopping.start()
+    wait_until(lambda: ping_receiver.requests)
+    delivery.put(numbered(1))
+    stopping.join(30)
+    assert delivery.wait(30)
+    assert bodies(ping_receiver) == [0, 1]
 
 
 def test_a_pool_manager_that_fails_at_once_is_waited_for_no_longer_than_drain(
