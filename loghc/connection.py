@@ -14,7 +14,7 @@ import contextlib
 import http.client
 import io
 import os
-import selectors
+import select
 import socket
 import ssl
 from collections.abc import Mapping
@@ -31,6 +31,13 @@ __all__ = ["ANSWER_LIMIT", "Connection", "Timed", "open_socket"]
 
 ANSWER_LIMIT = 64 * 1024
 """Bytes of an answer's body that are read."""
+
+# Bytes of a whole answer, with its head and interim ones before it: http.client takes a chunk of
+# size -1 for one without end.
+_LONGEST_ANSWER = 1024 * 1024
+
+# What sending fails with once the other side has closed.
+_CLOSED = (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError)
 
 
 class Connection:
@@ -58,26 +65,33 @@ class Connection:
         Raises:
             OSError, http.client.HTTPException: there was no answer, or none that is HTTP.
         """
-        if self._http.sock is not None and _has_input(self._http.sock):
-            self.close()  # the other side closed it, or says what it wasn't asked
         path = url.removeprefix(self._origin)
+        response, sent = None, False
         try:
-            with contextlib.suppress(BrokenPipeError):  # it may have answered before it closed
+            if self._http.sock is not None and _is_spent(self._http.sock):
+                self.close()
+            if self._http.sock is None:
+                self._http.connect()
+            with contextlib.suppress(*_CLOSED):  # it may have answered before it closed
                 self._http.request(
                     "POST",
                     path if path.startswith("/") else f"/{path}",
                     body,
                     {"Host": self._host, **headers},
                 )
+                sent = True
             response = self._http.getresponse()
             text = response.read(ANSWER_LIMIT)
-            if response.length and len(text) < ANSWER_LIMIT:
-                raise http.client.IncompleteRead(text, response.length)
-        except BaseException:
+        except BaseException as error:
+            if response is not None:
+                response.close()
             self.close()
+            if isinstance(error, ValueError) and sent:  # http.client's, such as for a chunk's size
+                raise http.client.HTTPException(str(error)) from error
             raise
         # An interim answer is followed by the real one, which is not for the next request.
-        if not response.isclosed() or response.status < 200:
+        if not sent or not response.isclosed() or response.status < 200:
+            response.close()
             self.close()
         answered = {name.lower(): value for name, value in response.headers.items()}
         return Answer(response.status, answered, text.decode("utf-8", "replace"))
@@ -109,40 +123,50 @@ def open_socket(host: str, port: int) -> socket.socket:
     failure: OSError | None = None
     for position, (family, kind, protocol, _, address) in enumerate(found):
         share = current_deadline().left() / (len(found) - position)
-        sock = socket.socket(family, kind, protocol)
+        sock = None
         try:
+            sock = socket.socket(family, kind, protocol)  # the system may allow no IPv6
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.settimeout(share)
             sock.connect(address)
             current_deadline().watch(sock)
             sock.settimeout(current_deadline().left())
         except OSError as error:  # a deadline that passed, too
-            sock.close()
+            if sock is not None:
+                sock.close()
             failure = failure or error
         else:
             return sock
     raise failure or OSError("the name has no address")
 
 
-def _has_input(sock: socket.socket) -> bool:
-    with selectors.DefaultSelector() as selector:
-        selector.register(sock, selectors.EVENT_READ)
-        return bool(selector.select(0))
+def _is_spent(sock: socket.socket) -> bool:
+    """Whether the other side closed a connection, or says what it wasn't asked."""
+    if hasattr(select, "poll"):  # which, unlike others, takes any number and no descriptor
+        poll = select.poll()
+        poll.register(sock, select.POLLIN)
+        return bool(poll.poll(0))
+    return bool(select.select([sock], [], [], 0)[0])
 
 
 class _TimedReader(io.RawIOBase):
-    """Reads from a socket, never longer than the attempt may take."""
+    """Reads an answer from a socket: never longer than the attempt may take, nor without end."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._raw = sock.makefile("rb", buffering=0)
+        self._left = _LONGEST_ANSWER
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: WriteableBuffer) -> int | None:
+        if self._left <= 0:
+            raise http.client.HTTPException("the answer has no end")
         with limited(self._sock):
-            return self._raw.readinto(buffer)
+            count = self._raw.readinto(buffer)
+        self._left -= count or 0
+        return count
 
     def close(self) -> None:
         self._raw.close()
@@ -173,6 +197,8 @@ class Timed(http.client.HTTPConnection):
     def send(self, data: Any) -> None:
         """Send bytes, connecting first where need be."""
         if self.sock is None:
+            if not self.auto_open:
+                raise http.client.NotConnected
             self.connect()
         current_deadline().watch(self.sock)
         with limited(self.sock):
@@ -180,6 +206,8 @@ class Timed(http.client.HTTPConnection):
 
 
 class _Plain(Timed):
+    auto_open = 0  # never in the middle of a request
+
     def __init__(self, url: PingUrl) -> None:
         super().__init__(url.host, url.port)
 
@@ -195,6 +223,7 @@ class _TLS(_Plain):
         self._name = name
         self._context = ssl.create_default_context()
         self._context.set_alpn_protocols(["http/1.1"])
+        self._context.hostname_checks_common_name = False  # as browsers and urllib3 do
 
     def connect(self) -> None:
         super().connect()

@@ -9,7 +9,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from loghc.ping import Attempt, Event, Outcome, Ping
 from loghc.report import Report
@@ -57,7 +58,8 @@ class Backoff(NamedTuple):
         return seconds if retry_after is None else min(self.cap, max(seconds, retry_after))
 
 
-class Stats(NamedTuple):
+@dataclass(frozen=True)
+class Stats:
     """Pings counted by what became of them.
 
     Attributes:
@@ -271,11 +273,8 @@ class Delivery:
             return
         if time.monotonic() >= self._stop_by:
             return  # the worker ended with its time, and the stop is about to report what is left
-        worker = _Worker(
-            self._client,
-            tells=True,
-            leaving=self._stop_by < math.inf,
-            deadline=self._stop_by,
+        worker = self._new_worker(
+            tells=True, leaving=self._stop_by < math.inf, deadline=self._stop_by
         )
         worker.thread = threading.Thread(
             target=self._work, args=(worker,), name=THREAD_NAME, daemon=True
@@ -290,8 +289,13 @@ class Delivery:
 
     def _take_over(self, deadline: float) -> _Worker:
         """Make the calling thread the worker; it is to call ``_work`` then."""
-        self._worker = _Worker(self._client, leaving=True, deadline=deadline)
+        self._worker = self._new_worker(leaving=True, deadline=deadline)
         return self._worker
+
+    def _new_worker(self, **options: Any) -> _Worker:
+        # With a client of its own: the worker before it may not have closed its connection yet.
+        self._client = self._client.renewed()
+        return _Worker(self._client, **options)
 
     def _lose(self, queued: _Queued) -> None:
         self._failed += 1
@@ -347,7 +351,6 @@ class Delivery:
             self._queue.clear()
             for queued in given_up:
                 self._lose(queued)
-            self._client = self._client.renewed()
             self._changed.notify_all()
         if worker is not None:
             worker.client.cancel()

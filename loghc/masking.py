@@ -93,8 +93,10 @@ def _path_patterns(url: PingUrl, segments: list[str]) -> Iterator[str]:
         if len(segments) > 1 or len(segments[0]) >= _SHORTEST_KEY:
             yield f"(/|%2[fF]){path}{ends}"
         else:
-            port = url.origin.rpartition(url.host)[2].strip("]")
-            authority = _spelled(url.host, fold=True) + r"\]?" + _spelled(port)
+            port = f":{url.port}"
+            authority = _spelled(url.host, fold=True) + r"\]?"
+            if url.origin.endswith(port):
+                authority += _spelled(port)
             yield f"({authority}{slash}){path}{ends}"
 
 

@@ -1,12 +1,14 @@
 """The small frozen values that pass between the rooms: what is sent, and what came of it.
 
-Tuples with names: a dataclass takes ten times as long to make, which each start of a program pays.
+Inside, they are tuples with names: a dataclass takes ten times as long to make, which each start of
+a program pays. What users get is none: ``"%s" % outcome`` has to work.
 """
 
 from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import NamedTuple
 
 __all__ = ["Answer", "Attempt", "Event", "Outcome", "Ping"]
@@ -98,7 +100,8 @@ class Attempt(NamedTuple):
     kept: int | None = None
 
 
-class Outcome(NamedTuple):
+@dataclass(frozen=True)
+class Outcome:
     """What became of one ping.
 
     Attributes:

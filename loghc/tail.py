@@ -122,7 +122,8 @@ class Tail:
             chunks = self._chunks
             if chunks and len(chunks[-1]) + len(batch) <= _CHUNK:
                 last = chunks.pop()
-                self._size -= len(last)
+                merged = len(last)
+                self._size -= merged
                 batch = last + batch
             self._add(batch)
 

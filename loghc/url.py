@@ -30,19 +30,21 @@ class PingUrl:
     Attributes:
         origin: scheme, host and port, such as ``https://hc-ping.com``.
         host: the host alone, for proxy rules and warnings.
+        port: where it listens: the scheme's own port, unless the URL has another.
         path: the check's path, without a slash at its end. A secret.
         query: what follows ``?``, as given.
         user: the user name for basic authentication, None when there is none.
         password: the password for it. A secret.
     """
 
-    __slots__ = ("host", "origin", "password", "path", "query", "user")
+    __slots__ = ("host", "origin", "password", "path", "port", "query", "user")
 
     def __init__(
         self,
         *,
         origin: str,
         host: str,
+        port: int,
         path: str,
         query: str,
         user: str | None,
@@ -50,6 +52,7 @@ class PingUrl:
     ) -> None:
         self.origin = origin
         self.host = host
+        self.port = port
         self.path = path
         self.query = query
         self.user = user
@@ -114,6 +117,7 @@ class PingUrl:
         return cls(
             origin=origin,
             host=host,
+            port=port or _PORTS[parts.scheme],
             path=_quoted(path, _PATH_SAFE),
             query=_quoted(parts.query.strip("&"), _QUERY_SAFE),
             user=None if parts.username is None else unquote(parts.username),
@@ -129,12 +133,6 @@ class PingUrl:
     def scheme(self) -> str:
         """``http`` or ``https``."""
         return self.origin.partition(":")[0]
-
-    @property
-    def port(self) -> int:
-        """Where the host listens: the scheme's own port, unless the URL has another."""
-        given = self.origin.rpartition(self.host)[2].strip("]:")
-        return int(given) if given else _PORTS[self.scheme]
 
     @property
     def credentials(self) -> str | None:

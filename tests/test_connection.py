@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
+import http.client
 import socket
 import ssl
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,6 +19,7 @@ import trustme
 from conftest import RunScript
 from loghc import Event
 from loghc.client import PingClient
+from loghc.connection import Connection
 from loghc.masking import Masker
 from loghc.ping import Attempt, Ping
 from loghc.testing import PingReceiver
@@ -146,31 +150,120 @@ def test_what_the_service_says_unasked_is_not_taken_for_an_answer() -> None:
         client.close()
 
 
-def test_an_answer_that_ends_too_early_is_none() -> None:
+def test_an_answer_that_is_shorter_than_it_says_counts_and_its_connection_is_not_kept() -> None:
     def serve(connection: socket.socket) -> None:
         receive_request(connection)
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nOK")
 
     with service(serve) as port:
         client = client_of(f"http://127.0.0.1:{port}/x")
-        attempt = send(client)
+        assert [send(client).delivered for _ in range(3)] == [True] * 3
         client.close()
-    assert (attempt.delivered, attempt.transient) == (False, True)
-    assert attempt.error == "the answer broke off"
 
 
-def test_an_answer_that_comes_before_the_request_was_read_is_read() -> None:
+@pytest.mark.parametrize("politely", [True, False])
+@pytest.mark.parametrize("size", [100_000, 20_000_000])
+def test_a_refusal_that_comes_before_the_request_was_read_is_read(
+    size: int, politely: bool
+) -> None:
     def serve(connection: socket.socket) -> None:
         connection.recv(100)
         connection.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
-        connection.shutdown(socket.SHUT_WR)
-        time.sleep(0.3)  # closing with a request unread may overtake the answer
+        if politely:
+            connection.shutdown(socket.SHUT_WR)
+            time.sleep(0.2)  # what is unread makes the close a reset, which is another way to fail
 
     with service(serve) as port:
         client = client_of(f"http://127.0.0.1:{port}/x")
-        attempt = send(client, b"x" * 20_000_000)
+        attempts = [send(client, b"x" * size) for _ in range(5)]
         client.close()
-    assert attempt.status == 413
+    assert {attempt.status for attempt in attempts} == {413}
+
+
+@pytest.mark.parametrize("size", [b"-1", b"-5"])
+def test_a_chunk_of_a_negative_size_is_a_passing_fault(size: bytes) -> None:
+    def serve(connection: socket.socket) -> None:
+        receive_request(connection)
+        connection.sendall(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + size + b"\r\n"
+        )
+        for _ in range(1000):
+            connection.sendall(b"x" * 10_000)
+
+    with service(serve) as port:
+        client = client_of(f"http://127.0.0.1:{port}/x")
+        attempt = send(client)
+        client.close()
+    assert (attempt.delivered, attempt.transient) == (False, True)
+    assert attempt.error == "the answer is not HTTP"
+
+
+def test_an_answer_that_stalls_before_its_connection_is_closed_leaves_no_socket() -> None:
+    over = threading.Event()
+
+    def serve(connection: socket.socket) -> None:
+        receive_request(connection)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 9\r\n\r\nOK")
+        over.wait(20)
+
+    with service(serve) as port:
+        client = client_of(f"http://127.0.0.1:{port}/x", timeout=0.5)
+        assert send(client).error == "timed out after 0.5 s"
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            del client
+            gc.collect()
+        over.set()
+    assert [str(warning.message) for warning in caught] == []
+
+
+def test_a_connection_whose_descriptor_the_app_closed_is_given_up_for_another(
+    ping_receiver: PingReceiver, run_script: RunScript
+) -> None:
+    source = """
+import os, sys
+from loguru import logger
+from loghc import HealthSink
+
+sink = HealthSink(sys.argv[1])
+logger.add(sink)
+logger.info("sync.start")
+assert sink.wait(20)
+os.close(sink._delivery._client._connection._http.sock.fileno())
+logger.info("sync.log")
+logger.info("sync.done")
+assert sink.wait(20)
+"""
+    result = run_script(source, ping_receiver.url)
+    assert result.returncode == 0, result.stderr
+    assert ping_receiver.pings[-1].event is Event.SUCCESS
+
+
+def test_a_family_of_addresses_that_the_system_does_not_allow_is_passed_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real = socket.getaddrinfo
+
+    def look_up(name: bytes, port: int, **options: int) -> object:
+        found = real(name, port, **options)
+        return [(9999, *found[0][1:]), *found]
+
+    def serve(connection: socket.socket) -> None:
+        receive_request(connection)
+        connection.sendall(OK)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    with service(serve) as port:
+        client = client_of(f"http://127.0.0.1:{port}/x")
+        assert send(client).delivered
+        client.close()
+
+
+def test_nothing_is_sent_on_a_new_connection_in_the_middle_of_a_request() -> None:
+    with service(lambda connection: None) as port:
+        connection = Connection(PingUrl.parse(f"http://127.0.0.1:{port}/x"))
+        with pytest.raises(http.client.NotConnected):
+            connection._http.send(b"the end")
 
 
 def address_is_there(host: str) -> bool:
@@ -235,6 +328,18 @@ def test_a_ping_url_without_a_path_is_pinged_at_the_root() -> None:
         assert send(client).delivered
         client.close()
     assert requests[0].startswith(f"POST /?create=1&rid={RUN} HTTP/1.1\r\n".encode())
+
+
+@pytest.mark.parametrize("host", ["0", "127.0.0.1"])
+def test_the_port_is_the_url_s_whatever_the_host(host: str) -> None:
+    def serve(connection: socket.socket) -> None:
+        receive_request(connection)
+        connection.sendall(OK)
+
+    with service(serve) as port:
+        client = client_of(f"http://{host}:{port}/x")
+        assert send(client).delivered
+        client.close()
 
 
 # TLS.

@@ -94,8 +94,3 @@ assert SECRETS is loghc.SECRETS
 assert not hasattr(loghc, "SECRET")
 """
     assert "loghc.known_secrets" in modules_beyond_logurus(run_script, source)
-
-
-def test_importing_loghc_makes_no_dataclass(run_script: RunScript) -> None:
-    modules = modules_beyond_logurus(run_script, "import loghc")
-    assert "dataclasses" not in modules

@@ -96,6 +96,15 @@ def test_a_certificate_for_another_address_is_refused(authority: trustme.CA, tru
     assert "Use a host name that the certificate is for." in said
 
 
+def test_a_certificate_that_names_the_host_in_its_subject_alone_is_refused(
+    authority: trustme.CA, trusted: Path
+) -> None:
+    context = server_context(authority, "someone@localhost.example", common_name="localhost")
+    with PingReceiver(ssl_context=context) as receiver:
+        said = refused(attempt(receiver.url), receiver)
+    assert "Use a host name that the certificate is for." in said
+
+
 def test_an_expired_certificate_is_refused(authority: trustme.CA, trusted: Path) -> None:
     yesterday = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(days=1)
     context = server_context(authority, "localhost", not_after=yesterday)
