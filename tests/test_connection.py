@@ -17,11 +17,13 @@ import pytest
 import trustme
 
 from conftest import RunScript
-from loghc import Event
+from loghc import Event, Outcome
 from loghc.client import PingClient
 from loghc.connection import Connection
+from loghc.delivery import THREAD_NAME, Delivery, Stats
 from loghc.masking import Masker
 from loghc.ping import Attempt, Ping
+from loghc.report import Report
 from loghc.testing import PingReceiver
 from loghc.url import PingUrl
 
@@ -33,8 +35,13 @@ Serve = Callable[[socket.socket], None]
 
 @contextmanager
 def service(serve: Serve) -> Iterator[int]:
-    """A service that handles its connections one after the other; gives its port."""
+    """A service that handles each connection on a thread of its own; gives its port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def handle(connection: socket.socket) -> None:
+            with connection, suppress(OSError):
+                connection.settimeout(20)
+                serve(connection)
 
         def accept() -> None:
             while True:
@@ -42,9 +49,7 @@ def service(serve: Serve) -> Iterator[int]:
                     connection = listener.accept()[0]
                 except OSError:
                     return
-                with connection, suppress(OSError):
-                    connection.settimeout(20)
-                    serve(connection)
+                threading.Thread(target=handle, args=(connection,), daemon=True).start()
 
         threading.Thread(target=accept, daemon=True).start()
         yield listener.getsockname()[1]
@@ -174,10 +179,10 @@ def test_a_refusal_that_comes_before_the_request_was_read_is_read(
             time.sleep(0.2)  # what is unread makes the close a reset, which is another way to fail
 
     with service(serve) as port:
-        client = client_of(f"http://127.0.0.1:{port}/x")
-        attempts = [send(client, b"x" * size) for _ in range(5)]
-        client.close()
-    assert {attempt.status for attempt in attempts} == {413}
+        for _ in range(5):
+            client = client_of(f"http://127.0.0.1:{port}/x")
+            assert send(client, b"x" * size).status == 413
+            client.close()
 
 
 @pytest.mark.parametrize("size", [b"-1", b"-5"])
@@ -257,6 +262,43 @@ def test_a_family_of_addresses_that_the_system_does_not_allow_is_passed_over(
         client = client_of(f"http://127.0.0.1:{port}/x")
         assert send(client).delivered
         client.close()
+
+
+def test_who_takes_over_from_a_worker_sends_on_a_connection_of_its_own() -> None:
+    held, go_on, begun, proceed = (threading.Event() for _ in range(4))
+    requests: list[bytes] = []
+
+    def on_outcome(_: Outcome) -> None:
+        held.set()
+        go_on.wait(30)
+
+    def serve(connection: socket.socket) -> None:
+        while begin := connection.recv(1000):
+            requests.append(begin)
+            if len(requests) == 2:
+                begun.set()
+                proceed.wait(30)
+            if not begin.endswith(b"the end"):
+                receive_request(connection)
+            connection.sendall(OK)
+
+    with service(serve) as port:
+        delivery = Delivery(
+            client_of(f"http://127.0.0.1:{port}/x"), Report("the service"), on_outcome
+        )
+        delivery.put(Ping(Event.LOG, RUN, lambda: b"the end"))
+        assert held.wait(20)
+        thread = next(each for each in threading.enumerate() if each.name == THREAD_NAME)
+        delivery.put(Ping(Event.LOG, RUN, lambda: bytes(20_000_000) + b"the end"))
+        stopping = threading.Thread(target=delivery.stop, args=(30,))
+        stopping.start()
+        assert begun.wait(20)  # the stop sends it, as on_outcome holds up who should
+        go_on.set()
+        thread.join(20)  # and has closed what it sent on
+        proceed.set()
+        stopping.join(30)
+    assert delivery.stats == Stats(2, 0, 0)
+    assert len(requests) == 2
 
 
 def test_nothing_is_sent_on_a_new_connection_in_the_middle_of_a_request() -> None:

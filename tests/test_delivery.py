@@ -258,29 +258,6 @@ def test_nothing_is_begun_between_a_stop_s_deadline_and_its_end(
     assert len(ping_receiver.requests) == 1
 
 
-def test_who_took_over_keeps_the_connection_that_it_sends_on(ping_receiver: PingReceiver) -> None:
-    held, go_on = threading.Event(), threading.Event()
-
-    def on_outcome(_: Outcome) -> None:
-        held.set()
-        go_on.wait(30)
-
-    delivery = delivery_to(ping_receiver.url, on_outcome, timeout=30)
-    delivery.put(numbered(0))
-    assert held.wait(20)
-    ping_receiver.script(Fault(delay=2))
-    delivery.put(numbered(1))
-    stopping = threading.Thread(target=delivery.stop, args=(30,))
-    stopping.start()
-    wait_until(lambda: len(ping_receiver.requests) == 2)  # the stop sends it, as nobody else does
-    thread = next(each for each in threading.enumerate() if each.name == THREAD_NAME)
-    go_on.set()
-    thread.join(30)  # and has closed what it sent on
-    stopping.join(30)
-    assert delivery.stats == Stats(2, 0, 0)
-    assert len(ping_receiver.requests) == 2
-
-
 def test_a_ping_that_comes_during_a_stop_is_delivered_in_its_time(
     ping_receiver: PingReceiver,
 ) -> None:
