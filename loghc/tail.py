@@ -122,7 +122,7 @@ class Tail:
             chunks = self._chunks
             if chunks and len(chunks[-1]) + len(batch) <= _CHUNK:
                 last = chunks.pop()
-                merged = len(last)
+                merged = len(last)  # first: as in _add, no call in the midst of the change
                 self._size -= merged
                 batch = last + batch
             self._add(batch)
