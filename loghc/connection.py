@@ -4,8 +4,8 @@ A socket's own timeout counts for each operation: a server that sends a byte now
 request going for ever. Here the whole of an attempt, from the first connection to the last byte of
 the answer, has one deadline; only the look-up of a host name can't be interrupted.
 
-Pings go over the standard library's HTTP: to import it takes a third of the time that importing
-urllib3 takes, and a short job pays for that with each of its runs.
+Pings go over the standard library's HTTP: to import it takes less than a third of the time that
+importing urllib3 takes, and a short job pays for that with each of its runs.
 """
 
 from __future__ import annotations
