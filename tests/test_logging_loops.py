@@ -39,11 +39,21 @@ def intercepted() -> Iterator[None]:
     root.setLevel(level)
 
 
+@pytest.fixture(params=["directly", "over urllib3"])
+def http(request: pytest.FixtureRequest) -> Iterator[urllib3.PoolManager | None]:
+    """Both ways by which pings leave."""
+    if request.param == "directly":
+        yield None
+        return
+    with urllib3.PoolManager() as manager:
+        yield manager
+
+
 def test_urllib3s_lines_of_a_ping_do_not_come_back_as_records(
-    intercepted: None, ping_receiver: PingReceiver
+    intercepted: None, ping_receiver: PingReceiver, http: urllib3.PoolManager | None
 ) -> None:
     ping_receiver.script(Fault(cut="before-answer"), 503)
-    sink = HealthSink(ping_receiver.url)
+    sink = HealthSink(ping_receiver.url, http=http)
     logger.add(sink, level=0, format="{message}", catch=False)
     logger.info("sync.start")
     assert sink.wait(20)
@@ -53,10 +63,10 @@ def test_urllib3s_lines_of_a_ping_do_not_come_back_as_records(
 
 
 def test_removing_the_sink_in_mid_delivery_causes_no_deadlock(
-    intercepted: None, ping_receiver: PingReceiver
+    intercepted: None, ping_receiver: PingReceiver, http: urllib3.PoolManager | None
 ) -> None:
     for _ in range(20):
-        handler = logger.add(HealthSink(ping_receiver.url), level=0, format="{message}")
+        handler = logger.add(HealthSink(ping_receiver.url, http=http), level=0, format="{message}")
         logger.info("sync.start")
         logger.info("sync.done")
         begun = time.monotonic()
@@ -66,28 +76,29 @@ def test_removing_the_sink_in_mid_delivery_causes_no_deadlock(
 
 
 def test_the_apps_own_urllib3_traffic_logs_as_ever(
-    intercepted: None, ping_receiver: PingReceiver
+    intercepted: None, ping_receiver: PingReceiver, http: urllib3.PoolManager | None
 ) -> None:
     seen: list[str] = []
     logger.add(seen.append, level=0, format="{message}")
-    sink = HealthSink(ping_receiver.url)
+    sink = HealthSink(ping_receiver.url, http=http)
     logger.add(sink, level=0, format="{message}")
     logger.info("sync.start")
     assert sink.wait(20)
-    with urllib3.PoolManager() as http, PingReceiver() as other:
-        assert http.request("GET", other.url, retries=False).status == 200
+    with urllib3.PoolManager() as own, PingReceiver() as other:
+        assert own.request("GET", other.url, retries=False).status == 200
     lines = [line for line in seen if "HTTP/1.1" in line]
     assert len(lines) == 1
     assert other.url.rpartition("/")[2] in lines[0]
 
 
 def test_what_on_outcome_asks_of_urllib3_logs_as_ever(
-    intercepted: None, ping_receiver: PingReceiver
+    intercepted: None, ping_receiver: PingReceiver, http: urllib3.PoolManager | None
 ) -> None:
-    with urllib3.PoolManager() as http, PingReceiver() as other:
+    with urllib3.PoolManager() as own, PingReceiver() as other:
         sink = HealthSink(
             ping_receiver.url,
-            on_outcome=lambda _: http.request("GET", other.url + "/log", retries=False),
+            http=http,
+            on_outcome=lambda _: own.request("GET", other.url + "/log", retries=False),
         )
         logger.add(sink, level=0, format="{message}", catch=False)
         logger.info("sync.start")
@@ -100,7 +111,10 @@ def test_what_on_outcome_asks_of_urllib3_logs_as_ever(
 
 
 def test_write_itself_logs_nothing_even_when_all_goes_wrong(
-    intercepted: None, ping_receiver: PingReceiver, capsys: pytest.CaptureFixture[str]
+    intercepted: None,
+    ping_receiver: PingReceiver,
+    http: urllib3.PoolManager | None,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """loguru refuses a record that is logged while its handler writes: "deadlock avoided"."""
     ping_receiver.stop()
@@ -108,7 +122,7 @@ def test_write_itself_logs_nothing_even_when_all_goes_wrong(
     def fails(_: object) -> str:
         raise OSError
 
-    sink = HealthSink(ping_receiver.url, redact=fails, on_outcome=fails, drain=0.2)
+    sink = HealthSink(ping_receiver.url, http=http, redact=fails, on_outcome=fails, drain=0.2)
     logger.add(sink, level=0, format="{message}", catch=True)
     for _ in range(100):
         logger.info("sync.log")
@@ -118,7 +132,9 @@ def test_write_itself_logs_nothing_even_when_all_goes_wrong(
     assert "Logging error in Loguru Handler" not in said
 
 
-def test_loguru_propagated_into_logging_causes_no_deadlock(ping_receiver: PingReceiver) -> None:
+def test_loguru_propagated_into_logging_causes_no_deadlock(
+    ping_receiver: PingReceiver, http: urllib3.PoolManager | None
+) -> None:
     root = logging.getLogger()
     seen: list[logging.LogRecord] = []
     collector = logging.Handler()
@@ -128,7 +144,7 @@ def test_loguru_propagated_into_logging_causes_no_deadlock(ping_receiver: PingRe
     root.setLevel(0)
     try:
         logger.add(Propagate(), level=0, format="{message}")
-        sink = HealthSink(ping_receiver.url)
+        sink = HealthSink(ping_receiver.url, http=http)
         logger.add(sink, level=0, format="{message}", catch=False)
         logger.info("sync.start")
         logger.info("sync.done")
@@ -143,7 +159,9 @@ def test_loguru_propagated_into_logging_causes_no_deadlock(ping_receiver: PingRe
 
 
 def test_standard_error_that_is_routed_into_loguru_causes_no_deadlock(
-    ping_receiver: PingReceiver, monkeypatch: pytest.MonkeyPatch
+    ping_receiver: PingReceiver,
+    http: urllib3.PoolManager | None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     class IntoLoguru:
         def write(self, text: str) -> None:
@@ -157,7 +175,7 @@ def test_standard_error_that_is_routed_into_loguru_causes_no_deadlock(
     ping_receiver.always(404)
     seen: list[str] = []
     logger.add(seen.append, format="{message}")
-    logger.add(HealthSink(ping_receiver.url), format="{message}", catch=False)
+    logger.add(HealthSink(ping_receiver.url, http=http), format="{message}", catch=False)
     logger.info("sync.start")
     begun = time.monotonic()
     logger.remove(next(reversed(logger._core.handlers)))  # type: ignore[attr-defined]
