@@ -81,7 +81,7 @@ class Connection:
                 )
                 sent = True
             response = self._http.getresponse()
-            text = response.read(ANSWER_LIMIT)
+            start = response.read(ANSWER_LIMIT)
         except BaseException as error:
             if response is not None:
                 response.close()
@@ -93,8 +93,7 @@ class Connection:
         if not sent or not response.isclosed() or response.status < 200:
             response.close()
             self.close()
-        answered = {name.lower(): value for name, value in response.headers.items()}
-        return Answer(response.status, answered, text.decode("utf-8", "replace"))
+        return Answer.of(response.status, response.headers.items(), start)
 
     def close(self) -> None:
         """Close the connection; the next request opens another."""

@@ -7,7 +7,7 @@ a program pays. What users get is none: ``"%s" % outcome`` has to work.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -76,6 +76,12 @@ class Answer(NamedTuple):
     status: int
     headers: Mapping[str, str]
     text: str
+
+    @classmethod
+    def of(cls, status: int, headers: Iterable[tuple[str, str]], body: bytes) -> Answer:
+        """An answer, from its headers as they came and the beginning of its body."""
+        named = {name.lower(): value for name, value in headers}
+        return cls(status, named, body.decode("utf-8", "replace"))
 
 
 class Attempt(NamedTuple):

@@ -57,17 +57,16 @@ class Pools:
             preload_content=False,
         )
         try:
-            text = response.read(ANSWER_LIMIT, decode_content=False)
+            start = response.read(ANSWER_LIMIT, decode_content=False)
         except BaseException:
             response.close()
             raise
         # An interim answer is followed by the real one, which is not for the next request.
-        if len(text) < ANSWER_LIMIT and response.status >= 200:
+        if len(start) < ANSWER_LIMIT and response.status >= 200:
             response.release_conn()
         else:
             response.close()
-        answered = {name.lower(): value for name, value in response.headers.items()}
-        return Answer(response.status, answered, text.decode("utf-8", "replace"))
+        return Answer.of(response.status, response.headers.items(), start)
 
     def close(self) -> None:
         """Close the connections; the next request opens others."""
