@@ -158,7 +158,7 @@ class PingClient:
     def _connect(self) -> _Connection:
         """Import, and make, what the requests go over: urllib3 only where it is needed."""
         with _importing:
-            proxy = proxy_for(self._url.scheme, self._url.origin.partition("://")[2])
+            proxy = proxy_for(self._url.scheme, self._url.authority)
             if proxy is not None:
                 from loghc.pools import through
 

@@ -50,7 +50,7 @@ class Connection:
     def __init__(self, url: PingUrl) -> None:
         # A dot at a name's end is for its look-up alone, and a zone is for this machine alone.
         name = url.host.rstrip(".").partition("%")[0]
-        self._host = url.origin.partition("://")[2].replace(url.host, name, 1)
+        self._host = url.authority.replace(url.host, name, 1)
         self._origin = url.origin
         self._http = _TLS(url, name) if url.scheme == "https" else _Plain(url)
 

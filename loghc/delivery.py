@@ -229,7 +229,7 @@ class Delivery:
             self._stop_by = min(self._stop_by, time.monotonic())
             worker = self._worker
             if worker is not None:
-                worker.deadline = time.monotonic()
+                worker.deadline = self._stop_by
             self._changed.notify_all()
         if worker is not None:
             worker.client.cancel()

@@ -116,7 +116,7 @@ def _header_patterns(headers: Mapping[str, str]) -> Iterator[str]:
 
 def _proxy_patterns(url: PingUrl) -> Iterator[str]:
     try:
-        proxy = proxy_for(url.scheme, url.origin.partition("://")[2])
+        proxy = proxy_for(url.scheme, url.authority)
     except ValueError:  # reported when it is to be used
         return
     if proxy is not None and proxy.password:

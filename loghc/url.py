@@ -135,6 +135,11 @@ class PingUrl:
         return self.origin.partition(":")[0]
 
     @property
+    def authority(self) -> str:
+        """The host, in brackets where need be, with its port where that isn't the scheme's own."""
+        return self.origin.partition("://")[2]
+
+    @property
     def credentials(self) -> str | None:
         """``user:password`` for basic authentication, None when the URL has none."""
         if self.user is None and self.password is None:

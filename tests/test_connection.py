@@ -66,6 +66,11 @@ def receive_request(connection: socket.socket) -> bytes:
     return data
 
 
+def answer_ok(connection: socket.socket) -> None:
+    receive_request(connection)
+    connection.sendall(OK)
+
+
 def client_of(url: str, timeout: float = 20.0) -> PingClient:
     parsed = PingUrl.parse(url)
     return PingClient(parsed, Masker(parsed), timeout, {}, None, "0")
@@ -253,12 +258,8 @@ def test_a_family_of_addresses_that_the_system_does_not_allow_is_passed_over(
         found = real(name, port, **options)
         return [(9999, *found[0][1:]), *found]
 
-    def serve(connection: socket.socket) -> None:
-        receive_request(connection)
-        connection.sendall(OK)
-
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
-    with service(serve) as port:
+    with service(answer_ok) as port:
         client = client_of(f"http://127.0.0.1:{port}/x")
         assert send(client).delivered
         client.close()
@@ -374,11 +375,7 @@ def test_a_ping_url_without_a_path_is_pinged_at_the_root() -> None:
 
 @pytest.mark.parametrize("host", ["0", "127.0.0.1"])
 def test_the_port_is_the_url_s_whatever_the_host(host: str) -> None:
-    def serve(connection: socket.socket) -> None:
-        receive_request(connection)
-        connection.sendall(OK)
-
-    with service(serve) as port:
+    with service(answer_ok) as port:
         client = client_of(f"http://{host}:{port}/x")
         assert send(client).delivered
         client.close()
