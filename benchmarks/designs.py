@@ -18,7 +18,7 @@ from loguru import logger
 from benchmarks.results import Row, Section
 from benchmarks.sinks import floor, messages
 from benchmarks.timing import Spread, looped, ratio, take_turns
-from loghc.tail import Tail
+from loghc.log.tail import Tail
 
 __all__ = ["MARKER_TESTS", "TAILS", "measure_designs"]
 

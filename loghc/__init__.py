@@ -12,14 +12,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from loghc.delivery import Stats
+from loghc.delivery.courier import Stats
 from loghc.job import job
 from loghc.ping import Event, Outcome
 from loghc.sink import HealthSink
 from loghc.version import __version__
 
 if TYPE_CHECKING:
-    from loghc.known_secrets import SECRETS
+    from loghc.log.secrets import SECRETS
 
 __all__ = ["SECRETS", "Event", "HealthSink", "Outcome", "Stats", "__version__", "job"]
 
@@ -27,7 +27,7 @@ __all__ = ["SECRETS", "Event", "HealthSink", "Outcome", "Stats", "__version__", 
 def __getattr__(name: str) -> object:
     """Import ``SECRETS`` when it is asked for: not every program pays for what few use."""
     if name == "SECRETS":
-        from loghc.known_secrets import SECRETS
+        from loghc.log.secrets import SECRETS
 
         return SECRETS
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

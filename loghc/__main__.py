@@ -2,7 +2,7 @@
 
 import sys
 
-from loghc.cli import main
+from loghc.command.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

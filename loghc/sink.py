@@ -14,19 +14,19 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 
 from loghc.completion import Completion
 from loghc.crash import at_child_exit, closing_text, interpreter_is_exiting, uncaught_exception
-from loghc.delivery import THREAD_NAME, Delivery, Stats
+from loghc.delivery.courier import THREAD_NAME, Delivery, Stats
+from loghc.delivery.report import Report
+from loghc.log.redaction import Redactor, redactor
+from loghc.log.tail import BATCH, LONG, Snapshot, Tail
 from loghc.markers import Markers, job_markers
 from loghc.ping import Event, Outcome, Ping
-from loghc.redaction import Redactor, redactor
-from loghc.report import Report
 from loghc.runs import Runs
-from loghc.tail import BATCH, LONG, Snapshot, Tail
 from loghc.version import __version__
 
 if TYPE_CHECKING:
     import urllib3
 
-    from loghc.url import PingUrl
+    from loghc.service.url import PingUrl
 
 __all__ = ["HealthSink"]
 
@@ -165,14 +165,14 @@ class HealthSink:
         """Make what takes pings to the service; None when there is no URL for them."""
         # Imported here, as an app that only imports loghc, or whose sink is disabled, is not to
         # pay for it.
-        from loghc.environment import ping_url
+        from loghc.service.environment import ping_url
 
         url = ping_url(self._options["url"])
         if url is None:
             return None
-        from loghc.body import Renderer
-        from loghc.client import PingClient
-        from loghc.masking import Masker
+        from loghc.log.body import Renderer
+        from loghc.log.masking import Masker
+        from loghc.service.client import PingClient
 
         headers = self._options["headers"]
         masker = Masker(url, headers)

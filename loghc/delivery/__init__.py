@@ -1,0 +1,1 @@
+"""From a queued ping to its outcome."""

@@ -1,0 +1,1 @@
+"""The log that is kept, and how it is made fit to send."""

@@ -1,0 +1,1 @@
+"""One ping over the network."""

@@ -1,0 +1,1 @@
+"""``loghc run``: watches a program from outside."""

@@ -1,0 +1,297 @@
+"""The `loghc` command: what it prints, and its exit status."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+import loghc
+from loghc.command.main import main
+from loghc.ping import Event
+from loghc.testing import Fault
+from processes import LOGHC, run
+
+
+def refused(capsys, *args):
+    """What a command that can't be done says on standard error."""
+    with pytest.raises(SystemExit) as ended:
+        main(args)
+    out, err = capsys.readouterr()
+    assert ended.value.code == 2
+    assert out == ""
+    assert err.count("\n") == 1
+    return err
+
+
+# The command
+
+
+def test_python_m_loghc_is_the_same_command(tmp_path):
+    script = Path(sys.executable).with_name("loghc")
+    for args in ([], ["--version"], ["--help"], ["run"], ["run", "--help"], ["ping", "--help"]):
+        as_module, as_script = run(*LOGHC, *args, cwd=tmp_path), run(script, *args, cwd=tmp_path)
+        assert as_module.returncode == as_script.returncode
+        assert (as_module.stdout, as_module.stderr) == (as_script.stdout, as_script.stderr)
+
+
+def test_the_version_is_the_packages(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"loghc {loghc.__version__}\n"
+
+
+@pytest.mark.parametrize("command", [[], ["run"], ["ping"], ["demo"]], ids=str)
+def test_each_help_text_has_an_example(capsys, command):
+    with pytest.raises(SystemExit) as ended:
+        main([*command, "--help"])
+    text = capsys.readouterr().out
+    assert ended.value.code == 0
+    assert "example" in text
+    assert f"  {' '.join(['loghc', *command])}" in text or " ".join(["| loghc", *command]) in text
+
+
+def test_the_help_says_that_a_url_on_the_command_line_can_be_seen(capsys):
+    for command in ("run", "ping"):
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
+        said = " ".join(capsys.readouterr().out.split())
+        assert "Everybody on this machine can see it in the list of processes" in said
+
+
+def test_no_command_or_an_unknown_one_is_refused(capsys):
+    assert "COMMAND" in refused(capsys)
+    assert "fly" in refused(capsys, "fly")
+
+
+def test_the_demo_is_run_on_standard_output(capsys):
+    assert main(["demo"]) == 0
+    assert capsys.readouterr().out
+
+
+# loghc run: what is refused before the program starts
+
+
+@pytest.fixture
+def script(tmp_path, monkeypatch):
+    """A script that must not be started."""
+    monkeypatch.chdir(tmp_path)
+    Path("script.py").write_text("raise AssertionError('started')")
+    return "script.py"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--limit", "0"], "--limit: expected at least 1 byte, not 0"),
+        (["--limit", "many"], "argument --limit: invalid int value: 'many'"),
+        (["--timeout", "-1"], "--timeout: expected a positive"),
+        (["--timeout", "nan"], "--timeout: expected a positive"),
+        (["--drain", "0"], "--drain: expected a positive"),
+        (["--job", ""], "--job: expected a name"),
+        (["--redact", "ok", "--redact", "(secret"], "--redact[1]: expected a regular expression"),
+        (["--level", "LOUD"], "argument --level: expected one of TRACE, DEBUG"),
+        (["--marker", "Backup finished"], "argument --marker: expected 'MESSAGE=EVENT', not"),
+        (["--marker", "=success"], "argument --marker: expected 'MESSAGE=EVENT', not '=success'"),
+        (["--marker", "Done=good"], "expected one of start, success, fail, log after the last '='"),
+        (["--no-start", "--marker", "Go=start"], "--marker: one stands for a start"),
+        (["--loud"], "unrecognized arguments: --loud"),
+        (["--limit=5", "--no-log"], "unrecognized arguments: --no-log"),
+        (["--health-check-url", "ftp://x/y"], "--health-check-url: expected a ping URL"),
+        (["--health-check-url", "https://x/pass word"], "--health-check-url: expected a ping URL"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_wrong_option_is_one_clear_line(capsys, receiver, script, options, said):
+    line = refused(capsys, "run", *options, script)
+    assert line.startswith("loghc run: ")
+    assert said in line
+    assert "(secret" not in line
+    assert "pass word" not in line
+    assert receiver.requests == ()
+
+
+def test_without_a_url_a_program_is_not_started(capsys, script):
+    line = refused(capsys, "run", script)
+    assert "no ping URL: set HEALTH_CHECK_URL, or HEALTH_CHECK_URL_FILE" in line
+
+
+def test_a_bad_url_in_the_environment_is_named(capsys, script, monkeypatch):
+    monkeypatch.setenv("HEALTH_CHECK_URL", "hc-ping.com/hunter2")
+    line = refused(capsys, "run", script)
+    assert "HEALTH_CHECK_URL: expected a ping URL" in line
+    assert "hunter2" not in line
+    monkeypatch.delenv("HEALTH_CHECK_URL")
+    monkeypatch.setenv("HEALTH_CHECK_URL_FILE", "nowhere")
+    assert "'nowhere' can't be read: No such file" in refused(capsys, "run", script)
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ([], "expected a TARGET"),
+        (["-m"], "expected a TARGET"),
+        (["--"], "expected a TARGET"),
+        (["nowhere.py"], "'nowhere.py': no such file, and no console script of"),
+        (["./nowhere.py"], "'./nowhere.py': no such file"),
+        (["--", "--nowhere"], "'--nowhere': no such file"),
+        (["-"], "'-': no such file"),
+        (["empty"], "'empty': there is no __main__.py in it"),
+        (["-m", "nowhere"], "-m nowhere: no such module"),
+        (["-m", "json.nowhere"], "-m json.nowhere: no such module"),
+        (["-m", "json.tool.nowhere"], "-m json.tool.nowhere: no such module"),
+        (["-mnowhere"], "-m nowhere: no such module"),
+        (["-m", "json"], "-m json: a package without a __main__ module"),
+        (["-m", ""], "-m : no such module"),
+        (["-m", ".json"], "-m .json: no such module"),
+    ],
+    ids=str,
+)
+def test_an_unknown_target_is_one_clear_line(capsys, receiver, script, target, said, monkeypatch):
+    Path("empty").mkdir()
+    monkeypatch.setattr(sys, "path", ["", *sys.path])
+    assert said in refused(capsys, "run", "--job", "nightly", *target)
+    assert receiver.requests == ()
+
+
+def test_what_follows_the_target_is_the_programs(receiver, tmp_path):
+    Path(tmp_path / "echo.py").write_text("import sys\nprint(sys.argv[1:])")
+    args = ["--job", "x", "--", "-m", "--help", "", "-"]
+    for before in (["--job=nightly", "--"], ["--no-logs"], []):
+        assert run(*LOGHC, "run", *before, "echo.py", *args, cwd=tmp_path).stdout == f"{args}\n"
+
+
+# loghc ping
+
+
+@pytest.mark.parametrize(
+    ("options", "event", "exit_status"),
+    [
+        ([], Event.SUCCESS, None),
+        (["--start"], Event.START, None),
+        (["--fail"], Event.FAIL, None),
+        (["--log"], Event.LOG, None),
+        (["--exit-status", "3"], Event.FAIL, 3),
+        (["--exit-status", "0"], Event.SUCCESS, 0),
+        (["--exit-status", "255"], Event.FAIL, 255),
+    ],
+    ids=str,
+)
+def test_a_ping_is_sent_and_what_came_back_is_said(capsys, receiver, options, event, exit_status):
+    assert main(["ping", *options, "--message", "it works"]) == 0
+    (ping,) = receiver.pings
+    assert (ping.event, ping.exit_status, ping.text) == (event, exit_status, "it works")
+    out, err = capsys.readouterr()
+    assert out.startswith("Delivered: ")
+    assert "answered with 200" in out
+    assert "The service keeps 100,000 bytes of a log: all that loghc sends by default." in out
+    assert err == ""
+    assert receiver.url.rpartition("/")[2] not in out
+
+
+def test_a_start_and_the_end_after_it_pair(receiver):
+    main(["ping", "--start"])
+    main(["ping"])
+    start, success = receiver.pings
+    assert start.run_id == success.run_id
+    assert receiver.state == "up"
+
+
+def test_the_end_of_standard_input_is_attached(receiver, tmp_path):
+    text = "".join(f"line {number}\n" for number in range(100_000)) + "é" * 3
+    done = run(*LOGHC, "ping", "--log", "-", cwd=tmp_path, stdin=text)
+    assert done.returncode == 0
+    (ping,) = receiver.pings
+    assert 99_990 < len(ping.body) <= 100_000
+    assert text.endswith(ping.text)
+
+
+def test_the_url_in_a_message_is_masked(receiver):
+    main(["ping", "--message", f"pinging {receiver.url}"])
+    assert receiver.pings[0].text == f"pinging {receiver.base_url}/***"
+
+
+def test_a_small_limit_is_explained_and_the_end_of_the_text_still_arrives(capsys, receiver):
+    receiver.body_limit = 10
+    assert main(["ping", "--fail", "--message", "0123456789the end"]) == 0
+    assert [(ping.event, ping.text) for ping in receiver.pings] == [
+        (Event.FAIL, "0123456789"),
+        (Event.LOG, "789the end"),
+    ]
+    out = capsys.readouterr().out
+    assert "keeps 10 bytes of a log: loghc sends the last 10 of the 100,000" in out
+    assert "It kept the first 10 of 17 bytes; the end was sent after them, as a log." in out
+
+
+def test_a_service_that_announces_no_limit_is_said_so(capsys, receiver):
+    receiver.body_limit = None
+    assert main(["ping"]) == 0
+    assert "announced no limit" in capsys.readouterr().out
+
+
+def test_a_check_that_the_ping_made_is_said(capsys, receiver, monkeypatch):
+    monkeypatch.setenv(
+        "HEALTH_CHECK_URL", f"{receiver.base_url}/{receiver.ping_key}/new-one?create=1"
+    )
+    assert main(["ping"]) == 0
+    assert "answered with 201" in (out := capsys.readouterr().out)
+    assert "which made the check" in out
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (Fault(404, body="not found"), "not delivered: 404 not found. Check the ping URL"),
+        (Fault(200, body="OK (not found)"), "not delivered: 200 not found"),
+        (Fault(200, body="OK (rate limited)"), "rate limited"),
+        (Fault(503), "not delivered: 503"),
+        (
+            Fault(302, headers={"Location": "https://x.example/y"}),
+            "redirected to https://x.example",
+        ),
+        (Fault(cut="before-answer"), "not delivered: connection"),
+        (Fault(delay=float("inf")), "not delivered: timed out"),
+    ],
+    ids=lambda value: "" if isinstance(value, Fault) else value,
+)
+def test_a_ping_that_is_not_delivered_says_why(capsys, receiver, fault, said):
+    receiver.always(fault)
+    assert main(["ping", "--timeout", "0.5", "--health-check-url", receiver.url]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("loghc ping: success ping to ")
+    assert said in err
+    assert err.count("\n") == 1
+    assert len(receiver.requests) == 1  # one attempt
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["--start", "--fail"], "not allowed with argument"),
+        (["--exit-status", "256"], "expected a number from 0 to 255, not '256'"),
+        (["--exit-status", "-1"], "--exit-status"),
+        (["--message", "x", "-"], "not allowed with argument"),
+        (["x"], "invalid choice: 'x'"),
+        (["--timeout", "0"], "--timeout: expected a positive number of seconds, not 0.0"),
+        (["--health-check-url", ""], "--health-check-url: expected a ping URL"),
+    ],
+    ids=str,
+)
+def test_a_ping_that_can_not_be_asked_for_is_one_clear_line(capsys, receiver, args, said):
+    assert said in refused(capsys, "ping", *args)
+    assert receiver.requests == ()
+
+
+def test_without_a_url_there_is_no_ping(capsys):
+    assert "no ping URL" in refused(capsys, "ping")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="closes standard input")
+def test_a_closed_standard_input_is_an_empty_text(receiver, tmp_path):
+    done = run("sh", "-c", 'exec "$@" <&-', "sh", *LOGHC, "ping", "-", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert receiver.pings[0].text == ""

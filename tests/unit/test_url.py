@@ -1,0 +1,254 @@
+"""Ping URLs: what is taken, what is refused, and that what is taken makes one sound request."""
+
+from __future__ import annotations
+
+import queue
+import re
+import socket
+import threading
+from urllib.parse import unquote_to_bytes
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from loghc import Event, HealthSink
+from loghc.runs import run_id_from
+from loghc.service.url import PingUrl
+
+UUID = "9e9d9bbe-4f2b-4a0e-a1e0-111111111111"
+RUN = "5e1f5e1f-0000-4000-8000-222222222222"
+
+
+@pytest.mark.parametrize(
+    ("url", "target"),
+    [
+        (f"https://hc-ping.com/{UUID}", f"https://hc-ping.com/{UUID}/start?rid=R"),
+        (f"https://hc-ping.com/{UUID}/", f"https://hc-ping.com/{UUID}/start?rid=R"),
+        ("https://h/key//slug//", "https://h/key/slug/start?rid=R"),
+        ("https://h//key/slug", "https://h/key/slug/start?rid=R"),
+        ("https://h/key/slug?create=1", "https://h/key/slug/start?create=1&rid=R"),
+        ("https://h/key/slug/?create=1", "https://h/key/slug/start?create=1&rid=R"),
+        ("https://h/key/slug?create=1&", "https://h/key/slug/start?create=1&rid=R"),
+        ("https://h/key/slug?", "https://h/key/slug/start?rid=R"),
+        ("HTTPS://H:443/x", "https://h/x/start?rid=R"),
+        ("http://h:80/x", "http://h/x/start?rid=R"),
+        ("http://h:8000/x", "http://h:8000/x/start?rid=R"),
+        ("http://[::1]:8000/x", "http://[::1]:8000/x/start?rid=R"),
+        ("https://[2001:db8::1]/x", "https://[2001:db8::1]/x/start?rid=R"),
+        ("https://b\u00fcro.example/x", "https://xn--bro-hoa.example/x/start?rid=R"),
+        ("https://h/caf\u00e9", "https://h/caf%C3%A9/start?rid=R"),
+        ("https://h/caf%C3%A9", "https://h/caf%C3%A9/start?rid=R"),
+        ("https://bob:p%40ss@h/x", "https://h/x/start?rid=R"),
+    ],
+)
+def test_the_suffix_and_the_run_id_find_their_places(url: str, target: str) -> None:
+    assert PingUrl.parse(url).target("/start", "R") == target
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "hunter2",
+        "//h/hunter2",
+        "ftp://h/hunter2",
+        "http://",
+        "http:///hunter2",
+        "http://:80/hunter2",
+        "http://h:0/hunter2",
+        "http://h:99999/hunter2",
+        "http://h:port/hunter2",
+        "http://bob:hun/ter2@h/hunter2",
+        "http://h/hunter2#x",
+        "http://h/hunter2#",
+        "http://h/hunter2 x",
+        "http://h/hunter2\r\nX: y",
+        "http://h/hunter2\\x",
+        "http://h/hunter2\udc80",
+        "http://h/hunter2/../x",
+        "http://h/hunter2/%2e%2E/x",
+        "http://a..b/hunter2",
+        "http://-a/hunter2",
+        f"http://{'a' * 64}.example/hunter2",
+        f"http://{'a.' * 127}example/hunter2",
+        "http://stra\u00dfe.de/hunter2",
+        "http://[::1/hunter2",
+        "http://[v1.x]/hunter2",
+        "http://[1::2::3]/hunter2",
+        "http://h/hunter2?rid=x",
+        f"http://h/{UUID}/start",
+        f"http://h/hunter2/{UUID}/0",
+        "http://h/hunter2" + "x" * 5000,
+    ],
+)
+def test_what_is_no_ping_url_is_refused_without_showing_it(url: str) -> None:
+    with pytest.raises(ValueError, match=r"^url: expected ") as caught:
+        PingUrl.parse(url)
+    assert "hunter2" not in str(caught.value)
+    assert UUID not in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
+
+
+def test_no_repr_shows_the_secret() -> None:
+    url = PingUrl.parse(f"https://bob:hunter2@h:8443/{UUID}?k=hunter3")
+    assert repr(url) == "PingUrl('https://h:8443/***')"
+    assert str(url) == repr(url)
+    assert f"{url}" == repr(url)
+
+
+@pytest.mark.parametrize(
+    ("host", "exposed"),
+    [
+        ("hc-ping.com", True),
+        ("8.8.8.8", True),
+        ("[2001:4860:4860::8888]", True),
+        ("[::ffff:8.8.8.8]", True),
+        ("172.32.0.1", True),
+        ("local", False),
+        ("localhost", False),
+        ("x.localhost", False),
+        ("nas.local", False),
+        ("nas.local.", False),
+        ("NAS.LAN", False),
+        ("svc.internal", False),
+        ("notinternal.com", True),
+        ("healthchecks", False),
+        ("127.0.0.1", False),
+        ("10.1.2.3", False),
+        ("192.168.1.1", False),
+        ("172.16.0.1", False),
+        ("169.254.1.1", False),
+        ("[::1]", False),
+        ("[fe80::1]", False),
+        ("[fd00::1]", False),
+        ("[::ffff:10.0.0.1]", False),
+    ],
+)
+def test_http_to_a_host_that_is_not_local_is_exposed(host: str, exposed: bool) -> None:
+    assert PingUrl.parse(f"http://{host}/x").exposed is exposed
+    assert not PingUrl.parse(f"https://{host}/x").exposed
+
+
+def test_exposure_is_said_once(capfd: pytest.CaptureFixture[str]) -> None:
+    HealthSink("http://hc.example.com/hunter2")
+    HealthSink("http://127.0.0.1/hunter2")
+    HealthSink("https://hc.example.com/hunter2")
+    said = capfd.readouterr().err
+    assert said.count("not encrypted") == 1
+    assert "http://hc.example.com/***" in said
+    assert "hunter2" not in said
+
+
+# Whatever is put in, a sink either refuses it with a ValueError or sends one sound request.
+
+
+class RawServer:
+    """Takes connections, keeps the bytes of each whole, and answers each with OK."""
+
+    def __init__(self) -> None:
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.received: queue.Queue[bytes] = queue.Queue()
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            with connection:
+                connection.settimeout(5)
+                data = b""
+                while b"\r\n\r\n" not in data or not data.endswith(b"sync.done\n"):
+                    more = connection.recv(65_536)
+                    if not more:
+                        break
+                    data += more
+                connection.sendall(
+                    b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nOK"
+                )
+                connection.shutdown(socket.SHUT_WR)
+                while more := connection.recv(65_536):
+                    data += more
+                self.received.put(data)
+
+
+@pytest.fixture(scope="module")
+def raw_server():
+    server = RawServer()
+    yield server
+    server.listener.close()
+
+
+ANY = st.text(st.characters(), max_size=20)
+URL_LIKE = st.text("abc/?&=%#@:.;\\ \r\n\t\x00\u00e9\u2028\ud800[]-+A2f", max_size=30)
+MESSAGE = "sync.done\n"
+
+
+@settings(max_examples=150)
+@given(
+    userinfo=st.one_of(st.just(""), URL_LIKE.map("{}@".format), ANY.map("{}@".format)),
+    path=st.one_of(URL_LIKE, ANY),
+    name=st.one_of(st.just("X-Test"), ANY, st.text("XY-:\r\n \t", max_size=6)),
+    value=st.one_of(ANY, st.text("ab\r\n :\x00\t\x7f\u00e9", max_size=12)),
+    run=st.one_of(ANY, st.uuids(), st.integers(), st.just(UUID.upper())),
+    exit_status=st.one_of(st.none(), st.integers(0, 255)),
+)
+def test_what_is_taken_sends_one_sound_request(
+    raw_server: RawServer, userinfo, path, name, value, run, exit_status
+) -> None:
+    url = f"http://{userinfo}127.0.0.1:{raw_server.port}/{path}"
+    try:
+        sink = HealthSink(url, headers={name: value}, timeout=5)
+    except ValueError:
+        return
+    if sink._url.origin != f"http://127.0.0.1:{raw_server.port}":
+        return  # the user's part swallowed the host
+    sink.write(MESSAGE)
+    run_id = run_id_from(run)
+    sink.ping(Event.FAIL, run_id, exit_status=exit_status)
+    assert sink.wait(10)
+    assert sink.stats.delivered == 1
+    sink.stop()
+    request = raw_server.received.get(timeout=5)
+    assert raw_server.received.empty()
+    head, _, body = request.partition(b"\r\n\r\n")
+    assert body == MESSAGE.encode()
+    request_line, *lines = head.split(b"\r\n")
+    method, target, version = request_line.split(b" ")
+    assert (method, version) == (b"POST", b"HTTP/1.1")
+    assert target.isascii()
+    sent_path, _, query = target.partition(b"?")
+    suffix = f"/{exit_status}".encode() if exit_status is not None else b"/fail"
+    assert sent_path.endswith(suffix)
+    assert query.endswith(f"rid={run_id}".encode())
+    assert query.count(b"rid=") == 1
+    assert b"//" not in sent_path
+    names = [line.split(b":")[0].lower() for line in lines]
+    expected = {b"host", b"accept-encoding", b"content-length", b"content-type", b"user-agent"}
+    expected.add(name.lower().encode("latin-1"))
+    assert set(names) <= expected | {b"authorization"}
+    assert len(names) == len(set(names))
+    assert f"Content-Length: {len(MESSAGE)}".encode() in lines
+    plain = path.partition("?")[0]
+    if "%" not in plain:
+        expected_path = re.sub("/+", "/", f"/{plain}").rstrip("/").encode() + suffix
+        assert unquote_to_bytes(sent_path) == expected_path
+
+
+@given(
+    url=st.one_of(
+        ANY, URL_LIKE, URL_LIKE.map("https://h/{}".format), URL_LIKE.map("http://{}".format)
+    ),
+    job=ANY,
+    markers=st.one_of(st.none(), st.dictionaries(ANY, st.sampled_from(Event), max_size=3)),
+)
+def test_nothing_but_a_value_error_is_raised(url, job, markers) -> None:
+    try:
+        sink = HealthSink(url, job=job, markers=markers)
+    except ValueError:
+        return
+    assert "rid=" in sink._url.target("/start", RUN)
