@@ -18,7 +18,8 @@ from loghc.version import __version__
 
 if TYPE_CHECKING:
     from loghc.service.client import PingClient
-    from loghc.sink import HealthSink
+    from loghc.watch.launcher import WatchedSink
+
 
 __all__ = ["main"]
 
@@ -210,8 +211,8 @@ def _level(text: str) -> str | int:
 
 
 def _run(args: list[str]) -> int:
-    from loghc.sink import HealthSink
-    from loghc.watch.launcher import ProcessSink, launch
+
+    from loghc.watch.launcher import ProcessSink, WatchedSink, launch
     from loghc.watch.program import ProgramNotFound, find_module, find_target
 
     parser, flags = _run_parser()
@@ -219,7 +220,7 @@ def _run(args: list[str]) -> int:
     options = parser.parse_args(own)
     _check_url(parser, options.health_check_url)
     try:
-        sink = _sink(options, HealthSink if options.markers_only else ProcessSink)
+        sink = _sink(options, WatchedSink if options.markers_only else ProcessSink)
     except (TypeError, ValueError) as error:
         parser.error(f"--{error}")  # the sink's parameters are options of the same names
     try:
@@ -329,7 +330,7 @@ def _check_url(parser: argparse.ArgumentParser, given: str | None) -> PingUrl:
     return url
 
 
-def _sink(options: argparse.Namespace, kind: type[HealthSink]) -> HealthSink:
+def _sink(options: argparse.Namespace, kind: type[WatchedSink]) -> WatchedSink:
     from loghc.watch.launcher import ProcessSink
 
     markers = job_markers(options.job)
@@ -372,7 +373,7 @@ def _ping(options: argparse.Namespace) -> int:
     body = masker.data(encode(text.decode("utf-8", "replace")))
     ping = Ping(event, run_id_from(_RUN_NAME), lambda: body, status)
     what = f"{event.value if status is None else f'exit status {status}'} ping to {url.masked}"
-    client = PingClient(url, masker, options.timeout, {}, None, __version__)
+    client = PingClient(url, masker.text, options.timeout, {}, None, __version__)
     with contextlib.closing(client):
         begun = time.monotonic()
         attempt = client.send(ping, body, options.timeout)

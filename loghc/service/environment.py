@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import stat
 
-from loghc.delivery.report import say
 from loghc.service.url import PingUrl
+from loghc.stderr import say
 
 __all__ = ["URL_FILE_VARIABLE", "URL_VARIABLE", "ping_url"]
 

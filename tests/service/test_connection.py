@@ -18,7 +18,8 @@ import trustme
 
 from conftest import RunScript
 from loghc import Event, Outcome
-from loghc.delivery.courier import THREAD_NAME, Delivery, Stats
+from loghc import Stats
+from loghc.delivery import Delivery
 from loghc.delivery.report import Report
 from loghc.log.masking import Masker
 from loghc.ping import Attempt, Ping
@@ -73,7 +74,7 @@ def answer_ok(connection: socket.socket) -> None:
 
 def client_of(url: str, timeout: float = 20.0) -> PingClient:
     parsed = PingUrl.parse(url)
-    return PingClient(parsed, Masker(parsed), timeout, {}, None, "0")
+    return PingClient(parsed, Masker(parsed).text, timeout, {}, None, "0")
 
 
 def send(client: PingClient, body: bytes = b"the end") -> Attempt:

@@ -64,7 +64,7 @@ def delivery_to(
     timeout: float = 5.0,
 ) -> Delivery:
     parsed = PingUrl.parse(url)
-    client = PingClient(parsed, Masker(parsed), timeout, {}, None, "0")
+    client = PingClient(parsed, Masker(parsed).text, timeout, {}, None, "0")
     return Delivery(client, Report("the receiver"), on_outcome, backoff)
 
 
@@ -248,7 +248,7 @@ def test_nothing_is_begun_between_a_stop_s_deadline_and_its_end(
 
     ping_receiver.script(Fault(delay=math.inf))
     url = PingUrl.parse(ping_receiver.url)
-    client = PingClient(url, Masker(url), 2.0, {}, None, "0")
+    client = PingClient(url, Masker(url).text, 2.0, {}, None, "0")
     delivery = Delivery(client, Late("the receiver"))
     delivery.put(numbered(0))
     delivery.put(numbered(1))
@@ -653,7 +653,7 @@ def test_urllib3s_warnings_of_a_ping_do_not_come_back_as_records(captured_warnin
 
 def test_a_client_that_was_cancelled_makes_no_request(ping_receiver: PingReceiver) -> None:
     url = PingUrl.parse(ping_receiver.url)
-    client = PingClient(url, Masker(url), 5.0, {}, None, "0")
+    client = PingClient(url, Masker(url).text, 5.0, {}, None, "0")
     client.cancel()
     assert not client.send(numbered(0), b"0", 5.0).delivered
     assert ping_receiver.requests == ()

@@ -16,7 +16,8 @@ from loguru import logger
 
 from conftest import RunScript
 from loghc import Event, HealthSink, Outcome
-from loghc.delivery.courier import CAPACITY, Backoff, Delivery
+from loghc.delivery import Delivery
+from loghc.delivery.retry import Backoff
 from loghc.delivery.report import Report
 from loghc.log.masking import Masker
 from loghc.ping import Ping
@@ -260,7 +261,7 @@ def test_a_server_that_flaps_gets_a_thousand_pings_in_order() -> None:
         receiver.script(*(chance.choice([*faults, *[None] * 16]) for _ in range(3000)))
         url = PingUrl.parse(receiver.url)
         delivery = Delivery(
-            PingClient(url, Masker(url), 5.0, {}, None, "0"),
+            PingClient(url, Masker(url).text, 5.0, {}, None, "0"),
             Report("the receiver"),
             outcomes.append,
             Backoff(first=0.001, cap=0.01),

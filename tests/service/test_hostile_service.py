@@ -28,7 +28,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK"
 
 def attempt(url: str, seconds: float = SECONDS) -> Attempt:
     parsed = PingUrl.parse(url)
-    client = PingClient(parsed, Masker(parsed), seconds, {}, None, "0")
+    client = PingClient(parsed, Masker(parsed).text, seconds, {}, None, "0")
     try:
         return client.send(Ping(Event.SUCCESS, RUN, bytes), b"a log", seconds)
     finally:

@@ -143,7 +143,7 @@ def test_what_is_no_proxy_is_reported_and_not_passed_by(url: str, environment: E
 
 def attempt(url: str, seconds: float = 10.0) -> Attempt:
     parsed = PingUrl.parse(url)
-    client = PingClient(parsed, Masker(parsed), seconds, {}, None, "0")
+    client = PingClient(parsed, Masker(parsed).text, seconds, {}, None, "0")
     try:
         return client.send(Ping(Event.SUCCESS, RUN, bytes), b"a log", seconds)
     finally:
@@ -351,6 +351,6 @@ def test_a_proxy_whose_name_does_not_resolve_is_not_taken_for_the_service(
 def test_the_variables_are_read_when_the_first_ping_is_sent(environment: Environment) -> None:
     with PingReceiver() as receiver:
         url = PingUrl.parse(receiver.url)
-        client = PingClient(url, Masker(url), 5.0, {}, None, "0")
+        client = PingClient(url, Masker(url).text, 5.0, {}, None, "0")
         environment(http_proxy="http://127.0.0.1:1")
         assert not client.send(Ping(Event.SUCCESS, RUN, bytes), b"", 5.0).delivered

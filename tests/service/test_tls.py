@@ -49,7 +49,7 @@ def server_context(authority: trustme.CA, *names: str, **options: object) -> ssl
 
 def attempt(url: str, http: urllib3.PoolManager | None = None) -> Attempt:
     parsed = PingUrl.parse(url)
-    client = PingClient(parsed, Masker(parsed), 5.0, {}, http, "0")
+    client = PingClient(parsed, Masker(parsed).text, 5.0, {}, http, "0")
     try:
         return client.send(Ping(Event.SUCCESS, RUN, bytes), b"a log", 5.0)
     finally:
@@ -219,7 +219,7 @@ def test_no_redirect_is_followed(
 def test_a_service_that_hangs_in_the_handshake_is_left_in_time(trusted: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = PingUrl.parse(f"https://localhost:{listener.getsockname()[1]}/hunter2")
-        client = PingClient(url, Masker(url), 0.3, {}, None, "0")
+        client = PingClient(url, Masker(url).text, 0.3, {}, None, "0")
         result = client.send(Ping(Event.SUCCESS, RUN, bytes), b"", 5.0)
     assert not result.delivered
     assert result.transient
