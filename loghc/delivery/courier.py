@@ -93,8 +93,8 @@ class Courier:
         if not self._outcomes.is_open(queued):  # given up while it waited
             return
         if queued.dropped:
-            self._outcomes.settle(queued, queued.unfinished)
             self._report.dropped(queued.ping, PINGS)
+            self._outcomes.settle(queued, queued.unfinished)
             return
         decided = False
         try:
@@ -125,17 +125,17 @@ class Courier:
         attempt = deliver(send, self._backoff, self, failed)
         if attempt is None:
             return False
-        if attempt.kept is not None and queued.ping.event.ends_run:
+        if attempt.kept and queued.ping.event.ends_run:
             # The service kept the front of the body, and the end is what matters.
             end = Queued(Ping(Event.LOG, queued.ping.run_id, queued.ping.body), body)
             self._outcomes.expect(end)
             self._outbox.put_back(end)
-        if self._outcomes.settle(queued, attempt):
-            if attempt.delivered:
-                self._report.delivered(queued.ping, self._outcomes.failed)
-            else:
-                self._report.lost(queued.ping, attempt)
-        return True
+        # Said first: who waits for the outcome may end the process as soon as it is there.
+        if attempt.delivered:
+            self._report.delivered(queued.ping, self._outcomes.failed)
+        else:
+            self._report.lost(queued.ping, attempt)
+        return self._outcomes.settle(queued, attempt)
 
     def _rendered(self, queued: Queued) -> bytes:
         try:

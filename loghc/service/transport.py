@@ -78,7 +78,6 @@ class Transport:
             # TCP_NODELAY, also to a proxy: the end of a request must not wait for an answer.
             options: dict[str, Any] = {
                 "maxsize": 1,
-                "retries": False,
                 "ssl_context": context,
                 "socket_options": HTTPConnection.default_socket_options,
             }

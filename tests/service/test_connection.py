@@ -15,16 +15,15 @@ from pathlib import Path
 
 import pytest
 import trustme
+from loghc.service.connection import Connection
 
 from conftest import RunScript
-from loghc import Event, Outcome
-from loghc import Stats
+from loghc import Event, Outcome, Stats
 from loghc.delivery import Delivery
 from loghc.delivery.report import Report
 from loghc.log.masking import Masker
 from loghc.ping import Attempt, Ping
 from loghc.service.client import PingClient
-from loghc.service.connection import Connection
 from loghc.service.url import PingUrl
 from loghc.testing import PingReceiver
 
