@@ -19,6 +19,10 @@ _KEPT = 200  # pieces that wait for a reader at most; beyond that the oldest are
 _unsaid: deque[bytes] = deque(maxlen=_KEPT)
 
 
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_unsaid.clear)  # they are the parent's to say
+
+
 def say(text: str) -> None:
     """Write one line to standard error. Never blocks, and never raises.
 

@@ -91,7 +91,7 @@ class Delivery:
         if not self._thread.is_current:
             self._see_them_sent(until)
             self._outcomes.wait_for(lambda: not self._outcomes.telling, ClosingTime(until))
-        return not self._outcomes.stats.pending and not self._outcomes.telling
+        return not self._outcomes.pending and not self._outcomes.telling
 
     def stop(self, seconds: float, *, exiting: bool = False) -> None:
         """Deliver what is queued, and give up what can't be within the time.
@@ -140,9 +140,9 @@ class Delivery:
         thread, closing = self._thread, ClosingTime(until, within=self._closing)
 
         def done_or_stranded() -> bool:
-            return not self._outcomes.stats.pending or not thread.start()
+            return not self._outcomes.pending or not thread.start()
 
-        while self._outcomes.stats.pending and closing.left > 0:
+        while self._outcomes.pending and closing.left > 0:
             if not thread.start():
                 thread.run_here(functools.partial(self._send, closing))
             else:
@@ -163,13 +163,13 @@ class Delivery:
             key=lambda each: each[0],
         ):
             self._see_them_sent(min(moment, closing.at))
-            if not self._outcomes.stats.pending or closing.left <= 0:
+            if not self._outcomes.pending or closing.left <= 0:
                 return
             act()
         self._see_them_sent(closing.at)
 
     def _say_what_is_waited_for(self) -> None:
-        self._report.waiting(self._outcomes.stats.pending, self._closing.left)
+        self._report.waiting(self._outcomes.pending, self._closing.left)
 
     def _cut_attempt_begun_before(self, moment: float) -> None:
         courier = self._courier

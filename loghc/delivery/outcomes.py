@@ -76,6 +76,11 @@ class Outcomes:
         return list(self._open)
 
     @property
+    def pending(self) -> int:
+        """How many pings have no outcome yet."""
+        return len(self._open)
+
+    @property
     def failed(self) -> int:
         """Pings that were refused or given up."""
         return self._failed
@@ -83,7 +88,7 @@ class Outcomes:
     @property
     def stats(self) -> Stats:
         """How many pings were delivered, failed, and are still pending."""
-        return Stats(self._delivered, self._failed, len(self._open))
+        return Stats(self._delivered, self._failed, self.pending)
 
     @property
     def telling(self) -> bool:
