@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from loghc.delivery.closing import ClosingTime
 from loghc.delivery.courier import Courier
-from loghc.delivery.outbox import Outbox, Queued
+from loghc.delivery.outbox import PINGS, Outbox, Queued
 from loghc.delivery.outcomes import Outcomes
 from loghc.delivery.report import Report
 from loghc.delivery.retry import Backoff
@@ -47,7 +47,7 @@ class Delivery:
         self._open()
 
     def _open(self) -> None:
-        self._outbox = Outbox()
+        self._outbox = Outbox(self._drop)
         self._outcomes = Outcomes(self._report, self._on_outcome)
         self._new_courier_thread()
 
@@ -73,9 +73,15 @@ class Delivery:
     def put(self, ping: Ping) -> None:
         """Queue a ping. Returns at once, whoever calls it."""
         queued = Queued(ping)
-        self._outcomes.expect(queued)
-        self._outbox.put(queued)
-        self._thread.start()
+        try:
+            self._outcomes.expect(queued)
+            self._outbox.put(queued)
+        except BaseException:  # out of a signal handler: the ping leaves all the same
+            self._outcomes.expect(queued)
+            self._outbox.put(queued)  # a second time does no harm: it has one outcome
+            raise
+        finally:
+            self._thread.start()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until every ping that is queued has an outcome, and ``on_outcome`` knows.
@@ -134,6 +140,10 @@ class Delivery:
             self._outbox, self._outcomes, self._client, self._report, self._backoff, closing
         )
         courier.work()
+
+    def _drop(self, queued: Queued) -> None:
+        self._report.dropped(queued.ping, PINGS)
+        self._outcomes.settle(queued, queued.unfinished)
 
     def _see_them_sent(self, until: float) -> None:
         """Wait until no ping is pending, sending on this thread where there is no other."""

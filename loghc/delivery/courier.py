@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from loghc.delivery.closing import ClosingTime
-from loghc.delivery.outbox import PINGS, Outbox, Queued
+from loghc.delivery.outbox import Outbox, Queued
 from loghc.delivery.outcomes import Outcomes
 from loghc.delivery.report import Report
 from loghc.delivery.retry import Backoff, deliver
@@ -90,11 +90,7 @@ class Courier:
                 return
 
     def _handle(self, queued: Queued) -> None:
-        if not self._outcomes.is_open(queued):  # given up while it waited
-            return
-        if queued.dropped:
-            self._report.dropped(queued.ping, PINGS)
-            self._outcomes.settle(queued, queued.unfinished)
+        if not self._outcomes.is_open(queued):  # given up, or dropped, while it waited
             return
         decided = False
         try:

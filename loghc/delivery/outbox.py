@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import deque
+from collections.abc import Callable
 from queue import Empty, SimpleQueue
 
 from loghc.ping import Attempt, Event, Ping
 
-__all__ = ["LOGS", "PINGS", "Outbox", "Queued"]
+__all__ = ["LOGS", "LOG_LEFT_OUT", "PINGS", "Outbox", "Queued"]
 
 LOGS = 32
 """Logs that are held at most, with the one that is being sent."""
@@ -33,10 +34,9 @@ class Queued:
         body: what to attach, once it was rendered.
         attempts: requests made for it so far, the one in progress included.
         last: what the last finished one came to.
-        dropped: it made room for others.
     """
 
-    __slots__ = ("attempts", "body", "dropped", "last", "ping", "since")
+    __slots__ = ("attempts", "body", "last", "ping", "since")
 
     def __init__(self, ping: Ping, body: bytes | None = None) -> None:
         self.ping = ping
@@ -44,7 +44,6 @@ class Queued:
         self.body = body
         self.attempts = 0
         self.last: Attempt | None = None
-        self.dropped = False
 
     @property
     def unfinished(self) -> Attempt:
@@ -71,36 +70,34 @@ class Outbox:
     and an exception out of a signal handler leaves the queue whole. The other methods are for
     the one thread that sends.
 
+    Args:
+        drop: called with each ping that makes room for others, before it is gone.
+
     Attributes:
         left_out: logs that were left out so far.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, drop: Callable[[Queued], object]) -> None:
+        self._drop = drop
         self.left_out = 0
         self._waiting: deque[Queued] = deque()
-        self._dropped: deque[Queued] = deque()
         self._with_log: deque[Queued] = deque()
-        self._starts: dict[str, Queued] = {}  # by run id, those whose ends don't wait
-        self._spare_starts: deque[Queued] = deque()  # those whose ends wait too
+        self._start_of: dict[str, Queued] = {}  # by run id, where the run's end doesn't wait
+        # What can be spared, in this order, each from the oldest on.
+        self._spare_starts: deque[Queued] = deque()  # of runs whose ends wait too
+        self._notes: deque[Queued] = deque()  # pings of Event.LOG
+        self._starts: deque[Queued] = deque()
         self._successes: deque[Queued] = deque()
         self._bell: SimpleQueue[None] = SimpleQueue()
 
     def __len__(self) -> int:
-        return len(self._waiting) + len(self._dropped)
+        return len(self._waiting)
 
     def put(self, queued: Queued) -> None:
         """Add a ping. Returns at once; what matters least makes room when there is none."""
-        event, run_id = queued.ping.event, queued.ping.run_id
         self._waiting.append(queued)
         self._with_log.append(queued)
-        if event is Event.START:
-            self._starts[run_id] = queued
-        elif event.ends_run:
-            start = self._starts.pop(run_id, None)
-            if start is not None:
-                self._spare_starts.append(start)
-            if event is Event.SUCCESS:
-                self._successes.append(queued)
+        self._index(queued)
         while len(self._with_log) >= LOGS:
             self._leave_out_a_log()
         while len(self._waiting) > PINGS:
@@ -112,25 +109,46 @@ class Outbox:
         self._waiting.appendleft(queued)
 
     def take(self) -> Queued | None:
-        """The next ping to deal with, also one that was dropped; None when none waits."""
+        """The next ping to deal with; None when none waits."""
         try:
-            queued = self._dropped.popleft() if self._dropped else self._waiting.popleft()
-        except IndexError:  # a put has dropped the last one just now
+            queued = self._waiting.popleft()
+        except IndexError:
             return None
-        for index in (self._with_log, self._spare_starts, self._successes):
-            _discard(index, queued)
-        if self._starts.get(queued.ping.run_id) is queued:
-            self._starts.pop(queued.ping.run_id, None)
+        self._forget(queued)
         return queued
 
     def ring(self) -> None:
         """Wake whoever waits for something to do."""
-        self._bell.put(None)
+        if self._bell.empty():  # one is enough
+            self._bell.put(None)
 
     def wait(self, seconds: float) -> None:
         """Wait until a ping is put, or somebody rings."""
         with contextlib.suppress(Empty):
             self._bell.get(timeout=max(0.0, seconds))
+
+    def _index(self, queued: Queued) -> None:
+        """Remember what a ping could make room for."""
+        event, run_id = queued.ping.event, queued.ping.run_id
+        if event is Event.LOG:
+            self._notes.append(queued)
+        elif event is Event.START:
+            self._starts.append(queued)
+            self._start_of[run_id] = queued
+        else:
+            start = self._start_of.pop(run_id, None)
+            if start is not None and _discard(self._starts, start):
+                self._spare_starts.append(start)
+            if event is Event.SUCCESS:
+                self._successes.append(queued)
+
+    def _forget(self, queued: Queued) -> None:
+        """A ping doesn't wait any more."""
+        _discard(self._with_log, queued)
+        for index in (self._spare_starts, self._notes, self._starts, self._successes):
+            _discard(index, queued)
+        if self._start_of.get(queued.ping.run_id) is queued:
+            self._start_of.pop(queued.ping.run_id, None)
 
     def _leave_out_a_log(self) -> None:
         with_log = list(self._with_log)
@@ -142,17 +160,21 @@ class Outbox:
             self.left_out += 1
 
     def _drop_one(self) -> None:
-        for index in (self._spare_starts, self._successes, self._waiting):
-            try:
-                queued = index.popleft()
-            except IndexError:
-                continue
-            if index is self._waiting or _discard(self._waiting, queued):
-                _discard(self._with_log, queued)
-                queued.dropped = True
-                queued.leave_out_log()
-                self._dropped.append(queued)
-            return
+        for index in (
+            self._spare_starts,
+            self._notes,
+            self._starts,
+            self._successes,
+            self._waiting,
+        ):
+            with contextlib.suppress(IndexError):  # it is empty
+                queued = index[0]
+                # First: if an exception out of a signal handler comes now, it is known for gone,
+                # and whoever takes it passes over it.
+                self._drop(queued)
+                _discard(self._waiting, queued)
+                self._forget(queued)
+                return
 
 
 def _discard(index: deque[Queued], queued: Queued) -> bool:

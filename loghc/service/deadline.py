@@ -7,7 +7,7 @@ import math
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 __all__ = ["Deadline"]
 
@@ -26,7 +26,7 @@ class Deadline:
         self._seconds = 0.0
         self._end = -math.inf
         self._cancelled = False
-        self._socket: socket.socket | None = None
+        self._cut: Callable[[], object] | None = None
 
     def begin(self, seconds: float) -> None:
         """Start the time of an attempt.
@@ -63,34 +63,31 @@ class Deadline:
             self.left()  # says for how long
             raise
 
-    def watch(self, sock: socket.socket | None) -> None:
-        """Remember the socket in use, so that it can be shut down; None: none is.
+    def cut_by(self, cut: Callable[[], object] | None) -> None:
+        """Remember what ends the wait that is about to begin; None: there is none.
 
         Raises:
             TimeoutError: the deadline passed, or was cancelled.
         """
         with self._lock:
-            self._socket = sock
-        if sock is not None:
+            self._cut = cut
+        if cut is not None:
             self.left()
 
     def cancel(self) -> None:
         """End the attempt in progress and every later one. Nothing is sent after this returns."""
         with self._lock:
             self._cancelled = True
-            self._shut_down()
+            self._cut_now()
 
     def cut_if_older_than(self, moment: float) -> None:
         """End the attempt in progress if it began before a moment of the monotonic clock."""
         with self._lock:
-            if self._begun < moment and self._socket is not None:
+            if self._begun < moment and self._cut is not None:
                 self._seconds = time.monotonic() - self._begun
                 self._end = -math.inf
-                self._shut_down()
+                self._cut_now()
 
-    def _shut_down(self) -> None:
-        if self._socket is not None:
-            # Not by SSLSocket.shutdown: it drops the encryption first, so that what the other
-            # thread is about to send would leave as plain text.
-            with contextlib.suppress(OSError):
-                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+    def _cut_now(self) -> None:
+        if self._cut is not None:
+            self._cut()

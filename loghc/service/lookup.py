@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import _thread
+import functools
+import os
+import re
 import socket
 import subprocess
 import sys
 from queue import Empty, SimpleQueue
 from typing import Any
+
+from loghc.service.deadline import Deadline
 
 __all__ = ["addresses"]
 
@@ -22,16 +27,17 @@ else:
 """
 
 
-def addresses(host: str, port: int | None, seconds: float) -> list[Any]:
+def addresses(host: str, port: int | None, deadline: Deadline) -> list[Any]:
     """What ``socket.getaddrinfo`` finds for a host, for TCP.
 
     Args:
         host: a name in ASCII, or an address.
         port: where it listens.
-        seconds: to wait at most.
+        deadline: bounds the wait.
 
     Raises:
         TimeoutError: nothing was found in time.
+        OSError: the look-up could not be made.
         socket.gaierror: the name doesn't resolve.
     """
     # As bytes: the codec for names in other scripts isn't needed.
@@ -52,17 +58,23 @@ def addresses(host: str, port: int | None, seconds: float) -> list[Any]:
         _thread.start_new_thread(look_up, ())
     except RuntimeError:
         # No thread to be had, as at the exit of Python 3.12: a process can be given up as well.
-        return _addresses_from_process(host, port, seconds)
+        # Not in a program that is its own interpreter, frozen or embedded: it would start again.
+        if re.match(r"(python|pypy)[0-9.]*", os.path.basename(sys.executable or "")):  # noqa: PTH119
+            return _addresses_from_process(host, port, deadline)
+        return socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
+    deadline.cut_by(functools.partial(outcome.put, None))
     try:
-        found = outcome.get(timeout=seconds)
+        found = outcome.get(timeout=deadline.left())
     except Empty:
-        raise TimeoutError(f"the look-up of its name timed out after {seconds:.1f} s") from None
+        found = None
+    deadline.cut_by(None)
+    deadline.left()
     if isinstance(found, Exception):
         raise found
     return list(found)
 
 
-def _addresses_from_process(host: str, port: int | None, seconds: float) -> list[Any]:
+def _addresses_from_process(host: str, port: int | None, deadline: Deadline) -> list[Any]:
     import ast
 
     try:
@@ -71,11 +83,12 @@ def _addresses_from_process(host: str, port: int | None, seconds: float) -> list
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            timeout=seconds,
+            timeout=deadline.left(),
             check=True,
         )
     except subprocess.TimeoutExpired:
-        raise TimeoutError(f"the look-up of its name timed out after {seconds:.1f} s") from None
+        deadline.left()
+        raise
     kind, value = ast.literal_eval(done.stdout.decode())
     if kind == "failed":
         raise socket.gaierror(*value)

@@ -126,9 +126,13 @@ class Transport:
 
     def close(self) -> None:
         """Close the connections, unless they are the caller's; the next request opens others."""
-        self._deadline.watch(None)
+        self._deadline.cut_by(None)
         if self._own:
             self._manager.clear()
+
+
+class _EndlessError(http.client.HTTPException):
+    pass
 
 
 class _Reader(io.RawIOBase):
@@ -145,7 +149,7 @@ class _Reader(io.RawIOBase):
 
     def readinto(self, buffer: WriteableBuffer) -> int | None:
         if self._left <= 0:
-            raise http.client.HTTPException("the answer has no end")
+            raise _EndlessError("the answer has no end")
         with self._deadline.bounds(self._sock):
             count = self._raw.readinto(buffer)
         self._left -= count or 0
@@ -171,13 +175,22 @@ class _Response(http.client.HTTPResponse):
     def __init__(self, deadline: Deadline, sock: socket.socket, **options: Any) -> None:
         super().__init__(_Readable(sock, deadline), **options)  # type: ignore[arg-type]
 
+    def begin(self) -> None:
+        try:
+            super().begin()
+        except _EndlessError:
+            raise http.client.LineTooLong("head") from None
+
     def _read_status(self) -> tuple[str, int, str]:
         """The status of the real answer. http.client passes over no interim one but 100."""
-        while True:
-            version, status, reason = super()._read_status()  # type: ignore[misc]
-            if not 100 <= status < 200:
-                return version, status, reason
-            http.client.parse_headers(self.fp)
+        try:
+            while True:
+                version, status, reason = super()._read_status()  # type: ignore[misc]
+                if not 100 <= status < 200:
+                    return version, status, reason
+                http.client.parse_headers(self.fp)
+        except _EndlessError:
+            raise http.client.HTTPException("no answer but interim ones") from None
 
 
 class _Bounded(HTTPConnection):
@@ -192,13 +205,13 @@ class _Bounded(HTTPConnection):
     def __init__(self, *args: Any, deadline: Deadline, **options: Any) -> None:
         super().__init__(*args, **options)
         self._deadline = deadline
-        self._cut: socket.socket | None = None  # a second descriptor, to shut the connection down
+        self._second: socket.socket | None = None  # descriptor of the same connection
         self.response_class = functools.partial(_Response, deadline)  # type: ignore[assignment]
 
     def _new_conn(self) -> socket.socket:
         """Connect to the name's addresses in turn, with a fair share of the time for each."""
         # The name with a dot at its end, where it has one: that is for the look-up alone.
-        found = addresses(self._dns_host, self.port, self._deadline.left())
+        found = addresses(self._dns_host, self.port, self._deadline)
         failure: OSError | None = None
         for position, (family, kind, protocol, _, address) in enumerate(found):
             sock = None
@@ -236,12 +249,18 @@ class _Bounded(HTTPConnection):
     def _watch(self, sock: socket.socket | None) -> None:
         # TLS takes the socket's descriptor over, and a proxy's TLS wraps another around that: a
         # descriptor of its own reaches the connection whatever stands on top.
-        old, self._cut = self._cut, None if sock is None else sock.dup()
+        old, second = self._second, None if sock is None else sock.dup()
+        self._second = second
         try:
-            self._deadline.watch(self._cut)
+            self._deadline.cut_by(second and functools.partial(_shut_down, second))
         finally:
             if old is not None:
                 old.close()
+
+
+def _shut_down(sock: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)
 
 
 class _BoundedTLS(_Bounded, HTTPSConnection):
