@@ -252,7 +252,7 @@ class _Bounded(HTTPConnection):
         old, second = self._second, None if sock is None else sock.dup()
         self._second = second
         try:
-            self._deadline.cut_by(second and functools.partial(_shut_down, second))
+            self._deadline.cut_by(None if second is None else functools.partial(_shut_down, second))
         finally:
             if old is not None:
                 old.close()
