@@ -25,7 +25,6 @@ from loghc.log.tail import Tail
 from loghc.markers import Markers, job_markers
 from loghc.ping import Event, Outcome, Ping, Stats
 from loghc.runs import Runs
-from loghc.service.client import PingClient
 from loghc.stderr import say_exception
 from loghc.version import __version__
 
@@ -154,6 +153,7 @@ class HealthSink:
             return None
         from loghc.log.body import Renderer
         from loghc.log.masking import Masker
+        from loghc.service.client import PingClient
 
         masker = Masker(url, given["headers"])
         self._mask = masker.text

@@ -6,6 +6,7 @@ import functools
 import math
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from loghc.delivery.closing import ClosingTime
 from loghc.delivery.courier import Courier
@@ -15,7 +16,9 @@ from loghc.delivery.report import Report
 from loghc.delivery.retry import Backoff
 from loghc.delivery.thread import ThreadOnDemand
 from loghc.ping import Outcome, Ping, Stats
-from loghc.service.client import PingClient
+
+if TYPE_CHECKING:
+    from loghc.service.client import PingClient
 
 __all__ = ["Delivery"]
 

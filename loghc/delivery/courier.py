@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 from loghc.delivery.closing import ClosingTime
 from loghc.delivery.outbox import Outbox, Queued
@@ -10,7 +11,9 @@ from loghc.delivery.outcomes import Outcomes
 from loghc.delivery.report import Report
 from loghc.delivery.retry import Backoff, deliver
 from loghc.ping import Attempt, Event, Ping
-from loghc.service.client import PingClient
+
+if TYPE_CHECKING:
+    from loghc.service.client import PingClient
 
 __all__ = ["Courier"]
 
