@@ -13,26 +13,17 @@ from collections.abc import Callable, Iterator
 import pytest
 from loguru import logger
 
-from loghc import Event, HealthSink, Outcome
-from loghc.log.masking import Masker
-from loghc.ping import Answer, Attempt, Ping
+import pings
+from loghc import HealthSink, Outcome
+from loghc.ping import Answer, Attempt
 from loghc.service.answer import announced_limit, shown
-from loghc.service.client import PingClient
-from loghc.service.url import PingUrl
 from loghc.testing import Fault, PingReceiver
 
-RUN = "5e1f5e1f-0000-4000-8000-222222222222"
 SECONDS = 0.5  # that an attempt may take here
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK"
 
 
 def attempt(url: str, seconds: float = SECONDS) -> Attempt:
-    parsed = PingUrl.parse(url)
-    client = PingClient(parsed, Masker(parsed).text, seconds, {}, None, "0")
-    try:
-        return client.send(Ping(Event.SUCCESS, RUN, bytes), b"a log", seconds)
-    finally:
-        client.close()
+    return pings.attempt(url, seconds)
 
 
 Endless = Callable[..., str]
