@@ -15,7 +15,8 @@ import pytest
 
 from conftest import RunScript, complaints
 from loghc import Event
-from loghc.testing import Fault, PingReceiver, ReceivedPing
+from loghc.testing import Fault, PingReceiver
+from services import events
 
 BEGIN = """
 import atexit, os, sys, threading, time
@@ -29,10 +30,6 @@ handler = logger.add(sink, format="{message}", catch=False)
 
 def script(text: str) -> str:
     return BEGIN + textwrap.dedent(text)
-
-
-def events(pings: tuple[ReceivedPing, ...]) -> list[Event]:
-    return [ping.event for ping in pings]
 
 
 RUN = [Event.START, Event.SUCCESS]

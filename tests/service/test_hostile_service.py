@@ -14,25 +14,13 @@ import pytest
 from loguru import logger
 
 from loghc import Event, HealthSink, Outcome
-from loghc.log.masking import Masker
-from loghc.ping import Answer, Attempt, Ping
+from loghc.ping import Answer
 from loghc.service.answer import announced_limit, shown
-from loghc.service.client import PingClient
-from loghc.service.url import PingUrl
 from loghc.testing import Fault, PingReceiver
+from services import RUN_ID, attempt
 
-RUN = "5e1f5e1f-0000-4000-8000-222222222222"
 SECONDS = 0.5  # that an attempt may take here
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK"
-
-
-def attempt(url: str, seconds: float = SECONDS) -> Attempt:
-    parsed = PingUrl.parse(url)
-    client = PingClient(parsed, Masker(parsed), seconds, {}, None, "0")
-    try:
-        return client.send(Ping(Event.SUCCESS, RUN, bytes), b"a log", seconds)
-    finally:
-        client.close()
 
 
 Endless = Callable[..., str]
@@ -96,7 +84,7 @@ def test_an_endless_answer_takes_neither_memory_nor_time(
     tracemalloc.start()
     try:
         begun = time.monotonic()
-        result = attempt(url)
+        result = attempt(url, SECONDS)
         taken = time.monotonic() - begun
         _, peak = tracemalloc.get_traced_memory()
     finally:
@@ -116,7 +104,7 @@ def test_a_byte_now_and_then_does_not_keep_an_attempt_going(
 ) -> None:
     ping_receiver.always(fault)
     begun = time.monotonic()
-    result = attempt(ping_receiver.url)
+    result = attempt(ping_receiver.url, SECONDS)
     assert time.monotonic() - begun < 10 * SECONDS
     assert not result.delivered
     assert result.transient
@@ -193,10 +181,10 @@ def test_a_body_limit_that_makes_sense_is_kept_to(
 ) -> None:
     ping_receiver.always(Fault(headers={"Ping-Body-Limit": value}))
     sink = HealthSink(ping_receiver.url)
-    sink.ping(Event.START, RUN)
+    sink.ping(Event.START, RUN_ID)
     assert sink.wait(5)
     sink.write("x" * 5000 + "\n")
-    sink.ping(Event.SUCCESS, RUN)
+    sink.ping(Event.SUCCESS, RUN_ID)
     assert sink.wait(5)
     sink.stop()
     assert ping_receiver.requests[1].body == body
@@ -205,8 +193,8 @@ def test_a_body_limit_that_makes_sense_is_kept_to(
 def test_cookies_are_not_kept(ping_receiver: PingReceiver) -> None:
     ping_receiver.always(Fault(headers={"Set-Cookie": "a=b; Path=/"}))
     sink = HealthSink(ping_receiver.url)
-    sink.ping(Event.START, RUN)
-    sink.ping(Event.SUCCESS, RUN)
+    sink.ping(Event.START, RUN_ID)
+    sink.ping(Event.SUCCESS, RUN_ID)
     assert sink.wait(5)
     sink.stop()
     assert len(ping_receiver.requests) == 2
@@ -218,7 +206,7 @@ def test_no_compressed_answer_is_asked_for_or_unpacked(ping_receiver: PingReceiv
     ping_receiver.always(Fault(400, body=bomb, headers={"Content-Encoding": "gzip"}))
     tracemalloc.start()
     try:
-        assert not attempt(ping_receiver.url, 10).delivered
+        assert not attempt(ping_receiver.url).delivered
         assert tracemalloc.get_traced_memory()[1] < 20_000_000
     finally:
         tracemalloc.stop()
@@ -234,7 +222,7 @@ def test_retry_after_can_t_make_a_sink_sleep_or_fail(
 ) -> None:
     ping_receiver.script(Fault(503, headers={"Retry-After": value[:60_000]}))
     sink = HealthSink(ping_receiver.url, drain=0.5)
-    sink.ping(Event.SUCCESS, RUN)
+    sink.ping(Event.SUCCESS, RUN_ID)
     begun = time.monotonic()
     sink.wait(0.1)
     sink.stop()

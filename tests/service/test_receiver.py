@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timezone
 from email.message import Message
 from typing import Any, NamedTuple
@@ -29,6 +29,8 @@ import loghc.testing.faults
 import loghc.testing.receiver
 from loghc.ping import Event
 from loghc.testing import Fault, PingReceiver
+from services import server_context
+from waiting import seconds_for, wait_until
 
 A = "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa"
 B = "bbbbbbbb-bbbb-4bbb-8bbb-bbbbbbbbbbbb"
@@ -89,19 +91,6 @@ def head(receiver: PingReceiver, *headers: str, method: str = "POST") -> bytes:
     """The head of a ping's request, as sent."""
     lines = [f"{method} {urlsplit(receiver.url).path} HTTP/1.1", *headers, "", ""]
     return "\r\n".join(lines).encode("latin-1")
-
-
-def seconds_to(action: Callable[[], object]) -> float:
-    began = time.monotonic()
-    action()
-    return time.monotonic() - began
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
 
 
 # The protocol
@@ -453,7 +442,7 @@ def test_wait_returns_as_soon_as_the_pings_are_there(receiver: PingReceiver) -> 
     other = threading.Thread(target=lambda: [send(receiver.url) for _ in range(2)])
     other.start()
 
-    elapsed = seconds_to(lambda: receiver.wait(2, timeout=30))
+    elapsed = seconds_for(lambda: receiver.wait(2, timeout=30))
 
     other.join()
     assert len(receiver.pings) == 2
@@ -910,7 +899,7 @@ def test_one_connection_serves_many_requests_without_delay(receiver: PingReceive
                 assert connection.getresponse().read() == b"OK"
 
         # A small answer held back for the client's acknowledgement takes 40 ms on Linux.
-        assert seconds_to(fifty_pings) < 1.5
+        assert seconds_for(fifty_pings) < 1.5
 
 
 def test_it_has_no_url_before_it_is_started() -> None:
@@ -963,7 +952,7 @@ def test_stopping_is_prompt_whatever_goes_on(
         if sent.endswith(b"\r\n\r\n"):
             wait_until(lambda: receiver.requests)
 
-        assert seconds_to(receiver.stop) < 1
+        assert seconds_for(receiver.stop) < 1
 
         for connection in (client, silent):
             with contextlib.suppress(ConnectionError):
@@ -1026,16 +1015,10 @@ def test_a_forked_child_that_stops_it_leaves_the_parents_alone(receiver: PingRec
 # TLS
 
 
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
 def test_https_with_a_certificate_of_ones_own(
     authority: trustme.CA, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost").configure_cert(server)
+    server = server_context(authority)
     client = ssl.create_default_context()
     authority.configure_trust(client)
 
@@ -1050,7 +1033,7 @@ def test_https_with_a_certificate_of_ones_own(
                 send(receiver.url, tls=ssl.create_default_context())
             with pytest.raises(ConnectionError):
                 send(receiver.url.replace("https", "http"))
-            assert seconds_to(receiver.stop) < 1
+            assert seconds_for(receiver.stop) < 1
 
     assert [ping.body for ping in receiver.pings] == [b"secret", b"lost"]
     assert capfd.readouterr().err == ""
