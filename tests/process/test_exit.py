@@ -297,7 +297,7 @@ def test_the_traceback_at_exit_is_masked_and_redacted(
     """
     run_script(script(text), ping_receiver.url)
     body = ping_receiver.pings[-1].text
-    assert "[redacted]" in body
+    assert "/*** refused [redacted]" in body
     assert "hunter2" not in body
     assert ping_receiver.url.rpartition("/")[2] not in body
 
