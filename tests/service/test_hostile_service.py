@@ -133,14 +133,18 @@ def test_the_service_s_text_is_shown_escaped(
 
 def test_the_service_s_text_is_cut(ping_receiver: PingReceiver) -> None:
     ping_receiver.always(Fault(400, body="x" * 60_000, reason="y" * 60_000))
-    assert len(str(attempt(ping_receiver.url).error)) < 300
+    error = str(attempt(ping_receiver.url).error)
+    assert "x" * 50 in error
+    assert len(error) < 300
 
 
 @pytest.mark.parametrize("before", range(80, 121, 5))
 def test_no_part_of_the_url_is_shown_by_the_cut(before: int, ping_receiver: PingReceiver) -> None:
     uuid = ping_receiver.url.rpartition("/")[2]
     ping_receiver.always(Fault(400, body="." * before + uuid))
-    assert uuid[:5] not in str(attempt(ping_receiver.url).error)
+    error = str(attempt(ping_receiver.url).error)
+    assert "." * 50 in error
+    assert uuid[:5] not in error
 
 
 def test_what_the_service_repeats_of_the_url_is_not_shown(
@@ -227,6 +231,7 @@ def test_retry_after_can_t_make_a_sink_sleep_or_fail(
     sink.wait(0.1)
     sink.stop()
     assert time.monotonic() - begun < 10
+    assert ping_receiver.requests
 
 
 def test_a_text_is_shown_in_one_line_and_cut() -> None:

@@ -67,6 +67,7 @@ def test_the_apps_own_urllib3_traffic_logs_as_ever(
     assert sink.wait(20)
     with urllib3.PoolManager() as own, PingReceiver() as other:
         assert own.request("GET", other.url, retries=False).status == 200
+    assert len(ping_receiver.pings) == 1
     lines = [line for line in seen if "HTTP/1.1" in line]
     assert len(lines) == 1
     assert other.url.rpartition("/")[2] in lines[0]

@@ -419,8 +419,10 @@ def test_an_awaited_complete_does_no_harm_in_another_librarys_event_loop(
 ) -> None:
     # Such as trio's, in which asyncio can't sleep; here the test itself is the event loop.
     ping_receiver.always(Fault(delay=math.inf))
-    logger.add(HealthSink(ping_receiver.url, drain=0.2))
+    sink = HealthSink(ping_receiver.url, drain=0.2)
+    logger.add(sink)
     logger.info("sync.start")
+    assert sink.stats.pending == 1
     assert list(logger.complete().__await__()) == []
 
 

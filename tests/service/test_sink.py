@@ -743,6 +743,7 @@ def test_wait_takes_a_time_longer_than_threads_can_wait(ping_receiver: PingRecei
     for seconds in (math.inf, 1e300):
         logger.info("sync.log")
         assert sink.wait(seconds) is True
+    assert sink.stats.delivered == 2
 
 
 # Copies, and what is shown

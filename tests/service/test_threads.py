@@ -144,6 +144,7 @@ def test_an_on_outcome_that_takes_a_second_costs_an_exit_no_more_than_drain(
         logger.info("sync.log")
     assert seconds_for(logger.remove) < 2 + 1 + 3  # of 20 that it would take
     assert sink.stats.pending == 0
+    assert told
 
 
 def test_on_outcome_may_wait_and_stop_without_a_deadlock(ping_receiver: PingReceiver) -> None:
@@ -178,5 +179,6 @@ def test_an_hour_of_outage_at_full_speed_holds_32_bodies_and_the_tail() -> None:
     finally:
         tracemalloc.stop()
     # Each body is rendered at most once, and the chunks of the log that they share are kept once.
+    assert sink.stats.pending > 0
     assert held < (CAPACITY + 2) * 2 * limit + 2_000_000
     assert sink.stats.pending <= CAPACITY + 1
