@@ -121,6 +121,53 @@ def test_an_exception_at_any_line_of_a_marker_call_leaves_the_sink_working(
     assert len(successes) > 30
 
 
+def test_a_handler_that_takes_its_time_and_then_raises_doubles_no_ping(
+    ping_receiver: PingReceiver, run_script: RunScript
+) -> None:
+    ping_receiver.always(Fault(delay=0.02))
+    done = run_script(
+        script("""
+        import loghc
+
+        home = os.path.join(os.path.dirname(loghc.__file__), "delivery")
+
+        def slowly(*_):
+            time.sleep(0.2)
+            raise Interrupt
+
+        def trace(frame, event, argument):
+            global steps
+            if not frame.f_code.co_filename.startswith(home):
+                return None
+            if event in ("call", "line"):
+                steps += 1
+                if steps == target:
+                    os.kill(os.getpid(), signal.SIGUSR1)
+            return trace
+
+        signal.signal(signal.SIGUSR1, slowly)
+        sink = HealthSink(sys.argv[1])
+        logger.add(sink, format="{message}", catch=False)
+        target, steps = 0, 0
+        while steps == target:
+            target, steps = target + 1, 0
+            sys.settrace(trace)
+            try:
+                logger.info("sync.log: {}", target)
+            except Interrupt:
+                pass
+            sys.settrace(None)
+        assert sink.wait(20)
+        print(target > 20)
+        """),
+        ping_receiver.url,
+        timeout=90,
+    )
+    assert done.stdout == "True\n", done.stderr
+    lasts = [each.text.splitlines()[-1] for each in ping_receiver.pings]
+    assert len(set(lasts)) == len(lasts)
+
+
 def test_an_interrupt_in_a_wait_loses_no_ping(
     ping_receiver: PingReceiver, run_script: RunScript
 ) -> None:

@@ -31,17 +31,9 @@ from loghc.delivery.retry import Backoff
 from loghc.ping import Attempt, Ping
 from loghc.service.client import PingClient
 from loghc.testing import Fault, PingReceiver
-from pings import (
-    answer_ok,
-    client_of,
-    delivery_to,
-    numbered,
-    numbers,
-    ping,
-    service,
-    unused_port,
-    wait_until,
-)
+from pings import client_of, delivery_to, numbered, numbers, ping
+from services import answer_ok, service, unused_port
+from waiting import wait_until
 
 BEGIN = """
 import atexit, os, signal, sys, threading, time
