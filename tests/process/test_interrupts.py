@@ -39,15 +39,21 @@ sink = HealthSink(sys.argv[1], drain=10.0)
 handler = logger.add(sink, format="{message}", catch=False)
 count = int(sys.argv[2])
 interrupts = dead = inside = 0
+within = False
+
+def work():
+    global within
+    signal.setitimer(signal.ITIMER_REAL, chance.uniform(0.00002, 0.0015))
+    while True:
+        within = False
+        while sink.stats.pending > 20:
+            time.sleep(0.0001)
+        within = True
+        logger.info("sync.log")
+
 while interrupts < count:
     try:
-        signal.setitimer(signal.ITIMER_REAL, chance.uniform(0.00002, 0.0015))
-        while True:
-            within = False
-            while sink.stats.pending > 20:
-                pass
-            within = True
-            logger.info("sync.log")
+        work()
     except Interrupt:
         interrupts += 1
         inside += within
