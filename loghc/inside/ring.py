@@ -92,11 +92,8 @@ class Ring:
             self._words[word] += 1
 
 
-def open_ring(directory: str, capacity: int, pid: int) -> "tuple[Ring, str]":
+def open_ring(directory: str, capacity: int, pid: int) -> Ring:
     """Open a new ring, in a file of its own.
-
-    Returns:
-        The ring and the file's path.
 
     Raises:
         OSError, ValueError: it can't be opened, or there is no room for it.
@@ -121,7 +118,7 @@ def open_ring(directory: str, capacity: int, pid: int) -> "tuple[Ring, str]":
     words[layout.RING_CAPACITY] = capacity
     words[layout.RING_HEAD] = words[layout.RING_LAST] = capacity
     words[layout.RING_MAGIC] = layout.MAGIC
-    return Ring(mapping, capacity), path
+    return Ring(mapping, capacity)
 
 
 def _end(data: bytes, size: int) -> bytes:
