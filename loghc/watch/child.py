@@ -172,6 +172,7 @@ def _die_of(number: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0 if most == 0 else 1, most))
     if number == signal.SIGKILL:
         os.kill(os.getpid(), number)
+        return
     signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
     # To this very thread: the one that waits for signals would take it.

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
+import time
 
-__all__ = ["belongs", "ends_of", "is_alive", "living", "name_of", "user_of"]
+__all__ = ["belongs", "ends_of", "is_alive", "living", "name_of", "user_of", "wait_for"]
 
 
 def belongs(pid: int, directory: str) -> bool:
@@ -68,6 +70,23 @@ def user_of(pid: int) -> int | None:
     except (OSError, ValueError, IndexError):
         pass
     return None
+
+
+def wait_for(pids: list[int], seconds: float) -> list[int]:
+    """Give processes some time to end; those that have not."""
+    ends = ends_of(pids)
+    poll = select.poll()
+    for descriptor in ends:
+        poll.register(descriptor, select.POLLIN)
+    until = time.monotonic() + seconds
+    left = set(ends)
+    while left and (remaining := until - time.monotonic()) > 0:
+        for descriptor, _ in poll.poll(remaining * 1000):
+            poll.unregister(descriptor)
+            left.discard(descriptor)
+    for descriptor in ends:
+        os.close(descriptor)
+    return [pid for pid in pids if is_alive(pid)]
 
 
 def ends_of(pids: list[int]) -> dict[int, int]:

@@ -8,7 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
-__all__ = ["FORWARDED", "Caught", "Inherited", "Signals", "take_over"]
+__all__ = ["FORWARDED", "Caught", "Inherited", "Signals", "stop_by", "take_over"]
 
 FORWARDED = frozenset(
     {
@@ -100,8 +100,7 @@ class Signals:
     def __init__(self, wake: Callable[[], object]) -> None:
         self._caught: deque[Caught] = deque()
         self._wake = wake
-        self.interrupt: Callable[[Caught], None] | None = None
-        """Called at once, on that thread, with each signal, while the main thread is busy."""
+        self._interrupt: Callable[[Caught], None] | None = None
 
     def start(self) -> None:
         """Begin. To be called when the program was started, as it changes the dispositions."""
@@ -117,14 +116,28 @@ class Signals:
             taken.append(self._caught.popleft())
         return taken
 
+    def call(self, interrupt: Callable[[Caught], None]) -> None:
+        """From now on call a function with each signal, at once: the main thread will be busy."""
+        self._interrupt = interrupt
+        for caught in self.take():
+            interrupt(caught)
+
     def _wait(self) -> None:
         while True:
             caught = _next()
             self._caught.append(caught)
-            interrupt = self.interrupt
-            if interrupt is not None:
-                interrupt(caught)
+            if self._interrupt is not None:
+                self._interrupt(caught)
             self._wake()
+
+
+def stop_by(number: int) -> None:
+    """Stop this process by a terminal's signal, as the program was. For the main thread."""
+    signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
+    signal.pthread_kill(threading.get_ident(), number)  # it goes on here when it is continued
+    signal.pthread_sigmask(signal.SIG_BLOCK, {number})
+    signal.signal(number, _nothing)
 
 
 def _nothing(_number: int, _frame: object) -> None:

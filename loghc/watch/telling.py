@@ -29,6 +29,7 @@ __all__ = ["Teller"]
 
 _FOLD_AT = 64  # rings that were opened since the last look for finished ones
 _NOTES = 3
+_ENDING = 0.05  # seconds that what the program started has, to end after it
 _NO_LOG = Snapshot((), begins_inside_record=False)
 
 
@@ -92,6 +93,16 @@ class Teller:
         self._printed = True
         self.collector.add_output(data)
 
+    def say_unrecorded(self, terminals: list[str]) -> None:
+        """Say which streams are passed through without ``--output`` keeping them."""
+        if terminals:
+            verb = (
+                "are terminals and stay so: they are"
+                if terminals[1:]
+                else ("is a terminal and stays one: it is")
+            )
+            say(f"{' and '.join(terminals)} {verb} not recorded by --output.")
+
     def take_messages(self) -> None:
         """Take in what came through the channel."""
         if self._run is None:
@@ -124,6 +135,8 @@ class Teller:
             status: its wait status.
             user: as whom it ran in the end, None where that is unknown.
         """
+        # Helpers, such as multiprocessing's, end a moment after the program.
+        left = processes.wait_for(self.living(), _ENDING)
         self.take_messages()
         log, facts = self.collector.read()
         verdict = judge(status, self._options.ok_statuses, self._failures(facts))
@@ -131,7 +144,7 @@ class Teller:
         lines = [
             *why_no_log(facts, self._command, notes, user, printed=self._printed),
             *self._about_lost_markers(facts),
-            *left_running(self.living()),
+            *left_running(left),
         ]
         # The program's own comes last.
         own = facts.tracebacks.pop(pid, "")

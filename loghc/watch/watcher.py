@@ -66,13 +66,14 @@ def watch(options: Options, command: Command) -> NoReturn:
     else:
         if output is not None:
             output.start(teller.keep_output)
+            teller.say_unrecorded(output.terminals)
         _safely(teller.begin)
         status = watcher.until_end(teller)
         if output is not None:
             output.finish()
             output.wait(_PASSING_ON)
         _safely(teller.end, pid, status, watcher.user)
-    watcher.signals.interrupt = watcher.interrupting(teller, status)
+    watcher.signals.call(watcher.interrupting(teller, status))
     _safely(teller.deliver)
     if output is not None and not watcher.interrupted:
         output.wait(None)
@@ -108,6 +109,7 @@ class _Watcher:
         os.set_blocking(self._wake, False)
         self._status: int | None = None
         self._forwarded = 0  # the last signal that was
+        self._held: list[signals.Caught] = []  # to be forwarded
         self.signals = signals.Signals(self._wake_up)
         self.user: int | None = None
         self.interrupted = False
@@ -136,9 +138,9 @@ class _Watcher:
             poll.register(descriptor, select.POLLIN)
         seconds = None if ends else _POLLING
         while True:
-            ready = poll.poll(seconds and seconds * 1000)
             self._take_signals(living)
             _safely(teller.take_messages)
+            ready = poll.poll(seconds and seconds * 1000)
             for descriptor, _ in ready:
                 if ends.pop(descriptor, None) is not None:
                     poll.unregister(descriptor)
@@ -170,14 +172,24 @@ class _Watcher:
         with contextlib.suppress(BlockingIOError):
             while os.read(self._woken, 4096):
                 pass
-        for caught in self.signals.take():
-            if caught.number == signal.SIGCHLD:
-                self._reap()
-            elif caught.is_for_program(self._belongs):
-                self._forwarded = caught.number
-                for pid in [self._pid] if self._status is None else others or []:
-                    with contextlib.suppress(OSError):
-                        os.kill(pid, caught.number)
+        caught = self.signals.take()
+        # First: what came together with the program's end is not for who is no more.
+        if any(one.number == signal.SIGCHLD for one in caught):
+            self._reap()
+        self._held += [one for one in caught if one.number != signal.SIGCHLD]
+        if self._status is None:
+            others = [self._pid]
+        if others is not None:
+            held, self._held = self._held, []
+            for one in held:
+                self._forward(one, others)
+
+    def _forward(self, caught: signals.Caught, to: list[int]) -> None:
+        if caught.is_for_program(self._belongs):
+            self._forwarded = caught.number
+            for pid in to:
+                with contextlib.suppress(OSError):
+                    os.kill(pid, caught.number)
 
     def _belongs(self, pid: int) -> bool:
         from loghc.watch.processes import belongs
@@ -198,7 +210,7 @@ class _Watcher:
             elif os.WSTOPSIG(status) in _STOPS:
                 # As the shell sees the watcher, it stops with the program. Whoever stops the
                 # program by other means will continue it alone.
-                os.kill(os.getpid(), signal.SIGSTOP)
+                signals.stop_by(os.WSTOPSIG(status))
 
     def _wake_up(self) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -219,6 +231,8 @@ def _run_directory(options: Options) -> tuple[RunDirectory | None, str]:
 
     salt = os.urandom(16)
     try:
+        if options.state is not None:
+            os.makedirs(options.state, mode=0o700, exist_ok=True)
         run = RunDirectory(options.state)
         run.configure(
             [
@@ -239,8 +253,8 @@ def _run_directory(options: Options) -> tuple[RunDirectory | None, str]:
 
 
 def _capacity(limit: int) -> int:
-    """Bytes of a ring: what a ping carries, with room for the frames around short records."""
-    return max(65_536, limit * 3 // 2 + 16_384) // 4096 * 4096
+    """Bytes of a ring: what a ping carries, and as much again for the frames around records."""
+    return max(65_536, 2 * limit + 16_384) // 4096 * 4096
 
 
 def _flush() -> None:
