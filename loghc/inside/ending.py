@@ -2,8 +2,9 @@
 
 import posix
 import sys
+import time
 
-from .layout import KIND_TRACEBACK
+from .layout import TRACEBACK
 from .tap import Tap
 from .text import traceback_text
 
@@ -68,7 +69,7 @@ class Ending:
                 return
             self._told = posix.getpid()
             text = traceback_text(type(error), error, error.__traceback__)
-            self._tap.append(text.encode("utf-8", "replace"), KIND_TRACEBACK)
+            self._tap.append(text.encode("utf-8", "replace"), time.monotonic_ns(), TRACEBACK)
         except BaseException:  # noqa: BLE001 - the job's own __str__ may raise anything
             return
 

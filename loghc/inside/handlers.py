@@ -24,12 +24,16 @@ def watch(loguru: object, tap: Tap) -> None:
     asking = kind.remove.__code__
 
     class Handlers(dict):  # type: ignore[type-arg]
-        __slots__ = ()
+        __slots__ = ("_with_tap",)
 
         def values(self):  # type: ignore[no-untyped-def]  # noqa: ANN202
             caller = _getframe(1).f_code
             if caller is handing_out or caller is asking:
-                return (tap, *_values(self))
+                try:
+                    return self._with_tap
+                except AttributeError:
+                    self._with_tap = (tap, *_values(self))
+                    return self._with_tap
             return _values(self)
 
         def copy(self):  # type: ignore[no-untyped-def]  # noqa: ANN202
@@ -37,6 +41,10 @@ def watch(loguru: object, tap: Tap) -> None:
 
         def __reduce__(self):  # type: ignore[no-untyped-def]  # noqa: ANN204
             return dict, (dict(self),)
+
+    for name in _CHANGING:
+        if hasattr(dict, name):
+            setattr(Handlers, name, _forgetting(getattr(dict, name)))
 
     def adopt(core: object) -> None:
         core.handlers = Handlers(core.handlers)  # type: ignore[attr-defined]
@@ -47,6 +55,20 @@ def watch(loguru: object, tap: Tap) -> None:
 
 
 _values = dict.values
+_CHANGING = (
+    "__setitem__", "__delitem__", "__ior__", "clear", "pop", "popitem", "setdefault", "update"
+)  # fmt: skip
+
+
+def _forgetting(change):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """A method of dict that changes it, after which `values` are no longer what they were."""
+
+    def changed(self, *args, **kwargs):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN002, ANN003, ANN202
+        if hasattr(self, "_with_tap"):
+            del self._with_tap
+        return change(self, *args, **kwargs)
+
+    return changed
 
 
 def _adopt_all(kind: type, adopt: object) -> None:

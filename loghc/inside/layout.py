@@ -1,12 +1,14 @@
 """The layout of a ring file, shared by the recorder (which writes it) and the watcher (which reads it).
 
-A ring is a header and a data area, both made of native 64-bit words. Positions in the data area
-count on from lap to lap and begin at `capacity`, so that a position is never 0 and tells its lap;
-`position % capacity` is where the frame lies.
+A ring is a header of native 64-bit words, and a data area of frames, one after the other, each of which
+may wrap around the area's end. Positions in the area count on from lap to lap and begin at `capacity`,
+so that a position tells its lap and is never 0; `position % capacity` is where it lies.
 
-A frame is four words and the data of one record. It begins at a multiple of `ALIGN`, so that its
-words never wrap around the end of the data area; its data may. It is valid when its first word is its
-own position, which is written last: what is half-written, or was overwritten since, isn't.
+A frame is the data of one record, and then four native 64-bit words: the position where the frame
+begins; CLOCK_MONOTONIC in ns; the bytes of all records before it, plus `TRACEBACK` if it is none but the
+traceback of an uncaught exception; and the position where the frame ends. So the frames can be walked
+backwards from the newest, and a frame that is half-written, or was overwritten since, is known by words
+that don't fit.
 """
 
 MAGIC = 0x3152434847484F4C  # "LOGHCR" and a version; written last, when the header is complete
@@ -18,29 +20,19 @@ RING_STARTED = 2  # CLOCK_MONOTONIC, ns
 RING_WALL_OFFSET = 3  # ns; wall clock = monotonic + this
 RING_CAPACITY = 4  # bytes of the data area
 RING_HEAD = 5  # position after the newest frame; set before that frame is written
-RING_LAST = 6  # position of the newest frame; may be one behind
-RING_FAILED = 7  # 1: a failure marker was logged; never set back
-RING_MARKERS = 8  # markers logged
-RING_LEVEL = 9  # highest level number of a record, plus 1; 0: none
-RING_LOST = 10  # records that could not be recorded
-RING_ORPHANS = 11  # forked children that could not open a ring of their own
+RING_FAILED = 6  # 1: a failure marker was logged; never set back
+RING_MARKERS = 7  # markers logged
+RING_LEVEL = 8  # highest level number of a record, plus 1; 0: none
+RING_LOST = 9  # records that could not be recorded
+RING_ORPHANS = 10  # forked children that could not open a ring of their own
 RING_VERSION = 16  # loguru's version in UTF-8, VERSION_BYTES long, padded with zeros
 VERSION_BYTES = 32
 
 HEADER = 256  # bytes
 
-# Words of a frame, by index.
-FRAME_STAMP = 0  # the frame's own position
-FRAME_TIME = 1  # CLOCK_MONOTONIC, ns
-FRAME_SIZES = 2  # back << BACK_SHIFT | kind << KIND_SHIFT | length
-FRAME_WRITTEN = 3  # bytes of records written before this one
-
-ALIGN = 32  # a frame begins at a multiple of this; its words take as much
-BACK_SHIFT = 32  # above: bytes from the previous frame's position to this one's, 0 for the first
-KIND_SHIFT = 30
-LENGTH_MASK = (1 << KIND_SHIFT) - 1
-KIND_RECORD = 0
-KIND_TRACEBACK = 1  # an uncaught exception's, written when the process exits
+FRAME = "=QQQQ"  # start, time, written before, end
+FRAME_BYTES = 32
+TRACEBACK = 1 << 62
 
 SUFFIX = ".ring"
 NOTE_SUFFIX = ".note"  # a symbolic link whose target is the text: it takes no descriptor and no page

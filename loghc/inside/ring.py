@@ -2,10 +2,13 @@
 
 import _thread
 import posix
+import sys
 import time
 
 from . import layout
+from .layout import FRAME, FRAME_BYTES, HEADER, RING_HEAD
 from .mapping import allocate, map_file
+from .stdlib import load
 
 __all__ = ["Ring", "open_ring"]
 
@@ -14,71 +17,35 @@ _FLAGS = (
 )
 _LEAST = 1024  # bytes
 
+# From 3.11 on, CPython looks for signals and for other threads that wait at calls and at jumps
+# backwards only. Code without those needs no lock, if there is a global one.
+_UNINTERRUPTED = sys.version_info >= (3, 11) and getattr(sys, "_is_gil_enabled", lambda: True)()
+
 
 class Ring:
-    """Takes data in; what is too old is overwritten.
+    """Takes records in; the oldest are overwritten.
 
-    Thread-safe, and safe for a signal handler or finalizer that appends in the middle of `append`:
-    space is reserved first, in which no one else writes, and the lock may be taken again by its owner.
+    Attributes:
+        append: adds a record: its data, its time, and `layout.TRACEBACK` for a traceback. Thread-safe,
+            and safe for a signal handler or a finalizer that appends in the middle of it. Only the end
+            of a record that is longer than the ring is kept.
     """
 
     def __init__(self, mapping: "object", capacity: int) -> None:
         self._mapping = mapping
         self._words = memoryview(mapping).cast("Q")  # type: ignore[arg-type]
-        self._capacity = capacity
-        self._end = layout.HEADER + capacity
-        self._longest = capacity - layout.ALIGN
         self._lock = _thread.RLock()
-        self._head = capacity
-        self._back = 0
-        self._written = 0
-
-    def append(self, data: bytes, time_ns: int, kind: int = layout.KIND_RECORD) -> None:
-        """Add a record. Only the end of one that is longer than the ring is kept."""
-        length = len(data)
-        if length > self._longest:
-            data = _end(data, self._longest)
-            length = len(data)
-        size = (length + 63) & -32  # with the frame's own words, up to where the next may begin
-        words = self._words
-        with self._lock:
-            # Nothing here is a call, up to where the space is reserved: no signal handler runs, and
-            # no other thread, in any Python since 3.10.
-            start = self._head
-            back = self._back
-            written = self._written
-            self._head = head = start + size
-            self._back = size << 32
-            if not kind:
-                self._written = written + length
-            words[5] = head
-            words[6] = start
-            at = 256 + start % self._capacity
-            first = at + 32
-            after = first + length
-            if after <= self._end:
-                self._mapping[first:after] = data  # type: ignore[index]
-            else:
-                self._wrap(first, data)
-            at >>= 3
-            words[at + 1] = time_ns
-            words[at + 2] = back + (kind << 30) + length
-            words[at + 3] = written
-            words[at] = start
-
-    def _wrap(self, first: int, data: bytes) -> None:
-        fits = self._end - first
-        mapping = self._mapping
-        mapping[first : self._end] = data[:fits]  # type: ignore[index]
-        mapping[layout.HEADER : layout.HEADER + len(data) - fits] = data[fits:]  # type: ignore[index]
+        make = _appender if _UNINTERRUPTED else _locking_appender
+        self.append = make(mapping, self._words, capacity)
 
     def set_failed(self) -> None:
         """Say that a failure marker was logged. Nothing takes it back."""
         self._words[layout.RING_FAILED] = 1
 
-    def set_level(self, number: int) -> None:
-        """Say what the highest level of a record is."""
-        self._words[layout.RING_LEVEL] = number + 1
+    def raise_level(self, number: int) -> None:
+        """Say that a record of a level was logged; the highest counts."""
+        if number >= self._words[layout.RING_LEVEL]:
+            self._words[layout.RING_LEVEL] = int(number) + 1
 
     def set_version(self, version: str) -> None:
         """Say which loguru this comes from."""
@@ -92,20 +59,111 @@ class Ring:
             self._words[word] += 1
 
 
+def _appender(mapping, words, capacity):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """`Ring.append` without a lock. It is called for each record, and every operation counts."""
+    pack = load("_struct").Struct(FRAME).pack  # type: ignore[attr-defined]
+    write = _writer(mapping, capacity)
+    limit = HEADER + capacity
+    longest = capacity - FRAME_BYTES
+    head = capacity
+    base = capacity - HEADER  # position - base: where it lies in the file, in this lap
+    written = 0
+
+    def append(data, time_ns, flag=0):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+        nonlocal head, base, written
+        size = len(data)
+        while True:
+            start = head
+            end = start + size + 32
+            if flag or end - base > limit:
+                append_around_the_end(data, time_ns, flag)
+                return
+            frame = data + pack(start, time_ns, written, end)
+            # Someone else may have appended during that call. None can from here to the end.
+            if head == start:
+                break
+        head = end
+        written += size
+        words[5] = end
+        mapping[start - base : end - base] = frame
+
+    def append_around_the_end(data, time_ns, flag):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+        nonlocal head, base, written
+        if len(data) > longest:
+            data = _end(data, longest)
+        size = len(data)
+        counted = 0 if flag else size
+        while True:
+            start = head
+            end = start + size + 32
+            frame = data + pack(start, time_ns, written + flag, end)
+            if head == start:
+                break
+        head = end
+        written += counted
+        words[5] = end
+        if end - base > limit:
+            base += capacity
+        write(start, frame)
+
+    return append
+
+
+def _locking_appender(mapping, words, capacity):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """`Ring.append` with a lock that its owner may take again: space is reserved, then written."""
+    pack = load("_struct").Struct(FRAME).pack  # type: ignore[attr-defined]
+    write = _writer(mapping, capacity)
+    longest = capacity - FRAME_BYTES
+    head = capacity
+    written = 0
+    lock = _thread.RLock()
+
+    def append(data, time_ns, flag=0):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+        nonlocal head, written
+        if len(data) > longest:
+            data = _end(data, longest)
+        size = len(data) + FRAME_BYTES
+        with lock:
+            start = head
+            head = end = start + size
+            before = written
+            if not flag:
+                written = before + size - FRAME_BYTES
+            words[RING_HEAD] = end
+            write(start, data + pack(start, time_ns, before + flag, end))
+
+    return append
+
+
+def _writer(mapping, capacity):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    limit = HEADER + capacity
+
+    def write(position, frame):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+        first = HEADER + position % capacity
+        after = first + len(frame)
+        if after <= limit:
+            mapping[first:after] = frame
+        else:
+            mapping[first:limit] = frame[: limit - first]
+            mapping[HEADER : after - capacity] = frame[limit - first :]
+
+    return write
+
+
 def open_ring(directory: str, capacity: int, pid: int) -> Ring:
     """Open a new ring, in a file of its own.
 
     Raises:
         OSError, ValueError: it can't be opened, or there is no room for it.
     """
-    capacity = max(_LEAST, capacity // layout.ALIGN * layout.ALIGN)
+    capacity = max(_LEAST, capacity // 8 * 8)
     now = time.monotonic_ns()
     wall = time.time_ns()
     path = "%s/%d-%d%s" % (directory, pid, now, layout.SUFFIX)
     fd = posix.open(path, _FLAGS, 0o600)
     try:
-        allocate(fd, layout.HEADER + capacity)
-        mapping = map_file(fd, layout.HEADER + capacity)
+        allocate(fd, HEADER + capacity)
+        mapping = map_file(fd, HEADER + capacity)
     except BaseException:
         posix.unlink(path)
         raise
@@ -116,7 +174,7 @@ def open_ring(directory: str, capacity: int, pid: int) -> Ring:
     words[layout.RING_STARTED] = now
     words[layout.RING_WALL_OFFSET] = wall - now
     words[layout.RING_CAPACITY] = capacity
-    words[layout.RING_HEAD] = words[layout.RING_LAST] = capacity
+    words[RING_HEAD] = capacity
     words[layout.RING_MAGIC] = layout.MAGIC
     return Ring(mapping, capacity)
 

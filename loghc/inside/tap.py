@@ -7,7 +7,7 @@ from .config import Config
 from .layout import NOTE_SUFFIX, RING_LOST, RING_MARKERS, RING_ORPHANS
 from .markers import Markers, send
 from .ring import Ring, open_ring
-from .text import Text
+from .text import MILLISECONDS, format_level, format_record, format_second
 
 __all__ = ["Tap"]
 
@@ -24,85 +24,82 @@ class Tap:
         directory: the run's.
         config: what is wanted.
         version: loguru's.
+
+    Attributes:
+        emit: records a record. Whatever goes wrong there is no concern of the program's.
+        levelno: its say in what loguru formats. Without a level of its own it has none, and takes all
+            that is formatted.
+        levels: the part of a line that tells the level, by the level's name; filled by and by.
+        append: takes data and a time into the ring of this process, if it has one.
     """
 
     def __init__(self, directory: str, config: Config, version: str) -> None:
         self._directory = directory
         self._capacity = config.capacity
         self._version = version
-        self._markers = Markers(config.markers)
-        self._first = self._markers.first
-        self._after = self._markers.after
-        self._format = Text().format
-        # Without a level of its own it has no say in what loguru formats, and takes all of that.
+        self.markers = Markers(config.markers)
         self._least = 0 if config.level is None else config.level
         self.levelno = float("inf") if config.level is None else config.level
+        self.levels = {}  # type: dict[str, str]
         self._ring = None  # type: Ring | None
-        self._pid = 0  # whose ring it is; 0: nobody's, after a fork
-        self._highest = -1
+        self._pid = 0  # whose ring it is
+        self.emit = _emitter(self)
         self.renew()
 
-    def emit(
-        self,
-        record: "dict[str, object]",
-        level_id: object,  # noqa: ARG002
-        from_decorator: object,
-        is_raw: object,
-        colored_message: object,  # noqa: ARG002
-    ) -> None:
-        """Record a record. Whatever goes wrong is no concern of the program's."""
+    def record(self, record: "dict[str, object]", from_decorator: object, is_raw: object) -> None:
+        """Record what is out of the ordinary: an exception, a marker, a level that is new."""
         try:
-            number = record["level"].no  # type: ignore[attr-defined]
-            if number < self._least:
+            level = record["level"]
+            if level.no < self._least:  # type: ignore[attr-defined]
                 return
-            message = record["message"]
-            text = str(message) if is_raw else self._format(record, from_decorator)
+            self._see(level)
+            message = str(record["message"])
+            text = message if is_raw else _text(record, from_decorator)
             data = text.encode("utf-8", "replace")
-            # loguru has just asked for the process's id. No lock of ours comes before this.
-            if record["process"].id != self._pid:  # type: ignore[attr-defined]
-                self.renew()
             now = _monotonic_ns()
-            ring = self._ring
-            if type(message) is not str:
-                message = str(message)
-            if self._first <= message < self._after:
-                event = self._markers.match(message)
-                if event is not None:
-                    self._mark(event, data, now, record)
-                    return
-            if ring is not None:
-                if number > self._highest:
-                    self._raise_level(ring, number)
-                ring.append(data, now)
+            event = self.markers.match(message)
+            if event is None:
+                self.append(data, now)
+            else:
+                self._mark(event, data, now, record)
         except Exception:  # noqa: BLE001
             self._lose()
 
+    def _see(self, level: object) -> None:
+        """Raise the highest level, the first time that a level is seen here."""
+        name = level.name  # type: ignore[attr-defined]
+        if name in self.levels:
+            return
+        if self._pid != posix.getpid():
+            self.renew()
+        if self._ring is not None:
+            self._ring.raise_level(level.no)  # type: ignore[attr-defined]
+        self.levels[name] = format_level(name)
+
     def _mark(self, event: str, data: bytes, now: int, record: "dict[str, object]") -> None:
+        if self._pid != posix.getpid():
+            self.renew()
         ring = self._ring
+        # The channel may be full: the ring knows first.
+        if ring is not None and event == "fail":
+            ring.set_failed()
+        self.append(data, now)
         if ring is not None:
-            # The channel may be full: the ring knows first.
-            if event == "fail":
-                ring.set_failed()
-            number = record["level"].no  # type: ignore[attr-defined]
-            if number > self._highest:
-                self._raise_level(ring, number)
-            ring.append(data, now)
             ring.count(RING_MARKERS)
         try:
             send(self._directory, event, data, now, record)
         except OSError:
             return  # full, or nobody is there any more
 
-    def append(self, data: bytes, kind: int) -> None:
-        """Put something else into the ring of this process."""
-        if posix.getpid() != self._pid:
-            self.renew()
-        if self._ring is not None:
-            self._ring.append(data, _monotonic_ns(), kind)
-
     def forget(self) -> None:
-        """Leave the ring to the process that this one was forked from."""
+        """In a forked child: leave the ring to the parent. The next record opens another."""
+        self.levels.clear()
         self._pid = 0
+        self.append = self._append_first
+
+    def _append_first(self, data: bytes, now: int, flag: int = 0) -> None:
+        self.renew()
+        self.append(data, now, flag)
 
     def renew(self) -> None:
         """Open a ring for this process, unless it has one or has tried."""
@@ -110,12 +107,13 @@ class Tap:
         if pid == self._pid:
             return
         parents, self._ring = self._ring, None
-        self._highest = -1
         self._pid = pid
+        self.append = _append_nowhere
         try:
             ring = open_ring(self._directory, self._capacity, pid)
             ring.set_version(self._version)
             self._ring = ring
+            self.append = ring.append
         except Exception as error:  # noqa: BLE001 - without a ring there is no log, and that is all
             self._say_why(error, parents, pid)
 
@@ -129,10 +127,6 @@ class Tap:
             posix.symlink("can't open a ring: %s" % reason, name)
         except OSError:
             return
-
-    def _raise_level(self, ring: Ring, number: int) -> None:
-        self._highest = number
-        ring.set_level(number)
 
     def _lose(self) -> None:
         try:
@@ -156,3 +150,55 @@ class Tap:
 
     def update_format(self, level_id: object) -> None:
         """Nothing, likewise."""
+
+
+def _text(record: "dict[str, object]", from_decorator: object) -> str:
+    try:
+        return format_record(record, from_decorator)
+    except Exception:  # noqa: BLE001 - a patcher may put anything into a record
+        return "%s\n" % (record["message"],)
+
+
+def _append_nowhere(data: bytes, now: int, flag: int = 0) -> None:
+    """Take data that there is no ring for."""
+
+
+def _emitter(tap):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """`Tap.emit`. It is called for each record: what is ordinary is done here, with what is at hand."""
+    levels = tap.levels
+    first, after = tap.markers.first, tap.markers.after
+    day = hour = minute = second = -1
+    until_second = ""
+
+    def keep(time):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+        nonlocal day, hour, minute, second, until_second
+        until_second = format_second(time)
+        day, hour, minute, second = time.day, time.hour, time.minute, time.second
+
+    def emit(record, level_id, from_decorator, is_raw, colored_message):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202, ARG001
+        try:
+            message = record["message"]
+            if is_raw or record["exception"] or first <= message < after:
+                tap.record(record, from_decorator, is_raw)
+                return
+            time = record["time"]
+            if (
+                time.second != second
+                or time.minute != minute
+                or time.hour != hour
+                or time.day != day
+            ):
+                keep(time)
+            tap.append(
+                f"{until_second}{MILLISECONDS[time.microsecond // 1000]}"
+                f"{levels[record['level'].name]}"
+                f"{record['name']}:{record['function']}:{record['line']} - {message}\n".encode(),
+                _monotonic_ns(),
+            )
+        except Exception:  # noqa: BLE001
+            try:
+                tap.record(record, from_decorator, is_raw)
+            except Exception:  # noqa: BLE001 - at the limit of recursion there is no room for more
+                return
+
+    return emit

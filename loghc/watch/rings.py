@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+import struct
 import sys
 from typing import NamedTuple
 
@@ -17,8 +18,7 @@ __all__ = ["Frame", "Note", "Reading", "read_notes", "read_ring"]
 
 _LARGEST = 1 << 28  # bytes of a ring
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
-_WORDS = layout.ALIGN // 8
-_BACK_MASK = (1 << 32) - 1
+_WORDS = struct.Struct(layout.FRAME)
 
 
 class Frame(NamedTuple):
@@ -109,7 +109,7 @@ def read_notes(directory: str | os.PathLike[str]) -> list[Note]:
         pid = name.partition("-")[0]
         if name.endswith(layout.NOTE_SUFFIX) and pid.isdigit():
             try:
-                text = os.readlink(os.path.join(directory, name))  # noqa: PTH115, PTH118
+                text = os.readlink(os.path.join(directory, name))
             except OSError:
                 continue
             notes.append(Note(int(pid), text))
@@ -129,18 +129,15 @@ def _read(fd: int, size: int) -> bytes:
 
 
 def _reading(copy: bytes, head: int, limit: int) -> Reading | None:
-    whole = len(copy) // 8 * 8
-    if whole <= layout.HEADER:
-        return None
-    words = memoryview(copy)[:whole].cast("Q")
+    words = memoryview(copy)[: layout.HEADER].cast("Q")
     capacity = words[layout.RING_CAPACITY]
     if (
         words[layout.RING_MAGIC] != layout.MAGIC
-        or not 0 < capacity <= whole - layout.HEADER
-        or capacity % layout.ALIGN
+        or not 0 < capacity <= len(copy) - layout.HEADER
+        or words[layout.RING_HEAD] < capacity
     ):
         return None
-    walk = _Walk(copy, words, capacity, head)
+    walk = _Walk(copy[layout.HEADER : layout.HEADER + capacity], words[layout.RING_HEAD], head)
     frames, traceback, written = walk.newest(limit)
     version = copy[layout.RING_VERSION * 8 :][: layout.VERSION_BYTES].rstrip(b"\0")
     return Reading(
@@ -161,16 +158,21 @@ def _reading(copy: bytes, head: int, limit: int) -> Reading | None:
 
 
 class _Walk:
-    """A ring's frames, from the newest back."""
+    """A ring's frames, from the newest back.
 
-    def __init__(self, copy: bytes, words: memoryview[int], capacity: int, head: int) -> None:
-        self._copy = copy
-        self._words = words
-        self._capacity = capacity
-        self._head = words[layout.RING_HEAD]
-        # Positions before this one have been overwritten, or may have been.
-        self._first = max(head - capacity, self._head - capacity, capacity)
-        self._first += -self._first % layout.ALIGN
+    Args:
+        area: a copy of the data area.
+        head: the position after the newest frame when the copy was begun.
+        later: the same when the copy was complete; what was overwritten by then may be mixed up.
+    """
+
+    def __init__(self, area: bytes, head: int, later: int) -> None:
+        capacity = len(area)
+        cut = head % capacity
+        self._text = area[cut:] + area[:cut]  # in the order of positions
+        self._offset = head - capacity  # the position of its beginning
+        self._head = head
+        self._first = max(later - capacity, self._offset, capacity)
 
     def newest(self, limit: int) -> tuple[list[Frame], str | None, int]:
         """The newest records, oldest first; the traceback; bytes of records ever."""
@@ -178,64 +180,87 @@ class _Walk:
         traceback = None
         written = None
         size = 0
-        position = self._words[layout.RING_LAST]
-        after = self._head
-        while True:
-            if not self._is_frame(position, after):
-                position = self._before(after)
-                if position is None:
-                    break
-            at = self._at(position)
-            time_ns, sizes, before = self._words[at + 1 : at + _WORDS].tolist()
-            length = sizes & layout.LENGTH_MASK
-            kind = sizes >> layout.KIND_SHIFT & 3
+        frame = self._last_frame(self._head)
+        while frame is not None:
+            start, time_ns, before, end = frame
+            is_traceback = before & layout.TRACEBACK
+            data = self._text[start - self._offset : end - self._offset - layout.FRAME_BYTES]
             if written is None:
-                written = before + (length if kind == layout.KIND_RECORD else 0)
-            if kind == layout.KIND_RECORD:
-                if size >= limit:
-                    break
-                frames.append(Frame(time_ns, self._data(position, length)))
-                size += length
-            elif kind == layout.KIND_TRACEBACK and traceback is None:
-                traceback = self._data(position, length).decode("utf-8", "replace")
-            back = sizes >> layout.BACK_SHIFT & _BACK_MASK
-            if not back:
+                written = (before & ~layout.TRACEBACK) + (0 if is_traceback else len(data))
+            if is_traceback:
+                traceback = traceback or data.decode("utf-8", "replace")
+            elif size >= limit:
                 break
-            position, after = position - back, position
+            else:
+                frames.append(Frame(time_ns, data))
+                size += len(data)
+            frame = self._last_frame(start)
         frames.reverse()
         return frames, traceback, written or 0
 
     def overwritten(self, written: int) -> int:
         """Bytes of the records before the oldest one that is still there."""
-        for position in range(self._first, self._head, layout.ALIGN):
-            if self._is_frame(position, self._head):
-                return self._words[self._at(position) + layout.FRAME_WRITTEN]
-        return written
+        if self._first == len(self._text):  # the first lap: nothing was overwritten
+            return 0
+        frame = self._first_frame()
+        return written if frame is None else frame[2] & ~layout.TRACEBACK
 
-    def _before(self, after: int) -> int | None:
-        """The position of the last frame that ends before a position."""
-        for position in range(after - layout.ALIGN, self._first - 1, -layout.ALIGN):
-            if self._is_frame(position, after):
-                return position
+    def _last_frame(self, until: int) -> tuple[int, int, int, int] | None:
+        """The last whole frame that ends at a position or before: start, time, written, end."""
+        frame = self._frame(until)
+        if frame is not None:
+            return frame
+        # What ends there was reserved, but never or not yet written.
+        least = self._first + layout.FRAME_BYTES
+        position = until - 1
+        while position >= least:
+            upper = position >> _LOWER_BITS
+            floor = max(least, upper << _LOWER_BITS)
+            found = self._text.rfind(_bytes(upper), self._at(floor) - 5, self._at(position))
+            position = floor - 1 if found < 0 else self._position(found + 5)
+            frame = self._frame(position)
+            if frame is not None:
+                return frame
+            position -= found >= 0
         return None
 
-    def _is_frame(self, position: int, after: int) -> bool:
-        if not self._first <= position < after <= self._head or position % layout.ALIGN:
-            return False
-        at = self._at(position)
-        if self._words[at + layout.FRAME_STAMP] != position:
-            return False
-        length = self._words[at + layout.FRAME_SIZES] & layout.LENGTH_MASK
-        return position + layout.ALIGN + length <= after
+    def _first_frame(self) -> tuple[int, int, int, int] | None:
+        """The oldest frame that is whole."""
+        position = self._first + layout.FRAME_BYTES
+        while position <= self._head:
+            upper = position >> _LOWER_BITS
+            top = min(self._head, ((upper + 1) << _LOWER_BITS) - 1)
+            found = self._text.find(_bytes(upper), self._at(position) - 5, self._at(top))
+            position = top if found < 0 else self._position(found + 5)
+            frame = self._frame(position)
+            if frame is not None:
+                return frame
+            position += 1
+        return None
+
+    def _frame(self, end: int) -> tuple[int, int, int, int] | None:
+        """The frame that ends at a position, if it is whole."""
+        if not self._first + layout.FRAME_BYTES <= end <= self._head:
+            return None
+        words = _WORDS.unpack_from(self._text, end - layout.FRAME_BYTES - self._offset)
+        start, time_ns, before, stamp = words
+        if stamp != end or not self._first <= start <= end - layout.FRAME_BYTES:
+            return None
+        return start, time_ns, before, end
 
     def _at(self, position: int) -> int:
-        return (layout.HEADER + position % self._capacity) // 8
+        """Where the upper bytes of a frame's last word end, in the text, if it ends there."""
+        return position - self._offset - _LAG
 
-    def _data(self, position: int, length: int) -> bytes:
-        first = position % self._capacity + layout.ALIGN
-        fits = self._capacity - first
-        start = layout.HEADER + first
-        data = self._copy[start : start + min(length, fits)]
-        if length > fits:
-            data += self._copy[layout.HEADER : layout.HEADER + length - fits]
-        return data
+    def _position(self, at: int) -> int:
+        return at + self._offset + _LAG
+
+
+# A frame ends with its end's position, of which the upper five bytes seldom change. A search for
+# those leaves few places to look at.
+_LOWER_BITS = 24
+_LAG = 0 if sys.byteorder == "little" else 3
+
+
+def _bytes(upper: int) -> bytes:
+    return upper.to_bytes(5, sys.byteorder)
