@@ -2,9 +2,7 @@
 
 import posix
 import sys
-import time
 
-from .layout import TRACEBACK
 from .tap import Tap
 from .text import traceback_text
 
@@ -69,7 +67,7 @@ class Ending:
                 return
             self._told = posix.getpid()
             text = traceback_text(type(error), error, error.__traceback__)
-            self._tap.append(text.encode("utf-8", "replace"), time.monotonic_ns(), TRACEBACK)
+            self._tap.append_traceback(text.encode("utf-8", "replace"))
         except BaseException:  # noqa: BLE001 - the job's own __str__ may raise anything
             return
 

@@ -26,9 +26,9 @@ class Ring:
     """Takes records in; the oldest are overwritten.
 
     Attributes:
-        append: adds a record: its data, its time, and `layout.TRACEBACK` for a traceback. Thread-safe,
-            and safe for a signal handler or a finalizer that appends in the middle of it. Only the end
-            of a record that is longer than the ring is kept.
+        append: adds a record: its data and its time. Thread-safe, and safe for a signal handler or a
+            finalizer that appends in the middle of it. Only the end of a record that is longer than the
+            ring is kept.
     """
 
     def __init__(self, mapping: "object", capacity: int) -> None:
@@ -36,7 +36,11 @@ class Ring:
         self._words = memoryview(mapping).cast("Q")  # type: ignore[arg-type]
         self._lock = _thread.RLock()
         make = _appender if _UNINTERRUPTED else _locking_appender
-        self.append = make(mapping, self._words, capacity)
+        self.append, self._append_flagged = make(mapping, self._words, capacity)
+
+    def append_traceback(self, data: bytes, time_ns: int) -> None:
+        """Add an uncaught exception's traceback."""
+        self._append_flagged(data, time_ns, layout.TRACEBACK)
 
     def set_failed(self) -> None:
         """Say that a failure marker was logged. Nothing takes it back."""
@@ -63,20 +67,20 @@ def _appender(mapping, words, capacity):  # type: ignore[no-untyped-def]  # noqa
     """`Ring.append` without a lock. It is called for each record, and every operation counts."""
     pack = load("_struct").Struct(FRAME).pack  # type: ignore[attr-defined]
     write = _writer(mapping, capacity)
-    limit = HEADER + capacity
     longest = capacity - FRAME_BYTES
     head = capacity
-    base = capacity - HEADER  # position - base: where it lies in the file, in this lap
+    base = capacity - HEADER  # a position less this is where it lies in the file, in this lap
+    lap = 2 * capacity  # the position where this lap ends
     written = 0
 
-    def append(data, time_ns, flag=0):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-        nonlocal head, base, written
+    def append(data, time_ns):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+        nonlocal head, written
         size = len(data)
         while True:
             start = head
             end = start + size + 32
-            if flag or end - base > limit:
-                append_around_the_end(data, time_ns, flag)
+            if end > lap:
+                append_slowly(data, time_ns)
                 return
             frame = data + pack(start, time_ns, written, end)
             # Someone else may have appended during that call. None can from here to the end.
@@ -87,8 +91,8 @@ def _appender(mapping, words, capacity):  # type: ignore[no-untyped-def]  # noqa
         words[5] = end
         mapping[start - base : end - base] = frame
 
-    def append_around_the_end(data, time_ns, flag):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-        nonlocal head, base, written
+    def append_slowly(data, time_ns, flag=0):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+        nonlocal head, base, lap, written
         if len(data) > longest:
             data = _end(data, longest)
         size = len(data)
@@ -102,11 +106,12 @@ def _appender(mapping, words, capacity):  # type: ignore[no-untyped-def]  # noqa
         head = end
         written += counted
         words[5] = end
-        if end - base > limit:
+        if end > lap:
             base += capacity
+            lap += capacity
         write(start, frame)
 
-    return append
+    return append, append_slowly
 
 
 def _locking_appender(mapping, words, capacity):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
@@ -132,7 +137,7 @@ def _locking_appender(mapping, words, capacity):  # type: ignore[no-untyped-def]
             words[RING_HEAD] = end
             write(start, data + pack(start, time_ns, before + flag, end))
 
-    return append
+    return append, append
 
 
 def _writer(mapping, capacity):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202

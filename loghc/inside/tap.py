@@ -97,9 +97,15 @@ class Tap:
         self._pid = 0
         self.append = self._append_first
 
-    def _append_first(self, data: bytes, now: int, flag: int = 0) -> None:
+    def _append_first(self, data: bytes, now: int) -> None:
         self.renew()
-        self.append(data, now, flag)
+        self.append(data, now)
+
+    def append_traceback(self, data: bytes) -> None:
+        """Put the traceback of the exception that ends this process into its ring."""
+        self.renew()
+        if self._ring is not None:
+            self._ring.append_traceback(data, _monotonic_ns())
 
     def renew(self) -> None:
         """Open a ring for this process, unless it has one or has tried."""
@@ -159,21 +165,23 @@ def _text(record: "dict[str, object]", from_decorator: object) -> str:
         return "%s\n" % (record["message"],)
 
 
-def _append_nowhere(data: bytes, now: int, flag: int = 0) -> None:
+def _append_nowhere(data: bytes, now: int) -> None:
     """Take data that there is no ring for."""
 
 
 def _emitter(tap):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """`Tap.emit`. It is called for each record: what is ordinary is done here, with what is at hand."""
     levels = tap.levels
+    monotonic_ns = _monotonic_ns
     first, after = tap.markers.first, tap.markers.after
-    day = hour = minute = second = -1
+    hour = second = -1
+    until = 0
     until_second = ""
 
-    def keep(time):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-        nonlocal day, hour, minute, second, until_second
+    def keep(time, now):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+        nonlocal hour, second, until, until_second
         until_second = format_second(time)
-        day, hour, minute, second = time.day, time.hour, time.minute, time.second
+        hour, second, until = time.hour, time.second, now + 1_000_000_000
 
     def emit(record, level_id, from_decorator, is_raw, colored_message):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202, ARG001
         try:
@@ -181,19 +189,16 @@ def _emitter(tap):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
             if is_raw or record["exception"] or first <= message < after:
                 tap.record(record, from_decorator, is_raw)
                 return
+            now = monotonic_ns()
             time = record["time"]
-            if (
-                time.second != second
-                or time.minute != minute
-                or time.hour != hour
-                or time.day != day
-            ):
-                keep(time)
+            # The hour: patched times may be those of another time zone.
+            if now > until or time.second != second or time.hour != hour:
+                keep(time, now)
             tap.append(
                 f"{until_second}{MILLISECONDS[time.microsecond // 1000]}"
                 f"{levels[record['level'].name]}"
                 f"{record['name']}:{record['function']}:{record['line']} - {message}\n".encode(),
-                _monotonic_ns(),
+                now,
             )
         except Exception:  # noqa: BLE001
             try:
