@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args[:1] == ["run"]:
         from loghc.command.run import run
 
-        return run(args[1:])
+        run(args[1:])
     from loghc.command.parser import commands
 
     options = commands().parse_args(args)

@@ -13,6 +13,7 @@ from loghc.watch.options import Options
 TYPE_CHECKING = False  # typing and argparse take longer to import than the program to start
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import NoReturn
 
 __all__ = ["run"]
 
@@ -42,11 +43,11 @@ class UsageError(Exception):
     """What is wrong with the command line, in a line without secrets."""
 
 
-def run(args: list[str]) -> int:
-    """Do ``loghc run`` with these arguments.
+def run(args: list[str]) -> NoReturn:
+    """Do ``loghc run`` with these arguments: this process ends as the program does.
 
-    Returns:
-        2 if it can't be done, 0 after ``--help``. Otherwise this process ends as the program did.
+    Raises:
+        SystemExit: after ``--help`` and on wrong usage.
     """
     from loghc.watch.command import resolve
 
@@ -56,7 +57,7 @@ def run(args: list[str]) -> int:
             from loghc.command.run_help import HELP
 
             print(HELP, end="")
-            return 0
+            raise SystemExit(0)
         options = _options(given)
         if not words:
             raise UsageError(
@@ -69,11 +70,10 @@ def run(args: list[str]) -> int:
             )
     except UsageError as error:
         print(f"loghc run: {error} (see loghc run --help)", file=sys.stderr)
-        return _USAGE
-    else:
-        from loghc.watch.watcher import watch
+        raise SystemExit(_USAGE) from None
+    from loghc.watch.watcher import watch
 
-        watch(options, resolve(words, options.python))
+    watch(options, resolve(words, options.python))
 
 
 def _split(args: list[str]) -> tuple[list[tuple[str, str]], list[str]]:
