@@ -49,9 +49,7 @@ def _unescape(value: str) -> str:
     if "\\" not in value:
         return value
     parts = iter(value)
-    return "".join(
-        _after_backslash(next(parts, "")) if part == "\\" else part for part in parts
-    )
+    return "".join(_after_backslash(next(parts, "")) if part == "\\" else part for part in parts)
 
 
 def _after_backslash(char: str) -> str:

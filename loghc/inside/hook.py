@@ -82,7 +82,9 @@ def _cover(loader: object, attach: object) -> None:
 
 
 def _disguise(function):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    function.__code__ = function.__code__.replace(co_filename="<frozen importlib._bootstrap_external>")
+    function.__code__ = function.__code__.replace(
+        co_filename="<frozen importlib._bootstrap_external>"
+    )
     return function
 
 

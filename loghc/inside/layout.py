@@ -35,7 +35,9 @@ FRAME_BYTES = 32
 TRACEBACK = 1 << 62
 
 SUFFIX = ".ring"
-NOTE_SUFFIX = ".note"  # a symbolic link whose target is the text: it takes no descriptor and no page
+NOTE_SUFFIX = (
+    ".note"  # a symbolic link whose target is the text: it takes no descriptor and no page
+)
 
 # A message in the channel is a line of fields with a tab between them: MESSAGE, pid, monotonic time
 # in ns, event, thread, task, run id, the record. In the last two, "\\", "\t" and "\n" are escaped by

@@ -35,7 +35,9 @@ class Markers:
         return None
 
 
-def send(directory: str, event: str, line: bytes, time_ns: int, record: "dict[str, object]") -> None:
+def send(
+    directory: str, event: str, line: bytes, time_ns: int, record: "dict[str, object]"
+) -> None:
     """Tell the watcher of a marker, if it listens and has room; the ring's header knows, too.
 
     The channel is opened for each message: a descriptor that is kept could become the program's. It is
