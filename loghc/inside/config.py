@@ -28,7 +28,7 @@ def read_config(path: str) -> Config:
         OSError, ValueError: it can't be read.
     """
     config = Config()
-    with open(path, "rb") as file:  # noqa: PTH123
+    with open(path, "rb") as file:
         text = file.read().decode("utf-8")
     for line in text.split("\n"):
         key, _, value = line.partition("=")

@@ -6,6 +6,10 @@ import sys
 from .tap import Tap
 from .text import traceback_text
 
+TYPE_CHECKING = False  # importing typing here would keep the program from shadowing it
+if TYPE_CHECKING:
+    from typing import Any
+
 __all__ = ["Ending"]
 
 
@@ -49,7 +53,7 @@ class Ending:
             util.register_after_fork(self, Ending._finalize)
             if not forked:
                 self._finalize()
-        except Exception:  # noqa: BLE001
+        except Exception:
             return
 
     def _finalize(self) -> None:
@@ -68,11 +72,11 @@ class Ending:
             self._told = posix.getpid()
             text = traceback_text(type(error), error, error.__traceback__)
             self._tap.append_traceback(text.encode("utf-8", "replace"))
-        except BaseException:  # noqa: BLE001 - the job's own __str__ may raise anything
+        except BaseException:
             return
 
 
-def _left_main(trace: object) -> bool:
+def _left_main(trace: "Any") -> bool:
     """Whether a traceback begins at the bottom of the program.
 
     Tools that print an exception and go on, such as test runners, keep theirs in the same place.

@@ -1,14 +1,14 @@
-"""The layout of a ring file, shared by the recorder (which writes it) and the watcher (which reads it).
+"""The layout of a ring file, which the recorder writes and the watcher reads.
 
-A ring is a header of native 64-bit words, and a data area of frames, one after the other, each of which
-may wrap around the area's end. Positions in the area count on from lap to lap and begin at `capacity`,
-so that a position tells its lap and is never 0; `position % capacity` is where it lies.
+A ring is a header of native 64-bit words, and a data area of frames, one after the other, each of
+which may wrap around the area's end. Positions in the area count on from lap to lap and begin at
+`capacity`, so that a position tells its lap and is never 0; `position % capacity` is where it lies.
 
 A frame is the data of one record, and then four native 64-bit words: the position where the frame
-begins; CLOCK_MONOTONIC in ns; the bytes of all records before it, plus `TRACEBACK` if it is none but the
-traceback of an uncaught exception; and the position where the frame ends. So the frames can be walked
-backwards from the newest, and a frame that is half-written, or was overwritten since, is known by words
-that don't fit.
+begins; CLOCK_MONOTONIC in ns; the bytes of all records before it, plus `TRACEBACK` if it is none
+but the traceback of an uncaught exception; and the position where the frame ends. So the frames can
+be walked backwards from the newest, and a frame that is half-written, or was overwritten since, is
+known by words that don't fit.
 """
 
 MAGIC = 0x3152434847484F4C  # "LOGHCR" and a version; written last, when the header is complete
@@ -40,7 +40,7 @@ NOTE_SUFFIX = (
 )
 
 # A message in the channel is a line of fields with a tab between them: MESSAGE, pid, monotonic time
-# in ns, event, thread, task, run id, the record. In the last two, "\\", "\t" and "\n" are escaped by
-# a backslash. A run id of "-" is none; others begin with "=".
+# in ns, event, thread, task, run id, the record. In the last two, "\\", "\t" and "\n" are escaped
+# by a backslash. A run id of "-" is none; others begin with "=".
 MESSAGE = b"loghc1"
 MESSAGE_BYTES = 4096  # at most; what PIPE_BUF is on Linux: such a write is never split

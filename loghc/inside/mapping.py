@@ -5,6 +5,10 @@ import sys
 
 from .stdlib import load
 
+TYPE_CHECKING = False  # importing typing here would keep the program from shadowing it
+if TYPE_CHECKING:
+    from typing import Any
+
 __all__ = ["allocate", "map_file"]
 
 _DESCRIPTORS = "/proc/self/fd"
@@ -27,12 +31,12 @@ def allocate(fd: int, size: int) -> None:
         raise OSError(95, "the file system allocates nothing")
 
 
-def map_file(fd: int, size: int) -> "object":
+def map_file(fd: int, size: int) -> "Any":
     """Map a file, shared, for reading and writing, for as long as the process lives.
 
-    Before Python 3.13, a mmap object keeps a duplicate of the descriptor. The program may close that
-    number with all others and get it again for a file of its own. So it is closed here, at once, and
-    the object is never deallocated: it would close the number once more.
+    Before Python 3.13, a mmap object keeps a duplicate of the descriptor. The program may close
+    that number with all others and get it again for a file of its own. So it is closed here, at
+    once, and the object is never deallocated: it would close the number once more.
 
     Raises:
         OSError, ValueError: the file can't be mapped.
@@ -71,7 +75,7 @@ def _identity(fd: int) -> "tuple[int, int] | None":
     return found.st_dev, found.st_ino
 
 
-def _keep(value: "object") -> None:
+def _keep(value: object) -> None:
     """Keep an object alive until the process has gone, even while the interpreter tears down.
 
     A datetime holds its tzinfo, but the garbage collector doesn't look into a datetime: a cycle

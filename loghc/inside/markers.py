@@ -6,6 +6,10 @@ import sys
 from . import layout
 from .stdlib import load
 
+TYPE_CHECKING = False  # importing typing here would keep the program from shadowing it
+if TYPE_CHECKING:
+    from typing import Any
+
 __all__ = ["Markers", "send"]
 
 _LAST = chr(sys.maxunicode)  # no character sorts after it
@@ -35,13 +39,11 @@ class Markers:
         return None
 
 
-def send(
-    directory: str, event: str, line: bytes, time_ns: int, record: "dict[str, object]"
-) -> None:
+def send(directory: str, event: str, line: bytes, time_ns: int, record: "dict[str, Any]") -> None:
     """Tell the watcher of a marker, if it listens and has room; the ring's header knows, too.
 
-    The channel is opened for each message: a descriptor that is kept could become the program's. It is
-    opened for reading, too, so that a write without a reader is no SIGPIPE.
+    The channel is opened for each message: a descriptor that is kept could become the program's. It
+    is opened for reading, too, so that a write without a reader is no SIGPIPE.
     """
     fields = (
         layout.MESSAGE,
@@ -64,17 +66,17 @@ def send(
 
 def _task() -> int:
     """What tells the running asyncio task from others, 0 outside of one."""
-    asyncio = sys.modules.get("asyncio")
+    asyncio = sys.modules.get("asyncio")  # type: Any
     try:
-        return id(asyncio.current_task())  # type: ignore[union-attr]
-    except Exception:  # noqa: BLE001 - no event loop, or no asyncio that we know
+        return id(asyncio.current_task())
+    except Exception:
         return 0
 
 
-def _run_id(record: "dict[str, object]") -> bytes:
+def _run_id(record: "dict[str, Any]") -> bytes:
     try:
-        run_id = record["extra"]["run_id"]  # type: ignore[index]
-    except Exception:  # noqa: BLE001 - a patcher may put anything there
+        run_id = record["extra"]["run_id"]
+    except Exception:
         return b"-"
     if run_id is None:
         return b"-"

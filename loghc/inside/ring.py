@@ -10,6 +10,10 @@ from .layout import FRAME, FRAME_BYTES, HEADER, RING_HEAD
 from .mapping import allocate, map_file
 from .stdlib import load
 
+TYPE_CHECKING = False  # importing typing here would keep the program from shadowing it
+if TYPE_CHECKING:
+    from typing import Any
+
 __all__ = ["Ring", "open_ring"]
 
 _FLAGS = (
@@ -26,14 +30,14 @@ class Ring:
     """Takes records in; the oldest are overwritten.
 
     Attributes:
-        append: adds a record: its data and its time. Thread-safe, and safe for a signal handler or a
-            finalizer that appends in the middle of it. Only the end of a record that is longer than the
-            ring is kept.
+        append: adds a record: its data and its time. Thread-safe, and safe for a signal handler
+            or a finalizer that appends in the middle of it. Only the end of a record that is longer
+            than the ring is kept.
     """
 
-    def __init__(self, mapping: "object", capacity: int) -> None:
+    def __init__(self, mapping: "Any", capacity: int) -> None:
         self._mapping = mapping
-        self._words = memoryview(mapping).cast("Q")  # type: ignore[arg-type]
+        self._words = memoryview(mapping).cast("Q")
         self._lock = _thread.RLock()
         make = _appender if _UNINTERRUPTED else _locking_appender
         self.append, self._append_flagged = make(mapping, self._words, capacity)
@@ -55,7 +59,7 @@ class Ring:
         """Say which loguru this comes from."""
         text = version.encode("utf-8", "replace")[: layout.VERSION_BYTES]
         start = layout.RING_VERSION * 8
-        self._mapping[start : start + len(text)] = text  # type: ignore[index]
+        self._mapping[start : start + len(text)] = text
 
     def count(self, word: int) -> None:
         """Count one more of something, such as markers (`layout.RING_MARKERS`)."""
@@ -63,9 +67,9 @@ class Ring:
             self._words[word] += 1
 
 
-def _appender(mapping, words, capacity):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _appender(mapping: "Any", words: "Any", capacity: int) -> "tuple[Any, Any]":
     """`Ring.append` without a lock. It is called for each record, and every operation counts."""
-    pack = load("_struct").Struct(FRAME).pack  # type: ignore[attr-defined]
+    pack = load("_struct").Struct(FRAME).pack
     write = _writer(mapping, capacity)
     longest = capacity - FRAME_BYTES
     head = capacity
@@ -73,7 +77,7 @@ def _appender(mapping, words, capacity):  # type: ignore[no-untyped-def]  # noqa
     lap = 2 * capacity  # the position where this lap ends
     written = 0
 
-    def append(data, time_ns):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    def append(data: bytes, time_ns: int) -> None:
         nonlocal head, written
         size = len(data)
         while True:
@@ -91,7 +95,7 @@ def _appender(mapping, words, capacity):  # type: ignore[no-untyped-def]  # noqa
         words[5] = end
         mapping[start - base : end - base] = frame
 
-    def append_slowly(data, time_ns, flag=0):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    def append_slowly(data: bytes, time_ns: int, flag: int = 0) -> None:
         nonlocal head, base, lap, written
         if len(data) > longest:
             data = _end(data, longest)
@@ -114,16 +118,16 @@ def _appender(mapping, words, capacity):  # type: ignore[no-untyped-def]  # noqa
     return append, append_slowly
 
 
-def _locking_appender(mapping, words, capacity):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _locking_appender(mapping: "Any", words: "Any", capacity: int) -> "tuple[Any, Any]":
     """`Ring.append` with a lock that its owner may take again: space is reserved, then written."""
-    pack = load("_struct").Struct(FRAME).pack  # type: ignore[attr-defined]
+    pack = load("_struct").Struct(FRAME).pack
     write = _writer(mapping, capacity)
     longest = capacity - FRAME_BYTES
     head = capacity
     written = 0
     lock = _thread.RLock()
 
-    def append(data, time_ns, flag=0):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    def append(data: bytes, time_ns: int, flag: int = 0) -> None:
         nonlocal head, written
         if len(data) > longest:
             data = _end(data, longest)
@@ -140,10 +144,10 @@ def _locking_appender(mapping, words, capacity):  # type: ignore[no-untyped-def]
     return append, append
 
 
-def _writer(mapping, capacity):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _writer(mapping: "Any", capacity: int) -> "Any":
     limit = HEADER + capacity
 
-    def write(position, frame):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    def write(position: int, frame: bytes) -> None:
         first = HEADER + position % capacity
         after = first + len(frame)
         if after <= limit:
@@ -164,7 +168,7 @@ def open_ring(directory: str, capacity: int, pid: int) -> Ring:
     capacity = max(_LEAST, capacity // 8 * 8)
     now = time.monotonic_ns()
     wall = time.time_ns()
-    path = "%s/%d-%d%s" % (directory, pid, now, layout.SUFFIX)
+    path = f"{directory}/{pid}-{now}{layout.SUFFIX}"
     fd = posix.open(path, _FLAGS, 0o600)
     try:
         allocate(fd, HEADER + capacity)
@@ -174,7 +178,7 @@ def open_ring(directory: str, capacity: int, pid: int) -> Ring:
         raise
     finally:
         posix.close(fd)
-    words = memoryview(mapping).cast("Q")  # type: ignore[arg-type]
+    words = memoryview(mapping).cast("Q")
     words[layout.RING_PID] = pid
     words[layout.RING_STARTED] = now
     words[layout.RING_WALL_OFFSET] = wall - now

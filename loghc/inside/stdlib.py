@@ -1,30 +1,34 @@
 """Modules of the standard library, whatever files beside the program's script are called.
 
-What the program has imported is used as it is, if it is the genuine one. Otherwise it is loaded from
-the standard library's directories and doesn't stay in `sys.modules`, so that the program's own module
-of that name, if it has one, is still found first.
+What the program has imported is used as it is, if it is the genuine one. Otherwise it is loaded
+from the standard library's directories and doesn't stay in `sys.modules`, so that the program's own
+module of that name, if it has one, is still found first.
 """
 
 import os
 import sys
 
+TYPE_CHECKING = False  # importing typing here would keep the program from shadowing it
+if TYPE_CHECKING:
+    from typing import Any
+
 __all__ = ["load"]
 
-_external = sys.modules["_frozen_importlib_external"]
-_bootstrap = sys.modules["_frozen_importlib"]
-_loaded = {}  # type: ignore[var-annotated]
+_external = sys.modules["_frozen_importlib_external"]  # type: Any
+_bootstrap = sys.modules["_frozen_importlib"]  # type: Any
+_loaded = {}  # type: dict[str, Any]
 
 
 def _directories() -> "list[str]":
-    library = os.path.dirname(os.__file__)  # noqa: PTH120
+    library = os.path.dirname(os.__file__)
     extensions = [path for path in sys.path if path.endswith("lib-dynload")]
-    return [*extensions, os.path.join(library, "lib-dynload"), library]  # noqa: PTH118
+    return [*extensions, os.path.join(library, "lib-dynload"), library]
 
 
 _FROM = _directories()  # at the time of the import of loguru; the program may change sys.path
 
 
-def load(name: str) -> "object":
+def load(name: str) -> "Any":
     """A module of the standard library.
 
     Raises:
@@ -35,25 +39,25 @@ def load(name: str) -> "object":
     return _loaded[name]
 
 
-def _present(name: str) -> "object | None":
+def _present(name: str) -> "Any":
     module = sys.modules.get(name)
     spec = getattr(module, "__spec__", None)
     origin = getattr(spec, "origin", None)
     if origin in ("built-in", "frozen"):
         return module
-    if isinstance(origin, str) and os.path.dirname(origin) in _FROM:  # noqa: PTH120
+    if isinstance(origin, str) and os.path.dirname(origin) in _FROM:
         return module
     return None
 
 
-def _load(name: str) -> "object":
+def _load(name: str) -> "Any":
     if name in sys.builtin_module_names:
         spec = _bootstrap.BuiltinImporter.find_spec(name)
     else:
         spec = _external.PathFinder.find_spec(name, _FROM)
     if spec is None:
         raise ImportError(name)
-    missing = object()
+    missing = object()  # type: Any
     before = sys.modules.get(name, missing)
     try:
         module = _bootstrap.module_from_spec(spec)

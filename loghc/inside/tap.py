@@ -9,6 +9,10 @@ from .markers import Markers, send
 from .ring import Ring, open_ring
 from .text import MILLISECONDS, format_level, format_record, format_second
 
+TYPE_CHECKING = False  # importing typing here would keep the program from shadowing it
+if TYPE_CHECKING:
+    from typing import Any
+
 __all__ = ["Tap"]
 
 _monotonic_ns = time.monotonic_ns
@@ -17,8 +21,8 @@ _monotonic_ns = time.monotonic_ns
 class Tap:
     """What loguru takes for a handler.
 
-    loguru asks it for nothing but `emit` and `levelno`; the rest of a handler's methods is there for a
-    loguru that would ask for more.
+    loguru asks it for nothing but `emit` and `levelno`; the rest of a handler's methods is there
+    for a loguru that would ask for more.
 
     Args:
         directory: the run's.
@@ -27,8 +31,8 @@ class Tap:
 
     Attributes:
         emit: records a record. Whatever goes wrong there is no concern of the program's.
-        levelno: its say in what loguru formats. Without a level of its own it has none, and takes all
-            that is formatted.
+        levelno: its say in what loguru formats. Without a level of its own it has none, and takes
+            all that is formatted.
         levels: the part of a line that tells the level, by the level's name; filled by and by.
         append: takes data and a time into the ring of this process, if it has one.
     """
@@ -46,11 +50,11 @@ class Tap:
         self.emit = _emitter(self)
         self.renew()
 
-    def record(self, record: "dict[str, object]", from_decorator: object, is_raw: object) -> None:
+    def record(self, record: "dict[str, Any]", from_decorator: object, is_raw: object) -> None:
         """Record what is out of the ordinary: an exception, a marker, a level that is new."""
         try:
             level = record["level"]
-            if level.no < self._least:  # type: ignore[attr-defined]
+            if level.no < self._least:
                 return
             self._see(level)
             message = str(record["message"])
@@ -62,21 +66,21 @@ class Tap:
                 self.append(data, now)
             else:
                 self._mark(event, data, now, record)
-        except Exception:  # noqa: BLE001
+        except Exception:
             self._lose()
 
-    def _see(self, level: object) -> None:
+    def _see(self, level: "Any") -> None:
         """Raise the highest level, the first time that a level is seen here."""
-        name = level.name  # type: ignore[attr-defined]
+        name = level.name
         if name in self.levels:
             return
         if self._pid != posix.getpid():
             self.renew()
         if self._ring is not None:
-            self._ring.raise_level(level.no)  # type: ignore[attr-defined]
+            self._ring.raise_level(level.no)
         self.levels[name] = format_level(name)
 
-    def _mark(self, event: str, data: bytes, now: int, record: "dict[str, object]") -> None:
+    def _mark(self, event: str, data: bytes, now: int, record: "dict[str, Any]") -> None:
         if self._pid != posix.getpid():
             self.renew()
         ring = self._ring
@@ -120,17 +124,17 @@ class Tap:
             ring.set_version(self._version)
             self._ring = ring
             self.append = ring.append
-        except Exception as error:  # noqa: BLE001 - without a ring there is no log, and that is all
+        except Exception as error:
             self._say_why(error, parents, pid)
 
     def _say_why(self, error: Exception, parents: "Ring | None", pid: int) -> None:
         """Leave word for the watcher in a way that takes neither a descriptor nor space."""
         if parents is not None:
             parents.count(RING_ORPHANS)
-        name = "%s/%d-%d%s" % (self._directory, pid, _monotonic_ns(), NOTE_SUFFIX)
+        name = f"{self._directory}/{pid}-{_monotonic_ns()}{NOTE_SUFFIX}"
         reason = getattr(error, "strerror", None) or error.__class__.__name__
         try:
-            posix.symlink("can't open a ring: %s" % reason, name)
+            posix.symlink(f"can't open a ring: {reason}", name)
         except OSError:
             return
 
@@ -138,7 +142,7 @@ class Tap:
         try:
             if self._ring is not None:
                 self._ring.count(RING_LOST)
-        except Exception:  # noqa: BLE001
+        except Exception:
             return
 
     def stop(self) -> None:
@@ -158,19 +162,19 @@ class Tap:
         """Nothing, likewise."""
 
 
-def _text(record: "dict[str, object]", from_decorator: object) -> str:
+def _text(record: "dict[str, Any]", from_decorator: object) -> str:
     try:
         return format_record(record, from_decorator)
-    except Exception:  # noqa: BLE001 - a patcher may put anything into a record
-        return "%s\n" % (record["message"],)
+    except Exception:
+        return f"{record['message']}\n"
 
 
 def _append_nowhere(data: bytes, now: int) -> None:
     """Take data that there is no ring for."""
 
 
-def _emitter(tap):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """`Tap.emit`. It is called for each record: what is ordinary is done here, with what is at hand."""
+def _emitter(tap: Tap) -> "Any":
+    """`Tap.emit`. It is called for each record, and does itself what is ordinary."""
     levels = tap.levels
     monotonic_ns = _monotonic_ns
     first, after = tap.markers.first, tap.markers.after
@@ -178,12 +182,18 @@ def _emitter(tap):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     until = 0
     until_second = ""
 
-    def keep(time, now):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    def keep(time: "Any", now: int) -> None:
         nonlocal hour, second, until, until_second
         until_second = format_second(time)
         hour, second, until = time.hour, time.second, now + 1_000_000_000
 
-    def emit(record, level_id, from_decorator, is_raw, colored_message):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202, ARG001
+    def emit(
+        record: "dict[str, Any]",
+        level_id: object,  # noqa: ARG001
+        from_decorator: object,
+        is_raw: object,
+        colored_message: object,  # noqa: ARG001
+    ) -> None:
         try:
             message = record["message"]
             if is_raw or record["exception"] or first <= message < after:
@@ -200,10 +210,10 @@ def _emitter(tap):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
                 f"{record['name']}:{record['function']}:{record['line']} - {message}\n".encode(),
                 now,
             )
-        except Exception:  # noqa: BLE001
+        except Exception:
             try:
                 tap.record(record, from_decorator, is_raw)
-            except Exception:  # noqa: BLE001 - at the limit of recursion there is no room for more
+            except Exception:
                 return
 
     return emit

@@ -1,7 +1,7 @@
-"""Reads what a process of the program recorded: the ring file that it writes, or wrote until it died.
+"""Reads what a process of the program recorded, in the ring file that it wrote until it died.
 
-A ring is read while its process writes on, and after it died in the middle of a write. Nothing in it
-is trusted.
+A ring is read while its process writes on, and after it died in the middle of a write. Nothing in
+it is trusted.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """A program that is recorded runs as it does without: the same output, byte for byte, the same end.
 
-What it can see is the variables that bring the recorder in: `LOGHC_RUN`, and our directory in front of
-`PYTHONPATH`. The children that it starts need them.
+What it can see is the variables that bring the recorder in, which its children need: `LOGHC_RUN`, and
+a directory in front of `PYTHONPATH` (in `sys.path`, too, with `python -S`, for which nothing of this
+works). An audit hook sees what the recorder opens and loads when loguru is imported.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ def test_there_are_enough_programs():
 
 
 def steady(output: bytes) -> str:
-    """What a program prints, without what differs from one run to the next: addresses, durations."""
+    """What a program prints, but for addresses and durations, which differ from run to run."""
     return re.sub(r"\b0x[0-9a-f]+|\bin \d+\.\d\ds\b", "", output.decode())
 
 

@@ -1,7 +1,7 @@
-"""Found by Python at its start, through PYTHONPATH: brings the recorder in, and gets out of the way.
+"""Brings the recorder in when Python starts, which finds this through PYTHONPATH; then vanishes.
 
-Any Python may find this, 2.7 too. It imports only what every Python has imported before it, and has no
-function, so that nothing of it is left for the garbage collector.
+Any Python may find this, 2.7 too. It imports only what every Python has imported before it, and has
+no function, so that nothing of it is left for the garbage collector.
 """
 
 import os
@@ -28,8 +28,9 @@ try:
         )
         _hook = {"__name__": "hook"}
         exec(_loader.get_code("hook"), _hook)
-        _hook["install"](_inside, _run)
+        _hook["install"](_inside, _run)  # type: ignore[operator]
 except Exception:
     pass
 _self = None
-import sitecustomize  # the program's own; none is an ImportError, which is what site expects then
+# The program's own. None is an ImportError, which is what site expects then.
+import sitecustomize  # type: ignore[import-not-found]
