@@ -17,7 +17,17 @@ Measure = Callable[[], "Section | None"]
 
 
 def _sections() -> dict[str, Measure]:
-    from benchmarks import designs, fleet, instructions, jobs, memory, records, services, threads
+    from benchmarks import (
+        designs,
+        fleet,
+        instructions,
+        jobs,
+        memory,
+        records,
+        services,
+        threads,
+        watch,
+    )
 
     return {
         "records": records.measure_records,
@@ -25,6 +35,7 @@ def _sections() -> dict[str, Measure]:
         "services": services.measure_services,
         "jobs": jobs.measure_jobs,
         "imports": jobs.measure_imports,
+        "watch": watch.measure_watch,
         "memory": memory.measure_memory,
         "threads": threads.measure_threads,
         "fleet": fleet.measure_fleet,

@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from benchmarks import jobs, memory, records, services, threads
+from benchmarks import jobs, memory, records, services, threads, watch
 from benchmarks.results import shown
 from benchmarks.timing import ratio
 
@@ -58,6 +58,10 @@ def _short_job() -> float | None:
     return jobs.share_of_requests(jobs.run_jobs(rounds=5).cpu)
 
 
+def _deaths() -> list[float]:
+    return [1e3 * seconds for seconds in watch.death_to_post(rounds=5)]
+
+
 def _four_threads() -> float:
     seconds = threads.with_threads(4, rounds=8)
     return ratio(seconds["loghc"], seconds["no-op sink"]).median
@@ -72,6 +76,8 @@ _BARS = (
     _Bar("import loghc after loguru, ms", 10.0, 20.0, _import),
     # Below the 0.9 or so that importing urllib3 for a ping would cost.
     _Bar("processor time for a job, of what requests adds", 0.5, 0.8, _short_job),
+    _Bar("loghc run adds to an empty script, ms", 150, 300, watch.added_to_empty_script),
+    _Bar("from a program's SIGKILL to the ping, ms", 100, 200, lambda: min(_deaths())),
     _Bar("4 threads, time of a no-op sink", 1.03, 1.6, _four_threads),
     _Bar("memory for a full tail of 100 kB, kB", 150, 250, lambda: memory.tail() / 1e3),
     _Bar(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 TYPE_CHECKING = False  # typing takes longer to import than "loghc run" to start a program
@@ -24,6 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: after ``--help`` and on wrong usage.
     """
+    _look_elsewhere_last()
     args = list(sys.argv[1:] if argv is None else argv)
     if args[:1] == ["run"]:
         from loghc.command.run import run
@@ -41,3 +43,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return demo(sys.stdout)
     return 2
+
+
+def _look_elsewhere_last() -> None:
+    """Have no file of the program's, such as ``queue.py``, be taken for what loghc imports."""
+    given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    elsewhere = {os.path.abspath(path) for path in ("", *given)}
+    sys.path.sort(key=lambda path: os.path.abspath(path) in elsewhere)

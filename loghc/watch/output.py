@@ -7,7 +7,7 @@ import fcntl
 import os
 import select
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 __all__ = ["Output"]
 
@@ -23,24 +23,26 @@ class Output:
     A stream that is a terminal stays one, and is not recorded. Two that go to the same place share
     a pipe, so that what is printed stays in order.
 
+    Args:
+        closed: the standard streams that loghc was started without, and the program will be, too.
+
     Attributes:
         streams: the program's descriptors, and the pipes' ends to put there.
         terminals: the names of the streams that stay terminals.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, closed: Collection[int]) -> None:
         self.streams: dict[int, int] = {}
         self.terminals: list[str] = []
         self._pumps: list[_Pump] = []
         places: dict[tuple[int, int], int] = {}
         for descriptor, name in _STREAMS.items():
-            try:
-                status = os.fstat(descriptor)
-            except OSError:  # closed: it stays so
+            if descriptor in closed:
                 continue
             if os.isatty(descriptor):
                 self.terminals.append(name)
                 continue
+            status = os.fstat(descriptor)
             place = (status.st_dev, status.st_ino)
             if place not in places:
                 reading, places[place] = _pipe()

@@ -26,6 +26,7 @@ FORWARDED = frozenset(
 _WAITED_FOR = FORWARDED | {signal.SIGCHLD}
 # These two would stop the watcher where it writes to a terminal in the background, or where the
 # program reads from one: the watcher stops when the program does.
+_PAUSE = 200  # milliseconds between two looks for signals, where no thread can wait for them
 _BLOCKED = _WAITED_FOR | {signal.SIGTTIN, signal.SIGTTOU}
 
 
@@ -99,6 +100,8 @@ class Signals:
 
     def __init__(self, wake: Callable[[], object]) -> None:
         self._caught: deque[Caught] = deque()
+        self.pause: int | None = None
+        """Milliseconds after which to take signals though nothing woke the caller; None: never."""
         self._wake = wake
         self._interrupt: Callable[[Caught], None] | None = None
 
@@ -107,10 +110,17 @@ class Signals:
         for number in _WAITED_FOR:
             # Never called, as all threads block the signals. But an ignored one wouldn't be kept.
             signal.signal(number, _nothing)
-        threading.Thread(target=self._wait, name="loghc-signals", daemon=True).start()
+        thread = threading.Thread(target=self._wait, name="loghc-signals", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # the system has no more of them
+            self.pause = _PAUSE
 
     def take(self) -> list[Caught]:
         """What came since the last time."""
+        if self.pause is not None:
+            while (info := signal.sigtimedwait(_WAITED_FOR, 0)) is not None:
+                self._caught.append(_caught(info))
         taken = []
         while self._caught:
             taken.append(self._caught.popleft())
@@ -151,13 +161,17 @@ def _next() -> Caught:
                 info = signal.sigwaitinfo(_WAITED_FOR)
             except InterruptedError:
                 continue
-            kernel = info.si_code > 0 and info.si_signo != signal.SIGCHLD
-            return Caught(info.si_signo, kernel=kernel, sender=0 if kernel else info.si_pid)
+            return _caught(info)
     # Elsewhere nobody says who sent it: what a terminal can send is taken for the terminal's while
     # this process is in its foreground.
     number = signal.sigwait(_WAITED_FOR)
     terminals = (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGWINCH)
     return Caught(number, kernel=number in terminals and _in_foreground(), sender=0)
+
+
+def _caught(info: signal.struct_siginfo) -> Caught:
+    kernel = info.si_code > 0 and info.si_signo != signal.SIGCHLD
+    return Caught(info.si_signo, kernel=kernel, sender=0 if kernel else info.si_pid)
 
 
 def _in_foreground() -> bool:

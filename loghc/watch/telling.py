@@ -28,6 +28,7 @@ from loghc.watch.verdict import judge
 __all__ = ["Teller"]
 
 _FOLD_AT = 64  # rings that were opened since the last look for finished ones
+_LAST_READS = 64  # of the channel, at the end: what still writes then may write for ever
 _NOTES = 3
 _ENDING = 0.05  # seconds that what the program started has, to end after it
 _NO_LOG = Snapshot((), begins_inside_record=False)
@@ -103,16 +104,19 @@ class Teller:
             )
             say(f"{' and '.join(terminals)} {verb} not recorded by --output.")
 
-    def take_messages(self) -> None:
-        """Take in what came through the channel."""
+    def take_messages(self) -> bool:
+        """Take in what came through the channel; whether anything did."""
         if self._run is None:
-            return
-        messages, self._rest = parse_messages(self._rest + self._run.read_channel())
+            return False
+        # Once for each wake-up, so that a flood doesn't keep the watcher from anything else.
+        data = self._run.read_channel()
+        messages, self._rest = parse_messages(self._rest + data)
         for message in messages:
             self._take(message)
         if self._opened >= _FOLD_AT:
             self._opened = 0
             self.collector.fold()
+        return bool(data)
 
     def living(self) -> list[int]:
         """The processes of the run that have not ended."""
@@ -137,7 +141,9 @@ class Teller:
         """
         # Helpers, such as multiprocessing's, end a moment after the program.
         left = processes.wait_for(self.living(), _ENDING)
-        self.take_messages()
+        for _ in range(_LAST_READS):
+            if not self.take_messages():
+                break
         log, facts = self.collector.read()
         verdict = judge(status, self._options.ok_statuses, self._failures(facts))
         notes = self._trouble_with_log()
@@ -208,6 +214,8 @@ class Teller:
     def _trouble_with_log(self) -> list[str]:
         if self._run is None:
             return [self._trouble]
+        if not os.path.isdir(self._run.path):
+            return ["the run directory was deleted"]
         with contextlib.suppress(OSError):
             texts = [note.text for note in read_notes(self._run.path)]
             return [

@@ -31,19 +31,20 @@ _LATE = (
     1.0  # seconds after the program's death in which the signal that killed it may come here, too
 )
 _PASSING_ON = 1.0  # seconds that the last ping waits for the program's output
-_POLLING = 1.0  # seconds between two looks where the system can't tell of a process's end
+_LARGEST_RING = 2**27  # bytes
+_POLLING = 1000  # milliseconds between two looks where the system can't tell of a process's end
 
 
 def watch(options: Options, command: Command) -> NoReturn:
     """Start a command, watch it to its end, tell the service, and end as it did."""
-    _keep_standard_descriptors()
+    closed = _keep_standard_descriptors()
     inherited = signals.take_over()
     run, trouble = _run_directory(options)
     output = None
     if options.output:
         from loghc.watch.output import Output
 
-        output = Output()
+        output = Output(closed)
     env = child.initial_environment()
     if run is not None:
         bootstrap = os.path.join(os.path.dirname(os.path.dirname(__file__)), "inside", "bootstrap")
@@ -124,7 +125,7 @@ class _Watcher:
             self._take_signals()
             _safely(teller.take_messages)
             if self._status is None:
-                poll.poll()
+                poll.poll(self.signals.pause)
         while living := teller.waited_for():
             self._until_all_ended(living, poll, teller)
         return self._status
@@ -136,11 +137,11 @@ class _Watcher:
         ends = ends_of(living)
         for descriptor in ends:
             poll.register(descriptor, select.POLLIN)
-        seconds = None if ends else _POLLING
+        pause = self.signals.pause if ends else _POLLING
         while True:
             self._take_signals(living)
             _safely(teller.take_messages)
-            ready = poll.poll(seconds and seconds * 1000)
+            ready = poll.poll(pause)
             for descriptor, _ in ready:
                 if ends.pop(descriptor, None) is not None:
                     poll.unregister(descriptor)
@@ -217,11 +218,13 @@ class _Watcher:
             os.write(self._wake, b"x")
 
 
-def _keep_standard_descriptors() -> None:
-    """Have nothing of the watcher's own become a standard stream that was closed."""
+def _keep_standard_descriptors() -> list[int]:
+    """Have nothing of the watcher's own become a standard stream that was closed; which were."""
+    closed = []
     while (opened := os.open(os.devnull, os.O_RDWR)) <= 2:
-        pass  # it takes the place of the closed one; the program doesn't inherit it
+        closed.append(opened)  # it stays open here; the program doesn't inherit it
     os.close(opened)
+    return closed
 
 
 def _run_directory(options: Options) -> tuple[RunDirectory | None, str]:
@@ -230,6 +233,7 @@ def _run_directory(options: Options) -> tuple[RunDirectory | None, str]:
     from loghc.watch.identity import identity
 
     salt = os.urandom(16)
+    run = None
     try:
         if options.state is not None:
             os.makedirs(options.state, mode=0o700, exist_ok=True)
@@ -248,13 +252,15 @@ def _run_directory(options: Options) -> tuple[RunDirectory | None, str]:
             ]
         )
     except OSError as error:
+        if run is not None:
+            run.remove()
         return None, f"no run directory could be made: {error.strerror}"
     return run, ""
 
 
 def _capacity(limit: int) -> int:
     """Bytes of a ring: what a ping carries, and as much again for the frames around records."""
-    return max(65_536, 2 * limit + 16_384) // 4096 * 4096
+    return min(max(65_536, 2 * limit + 16_384), _LARGEST_RING) // 4096 * 4096
 
 
 def _flush() -> None:
