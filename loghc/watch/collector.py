@@ -18,6 +18,7 @@ __all__ = ["Collector", "Facts"]
 
 _TRACEBACKS = 5  # the newest are kept
 _LONGEST_OUTPUT = 65_536  # bytes without an end of line that are kept together
+_DIGITS = 19  # of a number that fits into 64 bits
 _time = attrgetter("time_ns")
 
 
@@ -185,13 +186,15 @@ def _with_last(frames: list[Frame], time_ns: int, last: bytes) -> list[Frame]:
 
 
 def _owner(path: str) -> int:
-    pid = os.path.basename(path).partition("-")[0]
-    return int(pid) if pid.isdigit() else 0
+    return _number(os.path.basename(path).partition("-")[0])
 
 
 def _opened(name: str) -> int:
-    opened = name.rpartition("-")[2].partition(".")[0]
-    return int(opened) if opened.isdigit() else 0
+    return _number(name.rpartition("-")[2].partition(".")[0])
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < _DIGITS else 0
 
 
 def _as_text(data: bytes) -> bytes:
