@@ -1,8 +1,8 @@
 """A program that is recorded runs as it does without: the same output, byte for byte, the same end.
 
 What it can see is the variables that bring the recorder in, which its children need: `LOGHC_RUN`, and
-a directory in front of `PYTHONPATH` (in `sys.path`, too, with `python -S`, for which nothing of this
-works). An audit hook sees what the recorder opens and loads when loguru is imported.
+a directory in front of `PYTHONPATH` (with `python -S`, which is not recorded, it stays in `sys.path`).
+An audit hook sees what the recorder opens and loads when loguru is imported.
 """
 
 from __future__ import annotations
