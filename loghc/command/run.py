@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import NoReturn
 
+    from loghc.watch.command import Command
+
 __all__ = ["run"]
 
 _USAGE = 2  # exit status of a command that can't be done as it was given
@@ -28,6 +30,7 @@ _LEVELS = {
     "CRITICAL": 50,
 }
 _EVENTS = ("start", "success", "fail", "log")
+_OFF = "off"  # in the place of the URL: run the program, and watch nothing
 _NAME = r"--[a-z]+(-[a-z]+)*"  # what may be quoted of an unknown option: it can't be a secret
 _NO_URL = (
     f"no ping URL: set {URL_VARIABLE}, or {URL_FILE_VARIABLE} to the path of a file that holds it, "
@@ -58,12 +61,18 @@ def run(args: list[str]) -> NoReturn:
 
             print(HELP, end="")
             raise SystemExit(0)
+        if os.name != "posix":
+            raise UsageError("it needs a POSIX system")
         options = _options(given)
-        if not words:
+        urls = [value for name, value in given if name == "--health-check-url"]
+        off = not urls and os.environ.get(URL_VARIABLE, "").strip().lower() == _OFF
+        if not off:
+            options.url, options.url_variables = _url(urls)
+        if not words or words in (["-m"], ["-c"]):
             raise UsageError(
                 "expected a COMMAND: a script, -m MODULE, -c CODE, or a program's name"
             )
-        if _looks_like_url(words[0], options.url):
+        if _looks_like_url(words[0], None if off else options.url):
             raise UsageError(
                 "expected a COMMAND, not a URL; give the ping URL in "
                 f"{URL_VARIABLE}, or by --health-check-url"
@@ -71,9 +80,22 @@ def run(args: list[str]) -> NoReturn:
     except UsageError as error:
         print(f"loghc run: {error} (see loghc run --help)", file=sys.stderr)
         raise SystemExit(_USAGE) from None
+    command = resolve(words, options.python)
+    if off:
+        _become(command)
     from loghc.watch.watcher import watch
 
-    watch(options, resolve(words, options.python))
+    watch(options, command)
+
+
+def _become(command: Command) -> NoReturn:
+    from loghc.watch.child import CannotStartError, become
+
+    try:
+        become(command)
+    except CannotStartError as error:
+        print(f"loghc: {command.argv[0]}: {error.reason}", file=sys.stderr)
+        raise SystemExit(error.status) from None
 
 
 def _split(args: list[str]) -> tuple[list[tuple[str, str]], list[str]]:
@@ -104,8 +126,7 @@ def _split(args: list[str]) -> tuple[list[tuple[str, str]], list[str]]:
 
 
 def _options(given: list[tuple[str, str]]) -> Options:
-    url, variables = _url([value for name, value in given if name == "--health-check-url"])
-    options = Options(url, variables)
+    options = Options()
     for name, value in given:
         _set(options, name, value)
     if options.redact:
@@ -151,11 +172,13 @@ def _parts(url: PingUrl) -> tuple[str | None, ...]:
     return url.origin, url.path, url.query, url.credentials
 
 
-def _looks_like_url(word: str, url: PingUrl) -> bool:
+def _looks_like_url(word: str, url: PingUrl | None) -> bool:
     if os.path.exists(word):
         return False
     if re.match(_LIKE_URL, word) or re.match(_LIKE_HOST, word) or re.search(UUID, word):
         return True
+    if url is None:
+        return False
     secrets = (url.path.strip("/"), *url.path.strip("/").split("/"), url.password)
     folded = word.lower()
     return any(len(secret or "") > 4 and (secret or "").lower() in folded for secret in secrets)

@@ -18,6 +18,8 @@ to the program. It is started as a shell would start it, with the same streams a
 environment, but for the ping URL, which it needn't know, and what brings the log out of it
 (PYTHONPATH, LOGHC_RUN).
 
+With {URL_VARIABLE}=off it is started, and not watched.
+
 options:
   -h, --help            show this help, and exit
   --health-check-url URL

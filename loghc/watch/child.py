@@ -8,7 +8,7 @@ import signal
 import threading
 
 from loghc.watch.command import Command
-from loghc.watch.signals import Inherited
+from loghc.watch.signals import Inherited, take_over
 
 TYPE_CHECKING = False  # typing takes longer to import than all of this
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CannotStartError",
+    "become",
     "end_like",
     "environment",
     "initial_environment",
@@ -124,6 +125,17 @@ def start(
         os.waitpid(pid, 0)
         raise CannotStartError(int(failed))
     return pid
+
+
+def become(command: Command) -> NoReturn:
+    """Start a command in the place of this process, unwatched.
+
+    Raises:
+        CannotStartError: it can't be.
+    """
+    env = initial_environment()
+    take_over().restore()
+    raise CannotStartError(_execute(command, env) if command.candidates else 0)
 
 
 def _execute(command: Command, env: dict[bytes, bytes]) -> int:

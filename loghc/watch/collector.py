@@ -38,7 +38,7 @@ class Facts:
         level: the highest level of a record, -1 without any.
         overwritten: bytes of records that left the rings at their front, in all.
         last_wall_ns: when the newest record was logged, by the wall clock; 0 without any.
-        markers: by process, how many markers it logged.
+        markers: how many markers were logged.
         tracebacks: of uncaught exceptions, the newest last, from process to text.
     """
 
@@ -50,7 +50,7 @@ class Facts:
         self.level = -1
         self.overwritten = 0
         self.last_wall_ns = 0
-        self.markers: dict[int, int] = {}
+        self.markers = 0
         self.tracebacks: dict[int, str] = {}
 
     def add(self, reading: Reading) -> None:
@@ -64,8 +64,7 @@ class Facts:
         if reading.frames:
             last = reading.frames[-1].time_ns + reading.wall_offset_ns
             self.last_wall_ns = max(self.last_wall_ns, last)
-        if reading.markers:
-            self.markers[reading.pid] = self.markers.get(reading.pid, 0) + reading.markers
+        self.markers += reading.markers
         if reading.traceback:
             self.tracebacks.pop(reading.pid, None)
             self.tracebacks[reading.pid] = reading.traceback
@@ -76,7 +75,6 @@ class Facts:
         """The same, to add to."""
         other = Facts()
         other.__dict__.update(self.__dict__)
-        other.markers = dict(self.markers)
         other.tracebacks = dict(self.tracebacks)
         return other
 

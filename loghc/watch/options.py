@@ -35,9 +35,10 @@ class Options:
         python: the Python for files, ``-m`` and ``-c``; None: the one that runs loghc.
     """
 
-    def __init__(self, url: PingUrl, url_variables: list[str]) -> None:
-        self.url = url
-        self.url_variables = url_variables
+    url: PingUrl
+
+    def __init__(self) -> None:
+        self.url_variables: list[str] = []
         self.job = "sync"
         self.level: int | None = None
         self.limit = 100_000

@@ -57,7 +57,7 @@ class Teller:
         self._run_id = new_run_id()
         self._runs = MarkedRuns() if options.markers_only else None
         self._failed = False  # a failure was told by a marker
-        self._received: Counter[int] = Counter()  # markers, by process
+        self._received = 0  # markers
         self._rest = b""  # the beginning of a message
         self._opened = 0  # rings, since the last fold
         self._printed = False
@@ -187,7 +187,7 @@ class Teller:
             self._pings.tighten(parse_fields(message.line))
             return
         event = Event(message.event)
-        self._received[message.pid] += 1
+        self._received += 1
         if self._runs is not None:
             run_id = self._runs.assign(event, message)
             if event is Event.START or event.ends_run:
@@ -225,8 +225,8 @@ class Teller:
         return []
 
     def _about_lost_markers(self, facts: Facts) -> list[str]:
-        lost = sum(max(0, count - self._received[pid]) for pid, count in facts.markers.items())
-        return [f"loghc: {lost:,} markers came too fast to be told one by one"] if lost else []
+        lost = facts.markers - self._received
+        return [f"loghc: {lost:,} markers came too fast to be told one by one"] if lost > 0 else []
 
 
 def _rules(options: Options) -> list[str | Redactor]:

@@ -161,7 +161,7 @@ class _Watcher:
                 return
             # Whoever signals all processes of a service one after the other meant the program,
             # which has died of it already.
-            late = caught.number == died_of and self._forwarded != caught.number
+            late = caught.number == died_of != self._forwarded and not caught.kernel
             if not late or time.monotonic() - ended > _LATE:
                 self.interrupted = True
                 teller.abort()

@@ -657,6 +657,8 @@ SECRET = "9e9d9bbe-4f2b-4a0e-a1e0-111111111111"
     [
         ([], "expected a COMMAND"),
         (["--"], "expected a COMMAND"),
+        (["-m"], "expected a COMMAND"),
+        (["--", "-c"], "expected a COMMAND"),
         (["--job", "x"], "expected a COMMAND"),
         (["--job"], "--job: expected a value"),
         (["--limit", "0", "true"], "--limit: expected at least 1 byte, not 0"),
@@ -729,6 +731,16 @@ def test_without_a_url_a_program_is_not_started(tmp_path):
     assert done.returncode == 2
     assert "no ping URL: set HEALTH_CHECK_URL, or HEALTH_CHECK_URL_FILE" in done.stderr
     assert not (tmp_path / "started").exists()
+
+
+def test_switched_off_a_program_runs_unwatched(receiver, program, tmp_path):
+    name = program(
+        "import os\nprint(os.getppid(), 'LOGHC_RUN' in os.environ, flush=True)\nos._exit(3)"
+    )
+    done = run(*RUN, name, cwd=tmp_path, env={"HEALTH_CHECK_URL": "off"})
+    assert (done.returncode, done.stdout) == (3, f"{os.getpid()} False\n")
+    assert run(*RUN, "./nowhere", cwd=tmp_path, env={"HEALTH_CHECK_URL": "off"}).returncode == 127
+    assert receiver.requests == ()
 
 
 def test_a_bad_url_in_the_environment_is_named(tmp_path):
