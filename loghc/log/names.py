@@ -9,7 +9,7 @@ from functools import cache
 from operator import itemgetter
 from typing import NamedTuple
 
-__all__ = ["NAMES", "Name", "compiled", "is_random", "secret_values"]
+__all__ = ["NAMES", "Name", "compiled", "is_random", "is_secret_name", "secret_values"]
 
 
 class Name(NamedTuple):
@@ -71,7 +71,7 @@ NAMES = (
     Name("пароль|κωδικός|סיסמה|كلمة_المرور|mật_khẩu|mat_khau|kata_sandi", "any", "пароль: «hunter2»", "пароль:", whole=True),
     Name("パスワード|暗証番号|密码|密碼|口令|비밀번호", "any", "密码：«hunter2»", "密码："),
     # Secrets
-    Name("secret|secret_value|secret_string|secret_text|secret_id", "no word", "client_secret=«hunter2»", "secretName: my-tls"),
+    Name("secret|secret_value|secret_string|secret_text|secret_id", "no word", "client_secret=«hunter2»", "arn:aws:secretsmanager:eu-west-1:1:secret:db-1", unless=(":",)),
     Name("credential", "no word", "credentials: «bob/hunter2»", "credentials: valid"),
     Name("requirepass|masterauth", "any", "requirepass=«hunter2»", "masterauth="),
     # Keys and tokens
@@ -139,8 +139,8 @@ _SEPARATOR = (
     r"(?:"
     rf"(?:{_QUOTE}|\x1b\[[0-9;]{{1,8}}m)?[\])]?[ \t]{{0,8}}(?:=>|:=|==?|:|：|%3d|%3a)"
     r"(?:\x1b\[[0-9;]{1,8}m)?[ \t]{0,8}"
-    r"|[\"'],[ \t]{0,4}(?=b?[\"'])"  # ("password", "x")
     r"|[\"'],[ \t]{0,4}[\"']?value[\"']?[ \t]{0,4}[:=][ \t]{0,4}(?=[\"'])"  # name, and "value": "x"
+    r"|[\"'],[ \t]{0,4}(?=b?[\"'])"  # ("x-api-key", "x")
     r"|[\"'][ \t]{1,4}(?:value|content)=(?=[\"'])"  # key="password" value="x"
     r"|(?: [a-z:]{1,20}=[\"'][^\"'<>\n]{0,64}[\"'])?>(?=[^<\n]{1,4096}</)"  # <password>x</password>
     r"|[\"']?\n[ \t]{0,16}value:[ \t]{1,4}"  # - name: PASSWORD, and on the next line its value
@@ -156,7 +156,7 @@ _OPENING = (
 )
 _QUOTED = {
     '"': r"(?:[^\"\\\n]|\\.)*",
-    "'": r"(?:[^'\\\n]|\\.)*",
+    "'": r"(?:[^'\\\n]|\\.|'')*",
 }
 # Punctuation may be a part of a bare value; where something follows that has a name of its own, or
 # nothing does, it isn't.
@@ -168,7 +168,7 @@ _BARE = (
 _PLACEHOLDER = (
     r"(?:\*{2,}|[xX]{3,}|\u2022+|\.{3}|\u2026|-+|\[(?i:redacted|masked|filtered|hidden|secret|removed|scrubbed)\]"
     r"|<[A-Za-z_ .-]{0,40}>|\$\{\w{0,64}\}|\$\(\w|\$\w{1,64}|\{\{[^}\n]{0,64}\}\}|\{[\w.]{0,40}\}|%\(\w{0,40}\)s|%s"
-    r"|:\w{1,40}|\?|@\w{1,40}"
+    r"|\[\]|\{\}|!\w{1,40}|:\w{1,40}|\?|@\w{1,40}"
     r"|(?i:none|null|nil|undefined|true|false|yes|no|not|is|was|has|had|are|and|or|to|too|for|from|of|in|on"
     r"|at|by|the|an?|as|if|it|this|that|must|should|may|can(?:not|'t)?|could|will|does|do|did|with|without|only|via"
     r"|required|missing|unset|set|empty|blank|option|argument|ok|okay|valid|validated|invalid|incorrect|wrong|bad"
@@ -178,7 +178,7 @@ _PLACEHOLDER = (
     r"|success|successful|successfully|error|enabled|disabled|active|inactive|unchanged|unauthorized|authentication|authenticated"
     r"|str|string|bytes|int|bool|float|optional|optional\[str\]|text|varchar|char|field|input|type|object|secretstr"
     r"|n/a|hidden|redacted|masked|filtered|\(?not shown\)?|sensitive|see|using|use|check|please|your|new|old))"
-    r"(?=[\s\"'`,;&)}\]<.!?]|\\[\"'nrt]|$)"
+    r"(?=[\s\"`,;&)}\]<.!?]|'(?!')|\\[\"'nrt]|$)"
 )
 # A name in a program's code, or a call, that yields the value: shown, it is no secret.
 _REFERENCE = (
@@ -248,21 +248,23 @@ def secret_values(text: str, low: str) -> Iterator[tuple[int, int]]:
         found = names[beginning[0]].match(low, begin)
         if found is None or begin < done:  # no name, or a part of the value before
             continue
-        strong = separator(low, found.end())
-        between = strong or column(low, found.end())
+        between = separator(low, found.end())
+        weak = between is None or low.startswith(_SIDE_BY_SIDE, between.start())
+        between = between or column(low, found.end())
         if between is None:
             continue
         for row in rows[found[0].translate(_NO_JOINT)]:
             if _counts(row, text, low, begin):
                 block = compiled(_BLOCK).match(text, between.end())
                 start = (block or between).end()
-                first, last = _value(text, start, row, weak=strong is None)
+                first, last = _value(text, start, row, weak=weak)
                 if first < last:
                     yield first, last
                     done = last
                     break
 
 
+_SIDE_BY_SIDE = ("',", '",')
 _NO_JOINT = {ord(char): None for char in "_- "}
 
 
@@ -337,8 +339,25 @@ def _end_of_words(text: str, first: int, last: int, name: Name) -> int:
     if text[last : last + 1] != " ":
         return last
     more = compiled(_WORDS_AFTER).match(text, last, last + 400)
-    if more is None or not text[max(0, first - 2) : first].strip(":") == "" and name.value != "line":
+    if more is None or compiled(_FUNCTION_WORDS).search(more[0]):
         return last
-    if compiled(_FUNCTION_WORDS).search(more[0]):
-        return last
+    line = text[max(text.rfind("\n", 0, first) + 1, first - 64) : first]
+    if not (name.value == "line" or line.endswith(": ")):
+        # PASSWORD=some words, as "env" lists them; but not "PASSWORD=x program".
+        if not re.fullmatch(r"\s*[A-Z0-9_]+=", line) or more[0].count(" ") < 2:
+            return last
     return more.end()
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether a variable of that name holds a secret."""
+    finder, names, rows = _finder()
+    low = name.lower()
+    for beginning in finder.finditer(low):
+        found = names[beginning[0]].match(low, beginning.start())
+        if found is None or low[found.end() :].strip("s0123456789"):
+            continue
+        for row in rows[found[0].translate(_NO_JOINT)]:
+            if row.value not in ("long", "longer") and _counts(row, name, low, found.start()):
+                return True
+    return False

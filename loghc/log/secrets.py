@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 
 from loghc.log.commands import COMMANDS, Command, programs
 from loghc.log.commands import pattern as command_pattern
+from loghc.log.diagnosis import diagnosed_values
 from loghc.log.names import compiled, secret_values
 from loghc.log.private_keys import mask_private_keys
 from loghc.log.redaction import REDACTED, Redactor
@@ -147,7 +148,8 @@ def lowered(text: str) -> str:
 
 def _without_secrets(text: str) -> str:
     low = lowered(text)
-    spans = sorted((*secret_values(text, low), *_by_rules(text, low), *_tokens(text)))
+    spans = [*secret_values(text, low), *_by_rules(text, low), *_tokens(text)]
+    spans = sorted((*spans, *diagnosed_values(text)))
     parts, done = [], 0
     for first, last in spans:
         if first >= done:

@@ -172,7 +172,6 @@ SHAPES = (
     Shape("Vault", "!s.<A24>!", "s.<A8>"),
     Shape("Vercel", "!vc{p|i|a|r|k}_<A24+>", "vcp_<A8>"),
     Shape("xAI", "!xai-<A60+>", "xai-<A8>"),
-    Shape("a hash of a password", "!$2{a|b|y}$<d2>$<p53>", "$2b$<d2>$<A8>"),
 )  # fmt: skip
 
 

@@ -99,16 +99,19 @@ TEXTS = (
     Text("cookie|morsel", r"<(?:cookie|morsel):? (?P<secret>[\w.-]{1,64}=[^\s>]+)", "<Cookie «sid=hunter2» for x/>", "<Cookie sid for x/>"),
     # Phrases
     Text("password|passwd|passphrase|passcode|secret|token|key|pin|otp|pwd|code|credential|credentials",
-         rf"{_WHAT}(?:[ ](?:is|was|are|to|set to|changed to|reset to|now|will be|became|=|->|→)){{1,2}}:?[ ]{{1,2}}[\"'`]?(?P<secret>{_PASSWORD}{{4,128}})", "the password is «hunter2»", "the password is required", _is_unguessable),
+         rf"{_WHAT}(?: for [^\s]{1,64})?(?:[ ](?:is|was|are|to|set to|changed to|reset to|now|will be|became|=|->|→)){{1,2}}:?[ ]{{1,2}}[\"'`]?(?P<secret>{_PASSWORD}{{4,128}})", "the password is «hunter2»", "the password is required", _is_unguessable),
     Text("password|passwd|passphrase|secret|token|key|pwd|credential|credentials", r"(?:with|using|use|and|by|/|new|temporary|initial|generated|default|wrong|bad|invalid|failed|user's|admin|root) (?:the |a |new |temporary |initial |generated |default )?(?:password|passwd|passphrase|secret|token|(?:api|access|secret) key|pwd|credentials?)[ ](?:for [^\s]{1,64}[ :]{1,2})?[\"'`(]?(?P<secret>[^\s\"'`,;<>|)\]]{4,128})",
          "logging in with password «hunter2»", "signing in with password authentication", _is_unguessable),
     Text("password|passphrase|pin|passcode", r"(?:password|passphrase|pin|passcode) (?:for|of) [^\n:]{0,60}(?:://[^\n:]{1,60})?: ?(?P<secret>[^\s\"'`,;<>|)\]]{4,128})(?=\s{0,4}(?:\n|$|[\"'`]))", "Password for bob: «hunter2»", "Password for bob: ok", _is_unguessable),
+    Text("password|pin|otp|passcode|code", r"(?:(?:one-time|verification|security|login|2fa|mfa|temporary|access) (?:password|code|pin)|otp|pin|password)(?: for [^\s]{1,64})?(?: is|:) {1,2}(?P<secret>[0-9]{4,8})(?![0-9.,:%/]*[0-9])", "your one-time password is «493021»", "the exit code is 10061"),
+    Text("password|passwd|passphrase|token|key", r"(?:password|passwd|passphrase|(?<!next )(?<!page )token|(?:api|access|secret|account)[ -]key) (?P<secret>[^\s\"'`,;<>|)\]:/.(]{6,128})(?=[\s,;.)]|$)", "user bob, password «hunter2», host db", "token bucket, password policy", lambda value: is_random(value, 6)),
     Text("changed", r"changed from [\"'`](?P<secret>[^\n\"'`]{1,128}[\"'`] to [\"'`][^\n\"'`]{1,128})", "password changed from '«a1' to 'b2»'", "mode changed from a to b"),
-    Text("credential|credentials|login|logged|logging|authenticated|authenticating|authenticate|sign|signed|signing", r"(?:credentials?|log(?:ged |ging )?in|authenticat(?:ed|ing|e)|sign(?:ed|ing)? in)(?: (?:as|with|using|user|are|is|for))?[ :=]{1,3}[\"'`(]?[\w.+@-]{1,64}(?::|/| / )(?P<secret>[^\s\"'`,;<>|)/:]{4,128})", "logging in as bob:«hunter2»", "logging in as bob/admin", _is_unguessable),
+    Text("credential|credentials|login|logged|logging|authenticated|authenticating|authenticate|sign|signed|signing", r"(?:credentials?|log(?:ged |ging )?in|authenticat(?:ed|ing|e)|sign(?:ed|ing)? in)(?: (?:failed|succeeded))?(?: (?:as|with|using|user|are|is|for))?[ :=]{1,3}[\"'`(]?[\w.+@-]{1,64}(?::|/| / )(?P<secret>[^\s\"'`,;<>|)/:]{4,128})", "logging in as bob:«hunter2»", "logging in as bob/admin", _is_unguessable),
     # Code: users and passwords side by side
-    Text("auth|httpbasicauth|basicauth|login|authenticate|connect|username|credentials|password",
-         r"(?:basic_?auth|auth|login|authenticate|connect|username_pw_set|set_credentials|credentials|add_password)[ ]?(?:=[ ]?|:[ ]?)?(?:[\w.]{0,32})?\((?:[ ]?(?:host(?:name)?=|user(?:name)?=)?b?[\"'][^\"'\n]{0,128}[\"'],){1,3}[ ]?b?[\"'](?P<secret>[^\"'\n]{1,256})[\"']",
-         "requests.get(url, auth=('bob', '«hunter2»'))", "connect('db')"),
+    Text("auth|httpbasicauth|basicauth|login|authenticate|username|credentials|password",
+         r"(?:basic_?auth|auth|login|authenticate|username_pw_set|set_credentials|credentials|add_password)[ ]?(?:=[ ]?|:[ ]?)?(?:[\w.]{0,32})?\((?:[ ]?(?:user(?:name)?=)?b?[\"'][^\"'\n]{0,128}[\"'],){1,3}?[ ]?b?[\"'](?P<secret>[^\"'\n]{1,256}[^)\n]{0,256}?)[\"']?\)",
+         "requests.get(url, auth=('bob', '«hunter2»'))", "login('db')"),
+    Text("connect", r"connect\((?:[ ]?[\"'][^\"'\n]{0,128}[\"'],){2}[ ]?[\"'](?P<secret>[^\"'\n]{1,256})[\"']", "pymysql.connect('db', 'bob', '«hunter2»', 'shop')", "connect('db', 'bob')"),
     Text("auth", r"[\"']auth[\"']: ?[\(\[][\"'][^\"'\n]{1,128}[\"'], ?[\"'](?P<secret>[^\"'\n]{1,256})", "{'auth': ('bob', '«hunter2»')}", "{'auth': ()}"),
     # SQL
     Text("identified|password", r"(?:identified (?:with [\w'\"]{1,40} )?(?:by|as)|password)(?: password)?[ \t]{1,4}e?[\"'](?P<secret>[^\"'\n]{1,256})[\"']", "CREATE USER bob IDENTIFIED BY '«hunter2»'", "IDENTIFIED BY ''"),
@@ -116,6 +119,7 @@ TEXTS = (
     Text("insert into", r"insert into [^\n()]{1,64}\([^()]{0,300}(?:pass|pwd|secret|token|api_?key|pin\b)[^()]{0,300}\)\s{0,16}values\s{0,16}\(\s{0,4}(?P<secret>[^\n]*[\"'][^\n]*)\)", "INSERT INTO users (name, password) VALUES («'bob', 'hunter2'»)", "INSERT INTO users (name) VALUES ('bob')"),
     Text("[parameters:", r"(?:pass|pwd|secret|token|api_?key)[^\]]{0,400}\]\s{0,4}\[parameters: [\(\{\[](?P<secret>[^\n]*[\"'][^\n]*)[\)\}\]]\]", "[SQL: INSERT INTO users (name, password) VALUES (%s, %s)]\n[parameters: («'bob', 'hunter2'»)]", "[SQL: SELECT 1]\n[parameters: ('a',)]"),
     Text("input_value=", r"(?:pass|pwd|secret|token|key)\w{0,20}\n[^\n]{0,200}?input_value=[\"'](?P<secret>[^\"'\n]{1,256})[\"']", "password\n  too short [type=x, input_value='«hunter2»', input_type=str]", "name\n  x [input_value='bob']"),
+    Text("key", r"(?:pragma (?:hex|re)?key ?= ?|as \w{1,32} key )[\"'](?P<secret>[^\"'\n]{1,256})", "PRAGMA key = '«hunter2»'", "PRAGMA foreign_keys = on"),
     # Protocols
     Text("pass|auth|requirepass|masterauth", r"(?:(?<![\w-])(?:pass(?= [^\s]{1,64}(?:\\r|\r|\n|\"|'|$))|requirepass|masterauth|auth(?= [^\s]{4,64}(?:\\r|\r|\n|\"|'|$))|auth default|auth \w{1,32}(?= \S{4,64}(?:\\r|\r|\n|\"|'|$))))[\"']? [\"']?(?P<secret>[^\s\"'\\]{4,128})", "> PASS «hunter2»", "PASS tests", _is_unguessable),
     Text("login", r"[a-z]?[0-9]{1,5} login [\"']?[^\s\"']{1,64}[\"']? [\"']?(?P<secret>[^\s\"'\\]{1,128})", "a001 LOGIN bob «hunter2»", "a001 LOGIN bob"),
@@ -129,7 +133,7 @@ TEXTS = (
     # Shapes that need more than a template
     Text("~eyj", r"eyj(?:(?<![a-z0-9_-]eyj)|(?<=\\[nrt]eyj)|(?<=%[0-9a-f]{2}eyj))(?P<secret>[a-z0-9_-]{8,}\.[a-z0-9_-]{8,}(?:\.[a-z0-9_-]{0,4096}){0,3})", "got eyJ«hbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl»", "eyJ is how one begins"),
     Text("~akia|~asia", r"a[ks]ia[a-z0-9]{16}[^\w\n]{1,8}(?:[a-z_ ]{1,32}[=:][ \"']{1,3})?(?P<secret>[a-z0-9+/]{40})(?![a-z0-9+/])", "AKIAIOSFODNN7EXAMPLE:«wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY»", "akia: none"),
-    Text("$", r"(?<![\w$])(?P<secret>\$(?:1|5|6|y|7|apr1|argon2id?|argon2i|scrypt|pbkdf2-sha\d{3})\$[^\s\"':,;]{12,})", "bob:«$6$abcdefgh$0123456789abcdef0123»:19000", "$6 and $12.50", _has_digit),
+    Text("$", r"(?<![\w$])(?P<secret>\$(?:1|2[abxy]|5|6|y|7|apr1|argon2id?|argon2i|scrypt|pbkdf2-sha\d{3})\$[^\s\"':,;]{12,})", "bob:«$6$abcdefgh$0123456789abcdef0123»:19000", "$6 and $12.50", _has_digit),
     Text("pbkdf2_sha|scram-sha|{ssha|bcrypt_sha", r"(?:pbkdf2_sha\d{1,3}\$|scram-sha-\d{1,3}\$|\{ss?ha\d{0,3}\}|bcrypt_sha256\$)(?P<secret>[^\s\"',;]{16,})", "pbkdf2_sha256$«600000$a1b2c3$d4e5f6g7h8i9j0»", "SCRAM-SHA-256 authentication"),
     Text("otpauth", r"otpauth://[^\s\"']{1,200}?[?&]secret=(?P<secret>[a-z2-7]{8,})", "otpauth://totp/x?secret=«JBSWY3DPEHPK3PXP»", "otpauth://totp/x"),
     Text("private|priv|secret|signing|wallet|key", r"(?:private|priv|secret|signing|wallet|key)\w{0,12}[ \"':=]{1,6}(?:0x)?(?P<secret>[a-f0-9]{64})(?![a-f0-9])", "private key 0x«4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318»", "sha256 0x12"),
