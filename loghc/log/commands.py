@@ -35,9 +35,9 @@ COMMANDS = (
     Command("(?:mysql|mysqldump|mysqladmin|mysqlimport|mysqlsh|mysqlpump|mysqlcheck|mariadb|mariadb-dump|mariadb-admin)", "-p(?!ort)", "glued", "mysqldump -u root -p«hunter2» shop", "mysql -u root -p shop"),
     Command("(?:mysqladmin|mariadb-admin)", "password", "argument", "mysqladmin -u root password «hunter2»", "mysqladmin ping"),
     Command("(?:mongo|mongosh|mongodump|mongorestore|mongoexport|mongoimport)", "-p", "argument", "mongodump -u bob -p «hunter2» -d x", "mongosh --port 27017"),
-    Command("(?:docker|podman|nerdctl|buildah|skopeo|crane|helm registry|oras)", r"login [^\n|;]{0,160}?-p|login [^\n|;]{0,160}?--password", "argument", "docker login -u bob -p «hunter2» x.io", "docker run -p 8080:80 x"),
+    Command("(?:docker login|podman login|nerdctl login|buildah login|skopeo login|crane auth login|helm registry login|oras login)", "-p|--password", "argument", "docker login -u bob -p «hunter2» x.io", "docker run -p 8080:80 x"),
     Command("(?:skopeo|buildah|podman)", "--(?:src-|dest-)?creds", "user:password", "skopeo copy --src-creds bob:«hunter2» a b", "skopeo inspect x"),
-    Command("(?:oc|az|argocd|cf|bx|ibmcloud|minio|vsphere|kubectl-vsphere|snow|sf)", r"login [^\n|;]{0,160}?(?:-p|--apikey)", "argument", "az login -u bob -p «hunter2»", "az login --use-device-code"),
+    Command("(?:oc login|az login|argocd login|cf login|bx login|ibmcloud login|kubectl vsphere login)", "-p|--apikey", "argument", "az login -u bob -p «hunter2»", "az login --use-device-code"),
     Command("redis-cli", "-a|--pass", "argument", "redis-cli -h x -a «hunter2» ping", "redis-cli -h x ping"),
     Command("(?:openssl|keytool|jarsigner|osslsigncode)", "-?-(?:pass|passin|passout|passwd) pass:", "glued", "openssl rsa -passin pass:«hunter2» -in x", "openssl rsa -passin file:x"),
     Command("openssl", "-k|-K", "argument", "openssl enc -aes-256-cbc -k «hunter2» -in x", "openssl enc -in x"),
@@ -56,8 +56,8 @@ COMMANDS = (
     Command("(?:7z|7za|7zz|rar|unrar)", "-(?:p|hp)", "glued", "7z a -p«hunter2» a.7z b", "7z a a.7z b"),
     Command("(?:lftp|lftpget)", "-u", "user,password", "lftp -u bob,«hunter2» ftp://x", "lftp -u bob ftp://x"),
     Command("vault", "login(?: -[a-z-]+(?:=[a-z]+)?){0,3}", "random", "vault login «s1a2b3c4d5e6»", "vault login -method=oidc"),
-    Command("(?:npm|yarn|pnpm)", r"config set [^\n]{0,100}?_(?:authToken|auth|password)", "argument", "npm config set //x/:_authToken «a1b2-c3d4»", "npm config set registry https://x"),
-    Command("kubectl", "create secret [^\n|;]{0,200}?--from-literal=[^=\\s]{1,64}", "argument", "kubectl create secret generic x --from-literal=a=«hunter2»", "kubectl create secret generic x --from-file=a"),
+    Command("(?:npm config set|yarn config set|pnpm config set)", r"\S{0,80}_(?:authToken|auth|password)", "argument", "npm config set //x/:_authToken «a1b2-c3d4»", "npm config set registry https://x"),
+    Command("kubectl create secret", "--from-literal=[^=\\s]{1,64}", "argument", "kubectl create secret generic x --from-literal=a=«hunter2»", "kubectl create secret generic x --from-file=a"),
     Command("(?:aws configure|composer config|poetry config|pip config|git config|gcloud config|conda config)", r"(?:set |--global |--auth ){0,2}[\w./:-]*(?:secret|token|password|pypi-token|http-basic)[\w./:-]*(?: set)?(?: [a-z]+(?= \S))?", "argument", "aws configure set aws_secret_access_key «ab/cd+ef»", "aws configure set region eu-west-1"),
     Command("(?:heroku|fly|flyctl|railway|wrangler|doppler|supabase|gh|vercel|netlify)", r"(?:config|secrets?|variables|env)[: ](?:set|put)(?: [\w-]+)? ?[A-Z0-9_]{0,32}(?:KEY|TOKEN|PASS|SECRET|URL|PASSWORD|DSN)[A-Z0-9_]{0,16}(?: (?:--body|-b|--value))?", "argument", "fly secrets set SIGNING_KEY=«hunter2»", "fly secrets set TZ=UTC"),
     Command("(?:mc alias|mcli alias|mc config)", r"(?:host )?(?:set|add) \S+ \S+ \S+", "argument", "mc alias set x https://y bob «hunter2»", "mc alias list"),
@@ -70,8 +70,6 @@ COMMANDS = (
     Command("etcdctl", "--user", "user:password", "etcdctl --user root:«hunter2» get x", "etcdctl get x"),
     Command("(?:useradd|usermod)", "-p|--password", "argument", "usermod -p '«$6$ab$cd»' bob", "useradd -m bob"),
     Command("rclone", "obscure", "argument", "rclone obscure «hunter2»", "rclone sync a b"),
-    Command("echo", r"[\"']?[\w.-]{1,32}:(?=[^|\n]{1,64}\|[ ]{0,2}(?:sudo )?chpasswd)", "glued", "echo 'bob:«hunter2»' | chpasswd", "echo 'bob:x'"),
-    Command("(?:echo|printf)(?: -[ne]+)?", r"(?=[^|\n]{1,128}\|[ ]{0,2}(?:sudo -\w*S|docker login|podman login|passwd|gpg|cryptsetup|su |kinit|smbpasswd|openssl|gh auth))", "glued", "echo «hunter2» | sudo -S ls", "echo done | tee x"),
     Command("(?:gpg|gpg2|borg|restic|duplicity|cryptsetup|ansible-vault|ansible-playbook|ssh-keygen)", "--passphrase|-N|-P", "argument", "gpg --batch --passphrase «hunter2» -d x", "gpg --batch -d x"),
     Command("kubeadm", "--token", "argument", "kubeadm join x --token «abcdef.0123456789abcdef»", "kubeadm init"),
     Command("git", r"-c [\"']?http\.\S{0,64}extraheader=[\"']?authorization: \w+|-c [\"']?http\.\S{0,64}extraheader=[\"']?AUTHORIZATION: \w+", "argument", "git -c http.extraheader='AUTHORIZATION: basic «Ym9iOng=»' fetch", "git -c gc.auto=0 fetch"),
@@ -97,11 +95,11 @@ FORMS = {
 def pattern(command: Command) -> str:
     """A regular expression for a command, up to its secret."""
     option = re.sub(r"(?<!\[) (?!\])", lambda _: _BLANK, command.option)
-    # What stands in between: not another command's, and on the same line, or one that continues it.
-    between = r"(?:[^\n|;\\&]|\\(?:.|\n)){0,160}?"
-    first = r"(?:\.exe)?[\"']?,?[ \t]"
+    first = r"(?:\.exe)?[\"']?,?[ \t]{1,4}"
+    # Other arguments, on the same line or on one that continues it; not another command's.
+    others = r"(?:(?!&&)[^\s|;]{1,200}(?:[ \t]{1,8}|(?<=\\)\r?\n[ \t]{0,8})){0,16}?"
     return (
-        rf"(?<![\w.-]){command.program}{first}{between}(?<=[\s\"'])(?:{option}){FORMS[command.secret]}"
+        rf"(?<![\w.-]){command.program}{first}{others}[\"']?(?:{option}){FORMS[command.secret]}"
     )
 
 

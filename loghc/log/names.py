@@ -12,6 +12,12 @@ from typing import NamedTuple
 __all__ = ["NAMES", "Name", "compiled", "is_random", "is_secret_name", "secret_values"]
 
 
+@cache
+def compiled(pattern: str) -> re.Pattern[str]:
+    """A regular expression, compiled when it is first used."""
+    return re.compile(pattern)
+
+
 class Name(NamedTuple):
     """Names whose values are secrets, also at the end of a longer name: ``db_password``.
 
@@ -96,15 +102,15 @@ def is_unlike_words(value: str) -> bool:
         return False
     if value.isalpha():
         return len(value) >= 16 or bool(re.search("[a-z][A-Z]+[a-z]|[A-Z]{2}[a-z]", value))
-    return any(char.isdigit() for char in value) or not re.fullmatch(r"[\w ./:-]+", value)
+    return bool(re.search(r"\d|[^\w ./:-]", value))
 
 
 def is_random(value: str, least: int = 8) -> bool:
     """Whether a value has letters and digits, as what was made by chance has."""
     return (
         len(value) >= least
-        and any(char.isdigit() for char in value)
-        and any(char.isalpha() for char in value)
+        and compiled("[0-9]").search(value) is not None
+        and compiled(r"[^\W\d_]").search(value) is not None
         and " " not in value
         and is_unlike_words(value)
     )
@@ -155,13 +161,13 @@ _OPENING = (
     r"[bBrRuUfF]{0,2}(?P<quote>\\{0,3}(?:\"\"\"|[\"'`])|&quot;|&#39;|%22)"
 )
 _QUOTED = {
-    '"': r"(?:[^\"\\\n]|\\.)*",
-    "'": r"(?:[^'\\\n]|\\.|'')*",
+    '"': r"(?:[^\"\\\n]+|\\.)*",
+    "'": r"(?:[^'\\\n]+|\\.|'')*",
 }
 # Punctuation may be a part of a bare value; where something follows that has a name of its own, or
 # nothing does, it isn't.
 _BARE = (
-    r"(?:[^\s\"'`\\,;&<|│┃%]|\\(?![\"'nrt])|<(?!/)|%(?!26|22|0a)"
+    r"(?:[^\s\"'`\\,;&<|│┃%]+|\\(?![\"'nrt])|<(?!/)|%(?!26|22|0a)"
     r"|[,;&|](?![\s\"'\])}|]|[A-Za-z0-9_.-]{1,64}[=:]|$)|['\"`](?![\s,;)\]}&]|$))"
 )
 # What stands for a value that isn't there, or was taken out already. Something must end it.
@@ -194,13 +200,7 @@ _FUNCTION_WORDS = (
     r"|\(.*|failed|retrying|#.*|//.*|&&|2>&1)(?: |$)"
 )
 _LONGEST_BEFORE = 24  # characters
-_DECIDING = 160  # characters of a value that decide whether it is one
-
-
-@cache
-def compiled(pattern: str) -> re.Pattern[str]:
-    """A regular expression, compiled when it is first used."""
-    return re.compile(pattern)
+_DECIDING = 96  # characters of a value that decide whether it is one
 
 
 def any_of(words: Iterable[str]) -> str:
@@ -255,8 +255,10 @@ def secret_values(text: str, low: str) -> Iterator[tuple[int, int]]:
             continue
         for row in rows[found[0].translate(_NO_JOINT)]:
             if _counts(row, text, low, begin):
-                block = compiled(_BLOCK).match(text, between.end())
-                start = (block or between).end()
+                start = between.end()
+                if text.startswith(("|", ">"), start):
+                    block = compiled(_BLOCK).match(text, start)
+                    start = block.end() if block else start
                 first, last = _value(text, start, row, weak=weak)
                 if first < last:
                     yield first, last

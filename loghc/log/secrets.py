@@ -39,10 +39,11 @@ class Rule:
         pattern: a regular expression, with a group ``secret``.
         before: how many characters before the pattern's match are a part of the secret.
         folded: anchors and pattern are in lower case.
+        begins: the pattern begins with one of the anchors.
         confirm: what is found is a secret only if this says so.
     """
 
-    __slots__ = ("anchors", "before", "confirm", "folded", "pattern", "row")
+    __slots__ = ("anchors", "before", "begins", "confirm", "folded", "pattern", "row")
 
     def __init__(
         self,
@@ -52,6 +53,7 @@ class Rule:
         *,
         before: int = 0,
         folded: bool = False,
+        begins: bool = False,
         confirm: Callable[[str], bool] | None = None,
     ) -> None:
         self.row = row
@@ -59,6 +61,7 @@ class Rule:
         self.pattern = pattern
         self.before = before
         self.folded = folded
+        self.begins = begins
         self.confirm = confirm
 
     def spans(
@@ -72,11 +75,16 @@ class Rule:
             if self.confirm is None or self.confirm(text[first:last]):
                 yield first, last
 
-    def spans_at(self, text: str, begin: int) -> Iterator[tuple[int, int]]:
-        """Where the secret lies of a token that begins at a place."""
-        match = compiled(self.pattern).match(text, begin)
+    def spans_at(self, text: str, low: str, begin: int) -> Iterator[tuple[int, int]]:
+        """Where the secret lies that the pattern finds at a place."""
+        match = self._match(low if self.folded else text, begin)
         if match is not None:
-            yield match.span("secret")
+            first, last = match.span("secret")
+            if self.confirm is None or self.confirm(text[first:last]):
+                yield first, last
+
+    def _match(self, text: str, begin: int) -> re.Match[str] | None:
+        return compiled(self.pattern).match(text, begin)
 
 
 def _shape_rule(shape: Shape) -> Rule:
@@ -89,8 +97,9 @@ def _command_rule(command: Command) -> Rule:
 
 
 def _text_rule(text: Text) -> Rule:
-    anchors = tuple(text.anchors.split("|"))
-    return Rule(text, anchors, text.pattern, folded=True, confirm=text.confirm)
+    begins = text.anchors.startswith("^")
+    anchors = tuple(text.anchors.removeprefix("^").split("|"))
+    return Rule(text, anchors, text.pattern, folded=True, begins=begins, confirm=text.confirm)
 
 
 RULES = (*map(_text_rule, TEXTS), *map(_command_rule, COMMANDS), *map(_shape_rule, SHAPES))
@@ -100,6 +109,7 @@ RULES = (*map(_text_rule, TEXTS), *map(_command_rule, COMMANDS), *map(_shape_rul
 # anchors one by one would take too long.
 _BY_WORD: dict[str, list[Rule]] = {}  # rules for lines that have a word
 _BY_TEXT: dict[str, list[Rule]] = {}  # rules for lines that have an anchor that is no word
+_BEGINNING: dict[str, list[Rule]] = {}  # rules that begin with an anchor
 _WHOLE: list[Rule] = []  # rules for all of a text that has an anchor
 _BY_HEAD: dict[str, list[Rule]] = {}  # rules for tokens, by how they begin
 _BY_FRONT: dict[str, list[Rule]] = {}  # the same where a dot or the like is in the beginning
@@ -117,7 +127,9 @@ def _sort_rules() -> None:
         else:
             for anchor in rule.anchors:
                 index = _BY_WORD if anchor.isalnum() else _BY_TEXT
-                index.setdefault(anchor.removeprefix("~"), []).append(rule)
+                anchor = anchor.removeprefix("~")
+                rules = index.setdefault(anchor, [])
+                (_BEGINNING.setdefault(anchor, []) if rule.begins else rules).append(rule)
 
 
 def _sort_shape(rule: Rule, shape: Shape) -> None:
@@ -163,16 +175,29 @@ def _by_rules(text: str, low: str) -> Iterator[tuple[int, int]]:
     for rule in _WHOLE:
         if any(anchor in (low if rule.folded else text) for anchor in rule.anchors):
             yield from rule.spans(text, low)
-    lines: dict[Rule, dict[int, int]] = {}
     words = _BY_WORD.keys() & set(low.translate(_NO_WORD).split())
+    lines: dict[Rule, dict[int, int]] = {}
     for anchor, rules in (*((word, _BY_WORD[word]) for word in words), *_BY_TEXT.items()):
-        found = _lines_with(anchor, low)
-        if found:
+        if anchor in low:
+            yield from _beginning_with(anchor, text, low)
+            found = _lines_with(anchor, low)
             for rule in rules:
                 lines.setdefault(rule, {}).update(found)
     for rule, places in lines.items():
         for begin, end in places.items():
             yield from rule.spans(text, low, begin, end)
+
+
+def _beginning_with(anchor: str, text: str, low: str) -> Iterator[tuple[int, int]]:
+    """Secrets that rules find which begin with an anchor."""
+    for rule in _BEGINNING.get(anchor, ()):
+        place = low.find(anchor)
+        while place >= 0:
+            end = place + 1
+            for first, last in rule.spans_at(text, low, place):
+                yield first, last
+                end = last
+            place = low.find(anchor, end)
 
 
 def _lines_with(word: str, low: str) -> dict[int, int]:
@@ -211,7 +236,7 @@ def _tokens(text: str) -> Iterator[tuple[int, int]]:
                 for rule in rules
             ]
         for place, rule in places:
-            for first, last in rule.spans_at(text, place):
+            for first, last in rule.spans_at(text, text, place):
                 yield first, last
                 done = max(done, last)
 
