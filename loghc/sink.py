@@ -85,8 +85,10 @@ class HealthSink:
         drain: seconds that ``stop()`` and interpreter exit wait at most for what is queued,
             default 10.
         send_logs: False: pings with an empty body. Default True.
-        redact: regular expressions (str or compiled), whose matches become ``[redacted]``, and
-            callables from str to str; ``loghc.SECRETS`` has ready-made ones. Applied to the body,
+        mask_secrets: False: the ready-made rules for secrets, ``loghc.SECRETS``, don't hold.
+            Default True.
+        redact: more rules: regular expressions (str or compiled), whose matches become
+            ``[redacted]``, and callables from str to str. Applied to the body,
             on the delivery thread. A pattern that backtracks for ever stops the whole interpreter,
             whatever thread runs it. Of a record longer than ``limit``, only 8,192 characters before
             the cut are looked at.
@@ -118,6 +120,7 @@ class HealthSink:
         timeout: float = 10.0,
         drain: float = 10.0,
         send_logs: bool = True,
+        mask_secrets: bool = True,
         redact: str | re.Pattern[str] | Redactor | Iterable[str | re.Pattern[str] | Redactor] = (),
         headers: Mapping[str, str] | None = None,
         http: urllib3.PoolManager | None = None,
@@ -134,6 +137,7 @@ class HealthSink:
             "timeout": _seconds("timeout", timeout),
             "drain": _seconds("drain", drain),
             "send_logs": _flag("send_logs", send_logs),
+            "mask_secrets": _flag("mask_secrets", mask_secrets),
             "redact": redact,
             "headers": sent_headers,
             "http": _pool_manager(http),
@@ -175,8 +179,12 @@ class HealthSink:
         from loghc.service.client import PingClient
 
         headers = self._options["headers"]
-        masker = Masker(url, headers)
-        self._renderer = Renderer(self._limit, masker, redact)
+        pool = self._options["http"]
+        pools = (getattr(pool, name, None) for name in ("headers", "proxy_headers"))
+        masker = Masker(url, headers, *pools)
+        self._renderer = Renderer(
+            self._limit, masker, redact, mask_secrets=self._options["mask_secrets"]
+        )
         self._report = Report(url.masked, masker.text)
         if url.exposed:
             self._report.exposed()

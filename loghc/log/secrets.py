@@ -75,16 +75,13 @@ class Rule:
             if self.confirm is None or self.confirm(text[first:last]):
                 yield first, last
 
-    def spans_at(self, text: str, low: str, begin: int) -> Iterator[tuple[int, int]]:
-        """Where the secret lies that the pattern finds at a place."""
-        match = self._match(low if self.folded else text, begin)
-        if match is not None:
-            first, last = match.span("secret")
-            if self.confirm is None or self.confirm(text[first:last]):
-                yield first, last
-
-    def _match(self, text: str, begin: int) -> re.Match[str] | None:
-        return compiled(self.pattern).match(text, begin)
+    def span_at(self, text: str, low: str, begin: int) -> tuple[int, int, bool] | None:
+        """What the pattern finds at a place: where that lies, and whether it is a secret."""
+        match = compiled(self.pattern).match(low if self.folded else text, begin)
+        if match is None:
+            return None
+        first, last = match.span("secret")
+        return first, last, self.confirm is None or self.confirm(text[first:last])
 
 
 def _shape_rule(shape: Shape) -> Rule:
@@ -194,9 +191,11 @@ def _beginning_with(anchor: str, text: str, low: str) -> Iterator[tuple[int, int
         place = low.find(anchor)
         while place >= 0:
             end = place + 1
-            for first, last in rule.spans_at(text, low, place):
-                yield first, last
-                end = last
+            found = rule.span_at(text, low, place)
+            if found is not None:
+                first, end, secret = found
+                if secret:
+                    yield first, end
             place = low.find(anchor, end)
 
 
@@ -236,7 +235,9 @@ def _tokens(text: str) -> Iterator[tuple[int, int]]:
                 for rule in rules
             ]
         for place, rule in places:
-            for first, last in rule.spans_at(text, text, place):
+            found = rule.span_at(text, text, place)
+            if found is not None:
+                first, last, _ = found
                 yield first, last
                 done = max(done, last)
 
