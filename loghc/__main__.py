@@ -1,8 +1,14 @@
 """``python -m loghc``: the same as the command ``loghc``."""
 
+import os
 import sys
 
-from loghc.command.main import main
+# Python puts the working directory first among the places of modules: what lies there, http.py for
+# instance, is not loghc's. (With -P or PYTHONSAFEPATH it doesn't.)
+if not getattr(sys.flags, "safe_path", False) and sys.path[:1] == [os.getcwd()]:
+    del sys.path[0]
+
+from loghc.command.main import main  # noqa: E402
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -3,39 +3,36 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import sys
-import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from loghc.command.discreet import discreet
 from loghc.markers import job_markers
-from loghc.ping import Attempt, Event, Ping
+from loghc.ping import Event
 from loghc.service.environment import URL_FILE_VARIABLE, URL_VARIABLE, ping_url
 from loghc.service.url import PingUrl
-from loghc.utf8 import encode, keep_end
 from loghc.version import __version__
 
 if TYPE_CHECKING:
-    from loghc.service.client import PingClient
     from loghc.sink import HealthSink
 
 __all__ = ["main"]
 
 _USAGE = 2  # exit status of a command that can't be done as it was given
-_NOT_DELIVERED = 1
 _LIMIT = 100_000  # bytes
 _TIMEOUT = 10.0  # seconds
 _DRAIN = 10.0
-_CHUNK = 65_536  # bytes of standard input read at a time
 _LEVELS = ("TRACE", "DEBUG", "INFO", "SUCCESS", "WARNING", "ERROR", "CRITICAL")
-
-# The run of every "loghc ping": a start and the end that follows it, from two commands, pair.
-_RUN_NAME = "loghc ping"
 
 _NO_URL = (
     f"no ping URL: set {URL_VARIABLE}, or {URL_FILE_VARIABLE} to the path of a file that holds it, "
     "or give --health-check-url"
+)
+
+_SEEN = (
+    "everybody on this machine could see that URL in the list of processes. "
+    f"{URL_VARIABLE}, or {URL_FILE_VARIABLE} with the path of a file that holds it, keep it private."
 )
 
 _RUN_HELP = """\
@@ -112,7 +109,7 @@ class _Parser(argparse.ArgumentParser):
         )
 
     def error(self, message: str) -> NoReturn:
-        self.exit(_USAGE, f"{self.prog}: {message} (see {self.prog} --help)\n")
+        self.exit(_USAGE, f"{self.prog}: {discreet(message)} (see {self.prog} --help)\n")
 
 
 def _commands() -> _Parser:
@@ -142,12 +139,16 @@ def _commands() -> _Parser:
     event.add_argument(
         "--exit-status", type=_exit_status, metavar="N", help="0 to 255; 0 is success"
     )
-    text = ping.add_mutually_exclusive_group()
-    text.add_argument("--message", metavar="TEXT", help="text to attach")
-    text.add_argument(
-        "stdin", nargs="?", choices=["-"], metavar="-", help="attach the end of standard input"
+    ping.add_argument("--message", metavar="TEXT", help="text to attach")
+    ping.add_argument(
+        "arguments",
+        nargs="*",
+        metavar="URL or -",
+        help="the ping URL, as with --health-check-url; -: attach the end of standard input",
     )
     _add_url(ping)
+    _add_redact(ping)
+    _add_mask(ping)
     _add_timeout(ping)
     commands.add_parser(
         "demo",
@@ -165,6 +166,25 @@ def _add_url(parser: argparse.ArgumentParser) -> None:
         help="the ping URL. Everybody on this machine can see it in the list of processes: "
         f"{URL_VARIABLE}, or {URL_FILE_VARIABLE} with the path of a file that holds it, keep it "
         "private",
+    )
+
+
+def _add_redact(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--redact",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help="regular expression: what it matches leaves this machine as [redacted]; may be "
+        "given again and again",
+    )
+
+
+def _add_mask(parser: argparse.ArgumentParser) -> argparse.Action:
+    return parser.add_argument(
+        "--no-mask-secrets",
+        action="store_true",
+        help="send passwords, keys and tokens as they are in the log",
     )
 
 
@@ -277,14 +297,7 @@ def _run_parser() -> tuple[_Parser, set[str]]:
         help="to wait at most, when the program has ended, for pings to be delivered "
         "(default %(default)g)",
     )
-    parser.add_argument(
-        "--redact",
-        action="append",
-        default=[],
-        metavar="PATTERN",
-        help="regular expression: what it matches leaves this machine as [redacted]; may be "
-        "given again and again",
-    )
+    _add_redact(parser)
     parser.add_argument(
         "--marker",
         action="append",
@@ -296,6 +309,7 @@ def _run_parser() -> tuple[_Parser, set[str]]:
     )
     flags = [
         parser.add_argument("--no-logs", action="store_true", help="pings without the log"),
+        _add_mask(parser),
         parser.add_argument("--no-start", action="store_true", help="no ping when the run starts"),
         parser.add_argument(
             "--markers-only",
@@ -348,6 +362,7 @@ def _sink(options: argparse.Namespace, kind: type[HealthSink]) -> HealthSink:
         timeout=options.timeout,
         drain=options.drain,
         send_logs=not options.no_logs,
+        mask_secrets=not options.no_mask_secrets,
         redact=tuple(options.redact),
     )
 
@@ -356,63 +371,24 @@ def _sink(options: argparse.Namespace, kind: type[HealthSink]) -> HealthSink:
 
 
 def _ping(options: argparse.Namespace) -> int:
-    from loghc.log.masking import Masker
-    from loghc.runs import run_id_from
-    from loghc.service.client import PingClient
+    from loghc.command.ping import send_ping
 
     parser = _Parser(prog="loghc ping")
-    url = _check_url(parser, options.health_check_url)
+    urls = [text for text in options.arguments if text != "-"]
+    options.stdin = len(urls) < len(options.arguments)
+    if options.stdin and options.message is not None:
+        parser.error("-: not allowed with argument --message")
+    if len(urls) > 1 or (urls and options.health_check_url is not None):
+        parser.error("expected one ping URL")
+    if urls and not urls[0].lower().startswith(("http://", "https://")):
+        parser.error(f"expected a ping URL or -, not {urls[0]!r}")
+    url = _check_url(parser, urls[0] if urls else options.health_check_url)
     if not 0 < options.timeout < float("inf"):
         parser.error(f"--timeout: expected a positive number of seconds, not {options.timeout}")
-    event, status = options.event or Event.SUCCESS, options.exit_status
-    if status is not None:
-        event = Event.FAIL if status else Event.SUCCESS
-    masker = Masker(url)
-    text = _stdin() if options.stdin else encode(options.message or "")
-    body = masker.data(encode(text.decode("utf-8", "replace")))
-    ping = Ping(event, run_id_from(_RUN_NAME), lambda: body, status)
-    what = f"{event.value if status is None else f'exit status {status}'} ping to {url.masked}"
-    client = PingClient(url, masker, options.timeout, {}, None, __version__)
-    with contextlib.closing(client):
-        begun = time.monotonic()
-        attempt = client.send(ping, body, options.timeout)
-        seconds = time.monotonic() - begun
-        if not attempt.delivered:
-            advice = f" {attempt.advice}" if attempt.advice else ""
-            print(f"loghc ping: {what} not delivered: {attempt.error}.{advice}", file=sys.stderr)
-            return _NOT_DELIVERED
-        made = ", which made the check" if attempt.status == 201 else ""
-        print(f"Delivered: {what}, answered with {attempt.status} in {seconds:.2f} s{made}.")
-        print(_about_limit(client.body_limit))
-        if attempt.kept is not None:
-            print(_send_end(client, ping, body, attempt, options.timeout))
-    return 0
-
-
-def _stdin() -> bytes:
-    """The end of standard input: all of it is read, and no more kept than a ping may carry."""
-    stream: BinaryIO | None = sys.stdin.buffer if sys.stdin else None
-    end = b""
-    while stream is not None and (chunk := stream.read(_CHUNK)):
-        end = keep_end(end + chunk, _LIMIT)
-    return end
-
-
-def _about_limit(limit: int | None) -> str:
-    if limit is None:
-        return "The service announced no limit for a log: how much of one it keeps is not known."
-    if limit >= _LIMIT:
-        return f"The service keeps {limit:,} bytes of a log: all that loghc sends by default."
-    return (
-        f"The service keeps {limit:,} bytes of a log: loghc sends the last {limit:,} of the "
-        f"{_LIMIT:,} that it keeps by default. A service of your own can be told to keep more."
-    )
-
-
-def _send_end(client: PingClient, ping: Ping, body: bytes, first: Attempt, timeout: float) -> str:
-    """The service kept the front of a body: the end, which matters, goes after it."""
-    kept = f"It kept the first {first.kept:,} of {len(body):,} bytes"
-    again = client.send(Ping(Event.LOG, ping.run_id, ping.body), body, timeout)
-    if again.delivered:
-        return f"{kept}; the end was sent after them, as a log."
-    return f"{kept}; the end was lost: {again.error}."
+    try:
+        status = send_ping(options, url)
+    except ValueError as error:
+        parser.error(f"--{error}")  # --redact
+    if urls:
+        print(f"loghc ping: {_SEEN}", file=sys.stderr)
+    return status

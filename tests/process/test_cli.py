@@ -275,7 +275,7 @@ def test_a_ping_that_is_not_delivered_says_why(capsys, receiver, fault, said):
         (["--exit-status", "256"], "expected a number from 0 to 255, not '256'"),
         (["--exit-status", "-1"], "--exit-status"),
         (["--message", "x", "-"], "not allowed with argument"),
-        (["x"], "invalid choice: 'x'"),
+        (["x"], "expected a ping URL or -, not 'x'"),
         (["--timeout", "0"], "--timeout: expected a positive number of seconds, not 0.0"),
         (["--health-check-url", ""], "--health-check-url: expected a ping URL"),
     ],
