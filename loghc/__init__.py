@@ -6,15 +6,16 @@ from loghc import HealthSink
 logger.add(HealthSink("https://hc-ping.com/<uuid>"))
 logger.info("sync.start")
 logger.info("sync.done")
+
+Public are the names below and those of ``loghc.testing``. Everything else may change at any time.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from loghc.delivery.courier import Stats
 from loghc.job import job
-from loghc.ping import Event, Outcome
+from loghc.ping import Event, Outcome, Stats
 from loghc.sink import HealthSink
 from loghc.version import __version__
 

@@ -1,7 +1,7 @@
-"""The small frozen values that pass between the rooms: what is sent, and what came of it.
+"""The values shared by the sink, the delivery and the client: what is sent, and what came of it.
 
-Inside, they are tuples with names: a dataclass takes ten times as long to make, which each start of
-a program pays. What users get is none: ``"%s" % outcome`` has to work.
+Those of loghc's own are named tuples: a dataclass takes ten times as long to define, which every
+start of a program pays. What users get are dataclasses: ``"%s" % outcome`` has to work.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-__all__ = ["Answer", "Attempt", "Event", "Outcome", "Ping"]
+__all__ = ["Answer", "Attempt", "Event", "Outcome", "Ping", "Stats"]
 
 
 class Event(enum.Enum):
@@ -127,3 +127,18 @@ class Outcome:
     error: str | None
     attempts: int
     elapsed: float
+
+
+@dataclass(frozen=True)
+class Stats:
+    """Pings counted by what became of them.
+
+    Attributes:
+        delivered: the service took them.
+        failed: refused, or given up; each was reported.
+        pending: still to be delivered.
+    """
+
+    delivered: int
+    failed: int
+    pending: int

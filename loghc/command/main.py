@@ -15,7 +15,8 @@ from loghc.service.url import PingUrl
 from loghc.version import __version__
 
 if TYPE_CHECKING:
-    from loghc.sink import HealthSink
+    from loghc.watch.launcher import WatchedSink
+
 
 __all__ = ["main"]
 
@@ -32,7 +33,8 @@ _NO_URL = (
 
 _SEEN = (
     "everybody on this machine could see that URL in the list of processes. "
-    f"{URL_VARIABLE}, or {URL_FILE_VARIABLE} with the path of a file that holds it, keep it private."
+    f"{URL_VARIABLE}, or {URL_FILE_VARIABLE} with the path of a file that holds it, keep it "
+    "private."
 )
 
 _RUN_HELP = """\
@@ -230,8 +232,8 @@ def _level(text: str) -> str | int:
 
 
 def _run(args: list[str]) -> int:
-    from loghc.sink import HealthSink
-    from loghc.watch.launcher import ProcessSink, launch
+
+    from loghc.watch.launcher import ProcessSink, WatchedSink, launch
     from loghc.watch.program import ProgramNotFound, find_module, find_target
 
     parser, flags = _run_parser()
@@ -239,7 +241,7 @@ def _run(args: list[str]) -> int:
     options = parser.parse_args(own)
     _check_url(parser, options.health_check_url)
     try:
-        sink = _sink(options, HealthSink if options.markers_only else ProcessSink)
+        sink = _sink(options, WatchedSink if options.markers_only else ProcessSink)
     except (TypeError, ValueError) as error:
         parser.error(f"--{error}")  # the sink's parameters are options of the same names
     try:
@@ -343,7 +345,7 @@ def _check_url(parser: argparse.ArgumentParser, given: str | None) -> PingUrl:
     return url
 
 
-def _sink(options: argparse.Namespace, kind: type[HealthSink]) -> HealthSink:
+def _sink(options: argparse.Namespace, kind: type[WatchedSink]) -> WatchedSink:
     from loghc.watch.launcher import ProcessSink
 
     markers = job_markers(options.job)

@@ -53,7 +53,7 @@ def send_ping(options: argparse.Namespace, url: PingUrl) -> int:
     body = renderer.render(text, "")
     ping = Ping(event, run_id_from(_RUN_NAME), lambda: body, status)
     what = f"{event.value if status is None else f'exit status {status}'} ping to {url.masked}"
-    client = PingClient(url, masker, options.timeout, {}, None, __version__)
+    client = PingClient(url, masker.text, options.timeout, {}, None, __version__)
     with contextlib.closing(client):
         begun = time.monotonic()
         attempt = client.send(ping, body, options.timeout)

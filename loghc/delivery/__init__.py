@@ -1,1 +1,208 @@
-"""From a queued ping to its outcome."""
+"""From a queued ping to its outcome: what the sink and the watcher hand their pings to."""
+
+from __future__ import annotations
+
+import functools
+import math
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from loghc.delivery.closing import ClosingTime
+from loghc.delivery.courier import Courier
+from loghc.delivery.outbox import PINGS, Outbox, Queued
+from loghc.delivery.outcomes import Outcomes
+from loghc.delivery.report import Report
+from loghc.delivery.retry import Backoff
+from loghc.delivery.thread import ThreadOnDemand
+from loghc.ping import Outcome, Ping, Stats
+
+if TYPE_CHECKING:
+    from loghc.service.client import PingClient
+
+__all__ = ["Delivery"]
+
+_WORTH_SAYING = 1.0  # seconds of holding up the app after which it is said
+_TELLING_AT_EXIT = 0.5  # seconds that the exit leaves on_outcome for what it was not told yet
+
+
+class Delivery:
+    """Sends pings in order, on a thread that lives while there is something to send.
+
+    Args:
+        client: makes the attempts; each courier gets a clone of it.
+        report: tells the troubles.
+        on_outcome: called with each Outcome, on a thread of its own.
+        backoff: the pauses between attempts.
+    """
+
+    def __init__(
+        self,
+        client: PingClient,
+        report: Report,
+        on_outcome: Callable[[Outcome], object] | None = None,
+        backoff: Backoff | None = None,
+    ) -> None:
+        self._client = client
+        self._report = report
+        self._on_outcome = on_outcome
+        self._backoff = backoff or Backoff()
+        self._open()
+
+    def _open(self) -> None:
+        self._outbox = Outbox(self._drop)
+        self._outcomes = Outcomes(self._report, self._on_outcome)
+        self._new_courier_thread()
+
+    def _new_courier_thread(self) -> None:
+        closing = self._closing = ClosingTime()
+        self._courier: Courier | None = None
+        self._thread = ThreadOnDemand(
+            functools.partial(self._send, closing),
+            lambda: self._outbox and closing.left > 0,
+            self._outcomes.changed,
+        )
+
+    @property
+    def stats(self) -> Stats:
+        """How many pings were delivered, failed, and are still pending."""
+        return self._outcomes.stats
+
+    @property
+    def on_own_thread(self) -> bool:
+        """Whether the calling thread is sending, or calling ``on_outcome``, at the moment."""
+        return self._thread.is_current or self._outcomes.on_own_thread
+
+    def put(self, ping: Ping) -> None:
+        """Queue a ping. Returns at once, whoever calls it."""
+        queued = Queued(ping)
+        try:
+            self._outcomes.expect(queued)
+            self._outbox.put(queued)
+        except BaseException:  # out of a signal handler: the ping leaves all the same
+            self._outcomes.expect(queued)
+            self._outbox.put(queued)  # a second time does no harm: it has one outcome
+            raise
+        finally:
+            self._thread.start()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until every ping that is queued has an outcome, and ``on_outcome`` knows.
+
+        Args:
+            timeout: seconds at most; None: as long as it takes.
+
+        Returns:
+            Whether all have one. On a thread of the delivery's own at once, as waiting could not
+            help there.
+        """
+        until = math.inf if timeout is None else time.monotonic() + timeout
+        if not self._thread.is_current:
+            self._see_them_sent(until)
+            self._outcomes.wait_for(lambda: not self._outcomes.telling, ClosingTime(until))
+        return not self._outcomes.pending and not self._outcomes.telling
+
+    def stop(self, seconds: float, *, exiting: bool = False) -> None:
+        """Deliver what is queued, and give up what can't be within the time.
+
+        Args:
+            seconds: to wait at most.
+            exiting: the interpreter exits; Ctrl-C then ends the wait, and goes no further.
+        """
+        begun = time.monotonic()
+        try:
+            self._drain(begun, seconds)
+        except KeyboardInterrupt:
+            if not exiting:
+                raise
+        finally:
+            self._give_up(time.monotonic() - begun)
+        if exiting:
+            until = ClosingTime(time.monotonic() + _TELLING_AT_EXIT)
+            self._outcomes.wait_for(lambda: not self._outcomes.telling, until)
+
+    def abort(self) -> None:
+        """Make a ``stop()`` in progress give up now. A signal handler may call this."""
+        self._closing.bring_forward(time.monotonic())
+        courier = self._courier
+        if courier is not None:
+            courier.abandon()
+        self._outcomes.changed()
+
+    def after_fork(self) -> None:
+        """Begin anew in a forked child: the parent's pings are the parent's to send."""
+        self._client = self._client.after_fork()
+        self._report = self._report.clone()
+        self._open()
+
+    def _send(self, closing: ClosingTime) -> None:
+        """Be a courier, on the calling thread."""
+        # A clone of the last one's: it knows the limit for a body that the service announced.
+        self._client = self._client.clone()
+        courier = self._courier = Courier(
+            self._outbox, self._outcomes, self._client, self._report, self._backoff, closing
+        )
+        courier.work()
+
+    def _drop(self, queued: Queued) -> None:
+        self._report.dropped(queued.ping, PINGS)
+        self._outcomes.settle(queued, queued.unfinished)
+
+    def _see_them_sent(self, until: float) -> None:
+        """Wait until no ping is pending, sending on this thread where there is no other."""
+        thread, closing = self._thread, ClosingTime(until, within=self._closing)
+
+        def done_or_stranded() -> bool:
+            return not self._outcomes.pending or not thread.start()
+
+        while self._outcomes.pending and closing.left > 0:
+            if not thread.start():
+                thread.run_here(functools.partial(self._send, closing))
+            else:
+                self._outcomes.wait_for(done_or_stranded, closing)
+
+    def _drain(self, begun: float, seconds: float) -> None:
+        closing = self._closing
+        closing.bring_forward(begun + seconds)
+        self._outbox.ring()  # a pause between attempts ends
+        if self._thread.is_current:
+            return
+        # Then it is said, and an attempt that waits since before this stop is cut off.
+        for moment, act in sorted(
+            [
+                (begun + min(_WORTH_SAYING, seconds), self._say_what_is_waited_for),
+                (begun + seconds / 2, lambda: self._cut_attempt_begun_before(begun)),
+            ],
+            key=lambda each: each[0],
+        ):
+            self._see_them_sent(min(moment, closing.at))
+            if not self._outcomes.pending or closing.left <= 0:
+                return
+            act()
+        self._see_them_sent(closing.at)
+
+    def _say_what_is_waited_for(self) -> None:
+        self._report.waiting(self._outcomes.pending, self._closing.left)
+
+    def _cut_attempt_begun_before(self, moment: float) -> None:
+        courier = self._courier
+        if courier is not None:
+            courier.cut_attempt_begun_before(moment)
+
+    def _give_up(self, waited: float) -> None:
+        """Report what was not delivered. A later courier has nothing to do with it."""
+        self._closing.abandon()
+        courier = self._courier
+        if courier is not None:
+            courier.abandon()
+        given_up = [
+            queued
+            for queued in self._outcomes.open()
+            if self._outcomes.settle(queued, queued.unfinished)
+        ]
+        self._new_courier_thread()
+        if given_up:
+            cause = next((each.last.error for each in given_up if each.last is not None), None)
+            self._report.undelivered([each.ping for each in given_up], waited, cause)
+        self._report.stopped(self._outbox.left_out)
+        self._thread.start()  # for what was put meanwhile

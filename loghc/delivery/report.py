@@ -1,41 +1,19 @@
-"""What is said on standard error: trouble once, plainly, and its end. Never through loguru."""
+"""What is said of a sink's pings: trouble once, plainly, and its end. Never through loguru."""
 
 from __future__ import annotations
 
-import sys
-import traceback
+import time
 from collections.abc import Callable, Sequence
 
 from loghc.ping import Attempt, Event, Ping
+from loghc.stderr import say, say_exception
 
-__all__ = ["Report", "say", "say_exception"]
-
-_WORTH_SAYING = 2  # failed attempts for one ping: a single one heals by itself within a second
-
-
-def say(text: str) -> None:
-    """Write one line to standard error; no trouble there can harm the app."""
-    stream = sys.stderr
-    if stream is None:  # a program without a console
-        return
-    try:  # noqa: SIM105 - contextlib would be imported for this alone
-        stream.write(f"loghc: {text}\n")
-    except Exception:  # noqa: BLE001, S110 - closed, full, replaced by the app: nowhere left to say it
-        pass
-
-
-def say_exception(what: str, mask: Callable[[str], str] = str) -> None:
-    """Say that something of the app's own, or a bug in loghc, raised; with its traceback.
-
-    Args:
-        what: raised.
-        mask: takes secrets out of the traceback.
-    """
-    say(f"{what}\n{mask(traceback.format_exc()).rstrip()}")
-
+__all__ = ["Report"]
 
 _NOT_FOUND = 404
 _log_unknown = object()  # the trouble of a service that takes every ping but those to /log
+_WORTH_SAYING = 2  # failed attempts for one ping: a single one heals by itself within a second
+_SAID_AGAIN = 60.0  # seconds between two lines about logs that were left out
 _LISTED = 4  # pings that are named one by one; more of them are counted by event
 
 
@@ -52,8 +30,10 @@ class Report:
         self._mask = mask
         self._said: set[object] = set()
         self._lost = 0  # pings that had failed when all was well the last time
+        self._left_out_said = 0
+        self._left_out_said_at = -_SAID_AGAIN
 
-    def renewed(self) -> Report:
+    def clone(self) -> Report:
         """A report of the same place, with nothing said yet."""
         return Report(self._where, self._mask)
 
@@ -91,8 +71,38 @@ class Report:
         """A ping made room for a newer one."""
         self._once(
             "dropped",
-            f"{_name(ping)} to {self._where} dropped: {capacity} newer ones wait; "
+            f"{_name(ping)} to {self._where} dropped: {capacity:,} newer ones wait; "
             "more may follow, and will be counted when pings are delivered again.",
+        )
+
+    def caught_up(self, left_out: int) -> None:
+        """Nothing waits to be sent any more.
+
+        Args:
+            left_out: logs that made room for others so far.
+        """
+        # A burst that goes on and on is no news each time that it pauses.
+        if time.monotonic() - self._left_out_said_at > _SAID_AGAIN:
+            self.stopped(left_out)
+
+    def stopped(self, left_out: int) -> None:
+        """The sink stopped, or caught up: how many logs were left out is said by now.
+
+        Args:
+            left_out: logs that made room for others so far.
+        """
+        more = left_out - self._left_out_said
+        if more > 0:
+            self._left_out_said, self._left_out_said_at = left_out, time.monotonic()
+            say(
+                f"the logs of {_count(more)} to {self._where} were left out: more pings waited "
+                "than logs are kept for."
+            )
+
+    def untold(self) -> None:
+        """on_outcome is too slow to be told everything."""
+        self._once(
+            "untold", "on_outcome is too slow to be told of every outcome: the oldest are left out."
         )
 
     def delivered(self, ping: Ping, failed: int) -> None:

@@ -7,10 +7,10 @@ import threading
 import traceback
 from collections.abc import Iterable, Iterator
 
-from loghc.delivery.report import say
 from loghc.log.masking import Masker
 from loghc.log.redaction import Redactor
 from loghc.log.tail import CONTEXT, Snapshot
+from loghc.stderr import say
 from loghc.utf8 import encode, keep_end
 
 __all__ = ["WITHHELD", "Renderer"]

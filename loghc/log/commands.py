@@ -98,9 +98,7 @@ def pattern(command: Command) -> str:
     first = r"(?:\.exe)?[\"']?,?[ \t]{1,4}"
     # Other arguments, on the same line or on one that continues it; not another command's.
     others = r"(?:(?!&&)[^\s|;]{1,200}(?:[ \t]{1,8}|(?<=\\)\r?\n[ \t]{0,8})){0,16}?"
-    return (
-        rf"(?<![\w.-]){command.program}{first}{others}[\"']?(?:{option}){FORMS[command.secret]}"
-    )
+    return rf"(?<![\w.-]){command.program}{first}{others}[\"']?(?:{option}){FORMS[command.secret]}"
 
 
 def programs(command: Command) -> tuple[str, ...]:

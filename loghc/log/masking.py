@@ -22,7 +22,7 @@ MASK = "***"
 _SHORTEST_KEY = 8
 _LONGEST_WORD = 16
 _SHORTEST_PASSWORD = 4
-_SECRET_HEADER = (
+_AUTHENTICATING = (
     r"(?i:auth|key|token|secret|pass|pwd|cookie|credential|signature|session|otp|\bpin$)"
 )
 _SLASH = r"(?:/|\\/|%2[fF])"
@@ -127,7 +127,7 @@ def _path_secrets(url: PingUrl, segments: list[str]) -> Iterator[str | _Place]:
 def _header_secrets(headers: Mapping[str, str | bytes]) -> Iterator[str | _Place]:
     for name, given in headers.items():
         value = (given.decode("latin-1") if isinstance(given, bytes) else given).strip()
-        if not re.search(_SECRET_HEADER, name):
+        if not re.search(_AUTHENTICATING, name):
             continue
         scheme, _, credentials = value.partition(" ")
         if not (credentials and re.fullmatch("[A-Za-z0-9-]+", scheme) and "auth" in name.lower()):

@@ -124,12 +124,14 @@ def _is_longer(value: str, least: int) -> bool:
 
 
 VALUES: dict[str, Callable[[str], bool]] = {
-    "any": lambda value: True,
-    "line": lambda value: True,
+    "any": bool,
+    "line": bool,
     "no path": lambda value: not value.startswith(("/", "./", "~")),
-    "no number": lambda value: not value.isdigit()
-    and not value.startswith(("/", "./", "~"))
-    and not re.fullmatch(r"[0-9.,]+[a-z%]{0,3}|[0-9]+[/:][0-9]+", value),
+    "no number": lambda value: (
+        not value.isdigit()
+        and not value.startswith(("/", "./", "~"))
+        and not re.fullmatch(r"[0-9.,]+[a-z%]{0,3}|[0-9]+[/:][0-9]+", value)
+    ),
     "no word": is_unlike_words,
     "code": lambda value: value.isdigit() and 3 <= len(value) <= 10,
     "random": is_random,
@@ -344,11 +346,9 @@ def _end_of_words(text: str, first: int, last: int, name: Name) -> int:
     if more is None or compiled(_FUNCTION_WORDS).search(more[0]):
         return last
     line = text[max(text.rfind("\n", 0, first) + 1, first - 64) : first]
-    if not (name.value == "line" or line.endswith(": ")):
-        # PASSWORD=some words, as "env" lists them; but not "PASSWORD=x program".
-        if not re.fullmatch(r"\s*[A-Z0-9_]+=", line) or more[0].count(" ") < 2:
-            return last
-    return more.end()
+    # PASSWORD=some words, as "env" lists them; but not "PASSWORD=x program".
+    listed = re.fullmatch(r"\s*[A-Z0-9_]+=", line) and more[0].count(" ") > 1
+    return more.end() if listed or name.value == "line" or line.endswith(": ") else last
 
 
 def is_secret_name(name: str) -> bool:

@@ -124,9 +124,9 @@ def _sort_rules() -> None:
         else:
             for anchor in rule.anchors:
                 index = _BY_WORD if anchor.isalnum() else _BY_TEXT
-                anchor = anchor.removeprefix("~")
-                rules = index.setdefault(anchor, [])
-                (_BEGINNING.setdefault(anchor, []) if rule.begins else rules).append(rule)
+                text = anchor.removeprefix("~")
+                rules = index.setdefault(text, [])
+                (_BEGINNING.setdefault(text, []) if rule.begins else rules).append(rule)
 
 
 def _sort_shape(rule: Rule, shape: Shape) -> None:
@@ -200,7 +200,7 @@ def _beginning_with(anchor: str, text: str, low: str) -> Iterator[tuple[int, int
 
 
 def _lines_with(word: str, low: str) -> dict[int, int]:
-    """Where the lines begin and end that have a word in them, with what a backslash adds to them."""
+    """Where lines with a word in them begin and end, with what a backslash adds to them."""
     lines, end = {}, 0
     while (found := low.find(word, end)) >= 0:
         begin = low.rfind("\n", end, found) + 1 or end

@@ -193,7 +193,9 @@ def _characters(text: str) -> str:
     places = [place(found) for found in re.finditer(PLACE, text)]
     texts = ["|".join(map(re.escape, _alternatives(piece))) for piece in pieces]
     texts = [f"(?:{text})" if "|" in text else text for text in texts]
-    return "".join(f"{text}{found}" for text, found in itertools.zip_longest(texts, places, fillvalue=""))
+    return "".join(
+        f"{text}{found}" for text, found in itertools.zip_longest(texts, places, fillvalue="")
+    )
 
 
 class Token:
@@ -224,7 +226,6 @@ class Token:
                 edges = rf"(?<![A-Za-z0-9_-]{token})|(?<=\\[nrt]{token})|(?<=%[0-9A-F]{{2}}{token})"
                 head += f"(?:{edges})"
             heads.append(head)
-        self.pattern = (
-            f"(?:{'|'.join(heads)})(?P<secret>{_characters(tail)})"
-            + ("(?![A-Za-z0-9_-])" if ends else "")
+        self.pattern = f"(?:{'|'.join(heads)})(?P<secret>{_characters(tail)})" + (
+            "(?![A-Za-z0-9_-])" if ends else ""
         )

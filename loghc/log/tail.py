@@ -7,14 +7,10 @@ from collections import deque
 
 from loghc.utf8 import encode
 
-__all__ = ["BATCH", "CONTEXT", "LONG", "Snapshot", "Tail"]
+__all__ = ["CONTEXT", "Snapshot", "Tail"]
 
-BATCH = 64
-"""Records that wait in a plain list: joining and encoding them together costs each a fraction of
-what it would alone."""
-
-LONG = 2048
-"""Characters beyond which a record doesn't wait: it is encoded at once, by ``append_long``."""
+_BATCH = 64  # records that wait in a plain list
+_LONG = 2048  # characters beyond which a record doesn't wait: batches of such would hold too much
 
 # Batches of short records are merged up to this size, so that the number of chunks, and with it
 # the cost of a snapshot, depends on the limit alone and not on how short the records are.
@@ -47,16 +43,16 @@ class Snapshot:
 
 
 class Tail:
-    r"""Keeps at least the last ``limit`` bytes of what is appended, and little more.
+    r"""A byte-bounded deque of formatted records: at least the last ``limit`` bytes, little more.
+
+    The newest records wait in a plain list, and enter the deque in batches: joined and encoded
+    together, each costs a fraction of what it would alone. A record costs the same, on average,
+    whatever the limit and whatever came before.
 
     ``append`` may be called from several threads at once: nothing is lost or torn.
 
     Args:
         limit: bytes of UTF-8 to keep, 1 or more.
-
-    Attributes:
-        recent: the newest records. Who would rather save a call for each record does here what
-            ``append`` does.
 
     Example:
         >>> tail = Tail(1000)
@@ -66,45 +62,36 @@ class Tail:
         b'one\\ntwo\\n'
     """
 
-    __slots__ = ("_chunks", "_limit", "_lock", "_size", "recent")
+    __slots__ = ("_chunks", "_limit", "_lock", "_recent", "_size")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self.recent: list[str] = []
+        self._recent: list[str] = []
         self._chunks: deque[bytes] = deque()
         self._size = 0  # bytes in all chunks
         self._lock = threading.RLock()  # a signal handler may log where its thread is in here
 
     def append(self, text: str) -> None:
-        """Add one record. It costs the same whatever the limit and whatever came before."""
-        if len(text) > LONG:
-            self.append_long(text)
+        """Add one record."""
+        if len(text) > _LONG:
+            self._append_long(text)
             return
-        recent = self.recent
+        recent = self._recent
         # loguru's message is a str that carries its whole record: only a plain copy lets go of it.
         # Adding nothing makes one, faster than str() does.
         recent.append(text + "")
-        if len(recent) >= BATCH:
-            self.settle()
-
-    def append_long(self, text: str) -> None:
-        """Add one record without making it wait for others."""
-        keep = self._limit + CONTEXT  # characters: no fewer than that many bytes
-        with self._lock:
-            if self.recent:
+        if len(recent) >= _BATCH:
+            with self._lock:
                 self._settle()
-            self._add(_CutRecord(encode(text[-keep:])) if len(text) > keep else encode(text))
-
-    def settle(self) -> None:
-        """Move the recent records into the chunks."""
-        with self._lock:
-            self._settle()
 
     def snapshot(self) -> Snapshot:
         """All that is needed to render the last ``limit`` bytes, now or later."""
         with self._lock:
             self._settle()
             chunks = tuple(self._chunks)
+            # Counted anew: an exception out of a signal handler may have come between a change of
+            # the chunks and that of their size.
+            self._size = sum(map(len, chunks))
         return Snapshot(
             chunks, begins_inside_record=bool(chunks) and isinstance(chunks[0], _CutRecord)
         )
@@ -113,8 +100,16 @@ class Tail:
         """Make the tail usable in a forked child, where a lock may be held by a thread now gone."""
         self._lock = threading.RLock()
 
+    def _append_long(self, text: str) -> None:
+        """Add one record without making it wait for others."""
+        keep = self._limit + CONTEXT  # characters: no fewer than that many bytes
+        with self._lock:
+            self._settle()
+            self._add(_CutRecord(encode(text[-keep:])) if len(text) > keep else encode(text))
+
     def _settle(self) -> None:
-        recent = self.recent
+        """Move the recent records into the chunks, with the lock held."""
+        recent = self._recent
         count = len(recent)  # another thread may append meanwhile: its record waits its turn
         if count:
             batch = encode("".join(recent[:count]))

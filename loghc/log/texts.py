@@ -47,9 +47,14 @@ def _has_digit(value: str) -> bool:
 
 def _is_unguessable(value: str) -> bool:
     """Whether a word may be a password: it has a digit or a sign, and is no number or method."""
-    if re.fullmatch(r"(?i)(?:sha|md|aes|rsa|utf|v|bcrypt|oauth|base|scram|pbkdf|tls|2fa|k8s|s3)[\w.-]*|[0-9.,:%/-]+\w?", value):
+    if re.fullmatch(
+        r"(?i)(?:sha|md|aes|rsa|utf|v|bcrypt|oauth|base|scram|pbkdf|tls|2fa|k8s|s3)[\w.-]*|[0-9.,:%/-]+\w?",
+        value,
+    ):
         return False
-    return bool(re.search(r"[0-9].*[A-Za-z]|[A-Za-z].*[0-9]|[A-Za-z0-9][!@#$%^&*+=?][A-Za-z0-9!]", value))
+    return bool(
+        re.search(r"[0-9].*[A-Za-z]|[A-Za-z].*[0-9]|[A-Za-z0-9][!@#$%^&*+=?][A-Za-z0-9!]", value)
+    )
 
 
 def _is_no_reference(value: str) -> bool:
@@ -61,7 +66,7 @@ _HEADER = rf"{_QUOTE}?[ \t]{{0,4}}(?:[:=,]|=>)[ \t]{{0,4}}\[?b?{_QUOTE}?"
 _SCHEMES = r"(?:basic|bearer|token|apikey|api-key|negotiate|ntlm|bot|sharedkey(?:lite)?|splunk|ssws|geniekey|key|flyv1|jwt|pat|snyk)"
 _PARTS = r"(?:digest|oauth|hawk|mac|signature|aws4-hmac-sha256|goog4-rsa-sha256|http-signature|aws|vapid)"
 _WHAT = r"(?:password|passwd|passphrase|passcode|pwd|secret|token|(?:api|access|secret|license|private|signing)[ -]?key|credentials?|pin|otp|code)"
-_PASSWORD = r"[^\s\"'`,;<>|)\]]"
+_CHARACTER = r"[^\s\"'`,;<>|)\]]"
 
 TEXTS = (
     # Users' passwords and keys in URLs; also with a / in the password, but no port
@@ -100,7 +105,7 @@ TEXTS = (
     Text("cookie|morsel", r"<(?:cookie|morsel):? (?P<secret>[\w.-]{1,64}=[^\s>]+)", "<Cookie «sid=hunter2» for x/>", "<Cookie sid for x/>"),
     # Phrases
     Text("^password|passwd|passphrase|passcode|secret|token|api|access|license|private|signing|pin|otp|pwd|code|credential",
-         rf"{_WHAT}(?: for [^\s]{{1,64}})?(?:[ ](?:is|was|are|to|set to|changed to|reset to|now|will be|became|=|->|→)){{1,2}}:?[ ]{{1,2}}[\"'`]?(?P<secret>{_PASSWORD}{{4,128}})", "the password is «hunter2»", "the password is required", _is_unguessable),
+         rf"{_WHAT}(?: for [^\s]{{1,64}})?(?:[ ](?:is|was|are|to|set to|changed to|reset to|now|will be|became|=|->|→)){{1,2}}:?[ ]{{1,2}}[\"'`]?(?P<secret>{_CHARACTER}{{4,128}})", "the password is «hunter2»", "the password is required", _is_unguessable),
     Text("password|passwd|passphrase|secret|token|key|pwd|credential|credentials", r"(?:with|using|use|and|by|/|new|temporary|initial|generated|default|wrong|bad|invalid|failed|user's|admin|root) (?:the |a |new |temporary |initial |generated |default )?(?:password|passwd|passphrase|secret|token|(?:api|access|secret) key|pwd|credentials?)[ ](?:for [^\s]{1,64}[ :]{1,2})?[\"'`(]?(?P<secret>[^\s\"'`,;<>|)\]]{4,128})",
          "logging in with password «hunter2»", "signing in with password authentication", _is_unguessable),
     Text("^password|passphrase|pin|passcode", r"(?:password|passphrase|pin|passcode) (?:for|of) [^\n:]{0,60}(?:://[^\n:]{1,60})?: ?(?P<secret>[^\s\"'`,;<>|)\]]{4,128})(?=\s{0,4}(?:\n|$|[\"'`]))", "Password for bob: «hunter2»", "Password for bob: ok", _is_unguessable),

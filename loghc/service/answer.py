@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from loghc.ping import Answer, Attempt, Event
 
-__all__ = ["announced_limit", "no_answer", "understood"]
+__all__ = ["announced_limit", "interpret_answer", "interpret_error", "shown"]
 
 _SHOWN = 120  # characters of an answer's text that are shown
 _LONGEST_ERROR = 240  # characters
@@ -52,7 +52,7 @@ _OLD_TLS = ("UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION", "NO_PROTOCOL
 _LOG_UNKNOWN = "The service may not know /log; its other pings are not affected."
 
 
-def understood(event: Event, answer: Answer, mask: Callable[[str], str]) -> Attempt:
+def interpret_answer(event: Event, answer: Answer, mask: Callable[[str], str]) -> Attempt:
     """What an answer to a ping means.
 
     Args:
@@ -61,6 +61,8 @@ def understood(event: Event, answer: Answer, mask: Callable[[str], str]) -> Atte
         mask: takes secrets out of a text.
     """
     status, headers, text = answer
+    # Only a pool manager of the caller's own lets an interim answer through.
+    interim = 100 <= status < 200
     said = " ".join(mask(text).split())
     if 200 <= status < 300:
         disguised = re.fullmatch(r"OK \((not found|rate limited)\)", said, re.IGNORECASE)
@@ -74,7 +76,7 @@ def understood(event: Event, answer: Answer, mask: Callable[[str], str]) -> Atte
         advice = "Use the final URL: loghc sends no log to another address."
         transient = False
     else:
-        transient = status >= 500 or status in _TRANSIENT
+        transient = interim or status >= 500 or status in _TRANSIENT
         meaning, advice = _MEANING.get(status, (http.client.responses.get(status, ""), ""))
         if status == 404 and event is Event.LOG:
             advice = _LOG_UNKNOWN
@@ -91,11 +93,11 @@ def understood(event: Event, answer: Answer, mask: Callable[[str], str]) -> Atte
     )
 
 
-def no_answer(error: Exception, host: str, mask: Callable[[str], str]) -> Attempt:
+def interpret_error(error: Exception, host: str, mask: Callable[[str], str]) -> Attempt:
     """What an error on the way to the service means.
 
     Args:
-        error: what http.client, ssl or urllib3 raised.
+        error: what urllib3, http.client or ssl raised.
         host: the service's, to be named.
         mask: takes secrets out of a text.
     """
@@ -109,8 +111,14 @@ def no_answer(error: Exception, host: str, mask: Callable[[str], str]) -> Attemp
             advice=advice,
             transient=refused >= 500 or refused in _TRANSIENT,
         )
-    # urllib3's, which isn't imported here: the caller's own pool manager may be of another kind.
+    # By name: urllib3 isn't imported for this, and a manager of the caller's own may be its kin.
     proxied = any(type(cause).__name__ == "ProxyError" for cause in causes)
+    if any(_is_oversized_head(cause) for cause in causes):
+        return Attempt(
+            delivered=False,
+            error="the head of the answer is too large",
+            advice="What answers there is no monitoring service: check the URL.",
+        )
     words, advice = _cause(causes, "its name" if proxied else f"the name {host}")
     network = any(isinstance(cause, (OSError, http.client.HTTPException)) for cause in causes)
     return Attempt(
@@ -172,6 +180,14 @@ def _refused_tunnel(error: BaseException) -> int | None:
     """The HTTP status with which a proxy refused to connect to an https service."""
     found = re.match(r"Tunnel connection failed: ([0-9]{3})", str(error))
     return int(found[1]) if found and isinstance(error, OSError) else None
+
+
+def _is_oversized_head(error: BaseException) -> bool:
+    """Whether http.client gave a head up: more than 100 headers, or a line of over 64 KiB."""
+    too_many = re.match(r"got more than [0-9]+ headers", str(error))
+    return isinstance(error, http.client.HTTPException) and bool(
+        too_many or isinstance(error, http.client.LineTooLong)
+    )
 
 
 def _cause(causes: list[BaseException], name: str) -> tuple[str, str]:

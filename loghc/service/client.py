@@ -6,17 +6,22 @@ import base64
 import os
 import threading
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from loghc.log.masking import Masker
-from loghc.ping import Answer, Attempt, Ping
-from loghc.service.deadline import Deadline, working_to
+from loghc.ping import Attempt, Ping
+from loghc.service.deadline import Deadline
 from loghc.service.proxies import proxy_for
 from loghc.service.url import PingUrl
 from loghc.utf8 import keep_end
 
 if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
+
     import urllib3
+
+    from loghc.ping import Answer
+    from loghc.service.transport import Transport
 
 __all__ = ["PingClient"]
 
@@ -31,72 +36,59 @@ if hasattr(os, "register_at_fork"):
     )
 
 
-class _Connection(Protocol):
-    """What makes the requests."""
-
-    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer: ...
-
-    def close(self) -> None: ...
-
-    def forget(self) -> None: ...
-
-
 class PingClient:
-    """Sends pings, one at a time, over one kept-alive connection.
+    """Sends pings, one at a time.
 
     Args:
         url: the ping URL.
-        masker: takes its secret out of error texts.
-        timeout: seconds for one attempt, from the first connection to the answer's end.
+        mask: takes secrets out of error texts.
+        timeout: seconds for one attempt, from the look-up of the name to the answer's end.
         headers: more request headers.
         http: the caller's own pool manager; urllib3's timeouts then hold for each of connecting
             and reading, and ``cancel`` can't cut a request off.
         version: loghc's, for the User-Agent header.
+
+    Attributes:
+        body_limit: bytes of a body that the service keeps, as it last announced; None before it
+            did.
     """
 
     def __init__(
         self,
         url: PingUrl,
-        masker: Masker,
+        mask: Callable[[str], str],
         timeout: float,
         headers: Mapping[str, str],
         http: urllib3.PoolManager | None,
         version: str,
     ) -> None:
         self._url = url
-        self._masker = masker
+        self._mask = mask
         self._timeout = timeout
         self._given = dict(headers)
-        self._version = version
         self._http = http
-        self._connection: _Connection | None = None
-        if http is not None:
-            from loghc.service.pools import Pools
-
-            self._connection = Pools(http)
-        self._lock = threading.RLock()  # a signal handler may cancel
-        self._deadline: Deadline | None = None  # of the attempt under way
-        self._cancelled = False
+        self._version = version
         self.body_limit: int | None = None
-        """Bytes of a body that the service keeps, as it last announced; None before it did."""
+        self._trust: ssl.SSLContext | None = None
+        self._deadline = Deadline()
+        self._transport: Transport | None = None
 
-    def after_fork(self) -> PingClient:
-        """A client like this one, for a forked child.
-
-        The child forgets its parent's connections, the caller's own pool manager's too: on them
-        both would read each other's answers.
-        """
-        if self._connection is not None:
-            self._connection.forget()
-        return self.renewed()
-
-    def renewed(self) -> PingClient:
-        """A client like this one that shares no connection with it, but the caller's own."""
+    def clone(self) -> PingClient:
+        """A client with connections of its own, that knows what this one learned."""
         client = PingClient(
-            self._url, self._masker, self._timeout, self._given, self._http, self._version
+            self._url, self._mask, self._timeout, self._given, self._http, self._version
         )
         client.body_limit = self.body_limit
+        client._trust = self._trust
         return client
+
+    def after_fork(self) -> PingClient:
+        """A client for a forked child, which shares no connection with its parent."""
+        _inherited.append(self)  # a lock in its pools may be held by a thread that isn't here
+        if self._http is not None and hasattr(self._http, "pools"):
+            _inherited.append(self._http.pools)
+            self._http.pools = type(self._http.pools)()
+        return self.clone()
 
     def send(self, ping: Ping, body: bytes, seconds: float) -> Attempt:
         """Make one attempt. Never raises an Exception.
@@ -106,66 +98,59 @@ class PingClient:
             body: what to attach; its end is kept where the service's limit is smaller.
             seconds: that the attempt may take, if that is less than the client's timeout.
         """
-        with _importing:
-            from loghc.service.answer import announced_limit, no_answer, understood
-
+        try:
+            with _importing:
+                from loghc.service import transport as _  # noqa: F401
+                from loghc.service.answer import announced_limit, interpret_answer, interpret_error
+        except Exception as error:  # noqa: BLE001 - whatever it is, it may be over at the next try
+            return _not_importable(error)
         if self.body_limit is not None:
             body = keep_end(body, self.body_limit)
         try:
             answer = self._post(ping, body, min(seconds, self._timeout))
         except Exception as error:  # noqa: BLE001 - whatever it is, the app must not feel it
-            attempt = no_answer(error, self._url.host, self._masker.text)
-        else:
-            attempt = understood(ping.event, answer, self._masker.text)
-        if not attempt.delivered:
+            return interpret_error(error, self._url.host, self._mask)
+        attempt = interpret_answer(ping.event, answer, self._mask)
+        limit = announced_limit(answer) if attempt.delivered else None
+        if limit is None:
             return attempt
-        limit = announced_limit(answer)
-        if limit is not None:
-            self.body_limit = limit
-            if limit < len(body):
-                return attempt._replace(kept=limit)
-        return attempt
+        self.body_limit = limit
+        return attempt._replace(kept=limit) if limit < len(body) else attempt
 
     def cancel(self) -> None:
-        """Cut off the attempt under way, and refuse any further one."""
-        with self._lock:
-            self._cancelled = True
-            if self._deadline is not None:
-                self._deadline.cancel()
+        """Cut off the attempt in progress, and refuse any further one."""
+        self._deadline.cancel()
+
+    def cut_if_older_than(self, moment: float) -> None:
+        """Make the attempt in progress time out, if it began before a moment.
+
+        Args:
+            moment: of the monotonic clock.
+        """
+        self._deadline.cut_if_older_than(moment)
 
     def close(self) -> None:
-        """Close the connection, if it is the client's own."""
-        if self._connection is not None and self._http is None:
-            self._connection.close()
-            self._connection = None  # the environment may name another proxy by then
+        """Close the connections that are the client's own; the next attempt opens another."""
+        if self._transport is not None:
+            self._transport.close()
+            self._transport = None  # the environment may name another proxy by then
 
     def _post(self, ping: Ping, body: bytes, seconds: float) -> Answer:
-        deadline = Deadline(seconds)
-        with self._lock:
-            if self._cancelled:
-                deadline.cancel()
-            self._deadline = deadline
-        try:
-            if self._connection is None:
-                self._connection = self._connect()
-            target = self._url.target(ping.suffix, ping.run_id)
-            with working_to(deadline):
-                return self._connection.post(target, body, self._headers())
-        finally:
-            with self._lock:
-                self._deadline = None
+        if self._transport is None:
+            self._transport = self._connect()
+        target = self._url.target(ping.suffix, ping.run_id)
+        return self._transport.post(target, body, self._headers(), seconds)
 
-    def _connect(self) -> _Connection:
-        """Import, and make, what the requests go over: urllib3 only where it is needed."""
-        with _importing:
-            proxy = proxy_for(self._url.scheme, self._url.authority)
-            if proxy is not None:
-                from loghc.service.pools import through
+    def _connect(self) -> Transport:
+        from loghc.service.transport import Transport, system_trust
 
-                return through(proxy)
-            from loghc.service.connection import Connection
-
-            return Connection(self._url)
+        if self._http is not None:
+            return Transport(self._deadline, manager=self._http)
+        proxy = proxy_for(self._url.scheme, self._url.authority)
+        secure = self._url.scheme == "https" or (proxy is not None and proxy.secure)
+        if secure and self._trust is None:
+            self._trust = system_trust()
+        return Transport(self._deadline, self._trust, proxy)
 
     def _headers(self) -> dict[str, str]:
         own = {
@@ -182,3 +167,15 @@ class PingClient:
         for headers in (own, pools, self._given):
             chosen.update((name.lower(), (name, value)) for name, value in headers.items())
         return dict(chosen.values())
+
+
+_inherited: list[object] = []  # what a forked child never touches again
+
+
+def _not_importable(error: Exception) -> Attempt:
+    return Attempt(
+        delivered=False,
+        error=f"what sends pings can't be imported now ({type(error).__name__}: {error})",
+        advice="A process without free descriptors, or after chroot, can't import.",
+        transient=True,
+    )

@@ -1,35 +1,50 @@
-"""One deadline for the whole of an attempt; whoever waits for the network asks it for how long."""
+"""The end of one attempt: every wait for the network asks how long it may take."""
 
 from __future__ import annotations
 
 import contextlib
+import math
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-__all__ = ["Deadline", "current_deadline", "is_working", "limited", "working_to"]
+__all__ = ["Deadline"]
 
 
 class Deadline:
-    """The end of one attempt, for the thread that makes it; another thread may bring it forward.
+    """One end for the whole of an attempt, which another thread may bring forward.
 
-    Args:
-        seconds: from now.
+    A socket's own timeout counts for each operation: a server that sends a byte now and then would
+    keep a request going for ever. Connections are given a Deadline when they are made, and ask it
+    before each operation.
     """
 
-    def __init__(self, seconds: float) -> None:
-        self._end = time.monotonic() + seconds
-        self._seconds = seconds
+    def __init__(self) -> None:
         self._lock = threading.RLock()  # a signal handler may cancel
+        self._begun = math.inf
+        self._seconds = 0.0
+        self._end = -math.inf
         self._cancelled = False
-        self._socket: socket.socket | None = None
+        self._cut: Callable[[], object] | None = None
+
+    def begin(self, seconds: float) -> None:
+        """Start the time of an attempt.
+
+        Raises:
+            TimeoutError: cancelled.
+        """
+        with self._lock:
+            self._begun = time.monotonic()
+            self._seconds = seconds
+            self._end = self._begun + seconds
+        self.left()
 
     def left(self) -> float:
         """Seconds that are left.
 
         Raises:
-            TimeoutError: none are, or the attempt was cancelled.
+            TimeoutError: none are, or the deadline was cancelled.
         """
         left = self._end - time.monotonic()
         if self._cancelled:
@@ -38,63 +53,41 @@ class Deadline:
             raise TimeoutError(f"timed out after {self._seconds:.1f} s")
         return left
 
-    def watch(self, sock: socket.socket) -> None:
-        """Remember the socket in use, so that ``cancel`` can cut it off."""
+    @contextlib.contextmanager
+    def bounds(self, sock: socket.socket) -> Iterator[None]:
+        """Within this block, one operation of a socket ends with the deadline."""
+        sock.settimeout(self.left())
+        try:
+            yield
+        except TimeoutError:
+            self.left()  # says for how long
+            raise
+
+    def cut_by(self, cut: Callable[[], object] | None) -> None:
+        """Remember what ends the wait that is about to begin; None: there is none.
+
+        Raises:
+            TimeoutError: the deadline passed, or was cancelled.
+        """
         with self._lock:
-            self._socket = getattr(sock, "socket", sock)  # TLS within TLS wraps the real one
-        self.left()
+            self._cut = cut
+        if cut is not None:
+            self.left()
 
     def cancel(self) -> None:
-        """End the attempt now, from any thread. Nothing is sent after this returns."""
+        """End the attempt in progress and every later one. Nothing is sent after this returns."""
         with self._lock:
             self._cancelled = True
-            if self._socket is not None:
-                with contextlib.suppress(OSError):
-                    # Not SSLSocket's own shutdown: that drops its encryption first, so that what
-                    # the other thread is about to send would leave as plain text.
-                    socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+            self._cut_now()
 
+    def cut_if_older_than(self, moment: float) -> None:
+        """End the attempt in progress if it began before a moment of the monotonic clock."""
+        with self._lock:
+            if self._begun < moment and self._cut is not None:
+                self._seconds = time.monotonic() - self._begun
+                self._end = -math.inf
+                self._cut_now()
 
-class _Current(threading.local):
-    deadline: Deadline | None = None
-
-
-_current = _Current()
-
-
-@contextlib.contextmanager
-def working_to(deadline: Deadline) -> Iterator[None]:
-    """Within this block, the calling thread's connections keep to the deadline."""
-    _current.deadline = deadline
-    try:
-        yield
-    finally:
-        _current.deadline = None
-
-
-def current_deadline() -> Deadline:
-    """The deadline that the calling thread works to.
-
-    Raises:
-        RuntimeError: it works to none.
-    """
-    if _current.deadline is None:
-        raise RuntimeError("used outside of an attempt")
-    return _current.deadline
-
-
-@contextlib.contextmanager
-def limited(sock: socket.socket) -> Iterator[None]:
-    """Within this block, one operation of a socket ends with the calling thread's deadline."""
-    deadline = current_deadline()
-    sock.settimeout(deadline.left())
-    try:
-        yield
-    except TimeoutError:
-        deadline.left()  # says for how long
-        raise
-
-
-def is_working() -> bool:
-    """Whether the calling thread is making an attempt."""
-    return _current.deadline is not None
+    def _cut_now(self) -> None:
+        if self._cut is not None:
+            self._cut()

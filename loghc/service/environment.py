@@ -6,8 +6,8 @@ import os
 import re
 import stat
 
-from loghc.delivery.report import say
 from loghc.service.url import UUID, PingUrl
+from loghc.stderr import say
 
 __all__ = ["URL_FILE_VARIABLE", "URL_VARIABLE", "ping_url"]
 

@@ -31,6 +31,11 @@ class Proxy:
         self.password = password
 
     @property
+    def secure(self) -> bool:
+        """Whether the proxy itself is spoken to over TLS."""
+        return self.url.startswith("https:")
+
+    @property
     def headers(self) -> dict[str, str]:
         """What the proxy, and nobody behind it, is to be sent."""
         if self.user is None and self.password is None:

@@ -206,7 +206,9 @@ def ipv4_address(host: str) -> str | None:
     if len(parts) > 4 or not all(re.fullmatch("0x[0-9a-f]*|[0-9]+", part) for part in parts):
         return None
     try:
-        *numbers, rest = [int(part, 0 if part[:2] == "0x" else 8 if part[0] == "0" else 10) for part in parts]
+        *numbers, rest = [
+            int(part, 0 if part[:2] == "0x" else 8 if part[0] == "0" else 10) for part in parts
+        ]
     except ValueError:
         return None
     if rest >= 256 ** (4 - len(numbers)) or any(number > 255 for number in numbers):

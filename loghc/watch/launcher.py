@@ -24,10 +24,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import loghc.watch.program
-from loghc.delivery.report import say_exception
-from loghc.ping import Event
+from loghc.ping import Event, Ping
 from loghc.runs import ProcessRun
 from loghc.sink import HealthSink
+from loghc.stderr import say_exception
 from loghc.watch.program import Program
 
 __all__ = ["FORMAT", "ProcessSink", "launch"]
@@ -45,7 +45,39 @@ _GRACE = 1.0  # seconds beyond drain that a process which is to die waits for it
 _kept: list[object] = []
 
 
-class ProcessSink(HealthSink):
+class WatchedSink(HealthSink):
+    """A sink whose pings the launcher adds to."""
+
+    def ping(
+        self, event: Event, run_id: str, *, closing: str = "", exit_status: int | None = None
+    ) -> None:
+        """Queue a ping without a marker.
+
+        Args:
+            event: what to tell.
+            run_id: a UUID in its canonical text form.
+            closing: text to put after the log.
+            exit_status: 0 to 255, sent as ``<url>/<exit_status>``.
+        """
+        snapshot = self._tail.snapshot()
+        sends_logs = self._options["send_logs"]
+        body = functools.partial(self._renderer.render, snapshot, closing) if sends_logs else bytes
+        with self._lock:
+            self._delivery.put(Ping(event, run_id, body, exit_status))
+
+    def fail_open_runs(self, closing: str, exit_status: int | None = None) -> None:
+        """Queue a failure for each run of this process that has not ended, as its end is near."""
+        with self._lock:
+            for run_id in self._runs.open_here():
+                self.ping(Event.FAIL, run_id, closing=closing, exit_status=exit_status)
+            self._runs.close_all()
+
+    def abort(self) -> None:
+        """Make a ``stop()`` in progress give up now."""
+        self._delivery.abort()
+
+
+class ProcessSink(WatchedSink):
     """A sink to which the whole process is one run: its markers belong to that run."""
 
     def __init__(self, url: str | None = None, **options: Any) -> None:
@@ -54,7 +86,7 @@ class ProcessSink(HealthSink):
 
 
 def launch(
-    program: Program, sink: HealthSink, *, level: str | int, start: bool, drain: float
+    program: Program, sink: WatchedSink, *, level: str | int, start: bool, drain: float
 ) -> None:
     """Run a program, watched.
 
@@ -98,7 +130,7 @@ def launch(
 class _Watch:
     """Knows how the program ends, and tells it once."""
 
-    def __init__(self, sink: HealthSink, drain: float) -> None:
+    def __init__(self, sink: WatchedSink, drain: float) -> None:
         self._sink = sink
         self._patience = drain + _GRACE
         self._pid = os.getpid()
@@ -175,7 +207,7 @@ class _Watch:
         if self._told.locked():
             # The end is being told. What can't be delivered by now is reported, before it kills.
             self._late = number
-            self._sink.hurry()
+            self._sink.abort()
             return
         echo, self._echo = self._echo, False
         if self._dying:
@@ -271,7 +303,7 @@ class _Tap:
     It has no ``complete``: a program that awaits ``logger.complete()`` is not to wait for pings.
     """
 
-    def __init__(self, sink: HealthSink, watch: _Watch) -> None:
+    def __init__(self, sink: WatchedSink, watch: _Watch) -> None:
         self._write = sink.write
         self._watch = watch
 
@@ -338,7 +370,7 @@ def _import_now() -> None:
 
     A file there may have the name of a module of the standard library.
     """
-    for name in ("answer", "connection", "proxies"):
+    for name in ("answer", "transport", "proxies"):
         importlib.import_module(f"loghc.service.{name}")
     for name in ("encodings.idna", "urllib.request"):
         importlib.import_module(name)

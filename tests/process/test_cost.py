@@ -216,7 +216,7 @@ def test_a_marker_looks_at_the_chunks_once_and_copies_no_log_in_the_caller(work:
     work.counts.clear()
     before = work.counts["bytes"]
     snapshot = sink._tail.snapshot()
-    assert work.counts["moves"] <= 2 * len(snapshot.chunks) + 4 * tail_module.BATCH
+    assert work.counts["moves"] <= 2 * len(snapshot.chunks) + 4 * tail_module._BATCH
     # What waited is encoded; the other 100,000 bytes are left as they are.
     assert work.counts["bytes"] - before < 10_000
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from loghc import HealthSink
-from loghc.delivery.courier import CAPACITY
+from loghc.delivery.outbox import LOGS
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -110,7 +110,7 @@ def test_the_table_of_options_is_the_signature() -> None:
 
 
 def test_the_queue_is_as_long_as_the_readme_says() -> None:
-    assert f"up to {CAPACITY}" in section("When things go wrong")
+    assert f"up to {LOGS}" in section("When things go wrong")
 
 
 def test_links_within_the_readme_lead_somewhere() -> None:

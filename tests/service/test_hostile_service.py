@@ -13,26 +13,17 @@ from collections.abc import Callable, Iterator
 import pytest
 from loguru import logger
 
-from loghc import Event, HealthSink, Outcome
-from loghc.log.masking import Masker
-from loghc.ping import Answer, Attempt, Ping
+import pings
+from loghc import HealthSink, Outcome
+from loghc.ping import Answer, Attempt
 from loghc.service.answer import announced_limit, shown
-from loghc.service.client import PingClient
-from loghc.service.url import PingUrl
 from loghc.testing import Fault, PingReceiver
 
-RUN = "5e1f5e1f-0000-4000-8000-222222222222"
 SECONDS = 0.5  # that an attempt may take here
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK"
 
 
 def attempt(url: str, seconds: float = SECONDS) -> Attempt:
-    parsed = PingUrl.parse(url)
-    client = PingClient(parsed, Masker(parsed), seconds, {}, None, "0")
-    try:
-        return client.send(Ping(Event.SUCCESS, RUN, bytes), b"a log", seconds)
-    finally:
-        client.close()
+    return pings.attempt(url, seconds)
 
 
 Endless = Callable[..., str]
@@ -186,17 +177,23 @@ def test_a_body_limit_that_makes_no_sense_is_ignored(value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "body"), [("0", b""), ("1" * 18, b"x" * 5000 + b"\n"), (" 3 ", b"xx\n")]
+    ("value", "body"),
+    [
+        ("0", b""),
+        ("1" * 18, b"sync.start\n" + b"x" * 5000 + b"\nsync.done\n"),
+        (" 3 ", b"ne\n"),
+    ],
 )
 def test_a_body_limit_that_makes_sense_is_kept_to(
     value: str, body: bytes, ping_receiver: PingReceiver
 ) -> None:
     ping_receiver.always(Fault(headers={"Ping-Body-Limit": value}))
     sink = HealthSink(ping_receiver.url)
-    sink.ping(Event.START, RUN)
+    logger.add(sink, format="{message}")
+    logger.info("sync.start")
     assert sink.wait(5)
     sink.write("x" * 5000 + "\n")
-    sink.ping(Event.SUCCESS, RUN)
+    logger.info("sync.done")
     assert sink.wait(5)
     sink.stop()
     assert ping_receiver.requests[1].body == body
@@ -205,8 +202,9 @@ def test_a_body_limit_that_makes_sense_is_kept_to(
 def test_cookies_are_not_kept(ping_receiver: PingReceiver) -> None:
     ping_receiver.always(Fault(headers={"Set-Cookie": "a=b; Path=/"}))
     sink = HealthSink(ping_receiver.url)
-    sink.ping(Event.START, RUN)
-    sink.ping(Event.SUCCESS, RUN)
+    logger.add(sink, format="{message}")
+    logger.info("sync.start")
+    logger.info("sync.done")
     assert sink.wait(5)
     sink.stop()
     assert len(ping_receiver.requests) == 2
@@ -234,7 +232,8 @@ def test_retry_after_can_t_make_a_sink_sleep_or_fail(
 ) -> None:
     ping_receiver.script(Fault(503, headers={"Retry-After": value[:60_000]}))
     sink = HealthSink(ping_receiver.url, drain=0.5)
-    sink.ping(Event.SUCCESS, RUN)
+    logger.add(sink)
+    logger.info("sync.done")
     begun = time.monotonic()
     sink.wait(0.1)
     sink.stop()

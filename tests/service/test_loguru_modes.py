@@ -18,7 +18,6 @@ from loguru import logger
 
 from conftest import RunScript
 from loghc import Event, HealthSink, Outcome, Stats
-from loghc.delivery.courier import THREAD_NAME
 from loghc.testing import Fault, PingReceiver, ReceivedPing
 
 
@@ -481,10 +480,6 @@ def test_a_removed_sink_delivered_all_and_takes_no_more(
     assert len(ping_receiver.pings) == 10
     logger.info("sync.done")
     assert sink.stats == Stats(delivered=10, failed=0, pending=0)
-    for thread in threading.enumerate():
-        if thread.name == THREAD_NAME:
-            thread.join(10)
-            assert not thread.is_alive()
 
 
 def test_a_sink_works_again_when_it_is_added_again(
@@ -522,11 +517,10 @@ def test_logging_reconfigured_at_once_loses_nothing(ping_receiver: PingReceiver)
     assert events(ping_receiver.pings) == [Event.LOG] * 3
 
 
-@pytest.mark.parametrize("enqueue", [False, True])
 def test_a_sink_added_twice_pings_once_for_each_marker(
-    ping_receiver: PingReceiver, sink: HealthSink, enqueue: bool
+    ping_receiver: PingReceiver, sink: HealthSink
 ) -> None:
-    handlers = [logger.add(sink, enqueue=enqueue, format="{message}") for _ in range(2)]
+    handlers = [logger.add(sink, format="{message}") for _ in range(2)]
     for marker in ("sync.start", "sync.log", "sync.log", "sync.done"):
         logger.info(marker)
     for handler in handlers:

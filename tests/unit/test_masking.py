@@ -99,7 +99,11 @@ def test_a_password_is_masked_in_its_usual_spellings(password: str, spelled) -> 
         assert password[n : n + 5] not in out
 
 
-@given(password=st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), min_size=4, max_size=12))
+@given(
+    password=st.text(
+        st.characters(codec="utf-8", exclude_categories=["Cc"]), min_size=4, max_size=12
+    )
+)
 def test_any_password_is_masked_in_its_usual_spellings(password: str) -> None:
     url = f"https://bob:{quote(password, safe='')}@localhost/{UUID}"
     masker = Masker(PingUrl.parse(url))

@@ -278,7 +278,7 @@ class Interrupted(list[str]):
 
 def test_a_record_that_comes_while_others_are_moved_is_not_lost() -> None:
     tail = Tail(1_000)
-    tail.recent = Interrupted()
+    tail._recent = Interrupted()
     for _ in range(2):
         tail.append("early\n")
         tail.snapshot()

@@ -13,7 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loghc import Event, HealthSink
+from loghc.ping import Ping
 from loghc.runs import run_id_from
+from loghc.service.client import PingClient
 from loghc.service.url import PingUrl
 
 UUID = "9e9d9bbe-4f2b-4a0e-a1e0-111111111111"
@@ -207,12 +209,11 @@ def test_what_is_taken_sends_one_sound_request(
         return
     if sink._url.origin != f"http://127.0.0.1:{raw_server.port}":
         return  # the user's part swallowed the host
-    sink.write(MESSAGE)
-    run_id = run_id_from(run)
-    sink.ping(Event.FAIL, run_id, exit_status=exit_status)
-    assert sink.wait(10)
-    assert sink.stats.delivered == 1
-    sink.stop()
+    parsed, run_id = PingUrl.parse(url), run_id_from(run)
+    client = PingClient(parsed, str, 5.0, {name: value}, None, "0")
+    ping = Ping(Event.FAIL, run_id, bytes, exit_status)
+    assert client.send(ping, MESSAGE.encode(), 5.0).delivered
+    client.close()
     request = raw_server.received.get(timeout=5)
     assert raw_server.received.empty()
     head, _, body = request.partition(b"\r\n\r\n")

@@ -1,0 +1,186 @@
+"""The pings that wait to be sent, bounded, and what is left out when there are too many."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import deque
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+
+from loghc.ping import Attempt, Event, Ping
+
+__all__ = ["LOGS", "LOG_LEFT_OUT", "PINGS", "Outbox", "Queued"]
+
+LOGS = 32
+"""Logs that are held at most, with the one that is being sent."""
+
+PINGS = 10_000
+"""Pings that wait at most."""
+
+LOG_LEFT_OUT = b"loghc: the log was left out, as more pings waited than logs are kept for.\n"
+"""The body of a ping whose log made room for others."""
+
+# Whose log goes first. Of two that are alike, the older one's.
+_LOG_MATTERS = {Event.START: 0, Event.LOG: 1, Event.SUCCESS: 2, Event.FAIL: 3}
+
+
+class Queued:
+    """A ping on its way to an outcome.
+
+    Attributes:
+        ping: what to send.
+        since: when it was queued, in seconds of the monotonic clock.
+        body: what to attach, once it was rendered.
+        attempts: requests made for it so far, the one in progress included.
+        last: what the last finished one came to.
+    """
+
+    __slots__ = ("attempts", "body", "last", "ping", "since")
+
+    def __init__(self, ping: Ping, body: bytes | None = None) -> None:
+        self.ping = ping
+        self.since = time.monotonic()
+        self.body = body
+        self.attempts = 0
+        self.last: Attempt | None = None
+
+    @property
+    def unfinished(self) -> Attempt:
+        """What to say of it if nothing more is tried."""
+        if self.last is not None:
+            return self.last._replace(delivered=False)
+        error = "no answer came in time" if self.attempts else "dropped before the first attempt"
+        return Attempt(delivered=False, error=error)
+
+    def leave_out_log(self) -> None:
+        """Let go of the log; a line in its place says so."""
+        self.ping = self.ping._replace(body=_log_left_out)
+
+
+def _log_left_out() -> bytes:
+    return LOG_LEFT_OUT
+
+
+class Outbox:
+    """A bounded queue.
+
+    ``put`` waits for no lock and makes each change by one operation of a deque or dict, which
+    nothing can interrupt: a signal handler, or a finalizer, may call it in the middle of itself,
+    and an exception out of a signal handler leaves the queue whole. The other methods are for
+    the one thread that sends.
+
+    Args:
+        drop: called with each ping that makes room for others, before it is gone.
+
+    Attributes:
+        left_out: logs that were left out so far.
+    """
+
+    def __init__(self, drop: Callable[[Queued], object]) -> None:
+        self._drop = drop
+        self.left_out = 0
+        self._waiting: deque[Queued] = deque()
+        self._with_log: deque[Queued] = deque()
+        self._start_of: dict[str, Queued] = {}  # by run id, where the run's end doesn't wait
+        # What can be spared, in this order, each from the oldest on.
+        self._spare_starts: deque[Queued] = deque()  # of runs whose ends wait too
+        self._notes: deque[Queued] = deque()  # pings of Event.LOG
+        self._starts: deque[Queued] = deque()
+        self._successes: deque[Queued] = deque()
+        self._bell: SimpleQueue[None] = SimpleQueue()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def put(self, queued: Queued) -> None:
+        """Add a ping. Returns at once; what matters least makes room when there is none."""
+        self._waiting.append(queued)
+        self._with_log.append(queued)
+        self._index(queued)
+        while len(self._with_log) >= LOGS:
+            self._leave_out_a_log()
+        while len(self._waiting) > PINGS:
+            self._drop_one()
+        self.ring()
+
+    def put_back(self, queued: Queued) -> None:
+        """Make a ping the next one to be taken."""
+        self._waiting.appendleft(queued)
+
+    def take(self) -> Queued | None:
+        """The next ping to deal with; None when none waits."""
+        try:
+            queued = self._waiting.popleft()
+        except IndexError:
+            return None
+        self._forget(queued)
+        return queued
+
+    def ring(self) -> None:
+        """Wake whoever waits for something to do."""
+        if self._bell.empty():  # one is enough
+            self._bell.put(None)
+
+    def wait(self, seconds: float) -> None:
+        """Wait until a ping is put, or somebody rings."""
+        with contextlib.suppress(Empty):
+            self._bell.get(timeout=max(0.0, seconds))
+
+    def _index(self, queued: Queued) -> None:
+        """Remember what a ping could make room for."""
+        event, run_id = queued.ping.event, queued.ping.run_id
+        if event is Event.LOG:
+            self._notes.append(queued)
+        elif event is Event.START:
+            self._starts.append(queued)
+            self._start_of[run_id] = queued
+        else:
+            start = self._start_of.pop(run_id, None)
+            if start is not None and _discard(self._starts, start):
+                self._spare_starts.append(start)
+            if event is Event.SUCCESS:
+                self._successes.append(queued)
+
+    def _forget(self, queued: Queued) -> None:
+        """A ping doesn't wait any more."""
+        _discard(self._with_log, queued)
+        for index in (self._spare_starts, self._notes, self._starts, self._successes):
+            _discard(index, queued)
+        if self._start_of.get(queued.ping.run_id) is queued:
+            self._start_of.pop(queued.ping.run_id, None)
+
+    def _leave_out_a_log(self) -> None:
+        with_log = list(self._with_log)
+        if not with_log:
+            return
+        queued = min(with_log, key=lambda each: _LOG_MATTERS[each.ping.event])
+        if _discard(self._with_log, queued):
+            queued.leave_out_log()
+            self.left_out += 1
+
+    def _drop_one(self) -> None:
+        for index in (
+            self._spare_starts,
+            self._notes,
+            self._starts,
+            self._successes,
+            self._waiting,
+        ):
+            with contextlib.suppress(IndexError):  # it is empty
+                queued = index[0]
+                # First: if an exception out of a signal handler comes now, it is known for gone,
+                # and whoever takes it passes over it.
+                self._drop(queued)
+                _discard(self._waiting, queued)
+                self._forget(queued)
+                return
+
+
+def _discard(index: deque[Queued], queued: Queued) -> bool:
+    """Remove a ping from a deque; False when another thread did so before."""
+    try:
+        index.remove(queued)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,75 @@
+"""A thread that lives while there is something to do, one at a time."""
+
+from __future__ import annotations
+
+import _thread
+import threading
+from collections.abc import Callable
+
+__all__ = ["ThreadOnDemand"]
+
+_WORKING = "working"
+
+
+class ThreadOnDemand:
+    """Does work on a daemon thread of its own, which ends when there is none.
+
+    All that changes hands changes on that thread, where no signal handler runs: an exception out of
+    one, in the middle of ``start``, can at worst leave the thread unstarted until the next call.
+
+    Args:
+        work: does what there is to do; must not raise.
+        any_work: whether there is something to do.
+        idle: called each time that the work is done.
+    """
+
+    def __init__(
+        self,
+        work: Callable[[], None],
+        any_work: Callable[[], object],
+        idle: Callable[[], None],
+    ) -> None:
+        self._work = work
+        self._any_work = any_work
+        self._idle = idle
+        # The thread at work. One operation of a dict takes the place, and one gives it back.
+        self._holder: dict[str, int] = {}
+
+    @property
+    def at_work(self) -> bool:
+        """Whether some thread is."""
+        return bool(self._holder)
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the calling thread is the one at work."""
+        return self._holder.get(_WORKING) == threading.get_ident()
+
+    def start(self) -> bool:
+        """See that the work gets done; False when there is no thread to be had."""
+        if self._holder or not self._any_work():
+            return True
+        try:
+            # Not threading.Thread: starting one waits until it runs, for as long as it then keeps
+            # the interpreter's lock, and a signal in that wait leaves it half registered.
+            _thread.start_new_thread(self._run, ())
+        except RuntimeError:  # Python 3.12 starts none at exit, and a machine may have none left
+            return False
+        return True
+
+    def run_here(self, work: Callable[[], None]) -> None:
+        """Do work on the calling thread, unless another thread is at work."""
+        own = threading.get_ident()
+        try:
+            if self._holder.setdefault(_WORKING, own) == own:
+                work()
+        finally:
+            if self.is_current:
+                del self._holder[_WORKING]
+                self._idle()
+
+    def _run(self) -> None:
+        while self._any_work():
+            self.run_here(self._work)
+            if self._holder:
+                return  # another thread is at work, and looks again when it is done

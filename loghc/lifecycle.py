@@ -1,0 +1,107 @@
+"""The moments of a process that matter to a sink: its exit, a crash, a wait for what was logged."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Generator
+from typing import Any
+
+__all__ = [
+    "Completion",
+    "at_child_exit",
+    "closing_text",
+    "interpreter_is_exiting",
+    "uncaught_exception",
+]
+
+_FIRST_LOOK = 0.001  # seconds between looks at the queue; each is twice as long as the last
+_LONGEST_LOOK = 0.05
+
+
+def interpreter_is_exiting() -> bool:
+    """Whether the interpreter has begun to exit; true in every atexit callback.
+
+    CPython marks its main thread as finished before it runs those, on that thread. Other threads
+    may outlive it, and work on: what they do is no sign of an exit.
+    """
+    main = threading.main_thread()
+    return not main.is_alive() and main.ident == threading.get_ident()
+
+
+def uncaught_exception() -> BaseException | None:
+    """The exception that ends the program, if one does.
+
+    CPython keeps it, for debuggers, before it prints it: no hook of the app's is in the way. In a
+    child of multiprocessing it is still being handled while the child cleans up; from Python 3.13
+    on it is gone by then, and None is returned.
+    """
+    kept = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)  # 3.12 on; before
+    return sys.exc_info()[1] or kept
+
+
+def closing_text(error: BaseException | None) -> str:
+    """What is put after the log of a run that never ended."""
+    text = "loghc: the program ended and this run had not.\n"
+    if error is not None:
+        # No values of variables, unlike loguru's: nobody chose to send those.
+        text += "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    return text
+
+
+def at_child_exit(finish: Callable[[], None]) -> None:
+    """Have a function called when this process ends, if it is a child of multiprocessing.
+
+    Such a child leaves without atexit callbacks, and so without loguru's, which stops the sinks.
+    """
+    process = sys.modules.get("multiprocessing.process")
+    if process is None or process.parent_process() is None:
+        return
+    from multiprocessing.util import Finalize
+
+    Finalize(None, finish, exitpriority=0)
+
+
+class Completion:
+    """A sink's ``complete`` method, as loguru wants it: called, then perhaps awaited.
+
+    loguru calls it in every ``logger.complete()``, also in plain code that awaits nothing. A
+    coroutine made there would warn that it was never awaited; this makes none until it is.
+
+    Args:
+        done: whether every ping has an outcome by now. Returns at once.
+        seconds: to wait at most.
+    """
+
+    def __init__(self, done: Callable[[], bool], seconds: float) -> None:
+        self._done = done
+        self._seconds = seconds
+
+    def __call__(self) -> Completion:
+        """Begin nothing yet."""
+        return self
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return self._wait().__await__()
+
+    async def _wait(self) -> None:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:  # another library's event loop: no way of waiting works in all of them
+            return
+        deadline = time.monotonic() + self._seconds
+        look = _FIRST_LOOK
+        while not self._done() and time.monotonic() < deadline:
+            await asyncio.sleep(look)
+            look = min(2 * look, _LONGEST_LOOK)
+
+    # loguru awaits what inspect.iscoroutinefunction() takes for a coroutine function, which is
+    # anything callable with a function's attributes and such code.
+    __name__ = "complete"
+    __code__ = _wait.__code__
+    __defaults__ = None
+    __kwdefaults__ = None
+    __annotations__: dict[str, Any] = {}

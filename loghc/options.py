@@ -1,0 +1,89 @@
+"""The checks of HealthSink's arguments: a wrong one is refused at once, and no secret is shown."""
+
+from __future__ import annotations
+
+import math
+import re
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["flag", "function", "mapping", "pool_manager", "request_headers", "seconds", "size"]
+
+_LONGEST = threading.TIMEOUT_MAX  # seconds: more than a thread can wait
+_HEADER_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_HEADER_VALUE = r"[\t\x20-\x7e\xa0-\xff]*"
+_OWN_HEADERS = frozenset(
+    {
+        "connection",
+        "content-encoding",
+        "content-length",
+        "expect",
+        "host",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+
+
+def size(name: str, value: object) -> int:
+    """A number of bytes, 1 or more."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name}: expected a whole number of bytes, not {value!r}")
+    if value < 1:
+        raise ValueError(f"{name}: expected at least 1 byte, not {value}")
+    return value
+
+
+def seconds(name: str, value: object) -> float:
+    """A positive, finite number of seconds."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{name}: expected a number of seconds, not {value!r}")
+    if not 0 < value < _LONGEST or math.isnan(value):
+        raise ValueError(f"{name}: expected a positive, finite number of seconds, not {value}")
+    return float(value)
+
+
+def flag(name: str, value: object) -> bool:
+    """True or False, and nothing that only counts as one."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{name}: expected True or False, not {value!r}")
+    return value
+
+
+def function(name: str, value: object) -> object:
+    """Something callable, or None."""
+    if value is not None and not callable(value):
+        raise TypeError(f"{name}: expected a callable, not {type(value).__name__}")
+    return value
+
+
+def mapping(name: str, value: object) -> Mapping[Any, Any]:
+    """A mapping."""
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{name}: expected a mapping, not {type(value).__name__}")
+    return value
+
+
+def pool_manager(value: object) -> object:
+    """A urllib3 PoolManager or its like, or None."""
+    if value is not None and not callable(getattr(value, "request", None)):
+        raise TypeError(f"http: expected a urllib3 PoolManager, not {type(value).__name__}")
+    return value
+
+
+def request_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
+    """Names and values that HTTP allows; an error shows no value, which may be a secret."""
+    checked = dict(mapping("headers", headers)) if headers is not None else {}
+    for name, value in checked.items():
+        if not isinstance(name, str) or not isinstance(value, str):
+            raise TypeError("headers: expected names and values to be str")
+        if not re.fullmatch(_HEADER_NAME, name):
+            raise ValueError("headers: a name is not one that HTTP allows")
+        if name.lower() in _OWN_HEADERS:
+            raise ValueError(f"headers[{name!r}]: is set by loghc itself")
+        if not re.fullmatch(_HEADER_VALUE, value):
+            raise ValueError(f"headers[{name!r}]: the value has characters that HTTP doesn't allow")
+    return checked

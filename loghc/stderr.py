@@ -1,0 +1,69 @@
+"""What loghc says: lines on standard error, which never wait for whoever reads them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import sys
+import traceback
+from collections import deque
+from collections.abc import Callable
+from typing import TextIO
+
+__all__ = ["say", "say_exception"]
+
+_PIECE = 4096  # bytes: what a pipe that is ready takes without blocking (PIPE_BUF on Linux)
+_KEPT = 200  # pieces that wait for a reader at most; beyond that the oldest are dropped
+
+_unsaid: deque[bytes] = deque(maxlen=_KEPT)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_unsaid.clear)  # they are the parent's to say
+
+
+def say(text: str) -> None:
+    """Write one line to standard error. Never blocks, and never raises.
+
+    Where nobody reads it at the moment (a full pipe), the line waits for the next one to be said.
+    """
+    line = f"loghc: {text}\n"
+    stream = sys.stderr
+    if stream is None:  # a program without a console
+        return
+    try:
+        descriptor = stream.fileno()
+    except Exception:  # noqa: BLE001 - a stream of the app's own, such as StringIO
+        descriptor = -1
+    if descriptor < 0 or not hasattr(select, "poll"):
+        _write_to(stream, line)
+        return
+    data = line.encode("utf-8", "backslashreplace")
+    _unsaid.extend(data[start : start + _PIECE] for start in range(0, len(data), _PIECE))
+    with contextlib.suppress(OSError, IndexError):  # closed; or another thread has said the rest
+        _write_ready(descriptor)
+
+
+def say_exception(what: str, mask: Callable[[str], str] = str) -> None:
+    """Say that something of the app's own, or a bug in loghc, raised; with its traceback.
+
+    Args:
+        what: raised.
+        mask: takes secrets out of the traceback.
+    """
+    say(f"{what}\n{mask(traceback.format_exc()).rstrip()}")
+
+
+def _write_ready(descriptor: int) -> None:
+    # To the descriptor itself: a thread that waits inside the stream's buffer would hold its lock,
+    # and make the interpreter abort at its exit.
+    poll = select.poll()
+    poll.register(descriptor, select.POLLOUT)
+    while _unsaid and any(event & select.POLLOUT for _, event in poll.poll(0)):
+        os.write(descriptor, _unsaid.popleft())
+
+
+def _write_to(stream: TextIO, line: str) -> None:
+    with contextlib.suppress(Exception):  # closed, replaced by the app: nowhere left to say it
+        stream.write(line)
