@@ -149,7 +149,7 @@ SHAPES = (
     Shape("SendGrid", "!SG.<w16-24>.<w39-50>", "SG.<w8>"),
     Shape("Sentry", "sntry{s|u|a}_<p40+>", "sntrys_<w8>"),
     Shape("Shopify", "shp{at|ca|pa|ss|ua|tka}_<h32>", "shpat_<h8>"),
-    Shape("Slack", "xox{a|b|e|o|p|r|s|c|d}{-|.}<p10+>", "xoxb-<d3>"),
+    Shape("Slack", "xox{a|b|e|o|p|r|s|c|d}{-|.}<p12+>", "xoxb-<d3>"),
     Shape("Slack", "xapp-<w20+>", "xapp-<w6>"),
     Shape("SonarQube", "!sq{p|a|u}_<h40>!", "sqp_<h8>"),
     Shape("Square", "!EAAA<w60>", "EAAA<w10>"),

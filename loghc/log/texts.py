@@ -125,8 +125,8 @@ TEXTS = (
     # SQL
     Text("^identified|password", r"(?:identified (?:with [\w'\"]{1,40} )?(?:by|as)|password)(?: password)?[ \t]{1,4}e?[\"'](?P<secret>[^\"'\n]{1,256})[\"']", "CREATE USER bob IDENTIFIED BY '«hunter2»'", "IDENTIFIED BY ''"),
     Text("^password|crypt|encrypt|decrypt|md5|sha1|sha2", r"(?:password|crypt|encrypt|decrypt|md5|sha[12]|sha2_\d{3})\(\\?[\"'](?P<secret>[^\"'\n\\]{1,256})\\?[\"']", "SET PASSWORD FOR bob = PASSWORD('«hunter2»')", "password('')"),
-    Text("insert into", r"insert into [^\n()]{1,64}\([^()]{0,300}(?:pass|pwd|secret|token|api_?key|pin\b)[^()]{0,300}\)\s{0,16}values\s{0,16}\(\s{0,4}(?P<secret>[^\n]*[\"'][^\n]*)\)", "INSERT INTO users (name, password) VALUES («'bob', 'hunter2'»)", "INSERT INTO users (name) VALUES ('bob')"),
-    Text("[parameters:", r"(?:pass|pwd|secret|token|api_?key)[^\]]{0,400}\]\s{0,4}\[parameters: [\(\{\[](?P<secret>[^\n]*[\"'][^\n]*)[\)\}\]]\]", "[SQL: INSERT INTO users (name, password) VALUES (%s, %s)]\n[parameters: («'bob', 'hunter2'»)]", "[SQL: SELECT 1]\n[parameters: ('a',)]"),
+    Text("insert into", r"insert into [^\n()]{1,64}\([^()]{0,300}(?:pass|pwd|secret|token|api_?key|pin\b)[^()]{0,300}\)\s{0,16}values\s{0,16}\(\s{0,4}(?P<secret>[^\n\"']{0,200}[\"'][^\n]*)", "INSERT INTO users (name, password) VALUES («'bob', 'hunter2')»", "INSERT INTO users (name) VALUES ('bob')"),
+    Text("[parameters:", r"(?:pass|pwd|secret|token|api_?key)[^\]]{0,400}\]\s{0,4}\[parameters: [\(\{\[](?P<secret>[^\n\"']{0,200}[\"'][^\n]*)", "[SQL: INSERT INTO users (name, password) VALUES (%s, %s)]\n[parameters: («'bob', 'hunter2')]»", "[SQL: SELECT 1]\n[parameters: ('a',)]"),
     Text("input_value=", r"(?:pass|pwd|secret|token|key)\w{0,20}\n[^\n]{0,200}?input_value=[\"'](?P<secret>[^\"'\n]{1,256})[\"']", "password\n  too short [type=x, input_value='«hunter2»', input_type=str]", "name\n  x [input_value='bob']"),
     Text("pragma|attach", r"(?:pragma (?:hex|re)?key ?= ?|as \w{1,32} key )[\"'](?P<secret>[^\"'\n]{1,256})", "PRAGMA key = '«hunter2»'", "PRAGMA foreign_keys = on"),
     # Protocols
@@ -141,7 +141,7 @@ TEXTS = (
     Text("^~ls0tls1crudjtib", r"(?P<secret>ls0tls1crudjtib(?:[a-z0-9]{2,80}ufjjvkfursblrv|squ5|sse|fq|pueftg|qukt)[a-z0-9+/=]{20,})", "key: «LS0tLS1CRUdJTiBSU0EgUFJJVkFURSBLRVktLS0tLQpNSUlFb3dJQkFBS0NBUUVB»", "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0t"),
     # Shapes that need more than a template
     Text("^~eyj", r"eyj(?:(?<![a-z0-9_-]eyj)|(?<=\\[nrt]eyj)|(?<=%[0-9a-f]{2}eyj))(?P<secret>[a-z0-9_-]{8,}\.[a-z0-9_-]{8,}(?:\.[a-z0-9_-]{0,4096}){0,3})", "got eyJ«hbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl»", "eyJ is how one begins"),
-    Text("^~akia|~asia", r"a[ks]ia[a-z0-9]{16}[^\w\n]{1,8}(?:[a-z_ ]{1,32}[=:][ \"']{1,3})?(?P<secret>[a-z0-9+/]{40})(?![a-z0-9+/])", "AKIAIOSFODNN7EXAMPLE:«wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY»", "akia: none"),
+    Text("^~akia|~asia", r"a[ks]ia[a-z0-9]{16}[^\w\n]{1,8}(?:[a-z_ ]{1,32}[=:][ \"']{1,3})?(?P<secret>[a-z0-9+/]{40})(?![a-z0-9+/])", "AKIA«IOSFODNN7EXAMPLE»:«wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY»", "akia: none"),
     Text("^$", r"(?<![\w$])(?P<secret>\$(?:1|2[abxy]|5|6|y|7|apr1|argon2id?|argon2i|scrypt|pbkdf2-sha\d{3})\$[^\s\"':,;]{12,})", "bob:«$6$abcdefgh$0123456789abcdef0123»:19000", "$6 and $12.50", _has_digit),
     Text("pbkdf2_sha|scram-sha|{ssha|bcrypt_sha", r"(?:pbkdf2_sha\d{1,3}\$|scram-sha-\d{1,3}\$|\{ss?ha\d{0,3}\}|bcrypt_sha256\$)(?P<secret>[^\s\"',;]{16,})", "pbkdf2_sha256$«600000$a1b2c3$d4e5f6g7h8i9j0»", "SCRAM-SHA-256 authentication"),
     Text("^otpauth", r"otpauth://[^\s\"']{1,200}?[?&]secret=(?P<secret>[a-z2-7]{8,})", "otpauth://totp/x?secret=«JBSWY3DPEHPK3PXP»", "otpauth://totp/x"),
