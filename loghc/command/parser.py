@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import re
 from typing import Any, NoReturn
 
+from loghc.command.discreet import discreet
 from loghc.ping import Event
 from loghc.service.environment import URL_FILE_VARIABLE, URL_VARIABLE
 from loghc.version import __version__
@@ -14,7 +14,6 @@ __all__ = ["Parser", "commands"]
 
 _USAGE = 2  # exit status of a command that can't be done as it was given
 _TIMEOUT = 10.0  # seconds
-_HARMLESS = r"[\w.,+-]{0,16}"  # what may be quoted of a wrong argument: no URL, and no key
 
 _PING_MORE = f"""\
 One attempt is made, and what came back is printed. Exit status: 0 delivered, 1 not delivered, 2 the
@@ -36,7 +35,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say it, and exit. A ping URL that was given in a wrong place is not repeated."""
-        self.exit(_USAGE, f"{self.prog}: {_discreet(message)} (see {self.prog} --help)\n")
+        self.exit(_USAGE, f"{self.prog}: {discreet(message)} (see {self.prog} --help)\n")
 
 
 def commands() -> Parser:
@@ -67,12 +66,27 @@ def commands() -> Parser:
     event.add_argument(
         "--exit-status", type=_exit_status, metavar="N", help="0 to 255; 0 is success"
     )
-    text = ping.add_mutually_exclusive_group()
-    text.add_argument("--message", metavar="TEXT", help="text to attach")
-    text.add_argument(
-        "stdin", nargs="?", choices=["-"], metavar="-", help="attach the end of standard input"
+    ping.add_argument("--message", metavar="TEXT", help="text to attach")
+    ping.add_argument(
+        "arguments",
+        nargs="*",
+        metavar="URL or -",
+        help="the ping URL, as with --health-check-url; -: attach the end of standard input",
     )
     _add_url(ping)
+    ping.add_argument(
+        "--redact",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help="regular expression: what it matches leaves this machine as [redacted]; may be "
+        "given again and again",
+    )
+    ping.add_argument(
+        "--no-mask-secrets",
+        action="store_true",
+        help="send passwords, keys and tokens as they are in the text",
+    )
     _add_timeout(ping)
     commands.add_parser(
         "demo",
@@ -107,16 +121,3 @@ def _exit_status(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text[:9]) <= 255):
         raise argparse.ArgumentTypeError(f"expected a number from 0 to 255, not {text!r}")
     return int(text)
-
-
-def _discreet(message: str) -> str:
-    """An error of argparse's, which quotes what was given, without what may be a secret."""
-    what, colon, words = message.partition("unrecognized arguments: ")
-    if colon:
-        shown = (word if re.fullmatch(_HARMLESS, word) else "***" for word in words.split())
-        return f"{what}{colon}{' '.join(shown)}"
-    return re.sub(r"'([^']*)'|\"([^\"]*)\"", _quoted, message)
-
-
-def _quoted(match: re.Match[str]) -> str:
-    return match[0] if re.fullmatch(_HARMLESS, match[1] or match[2] or "") else "'***'"

@@ -202,7 +202,7 @@ def test_a_ping_that_is_not_delivered_says_why(capsys, receiver, fault, said):
         (["--exit-status", "256"], "expected a number from 0 to 255, not '256'"),
         (["--exit-status", "-1"], "--exit-status"),
         (["--message", "x", "-"], "not allowed with argument"),
-        (["x"], "invalid choice: 'x'"),
+        (["x"], "expected a ping URL or -, not 'x'"),
         (["--timeout", "0"], "--timeout: expected a positive number of seconds, not 0.0"),
         (["--health-check-url", ""], "--health-check-url: expected a ping URL"),
     ],
@@ -222,3 +222,83 @@ def test_a_closed_standard_input_is_an_empty_text(receiver, tmp_path):
     done = run("sh", "-c", 'exec "$@" <&-', "sh", *LOGHC, "ping", "-", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert receiver.pings[0].text == ""
+
+
+# What the command keeps out of what it sends and says
+
+UUID = "9e9d9bbe-4f2b-4a0e-a1e0-111111111111"
+KEY = "fqOOd6-F4MMNuCEnzTU01w"
+
+
+@pytest.mark.parametrize("shift", [1, 18, 35])
+def test_standard_input_is_masked_before_it_is_cut(receiver, tmp_path, shift):
+    check = receiver.url.rpartition("/")[2]
+    text = "x" * 50_000 + check + "." * (100_000 - shift)
+    assert run(*LOGHC, "ping", "--log", "-", cwd=tmp_path, stdin=text).returncode == 0
+    (ping,) = receiver.pings
+    assert len(ping.body) <= 100_000
+    assert set(ping.text) <= set(".*")
+
+
+def test_secrets_are_masked_unless_somebody_says_no(receiver, tmp_path):
+    text = "password=hunter2 card ACME-123\n"
+    for more in ([], ["--no-mask-secrets"], ["--redact", r"ACME-\d+"]):
+        assert run(*LOGHC, "ping", *more, "-", cwd=tmp_path, stdin=text).returncode == 0
+    assert [ping.text for ping in receiver.pings] == [
+        "password=[redacted] card ACME-123\n",
+        text,
+        "password=[redacted] card [redacted]\n",
+    ]
+
+
+def test_a_pattern_that_does_not_compile_is_one_clear_line(capsys, receiver):
+    assert "--redact[0]: expected a regular expression" in refused(capsys, "ping", "--redact", "(x")
+
+
+def test_the_url_may_be_given_alone_and_how_to_keep_it_private_is_said(
+    capsys, receiver, monkeypatch
+):
+    monkeypatch.delenv("HEALTH_CHECK_URL")
+    assert main(["ping", receiver.url, "--message", "it works"]) == 0
+    assert receiver.pings[0].text == "it works"
+    out, err = capsys.readouterr()
+    assert out.startswith("Delivered: ")
+    assert "could see that URL in the list of processes" in err
+    assert "HEALTH_CHECK_URL_FILE" in err
+    assert receiver.url.rpartition("/")[2] not in out + err
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        [f"https://hc-ping.com/{UUID}"],
+        [f"hc-ping.com/{UUID}"],
+        ["--health-check-ulr", f"https://hc-ping.com/{UUID}"],
+        [f"--url=https://bob:{KEY}@hc-ping.com/{UUID}"],
+        ["ping", f"hc-ping.com/{UUID}"],
+        ["ping", f"hc-ping.com/{KEY}/nightly"],
+        ["ping", UUID.replace("-", "")],
+        ["ping", f"https://hc-ping.com/{KEY}/x", f"https://hc-ping.com/{UUID}"],
+        ["ping", "--fial", f"https://hc-ping.com/{UUID}", f"--x={UUID}"],
+        ["ping", "--exit-status", f"https://hc-ping.com/{UUID}"],
+        ["ping", "--health-check-url", f"hc-ping.com/{UUID}"],
+        ["run", "--marker", f"https://hc-ping.com/{UUID}", "x.py"],
+        ["run", "--level", f"https://hc-ping.com/{KEY}/x", "x.py"],
+    ],
+    ids=str,
+)
+def test_an_error_does_not_show_a_url_that_was_given_in_the_wrong_place(capsys, receiver, args):
+    said = refused(capsys, *args).lower()
+    for secret in (UUID, UUID.replace("-", ""), KEY):
+        assert secret.lower() not in said
+    assert receiver.requests == ()
+
+
+def test_python_m_loghc_runs_no_file_of_the_working_directory(tmp_path):
+    for name in ("http", "urllib3", "argparse", "ssl", "json"):
+        Path(tmp_path / f"{name}.py").write_text("print('taken over')\nraise SystemExit(9)")
+    done = run(*LOGHC, "--version", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, f"loghc {loghc.__version__}\n")
+    done = run(*LOGHC, "ping", "--health-check-url", "http://127.0.0.1:1/x", cwd=tmp_path)
+    assert "taken over" not in done.stdout + done.stderr
+    assert "not delivered: connection refused" in done.stderr
