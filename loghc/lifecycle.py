@@ -10,8 +10,11 @@ import traceback
 from collections.abc import Callable, Generator
 from typing import Any
 
+from loghc.log.tracebacks import without_middle
+
 __all__ = [
     "Completion",
+    "CrashWatch",
     "at_child_exit",
     "closing_text",
     "interpreter_is_exiting",
@@ -20,6 +23,8 @@ __all__ = [
 
 _FIRST_LOOK = 0.001  # seconds between looks at the queue; each is twice as long as the last
 _LONGEST_LOOK = 0.05
+_SUCCESSES = 1000  # successes that a crash may take back, at most
+_CHAINED = 100  # exceptions of one chain
 
 
 def interpreter_is_exiting() -> bool:
@@ -37,19 +42,70 @@ def uncaught_exception() -> BaseException | None:
 
     CPython keeps it, for debuggers, before it prints it: no hook of the app's is in the way. In a
     child of multiprocessing it is still being handled while the child cleans up; from Python 3.13
-    on it is gone by then, and None is returned.
+    on it is gone by then, and None is returned. In a session at a prompt the exception that is kept
+    may be an hour old, and ended nothing.
     """
+    if sys.flags.interactive or hasattr(sys, "ps1"):
+        return sys.exc_info()[1]
     kept = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)  # 3.12 on; before
     return sys.exc_info()[1] or kept
 
 
-def closing_text(error: BaseException | None) -> str:
-    """What is put after the log of a run that never ended."""
+def closing_text(error: BaseException | None, limit: int, *, ended: bool = False) -> str:
+    """What is put after the log of a run that the end of the program makes a failure.
+
+    Args:
+        error: the exception that ended the program, if one did.
+        limit: bytes that the traceback takes at most, if it can be made to; its middle goes.
+        ended: the run had ended before.
+    """
     text = "loghc: the program ended and this run had not.\n"
+    if ended:
+        text = "loghc: the program crashed, though this run was told as a success.\n"
     if error is not None:
         # No values of variables, unlike loguru's: nobody chose to send those.
-        text += "".join(traceback.format_exception(type(error), error, error.__traceback__))
+        lines = traceback.format_exception(type(error), error, error.__traceback__)
+        text += without_middle("".join(lines), limit)
     return text
+
+
+class CrashWatch:
+    """Knows which successes the crash of the program takes back.
+
+    A success counts for nothing if it is told while the exception is on its way that then ends the
+    program (in a ``finally``), or after the main thread has crashed, by a thread that works on.
+    """
+
+    def __init__(self) -> None:
+        self._told: list[tuple[str, int | None]] = []  # run id, and which exception was on its way
+
+    def success(self, run_id: str) -> None:
+        """A run is told as a success, by the calling thread."""
+        on_its_way = sys.exc_info()[1]
+        if on_its_way is not None or not threading.main_thread().is_alive():
+            # By number: to keep the exception would keep all that its frames refer to.
+            self._told.append((run_id, None if on_its_way is None else id(on_its_way)))
+            del self._told[:-_SUCCESSES]
+
+    def take_back(self, error: BaseException | None) -> list[str]:
+        """The runs whose success an exception that ends the program takes back, once."""
+        told, self._told = self._told, []
+        if error is None:
+            return []
+        its_own = {id(each) for each in _chain(error)}
+        return [run_id for run_id, number in told if number is None or number in its_own]
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    """An exception, and those that it was raised from, or while handling."""
+    found: list[BaseException] = []
+    waiting: list[BaseException | None] = [error]
+    while waiting and len(found) < _CHAINED:
+        each = waiting.pop()
+        if each is not None and all(each is not other for other in found):
+            found.append(each)
+            waiting += [each.__cause__, each.__context__]
+    return found
 
 
 def at_child_exit(finish: Callable[[], None]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 
+from loghc.log.tracebacks import without_middle
 from loghc.utf8 import encode
 
 __all__ = ["CONTEXT", "Snapshot", "Tail"]
@@ -102,6 +103,9 @@ class Tail:
 
     def _append_long(self, text: str) -> None:
         """Add one record without making it wait for others."""
+        record = getattr(text, "record", None)
+        if record is not None and len(text) > self._limit // 3 and record.get("exception"):
+            text = without_middle(text, self._limit // 3)
         keep = self._limit + CONTEXT  # characters: no fewer than that many bytes
         with self._lock:
             self._settle()

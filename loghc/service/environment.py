@@ -8,7 +8,7 @@ import stat
 from loghc.service.url import PingUrl
 from loghc.stderr import say
 
-__all__ = ["URL_FILE_VARIABLE", "URL_VARIABLE", "ping_url"]
+__all__ = ["URL_FILE_VARIABLE", "URL_VARIABLE", "ping_url", "turned_off"]
 
 URL_VARIABLE = "HEALTH_CHECK_URL"
 URL_FILE_VARIABLE = "HEALTH_CHECK_URL_FILE"
@@ -28,7 +28,8 @@ def ping_url(given: str | None) -> PingUrl | None:
     Args:
         given: the URL; None: ``HEALTH_CHECK_URL``, then what the file that
             ``HEALTH_CHECK_URL_FILE`` names contains (the way containers pass secrets). White space
-            around those two doesn't count; empty ones count as not set.
+            around those two doesn't count; empty ones count as not set. ``off`` as the variable's
+            value: none, and the file doesn't count.
 
     Raises:
         TypeError: ``given`` is not a str.
@@ -37,6 +38,8 @@ def ping_url(given: str | None) -> PingUrl | None:
     if given is not None:
         return PingUrl.parse(given)
     text = os.environ.get(URL_VARIABLE, "").strip()
+    if turned_off():
+        return None
     if text:
         return PingUrl.parse(text, URL_VARIABLE)
     path = os.environ.get(URL_FILE_VARIABLE, "").strip()
@@ -47,6 +50,11 @@ def ping_url(given: str | None) -> PingUrl | None:
             f"{URL_FILE_VARIABLE}: expected the path of a file, not a URL; {URL_VARIABLE} takes one"
         )
     return PingUrl.parse(_content(path), URL_FILE_VARIABLE)
+
+
+def turned_off() -> bool:
+    """Whether the environment says that no pings are wanted: ``HEALTH_CHECK_URL=off``."""
+    return os.environ.get(URL_VARIABLE, "").strip().lower() == "off"
 
 
 def _content(path: str) -> str:
