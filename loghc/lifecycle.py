@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import sys
 import threading
 import time
@@ -25,6 +26,9 @@ _FIRST_LOOK = 0.001  # seconds between looks at the queue; each is twice as long
 _LONGEST_LOOK = 0.05
 _SUCCESSES = 1000  # successes that a crash may take back, at most
 _CHAINED = 100  # exceptions of one chain
+_NUMBER = "_loghc_number"
+
+_numbers = itertools.count()
 
 
 def interpreter_is_exiting() -> bool:
@@ -79,12 +83,19 @@ class CrashWatch:
     def __init__(self) -> None:
         self._told: list[tuple[str, int | None]] = []  # run id, and which exception was on its way
 
-    def success(self, run_id: str) -> None:
-        """A run is told as a success, by the calling thread."""
-        on_its_way = sys.exc_info()[1]
-        if on_its_way is not None or not threading.main_thread().is_alive():
-            # By number: to keep the exception would keep all that its frames refer to.
-            self._told.append((run_id, None if on_its_way is None else id(on_its_way)))
+    def success(self, run_id: str, thread: int) -> None:
+        """A run is told as a success.
+
+        Args:
+            run_id: which one.
+            thread: by whom. Not the calling thread, where loguru's queue is in between.
+        """
+        main, here = threading.main_thread(), thread == threading.get_ident()
+        on_its_way = sys.exc_info()[1] if here else None
+        # What the main thread logged before it crashed may come through the queue after that.
+        late = not main.is_alive() and (here or thread != main.ident)
+        if on_its_way is not None or late:
+            self._told.append((run_id, None if on_its_way is None else _number(on_its_way)))
             del self._told[:-_SUCCESSES]
 
     def take_back(self, error: BaseException | None) -> list[str]:
@@ -92,8 +103,17 @@ class CrashWatch:
         told, self._told = self._told, []
         if error is None:
             return []
-        its_own = {id(each) for each in _chain(error)}
+        its_own = {each.__dict__.get(_NUMBER) for each in _chain(error)}
         return [run_id for run_id, number in told if number is None or number in its_own]
+
+
+def _number(error: BaseException) -> int:
+    """A number that an exception keeps.
+
+    To keep the exception itself would keep all that its frames refer to, and ``id()`` is soon
+    another's.
+    """
+    return int(error.__dict__.setdefault(_NUMBER, next(_numbers)))
 
 
 def _chain(error: BaseException) -> list[BaseException]:

@@ -9,9 +9,11 @@ from typing import NamedTuple
 from loghc.markers import Markers, job_markers
 from loghc.ping import Event
 
-__all__ = ["NearMiss", "NearMisses"]
+__all__ = ["LOOKED_AT", "NearMiss", "NearMisses"]
 
-_LOOKED_AT = 300  # characters of a message: a marker stands at its beginning, or close to it
+LOOKED_AT = 300
+"""Characters of a message that are looked at: a marker stands at its beginning, or close to it."""
+
 _DEFAULT_JOB = "sync"
 
 # Words that others use for what loghc calls start, done, error and log. Not "stop", "run" and their
@@ -50,6 +52,9 @@ class NearMisses:
     Args:
         job: the sink's.
         own: the ``markers=`` that replace the job's, or None.
+
+    Attributes:
+        keys: each near miss has one of these in it, in lower case.
     """
 
     def __init__(self, job: str, own: Mapping[str, Event] | None) -> None:
@@ -63,15 +68,14 @@ class NearMisses:
         self._default = Markers(job_markers(_DEFAULT_JOB)) if default else None
         # What a message has to contain, in lower case, to be looked at at all.
         first_words = {text.lower().split()[0] for text in events if text.split()}
-        self._keys = {job.lower()} if own is None else first_words
-        if default:
-            self._keys.add(f"{_DEFAULT_JOB}.")
+        keys = {job.lower()} if own is None else first_words
+        self.keys = tuple(keys | ({f"{_DEFAULT_JOB}."} if default else set()))
 
     def find(self, message: str) -> NearMiss | None:
         """The near miss that a message is; None for a marker, and for any ordinary message."""
-        text = message[:_LOOKED_AT]
+        text = message[:LOOKED_AT]
         lowered = text.lower()
-        if not any(key in lowered for key in self._keys) or self._markers.match(text):
+        if not any(key in lowered for key in self.keys) or self._markers.match(text):
             return None
         return (
             self._other_capitals(lowered)

@@ -14,26 +14,27 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from loghc.debug import debugging
 from loghc.markers import Markers, job_markers
+from loghc.near_misses import LOOKED_AT, NearMisses
 from loghc.ping import Event
 from loghc.stderr import say
 
-if TYPE_CHECKING:
-    from loghc.near_misses import NearMisses
-
-__all__ = ["Listener", "marker_of_job"]
+__all__ = ["ALL", "Listener", "marker_of_job"]
 
 _LOOKS = 1000  # records that are looked at for near misses
+_LAST_BUT_SURROGATES = "\ud7ff"
 _QUOTED = 80  # characters of a message that are shown
 _MASKED = 10_000  # characters of it that are masked first: a cut must not leave half a secret
 _KEPT = 100  # sinks that are remembered
 _NAMED = 3  # sinks that are described one by one at the exit
 _INFO = 20  # loguru's number for the level at which markers are usually logged
-_EVERYTHING = ("", 100 * chr(sys.maxunicode))
 _NOTHING = ("", "")
+ALL = ("", 100 * chr(sys.maxunicode))
+"""Bounds that all messages lie within."""
+
 _HELP = frozenset({"-h", "--help", "--version"})
 _SAYS_IT_IS_MEANT = "HEALTH_CHECK_URL=off says that this is meant."
 
@@ -72,8 +73,9 @@ class Listener:
         off: it is disabled on purpose.
 
     Attributes:
-        bounds: a message is worth a look if it sorts from the first of these on, and before the
-            second. They close in on the markers as more records come.
+        glancing: the first records are still coming, and each is looked at.
+        bounds: a message is looked at, however late it comes, if it sorts from the first of these
+            on, and before the second.
     """
 
     def __init__(
@@ -95,35 +97,43 @@ class Listener:
         self.added = False
         self.removed = False
         self.level: str | None = None  # that keeps markers at their usual level from it
-        self.bounds = _NOTHING if off else _EVERYTHING
-        self._job = job
-        self._own = own
+        self.glancing = target is not None
+        self.bounds = self._first_bounds(job, own)
         self._mask = mask
-        self._looks = 0
+        self._glances = 0
+        self._misses = 0
         self._events: set[Event] = set()
-        self._near_misses: NearMisses | None = None
+        self._near_misses = NearMisses(job, own)
         if not _process.listeners:
             atexit.register(_at_exit)
         _process.listeners.append(self)
 
-    def look(self, message: str) -> None:
-        """Look at a message that is no marker."""
+    def glance(self, message: str) -> None:
+        """Look at one of the first records, whatever its message."""
+        self._glances += 1
+        self.glancing = self._glances < _LOOKS
         self._came()
-        self._looks += 1
-        marker_bounds = self.markers.first, self.markers.after
-        if self.target is None:
-            self.bounds = marker_bounds
-            return
-        if self._looks >= _LOOKS:
-            # From now on only what begins with the job's name is seen here.
-            after_job = self._job[:-1] + chr(ord(self._job[-1]) + 1)
-            near = self._own is None and self._looks < 2 * _LOOKS and self._job[-1] < "\ud7ff"
-            self.bounds = (self._job, after_job) if near else marker_bounds
-        if self._near_misses is None:
-            from loghc.near_misses import NearMisses
+        beginning = message[:LOOKED_AT].lower()
+        for key in self._near_misses.keys:
+            if key in beginning:
+                self._examine(message)
+                break
 
-            self._near_misses = NearMisses(self._job, self._own)
-        miss = self._near_misses.find(message)
+    def look(self, message: str) -> None:
+        """Look at a message within the bounds that is no marker, however late it comes."""
+        self._came()
+        self._misses += 1
+        if self._misses >= _LOOKS:
+            self.bounds = self.markers.first, self.markers.after
+        if not self.glancing:
+            self._examine(message)
+
+    def _examine(self, message: str) -> None:
+        try:
+            miss = self._near_misses.find(message)
+        except Exception:  # noqa: BLE001 - a bug of ours must not become the app's
+            self.glancing = False
+            return
         if miss is None or miss.event in self._events or (miss.may_be_prose and self._events):
             return
         if _program_is_watched() or any(each.markers.match(message) for each in _process.listeners):
@@ -184,7 +194,14 @@ class Listener:
     @property
     def looked(self) -> bool:
         """Whether a record came that was no marker."""
-        return self._looks > 0
+        return self._glances + self._misses > 0
+
+    def _first_bounds(self, job: str, own: Mapping[str, Event] | None) -> tuple[str, str]:
+        if self.off:
+            return _NOTHING
+        if own is None and self.target is not None and job[-1] < _LAST_BUT_SURROGATES:
+            return job, job[:-1] + chr(ord(job[-1]) + 1)  # all that begins with the job's name
+        return self.markers.first, self.markers.after
 
     def _came(self) -> None:
         self.added = True

@@ -143,9 +143,10 @@ class HealthSink:
         self._last_marker: object = None
         self._lock = threading.RLock()  # a signal handler may log where a marker is dealt with
         self._child_watched = 0  # the process in which the end of a child is watched
-        self._tail = Tail(limit if self.enabled else 1)
+        self._tail = Tail(limit, self._body_size) if self.enabled else Tail(1)
         self._listener = self._listen()
-        self._first, self._after = self._listener.bounds
+        glancing = self._listener.glancing
+        self._first, self._after = silence.ALL if glancing else self._listener.bounds
         self.complete = Completion(lambda: self.wait(0), self._drain)
         """Called by ``logger.complete()``; awaited, it waits until all pings have an outcome, at
         most ``drain`` seconds, without blocking the event loop."""
@@ -200,7 +201,7 @@ class HealthSink:
                 return
         except (AttributeError, KeyError, TypeError):  # not from loguru, or patched into no text
             return
-        self._mark(record)
+        self._notice(record)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until every ping that was queued is delivered or given up.
@@ -230,13 +231,23 @@ class HealthSink:
             self._stop(exiting=exiting)
         self._listener.stop(exiting=exiting)
 
+    def _notice(self, record: Mapping[str, Any]) -> None:
+        """Take a marker, or look at one of the first messages: it may be a near miss of one."""
+        listener, message = self._listener, record["message"]
+        if listener.glancing:
+            listener.glance(message)
+        first, after = listener.bounds
+        if not listener.glancing:
+            self._first, self._after = first, after
+        if first <= message < after:
+            self._mark(record)
+
     def _mark(self, record: Mapping[str, Any]) -> None:
         try:
             message = record["message"]
-            likely = self._markers.first <= message < self._markers.after
-            event = self._markers.match(message) if likely else None
+            event = self._markers.match(message)
             if event is None:
-                self._look(message)
+                self._listener.look(message)
                 return
             self._listener.hear()
             if self._url is None:
@@ -256,18 +267,17 @@ class HealthSink:
                 run_id = self._runs.assign(event, record)
                 tell(f"{self!r} saw a marker: {event.value}, run {run_id}.")
                 if event is Event.SUCCESS:
-                    self._crash_watch.success(run_id)
+                    self._crash_watch.success(run_id, record["thread"].id)
                 self._put(event, run_id)
         except Exception:  # noqa: BLE001 - a bug of ours must not become the app's
             say_exception(
                 "a marker could not be turned into a ping, please report this:", self._mask
             )
 
-    def _look(self, message: str) -> None:
-        """Look whether a message is a near miss of a marker, as long as this costs little."""
-        if self._url is None or not self._delivery.on_own_thread:
-            self._listener.look(message)
-            self._first, self._after = self._listener.bounds
+    def _body_size(self) -> int:
+        """Bytes of log that a ping carries at most, as far as that is known by now."""
+        limit: int = self._options["limit"]
+        return min(limit, self._delivery.body_limit or limit)
 
     def _put(self, event: Event, run_id: str, closing: str = "") -> None:
         """Queue a ping with the log as it is now, and a closing text after it."""
@@ -279,8 +289,7 @@ class HealthSink:
     def _fail_open_runs(self) -> None:
         """Queue a failure for each run that the end of this process makes one."""
         error = uncaught_exception()
-        limit = min(self._options["limit"], self._delivery.body_limit or self._options["limit"])
-        third = limit // 3  # the log counts for more than the traceback of a recursion
+        third = self._body_size() // 3  # the log counts for more than a recursion's traceback
         with self._lock:
             for run_id in self._runs.open_here():
                 self._put(Event.FAIL, run_id, closing_text(error, third))

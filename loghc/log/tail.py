@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Callable
 
 from loghc.log.tracebacks import without_middle
 from loghc.utf8 import encode
@@ -54,6 +55,8 @@ class Tail:
 
     Args:
         limit: bytes of UTF-8 to keep, 1 or more.
+        body_size: bytes of it that are sent at most, as far as that is known by now. A traceback
+            takes no more than a third of them.
 
     Example:
         >>> tail = Tail(1000)
@@ -63,10 +66,11 @@ class Tail:
         b'one\\ntwo\\n'
     """
 
-    __slots__ = ("_chunks", "_limit", "_lock", "_recent", "_size")
+    __slots__ = ("_body_size", "_chunks", "_limit", "_lock", "_recent", "_size")
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, body_size: Callable[[], int] | None = None) -> None:
         self._limit = limit
+        self._body_size = body_size or (lambda: limit)
         self._recent: list[str] = []
         self._chunks: deque[bytes] = deque()
         self._size = 0  # bytes in all chunks
@@ -104,8 +108,8 @@ class Tail:
     def _append_long(self, text: str) -> None:
         """Add one record without making it wait for others."""
         record = getattr(text, "record", None)
-        if record is not None and len(text) > self._limit // 3 and record.get("exception"):
-            text = without_middle(text, self._limit // 3)
+        if record is not None and record.get("exception"):
+            text = without_middle(text, self._body_size() // 3)
         keep = self._limit + CONTEXT  # characters: no fewer than that many bytes
         with self._lock:
             self._settle()
