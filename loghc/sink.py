@@ -143,7 +143,9 @@ class HealthSink:
         self._last_marker: object = None
         self._lock = threading.RLock()  # a signal handler may log where a marker is dealt with
         self._child_watched = 0  # the process in which the end of a child is watched
-        self._tail = Tail(limit, self._body_size) if self.enabled else Tail(1)
+        self._tail = Tail(limit if self.enabled else 1)
+        if self.enabled:
+            self._tail.body_size = self._body_size
         self._listener = self._listen()
         glancing = self._listener.glancing
         self._first, self._after = silence.ALL if glancing else self._listener.bounds

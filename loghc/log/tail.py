@@ -55,8 +55,10 @@ class Tail:
 
     Args:
         limit: bytes of UTF-8 to keep, 1 or more.
-        body_size: bytes of it that are sent at most, as far as that is known by now. A traceback
-            takes no more than a third of them.
+
+    Attributes:
+        body_size: gives the bytes of it that are sent at most, as far as that is known by now. A
+            traceback takes no more than a third of them.
 
     Example:
         >>> tail = Tail(1000)
@@ -66,11 +68,11 @@ class Tail:
         b'one\\ntwo\\n'
     """
 
-    __slots__ = ("_body_size", "_chunks", "_limit", "_lock", "_recent", "_size")
+    __slots__ = ("_chunks", "_limit", "_lock", "_recent", "_size", "body_size")
 
-    def __init__(self, limit: int, body_size: Callable[[], int] | None = None) -> None:
+    def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._body_size = body_size or (lambda: limit)
+        self.body_size: Callable[[], int] = lambda: limit
         self._recent: list[str] = []
         self._chunks: deque[bytes] = deque()
         self._size = 0  # bytes in all chunks
@@ -109,7 +111,7 @@ class Tail:
         """Add one record without making it wait for others."""
         record = getattr(text, "record", None)
         if record is not None and record.get("exception"):
-            text = without_middle(text, self._body_size() // 3)
+            text = without_middle(text, self.body_size() // 3)
         keep = self._limit + CONTEXT  # characters: no fewer than that many bytes
         with self._lock:
             self._settle()
