@@ -59,7 +59,7 @@ class job:  # noqa: N801 - used as a function is
     Raises:
         TypeError: ``name`` is not a str, or what is decorated is not a function: a class, or a
             generator function.
-        ValueError: ``name`` is empty, or has white space at an end.
+        ValueError: ``name`` is empty, has white space in it, ends with a dot, or is a marker.
 
     Example:
         >>> with job("backup"):  # doctest: +SKIP

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import re
+import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Mapping
@@ -53,7 +54,22 @@ def _refusing_discreetly(init: Callable[_P, None]) -> Callable[_P, None]:
     return wrapper
 
 
-class HealthSink:
+class _SinkType(type):
+    """Refuses the class where a sink is wanted: loguru would call its ``write`` with no sink."""
+
+    @property
+    def write(cls) -> Callable[[HealthSink, str], None]:
+        """The method; a TypeError where it is ``logger.add`` that asks for it."""
+        if sys._getframe(1).f_globals.get("__name__") == "loguru._logger":
+            raise TypeError(
+                f"logger.add: expected a sink, not the class; write logger.add({cls.__name__}(...))"
+            )
+        method: Callable[[HealthSink, str], None]
+        method = next(vars(kind)["write"] for kind in cls.__mro__ if "write" in vars(kind))
+        return method
+
+
+class HealthSink(metaclass=_SinkType):
     """A loguru sink that pings a monitoring service when a job starts, succeeds or fails.
 
     It keeps the end of the log. When a record's message is a marker (``sync.start``,

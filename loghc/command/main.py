@@ -322,7 +322,7 @@ def _split(args: list[str], flags: set[str]) -> tuple[list[str], list[str]]:
 
 def _check_url(parser: argparse.ArgumentParser, given: str | None) -> PingUrl:
     try:
-        url = ping_url(None) if given is None else PingUrl.parse(given, "--health-check-url")
+        url = ping_url(given, "--health-check-url")
     except ValueError as error:
         parser.error(str(error))
     if url is None:
