@@ -119,6 +119,8 @@ class Transport:
             try:
                 start = response.read(ANSWER_LIMIT, decode_content=False)
                 whole = len(start) < ANSWER_LIMIT
+            except ValueError as error:  # http.client's, for a chunk's size below zero
+                raise http.client.HTTPException(str(error)) from error
             finally:
                 # What is left unread must not be taken for the next answer.
                 response.release_conn() if whole else response.close()
@@ -237,9 +239,8 @@ class _Bounded(HTTPConnection):
         try:
             with self._deadline.bounds(self.sock):
                 super().send(data)
-        except ssl.SSLEOFError as error:
-            # urllib3 then looks for an answer that came before the connection was closed, as it
-            # does without TLS.
+        except (ConnectionResetError, ssl.SSLEOFError) as error:
+            # All versions of urllib3 look for an answer that came first after this one alone.
             raise BrokenPipeError(error.errno, "closed by the other side") from error
 
     def close(self) -> None:

@@ -1,12 +1,13 @@
-"""Corners of the delivery: waits cut short, finalizers that log, stops while on_outcome runs."""
+"""The way of pings to their outcomes: what overflows, stops, waits, overlaps, and what is said."""
 
 from __future__ import annotations
 
 import asyncio
-import gc
+import itertools
 import logging
 import math
 import os
+import re
 import ssl
 import sys
 import textwrap
@@ -14,24 +15,25 @@ import threading
 import time
 import uuid
 import warnings
-import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 import trustme
 import urllib3
 from loguru import logger
 
-import loghc.delivery.courier
-from conftest import RunScript
-from loghc import Event, HealthSink, Outcome
-from loghc.delivery.courier import CAPACITY, THREAD_NAME, Backoff, Delivery, Stats
+from conftest import RunScript, complaints
+from loghc import Event, HealthSink, Outcome, Stats
+from loghc.delivery import Delivery
+from loghc.delivery.outbox import LOG_LEFT_OUT, LOGS, PINGS
 from loghc.delivery.report import Report
-from loghc.log.masking import Masker
-from loghc.ping import Ping
+from loghc.delivery.retry import Backoff
+from loghc.ping import Attempt, Ping
 from loghc.service.client import PingClient
-from loghc.service.url import PingUrl
 from loghc.testing import Fault, PingReceiver
+from pings import client_of, delivery_to, numbered, numbers, ping
+from services import answer_ok, service, unused_port
+from waiting import wait_until
 
 BEGIN = """
 import atexit, os, signal, sys, threading, time
@@ -46,99 +48,133 @@ def script(text: str) -> str:
     return BEGIN + textwrap.dedent(text)
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.005)
-
-
-def numbered(number: int) -> Ping:
-    return Ping(Event.LOG, str(uuid.uuid4()), lambda: str(number).encode())
-
-
-def delivery_to(
-    url: str,
-    on_outcome: Callable[[Outcome], object] | None = None,
-    backoff: Backoff | None = None,
-    timeout: float = 5.0,
-) -> Delivery:
-    parsed = PingUrl.parse(url)
-    client = PingClient(parsed, Masker(parsed).text, timeout, {}, None, "0")
-    return Delivery(client, Report("the receiver"), on_outcome, backoff)
-
-
-def bodies(receiver: PingReceiver) -> list[int]:
-    return [int(ping.body) for ping in receiver.pings]
-
-
 # Overflow.
 
 
-def test_overflow_in_mid_retry_drops_the_ping_that_is_being_tried(
-    ping_receiver: PingReceiver,
+def test_what_overflows_is_known_at_once_and_bounds_what_waits(
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    ping_receiver.script(Fault(503, headers={"Retry-After": "60"}))
     outcomes: list[Outcome] = []
-    delivery = delivery_to(ping_receiver.url, outcomes.append)
-    delivery.put(numbered(0))
-    wait_until(lambda: ping_receiver.requests)  # it waits for a minute now
-    for number in range(1, CAPACITY + 1):
-        delivery.put(numbered(number))
-    assert delivery.wait(20)  # eviction ends that minute
-    delivery.stop(5)
-    assert bodies(ping_receiver) == list(range(1, CAPACITY + 1))
-    assert [outcome.delivered for outcome in outcomes] == [False] + [True] * CAPACITY
-    assert outcomes[0].status == 503
+    delivery = delivery_to(f"http://127.0.0.1:{unused_port()}/x", outcomes.append)
+    failures = [ping(Event.FAIL) for _ in range(100)]
+    for each in failures:
+        delivery.put(each)
+    for _ in range(PINGS + 1000):
+        delivery.put(ping(Event.SUCCESS))
+    assert delivery.stats.pending <= PINGS + 1
+    assert 1000 <= delivery.stats.failed + 1 - 100 <= 1001
+    assert "dropped" in capsys.readouterr().err
+    wait_until(lambda: len(outcomes) == delivery.stats.failed)
+    assert {outcome.event for outcome in outcomes} == {Event.SUCCESS}
+    delivery.stop(0)
+    lost = {outcome.run_id for outcome in outcomes[:1000]}
+    assert not lost & {each.run_id for each in failures}
 
 
-def test_overflow_in_mid_request_delivers_or_drops_the_ping_but_never_both(
-    ping_receiver: PingReceiver,
+def test_the_end_of_every_one_of_a_hundred_overlapping_runs_arrives(
+    ping_receiver: PingReceiver, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ping_receiver.script(Fault(503, delay=0.5))
-    outcomes: list[Outcome] = []
-    delivery = delivery_to(ping_receiver.url, outcomes.append)
-    delivery.put(numbered(0))
-    wait_until(lambda: delivery.stats.pending == 1 and delivery._active is not None)
-    for number in range(1, CAPACITY + 1):
-        delivery.put(numbered(number))
-    assert delivery.wait(20)
-    delivery.stop(5)
-    assert bodies(ping_receiver) == list(range(1, CAPACITY + 1))
-    assert outcomes[0].attempts == 1
-    assert not outcomes[0].delivered
+    ping_receiver.always(Fault(delay=0.05))
+    sink = HealthSink(ping_receiver.url, drain=60.0)
+    logger.add(sink, format="{message}")
+    for number in range(100):
+        logger.bind(run_id=f"run {number}").info("sync.start")
+    for number in range(100):
+        level, marker = ("ERROR", "sync.error") if number % 5 == 0 else ("INFO", "sync.done")
+        logger.bind(run_id=f"run {number}").log(level, marker + ": run {}", number)
+    logger.remove()
+    ends = [each for each in ping_receiver.pings if each.event.ends_run]
+    assert len({each.run_id for each in ends}) == len(ends) == 100
+    assert sink.stats == Stats(delivered=len(ping_receiver.pings), failed=0, pending=0)
+    with_log = [each for each in ends if each.event is Event.FAIL and each.body != LOG_LEFT_OUT]
+    assert len(with_log) == 20  # failures keep theirs before successes do
+    assert said_left_out(capsys.readouterr().err) == left_out(ping_receiver)
 
 
-def test_what_waits_to_be_told_is_bounded_and_holds_no_log(ping_receiver: PingReceiver) -> None:
+def said_left_out(said: str) -> int:
+    return sum(int(count) for count in re.findall("the logs of ([0-9]+) ping", said))
+
+
+def left_out(receiver: PingReceiver) -> int:
+    return sum(each.body == LOG_LEFT_OUT for each in receiver.pings)
+
+
+def test_a_burst_is_counted_right_and_no_service_that_fails_and_recovers(
+    ping_receiver: PingReceiver, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ping_receiver.always(Fault(delay=0.01))
+    sink = HealthSink(ping_receiver.url)
+    logger.add(sink, format="{message}")
+    for number in range(60):
+        logger.info("sync.log: {}", number)
+    assert sink.wait(30)
+    logger.remove()
+    assert sink.stats == Stats(60, 0, 0)
+    said = capsys.readouterr().err
+    assert said_left_out(said) == left_out(ping_receiver) > 0
+    assert "delivered again" not in said
+    assert "not delivered" not in said
+    assert len(said.splitlines()) <= 2
+
+
+def test_a_burst_that_goes_on_is_said_once_and_the_rest_when_the_sink_stops(
+    ping_receiver: PingReceiver, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sink = HealthSink(ping_receiver.url)
+    logger.add(sink, format="{message}")
+    for _ in range(6):
+        ping_receiver.script(Fault(delay=0.2))
+        for _ in range(60):
+            logger.info("sync.log")
+        assert sink.wait(30)
+    logger.remove()
+    said = capsys.readouterr().err
+    assert said.count("were left out") == 2
+    assert said_left_out(said) == left_out(ping_receiver)
+
+
+def test_no_more_than_32_logs_are_held(ping_receiver: PingReceiver) -> None:
+    ping_receiver.always(Fault(delay=math.inf))
+    delivery = delivery_to(ping_receiver.url, timeout=60)
+    held: list[int] = []
+
+    class Log:
+        def __init__(self) -> None:
+            held.append(1)
+
+        def __call__(self) -> bytes:
+            return b"a log"
+
+        def __del__(self) -> None:
+            held.pop()
+
+    for event in itertools.islice(itertools.cycle(Event), 400):
+        delivery.put(Ping(event, str(uuid.uuid4()), Log()))
+    assert len(held) <= LOGS
+    delivery.stop(0)
+
+
+def test_an_on_outcome_that_is_too_slow_is_told_the_newest_and_holds_up_nothing(
+    ping_receiver: PingReceiver, capsys: pytest.CaptureFixture[str]
+) -> None:
     told: list[Outcome] = []
     go_on = threading.Event()
 
     def slow(outcome: Outcome) -> None:
-        go_on.wait(30)
+        go_on.wait(60)
         told.append(outcome)
 
-    class Body:
-        def __call__(self) -> bytes:
-            return b"1"
-
-    delivery = delivery_to(ping_receiver.url, slow)
+    delivery = delivery_to(f"http://127.0.0.1:{unused_port()}/x", slow)
     delivery.put(numbered(0))
-    wait_until(lambda: ping_receiver.pings)
-    held = []
-    for _ in range(loghc.delivery.courier._UNTOLD + 200):
-        body = Body()
-        held.append(weakref.ref(body))
-        delivery.put(Ping(Event.LOG, str(uuid.uuid4()), body))
-        del body
-    gc.collect()
-    assert sum(ref() is not None for ref in held) <= CAPACITY
-    dropped = loghc.delivery.courier._UNTOLD + 200 - CAPACITY
-    assert delivery.stats.failed == dropped
-    assert len(delivery._lost) == loghc.delivery.courier._UNTOLD
+    delivery.stop(0)  # and is being told
+    for _ in range(2 * PINGS + 500):
+        delivery.put(ping(Event.SUCCESS))
+    delivery.stop(0)
+    assert delivery.stats == Stats(0, 2 * PINGS + 501, 0)
     go_on.set()
-    assert delivery.wait(30)
-    delivery.stop(5)
-    assert len(told) == 1 + loghc.delivery.courier._UNTOLD + CAPACITY
+    assert delivery.wait(60)
+    assert len(told) == PINGS + 1
+    assert capsys.readouterr().err.count("on_outcome is too slow") == 1
 
 
 # Stopping.
@@ -148,32 +184,44 @@ def test_what_stop_gives_up_is_told_to_on_outcome_on_a_thread_of_its_own(
     ping_receiver: PingReceiver,
 ) -> None:
     ping_receiver.always(503)
-    told: list[tuple[Outcome, str]] = []
+    told: list[tuple[Outcome, int]] = []
     delivery = delivery_to(
-        ping_receiver.url,
-        lambda outcome: told.append((outcome, threading.current_thread().name)),
+        ping_receiver.url, lambda outcome: told.append((outcome, threading.get_ident()))
     )
     delivery.put(numbered(0))
     delivery.put(numbered(1))
     delivery.stop(0.2)
+    assert delivery.wait(20)
     assert [outcome.delivered for outcome, _ in told] == [False, False]
     assert told[0][0].attempts >= 1
     assert told[1][0].error == "dropped before the first attempt"
-    assert {name for _, name in told} == {THREAD_NAME}
+    assert threading.get_ident() not in {thread for _, thread in told}
 
 
-def test_stop_cuts_off_the_request_under_way(ping_receiver: PingReceiver) -> None:
-    ping_receiver.always(Fault(delay=math.inf))
-    delivery = delivery_to(ping_receiver.url, timeout=60)
-    delivery.put(numbered(0))
-    wait_until(lambda: delivery._active is not None)
-    worker = delivery._worker
-    assert worker is not None
-    time.sleep(0.2)  # into the request
-    worker.deadline = math.inf
-    delivery._give_up(0.0)
-    worker.thread.join(10)  # of the minute that the request may take
-    assert not worker.thread.is_alive()
+@pytest.mark.parametrize("kept", [False, True])
+def test_stop_cuts_off_the_request_in_progress_also_on_a_connection_that_was_kept(
+    kept: bool,
+) -> None:
+    hung, cut_off = threading.Event(), threading.Event()
+
+    def serve(connection: object) -> None:
+        if kept:
+            answer_ok(connection)  # type: ignore[arg-type]
+        connection.recv(65_536)  # type: ignore[attr-defined]
+        hung.set()
+        while connection.recv(65_536):  # type: ignore[attr-defined]
+            pass
+        cut_off.set()
+
+    with service(serve) as port:
+        delivery = delivery_to(f"http://127.0.0.1:{port}/x", timeout=60)
+        if kept:
+            delivery.put(ping(Event.LOG, text="the end"))
+        delivery.put(ping(Event.LOG, text="the second"))
+        assert hung.wait(20)
+        delivery.stop(0)
+        assert cut_off.wait(20)  # of the minute that the request may take
+    assert delivery.stats == Stats(int(kept), 1, 0)
 
 
 def test_stop_does_not_wait_out_a_long_pause_between_attempts(ping_receiver: PingReceiver) -> None:
@@ -214,17 +262,22 @@ def test_at_stop_the_pauses_between_attempts_begin_short_again(
 def test_a_stop_that_comes_while_a_pause_is_chosen_ends_it(ping_receiver: PingReceiver) -> None:
     stopping: list[threading.Thread] = []
 
+    class Quiet(Report):
+        def waiting(self, pings: int, seconds: float) -> None:
+            said.set()
+
     class Meanwhile(Backoff):
         def wait(self, attempts: int, retry_after: float | None) -> float:
             if stopping:
                 return 0.0
             stopping.append(threading.Thread(target=delivery.stop, args=(30,)))
             stopping[0].start()
-            wait_until(lambda: delivery._worker is not None and delivery._worker.leaving)
+            assert said.wait(20)
             return 25.0
 
+    said = threading.Event()
     ping_receiver.script(503)
-    delivery = delivery_to(ping_receiver.url, backoff=Meanwhile())
+    delivery = Delivery(client_of(ping_receiver.url), Quiet(""), backoff=Meanwhile())
     begun = time.monotonic()
     delivery.put(numbered(0))
     assert delivery.wait(60)
@@ -233,29 +286,169 @@ def test_a_stop_that_comes_while_a_pause_is_chosen_ends_it(ping_receiver: PingRe
     assert delivery.stats.delivered == 1
 
 
-def test_nothing_is_begun_between_a_stop_s_deadline_and_its_end(
+def test_no_attempt_begins_after_a_stop_s_time_is_over(ping_receiver: PingReceiver) -> None:
+    ping_receiver.always(Fault(503, delay=0.1))
+    delivery = delivery_to(ping_receiver.url, backoff=Backoff(first=0.001, cap=0.002))
+    for number in range(3):
+        delivery.put(numbered(number))
+    delivery.stop(0.5)
+    requests = len(ping_receiver.requests)
+    assert delivery.stats == Stats(0, 3, 0)
+    ping_receiver.always(None)
+    delivery.put(numbered(3))
+    assert delivery.wait(20)
+    delivery.stop(5)
+    assert numbers(ping_receiver) == [3]
+    assert len(ping_receiver.requests) == requests + 1
+
+
+def test_what_an_abandoned_attempt_comes_to_later_is_ignored(
+    ping_receiver: PingReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sending, go_on, over = threading.Event(), threading.Event(), threading.Event()
+    send = PingClient.send
+
+    def late(self: PingClient, *args: object) -> object:
+        result = send(self, *args)  # type: ignore[arg-type]
+        if not over.is_set():
+            sending.set()
+            go_on.wait(30)
+            over.set()
+        return result
+
+    monkeypatch.setattr(PingClient, "send", late)
+    outcomes: list[Outcome] = []
+    delivery = delivery_to(ping_receiver.url, outcomes.append)
+    delivery.put(numbered(0))
+    assert sending.wait(20)
+    delivery.stop(0)
+    assert delivery.stats == Stats(0, 1, 0)
+    go_on.set()
+    assert over.wait(20)
+    delivery.put(numbered(1))
+    assert delivery.wait(20)
+    delivery.stop(5)
+    assert delivery.stats == Stats(1, 1, 0)
+    assert [outcome.delivered for outcome in outcomes] == [False, True]
+    assert numbers(ping_receiver) == [0, 1]
+
+
+def test_an_on_outcome_that_never_returns_holds_up_neither_the_pings_nor_a_stop(
     ping_receiver: PingReceiver,
 ) -> None:
-    found: list[Stats] = []
+    called, for_ever = threading.Event(), threading.Event()
 
-    class Late(Report):
-        def waiting(self, pings: int, seconds: float) -> None:
-            super().waiting(pings, seconds)
-            wait_until(lambda: delivery._worker is None)  # its time is over
-            found.append(delivery.stats)  # who asks sees that somebody sends what waits
-            assert delivery._worker is None
-            assert not delivery.wait(1)  # who waits sends it
+    def hang(outcome: Outcome) -> None:
+        called.set()
+        for_ever.wait(60)
 
-    ping_receiver.script(Fault(delay=math.inf))
-    url = PingUrl.parse(ping_receiver.url)
-    client = PingClient(url, Masker(url).text, 2.0, {}, None, "0")
-    delivery = Delivery(client, Late("the receiver"))
-    delivery.put(numbered(0))
-    delivery.put(numbered(1))
-    delivery.stop(1.5)
-    assert found == [Stats(0, 0, 2)]
-    assert delivery.stats == Stats(0, 2, 0)
-    assert len(ping_receiver.requests) == 1
+    delivery = delivery_to(ping_receiver.url, hang)
+    for number in range(5):
+        delivery.put(numbered(number))
+    assert called.wait(20)
+    begun = time.monotonic()
+    delivery.stop(30)
+    assert time.monotonic() - begun < 15
+    assert delivery.stats == Stats(5, 0, 0)
+    assert not delivery.wait(0.1)
+    for_ever.set()
+
+
+def test_an_on_outcome_that_never_returns_holds_up_no_exit(
+    ping_receiver: PingReceiver, run_script: RunScript
+) -> None:
+    begun = time.monotonic()
+    done = run_script(
+        script("""
+        logger.add(HealthSink(sys.argv[1], on_outcome=lambda _: time.sleep(1000)))
+        logger.info("sync.start")
+        logger.info("sync.done")
+        """),
+        ping_receiver.url,
+    )
+    assert done.returncode == 0
+    assert time.monotonic() - begun < 8  # of a drain of 10, and more
+    assert [each.event for each in ping_receiver.pings] == [Event.START, Event.SUCCESS]
+
+
+HUNG_LOOK_UP = """
+import _thread, socket
+
+def hang(host, port, *args, flags=0, **options):
+    if flags & socket.AI_NUMERICHOST:
+        raise socket.gaierror(socket.EAI_NONAME, "not an address")
+    time.sleep(1000)
+
+def no_thread(*_):
+    raise RuntimeError("can't start new thread")
+
+if "no thread" in sys.argv:
+    _thread.start_new_thread = no_thread
+    sys.executable = sys.argv[1] + "/python"  # looks names up, as slowly
+socket.getaddrinfo = hang
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a shell script")
+@pytest.mark.parametrize("thread", ["a thread", "no thread"])
+@pytest.mark.parametrize("how", ["stop", "exit"])
+def test_a_look_up_that_hangs_holds_up_neither_stop_nor_exit(
+    how: str, thread: str, run_script: RunScript, tmp_path: object
+) -> None:
+    python = f"{tmp_path}/python"
+    with open(python, "w") as file:  # noqa: PTH123
+        file.write("#!/bin/sh\nexec sleep 1000\n")
+    os.chmod(python, 0o755)  # noqa: PTH101
+    done = run_script(
+        script(
+            HUNG_LOOK_UP
+            + """
+logger.add(HealthSink("http://hung.example/x", drain=2.0))
+logger.info("sync.done")
+print(time.time())
+if sys.argv[3] == "stop":
+    logger.remove()
+    print(time.time(), flush=True)
+    os._exit(0)
+"""
+        ),
+        str(tmp_path),
+        thread,
+        how,
+    )
+    begun, ended = [*map(float, done.stdout.split()), time.time()][:2]
+    assert ended - begun < 2 + 1 + 0.5, done.stderr
+    assert "1 ping (success)" in done.stderr
+    assert "given up" in done.stderr
+
+
+def test_a_look_up_that_hangs_once_does_not_cost_the_last_ping(
+    ping_receiver: PingReceiver, run_script: RunScript
+) -> None:
+    done = run_script(
+        script("""
+        import socket
+        real, looked_up = socket.getaddrinfo, threading.Event()
+
+        def hang_once(host, port, *args, flags=0, **options):
+            if flags & socket.AI_NUMERICHOST:
+                raise socket.gaierror(socket.EAI_NONAME, "not an address")
+            if not looked_up.is_set():
+                looked_up.set()
+                time.sleep(1000)
+            return real("127.0.0.1", port, *args, **options)
+
+        socket.getaddrinfo = hang_once
+        sink = HealthSink(sys.argv[1].replace("127.0.0.1", "slow.example"), drain=3.0)
+        logger.add(sink)
+        logger.info("sync.done")
+        assert looked_up.wait(20)
+        logger.remove()
+        print(sink.stats.delivered)
+        """),
+        ping_receiver.url,
+    )
+    assert done.stdout == "1\n", done.stderr
 
 
 def test_a_ping_that_comes_during_a_stop_is_delivered_in_its_time(
@@ -270,7 +463,7 @@ def test_a_ping_that_comes_during_a_stop_is_delivered_in_its_time(
     delivery.put(numbered(1))
     stopping.join(30)
     assert delivery.wait(30)
-    assert bodies(ping_receiver) == [0, 1]
+    assert numbers(ping_receiver) == [0, 1]
 
 
 def test_a_pool_manager_that_fails_at_once_is_waited_for_no_longer_than_drain(
@@ -305,41 +498,15 @@ def test_ctrl_c_in_a_stop_that_is_no_exit_reaches_the_app(
     assert done.stdout == "interrupted\n"
 
 
-def test_a_marker_logged_by_a_signal_handler_in_mid_put_does_not_deadlock(
-    ping_receiver: PingReceiver, run_script: RunScript
-) -> None:
-    done = run_script(
-        script("""
-        from loghc.delivery.courier import Delivery
-        sink = HealthSink(sys.argv[1])
-        def on_signal(*_):
-            with sink._delivery._changed:
-                pass
-            sink.stats
-        signal.signal(signal.SIGUSR1, on_signal)
-        with sink._delivery._changed:
-            os.kill(os.getpid(), signal.SIGUSR1)
-        print("went on")
-        """),
-        ping_receiver.url,
-        timeout=15,
-    )
-    assert done.stdout == "went on\n"
-
-
 # Waiting where no thread can be started.
 
 
 @pytest.fixture
 def no_new_delivery_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    start = threading.Thread.start
+    def refuse(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
 
-    def refuse(thread: threading.Thread) -> None:
-        if thread.name == THREAD_NAME:
-            raise RuntimeError("can't start new thread")
-        start(thread)
-
-    monkeypatch.setattr(threading.Thread, "start", refuse)
+    monkeypatch.setattr("loghc.delivery.thread._thread.start_new_thread", refuse)
 
 
 def test_two_threads_that_wait_where_none_can_be_started_lose_no_ping(
@@ -368,7 +535,42 @@ def test_two_threads_that_wait_where_none_can_be_started_lose_no_ping(
     finally:
         sys.setswitchinterval(interval)
     assert delivery.stats.delivered == 60
-    assert bodies(ping_receiver) == list(range(60))
+    assert numbers(ping_receiver) == list(range(60))
+
+
+def test_two_threads_that_wait_where_none_can_be_started_both_return_with_on_outcome_set(
+    ping_receiver: PingReceiver, run_script: RunScript
+) -> None:
+    done = run_script(
+        script("""
+        import _thread
+
+        def no_thread(*_):
+            raise RuntimeError("can't start new thread")
+
+        sink = HealthSink(sys.argv[1], on_outcome=print)
+        logger.add(sink)
+        waiting = threading.Event()
+
+        def wait():
+            waiting.set()
+            returned.append(sink.wait(20))
+
+        returned = []
+        other = threading.Thread(target=wait)
+        _thread.start_new_thread = no_thread
+        logger.info("sync.start")
+        logger.info("sync.done")
+        other.start()
+        assert waiting.wait(10)
+        begun = time.monotonic()
+        wait()
+        other.join()
+        print(returned, sink.stats.delivered, time.monotonic() - begun < 10)
+        """),
+        ping_receiver.url,
+    )
+    assert done.stdout.splitlines()[-1] == "[True, True] 2 True", done.stderr
 
 
 def test_a_wait_that_is_interrupted_leaves_the_ping_to_the_next(
@@ -389,7 +591,7 @@ def test_a_wait_that_is_interrupted_leaves_the_ping_to_the_next(
     assert delivery.stats.pending == 2
     delivery.stop(10)
     assert delivery.stats.delivered == 2
-    assert bodies(ping_receiver) == [0, 1]
+    assert numbers(ping_receiver) == [0, 1]
 
 
 def test_an_on_outcome_that_logs_a_marker_where_no_thread_starts_causes_no_endless_pings(
@@ -414,6 +616,8 @@ def test_a_finalizer_that_logs_in_the_middle_of_the_delivery_causes_no_deadlock(
     done = run_script(
         script("""
         import faulthandler, gc
+        from loghc.ping import Attempt
+        from loghc.service.client import PingClient
 
         class Logs:
             def __init__(self):
@@ -422,31 +626,35 @@ def test_a_finalizer_that_logs_in_the_middle_of_the_delivery_causes_no_deadlock(
             def __del__(self):
                 logger.info("collected")
 
-        holds_lock, marking = threading.Event(), threading.Event()
+        counting, marking = threading.Event(), threading.Event()
 
-        def collect_in_mid_lock(frame, event, arg):
-            if frame.f_code.co_name == "_settle" and not holds_lock.is_set():
-                holds_lock.set()
-                marking.wait(10)
-                gc.collect()  # as any allocation there may do
+        class Collecting(Attempt):
+            @property
+            def delivered(self):  # asked for while the outcome is counted
+                if not counting.is_set() and sys._getframe(1).f_code.co_name == "settle":
+                    counting.set()
+                    marking.wait(10)
+                    Logs()
+                    gc.collect()  # as any allocation there may do
+                return True
 
+        send = PingClient.send
+        PingClient.send = lambda *args: Collecting(*send(*args))
         faulthandler.dump_traceback_later(20, exit=True)
         gc.disable()
         sink = HealthSink(sys.argv[1])
         put = sink._delivery.put
 
         def put_later(ping):  # loguru's lock is held here
-            if holds_lock.is_set():
+            if counting.is_set():
                 marking.set()
                 time.sleep(0.3)
             put(ping)
 
         sink._delivery.put = put_later
         logger.add(sink, format="{message}")
-        threading.settrace(collect_in_mid_lock)
-        Logs()
         logger.info("sync.start")
-        holds_lock.wait(10)
+        assert counting.wait(10)
         logger.info("sync.done")
         print(sink.wait(15), sink.stats.delivered)
         """),
@@ -454,7 +662,8 @@ def test_a_finalizer_that_logs_in_the_middle_of_the_delivery_causes_no_deadlock(
         timeout=40,
     )
     assert done.stdout == "True 2\n", done.stderr
-    assert [ping.event for ping in ping_receiver.pings] == [Event.START, Event.SUCCESS]
+    assert [each.event for each in ping_receiver.pings] == [Event.START, Event.SUCCESS]
+    assert ping_receiver.pings[-1].text.splitlines()[0] == "sync.start"
 
 
 # Bugs of ours, and what the app's own functions raise.
@@ -478,7 +687,7 @@ def test_a_ping_whose_handling_raises_is_reported_and_the_next_is_sent(
     delivery.put(numbered(1))
     assert delivery.wait(20)
     delivery.stop(5)
-    assert bodies(ping_receiver) == [1]
+    assert numbers(ping_receiver) == [1]
     assert [outcome.delivered for outcome in outcomes] == [False, True]
     assert "LookupError: a bug" in capsys.readouterr().err
 
@@ -508,14 +717,12 @@ def test_an_on_outcome_that_exits_ends_no_delivery(
     for number in range(3):
         delivery.put(numbered(number))
     assert delivery.wait(20)
-    thread = delivery._worker
-    assert thread is not None
     delivery.stop(5)
     assert delivery.stats.delivered == 3
     assert capsys.readouterr().err.count("on_outcome raised") == 3
 
 
-def test_a_wait_on_the_delivery_thread_returns_at_once(ping_receiver: PingReceiver) -> None:
+def test_a_wait_within_on_outcome_does_not_wait_for_itself(ping_receiver: PingReceiver) -> None:
     took: list[float] = []
 
     def waits(outcome: Outcome) -> None:
@@ -651,30 +858,6 @@ def test_urllib3s_warnings_of_a_ping_do_not_come_back_as_records(captured_warnin
 # More of stopping, and of forking.
 
 
-def test_a_client_that_was_cancelled_makes_no_request(ping_receiver: PingReceiver) -> None:
-    url = PingUrl.parse(ping_receiver.url)
-    client = PingClient(url, Masker(url).text, 5.0, {}, None, "0")
-    client.cancel()
-    assert not client.send(numbered(0), b"0", 5.0).delivered
-    assert ping_receiver.requests == ()
-
-
-def test_stop_cuts_off_a_request_on_a_connection_that_was_kept(
-    ping_receiver: PingReceiver,
-) -> None:
-    delivery = delivery_to(ping_receiver.url, timeout=60)
-    delivery.put(numbered(0))
-    assert delivery.wait(10)
-    ping_receiver.always(Fault(delay=math.inf))
-    delivery.put(numbered(1))
-    wait_until(lambda: len(ping_receiver.requests) == 2)
-    worker = delivery._worker
-    assert worker is not None
-    delivery._give_up(0.0)
-    worker.thread.join(10)
-    assert not worker.thread.is_alive()
-
-
 def test_a_long_wait_is_mentioned_once(
     ping_receiver: PingReceiver, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -711,7 +894,6 @@ def test_a_child_has_a_connection_of_its_own_and_says_its_own_trouble(
         assert sink.wait(10)
         pid = os.fork()
         if pid == 0:
-            assert sink._delivery._client._connection is None
             logger.info("sync.start")
             assert sink.wait(10)
             os._exit(0)
@@ -722,3 +904,95 @@ def test_a_child_has_a_connection_of_its_own_and_says_its_own_trouble(
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("404 not found") == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_child_that_is_forked_in_mid_delivery_sends_its_own_pings_alone(
+    ping_receiver: PingReceiver, run_script: RunScript
+) -> None:
+    ping_receiver.script(Fault(delay=1.0), Fault(delay=0.2))
+    done = run_script(
+        script("""
+        sink = HealthSink(sys.argv[1])
+        logger.add(sink, format="{message}")
+        logger.info("sync.start")
+        logger.info("sync.log: the parent's")
+        while not sink._delivery.stats.pending == 2:
+            time.sleep(0.001)
+        time.sleep(0.3)  # into the request
+        pid = os.fork()
+        if pid == 0:
+            assert sink.stats.pending == 0
+            logger.info("sync.log: the child's")
+            assert sink.wait(10)
+            assert sink.stats.delivered == 1
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+        logger.info("sync.done")
+        assert sink.wait(10)
+        assert sink.stats.delivered == 3
+        """),
+        ping_receiver.url,
+    )
+    assert done.returncode == 0, done.stderr
+    lasts = sorted(each.text.splitlines()[-1] for each in ping_receiver.pings)
+    assert lasts == ["sync.done", "sync.log: the child's", "sync.log: the parent's", "sync.start"]
+    assert complaints(done.stderr) == []
+
+
+# Many threads put, wait and stop.
+
+
+def test_a_storm_of_puts_stops_and_waits_keeps_the_order_and_every_ping_has_one_outcome(
+    ping_receiver: PingReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[int] = []
+    send = PingClient.send
+
+    def noted(self: PingClient, each: Ping, body: bytes, seconds: float) -> Attempt:
+        begun.append(int(body))
+        return send(self, each, body, seconds)
+
+    monkeypatch.setattr(PingClient, "send", noted)
+    outcomes: list[Outcome] = []
+    delivery = delivery_to(ping_receiver.url, outcomes.append)
+    over, lock = threading.Event(), threading.Lock()
+    count = itertools.count()
+
+    def puts() -> None:
+        while not over.is_set():
+            with lock:  # as loguru's own does, it gives the pings their order
+                delivery.put(ping(Event.FAIL, text=str(next(count))))
+            if delivery.stats.pending > LOGS // 2:
+                over.wait(0.002)
+
+    def stops() -> None:
+        while not over.is_set():
+            delivery.stop(0.005)
+            over.wait(0.003)
+
+    def waits() -> None:
+        while not over.is_set():
+            delivery.wait(0.002)
+
+    threads = [threading.Thread(target=each) for each in (puts, puts, puts, stops, waits)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        for thread in threads:
+            thread.start()
+        over.wait(3)
+        over.set()
+        for thread in threads:
+            thread.join()
+        assert delivery.wait(30)
+    finally:
+        over.set()
+        sys.setswitchinterval(interval)
+    delivery.stop(5)
+    assert delivery.wait(30)
+    assert begun == sorted(begun)
+    assert delivery.stats.pending == 0
+    assert len(outcomes) == len({each.run_id for each in outcomes}) == next(count)
+    arrived = {each.run_id for each in ping_receiver.pings}
+    assert {each.run_id for each in outcomes if each.delivered} <= arrived

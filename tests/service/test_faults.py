@@ -8,7 +8,6 @@ import re
 import socket
 import statistics
 import time
-import uuid
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -16,15 +15,12 @@ from loguru import logger
 
 from conftest import RunScript
 from loghc import Event, HealthSink, Outcome
-from loghc.delivery import Delivery
 from loghc.delivery.outbox import LOGS
-from loghc.delivery.report import Report
 from loghc.delivery.retry import Backoff
-from loghc.log.masking import Masker
-from loghc.ping import Ping
-from loghc.service.client import PingClient
-from loghc.service.url import PingUrl
 from loghc.testing import Fault, PingReceiver
+from pings import delivery_to, numbered, numbers
+from services import unused_port
+from waiting import wait_until
 
 SECRET = "5ca1ab1e-0000-4000-8000-00000badcafe"
 
@@ -260,21 +256,14 @@ def test_a_server_that_flaps_gets_a_thousand_pings_in_order() -> None:
     outcomes: list[Outcome] = []
     with PingReceiver() as receiver:
         receiver.script(*(chance.choice([*faults, *[None] * 16]) for _ in range(3000)))
-        url = PingUrl.parse(receiver.url)
-        delivery = Delivery(
-            PingClient(url, Masker(url).text, 5.0, {}, None, "0"),
-            Report("the receiver"),
-            outcomes.append,
-            Backoff(first=0.001, cap=0.01),
-        )
+        delivery = delivery_to(receiver.url, outcomes.append, Backoff(first=0.001, cap=0.01))
         for number in range(1000):
-            body = str(number).encode()
-            delivery.put(Ping(Event.LOG, str(uuid.uuid4()), lambda body=body: body))
+            delivery.put(numbered(number))
             if number % 16 == 0:
                 assert delivery.wait(60)
         assert delivery.wait(60)
         delivery.stop(5)
-        arrived = [int(ping.body) for ping in receiver.pings]
+        arrived = numbers(receiver)
     assert sorted(set(arrived)) == list(range(1000))
     assert arrived == sorted(arrived)
     assert len(outcomes) == 1000
@@ -348,9 +337,7 @@ def test_exit_is_bounded_and_what_is_lost_is_said_once(
 
 
 def test_exit_is_bounded_when_the_connection_is_refused(run_script: RunScript) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    said = assert_bounded_exit(run_script, f"http://127.0.0.1:{port}/{SECRET}")
+    said = assert_bounded_exit(run_script, f"http://127.0.0.1:{unused_port()}/{SECRET}")
     assert "connection refused" in said
 
 
@@ -388,13 +375,6 @@ def test_nothing_is_sent_after_stop_gave_up(
     assert app.sink.wait(20)
     assert [ping.text.splitlines()[-1] for ping in ping_receiver.pings] == ["sync.log: afterwards"]
     assert len(ping_receiver.requests) == requests + 1
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)
 
 
 _seen: dict[int, str] = {}

@@ -17,15 +17,11 @@ from pathlib import Path
 import pytest
 import trustme
 
-from loghc import Event
-from loghc.log.masking import Masker
-from loghc.ping import Attempt, Ping
-from loghc.service.client import PingClient
 from loghc.service.proxies import proxy_for
-from loghc.service.url import PingUrl
 from loghc.testing import PingReceiver
+from pings import attempt, client_of, send
+from services import server_context, unused_port
 
-RUN = "5e1f5e1f-0000-4000-8000-222222222222"
 USER, PASSWORD = "bob", "p@ss:w/\u00f6rd"
 QUOTED = "p%40ss%3Aw%2F%C3%B6rd"
 
@@ -141,20 +137,6 @@ def test_what_is_no_proxy_is_reported_and_not_passed_by(url: str, environment: E
 # Through one
 
 
-def attempt(url: str, seconds: float = 10.0) -> Attempt:
-    parsed = PingUrl.parse(url)
-    client = PingClient(parsed, Masker(parsed).text, seconds, {}, None, "0")
-    try:
-        return client.send(Ping(Event.SUCCESS, RUN, bytes), b"a log", seconds)
-    finally:
-        client.close()
-
-
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
 @pytest.fixture(scope="module")
 def proxy_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """A proxy in a process of its own, that asks for the user and password."""
@@ -186,12 +168,9 @@ def running_proxy(directory: Path, *more: str) -> Iterator[int]:
 
 
 @pytest.fixture
-def tls(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost").configure_cert(context)
-    return context
+def tls(authority: trustme.CA, trusted: Path) -> ssl.SSLContext:
+    """The context of a server that is trusted."""
+    return server_context(authority)
 
 
 def test_http_goes_through_the_proxy(proxy_port: int, environment: Environment) -> None:
@@ -328,9 +307,7 @@ def test_a_proxy_that_hangs_or_drips_is_left_in_time(
 
 
 def test_a_proxy_that_is_not_there_is_named(environment: Environment) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    environment(all_proxy=f"http://bob:hunter2@127.0.0.1:{port}")
+    environment(all_proxy=f"http://bob:hunter2@127.0.0.1:{unused_port()}")
     for scheme in ("http", "https"):
         result = attempt(f"{scheme}://hc.example.com/hunter3")
         assert result.transient
@@ -350,7 +327,6 @@ def test_a_proxy_whose_name_does_not_resolve_is_not_taken_for_the_service(
 @pytest.mark.skipif(os.name != "posix", reason="needs a shell's environment")
 def test_the_variables_are_read_when_the_first_ping_is_sent(environment: Environment) -> None:
     with PingReceiver() as receiver:
-        url = PingUrl.parse(receiver.url)
-        client = PingClient(url, Masker(url).text, 5.0, {}, None, "0")
+        client = client_of(receiver.url)
         environment(http_proxy="http://127.0.0.1:1")
-        assert not client.send(Ping(Event.SUCCESS, RUN, bytes), b"", 5.0).delivered
+        assert not send(client).delivered

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import _thread
 import re
+import sys
 import threading
 import time
 import tracemalloc
@@ -11,8 +13,10 @@ import pytest
 from loguru import logger
 
 from loghc import Event, HealthSink, Outcome
-from loghc.delivery.courier import CAPACITY, THREAD_NAME
-from loghc.testing import PingReceiver
+from loghc.delivery.outbox import LOGS, PINGS
+from loghc.testing import Fault, PingReceiver
+from services import unused_port
+from waiting import in_threads, seconds_for, wait_until
 
 LINE = re.compile(r"(thread \d+ line \d+ x{50}|sync\.log: thread \d+ mark \d+)")
 
@@ -29,15 +33,11 @@ def test_sixteen_threads_tear_no_line_and_lose_no_ping(
         for line in range(600):
             logger.info("thread {} line {} {}", number, line, "x" * 50)
             if line % 200 == 100:
-                while sink.stats.pending > CAPACITY // 2:
+                while sink.stats.pending > LOGS // 2:
                     time.sleep(0.001)
                 logger.info("sync.log: thread {} mark {}", number, line)
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(16)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    in_threads(work, 16)
     assert sink.wait(30)
 
     # Added twice, it gets each record twice; each marker is one ping all the same.
@@ -67,36 +67,42 @@ def test_the_same_sink_added_twice_pings_once_and_closes_its_run(
     assert len({ping.run_id for ping in ping_receiver.pings}) == 1
 
 
-def test_the_delivery_thread_stays_while_a_run_is_open(
-    ping_receiver: PingReceiver, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("loghc.delivery.courier._LINGER", 0.02)
-    sink = HealthSink(ping_receiver.url)
-    logger.add(sink, format="{message}")
-    logger.info("sync.start")
-    assert sink.wait(10)
-    (thread,) = [thread for thread in threading.enumerate() if thread.name == THREAD_NAME]
-    thread.join(0.3)  # many times the time after which it would end
-    assert thread.is_alive()
-    logger.info("sync.done")
-    thread.join(10)
-    assert not thread.is_alive()
+def running_threads() -> int:
+    """Threads of this process, also those that the threading module does not know."""
+    return len(sys._current_frames())
 
 
-def test_the_delivery_thread_ends_when_it_idles_and_comes_back(
-    ping_receiver: PingReceiver, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("loghc.delivery.courier._LINGER", 0.05)
-    sink = HealthSink(ping_receiver.url)
+def test_there_is_no_thread_while_there_is_nothing_to_send(ping_receiver: PingReceiver) -> None:
+    threads = running_threads()
+    sink = HealthSink(ping_receiver.url, on_outcome=lambda _: None)
     logger.add(sink, format="{message}")
-    for _ in range(3):
-        logger.info("sync.log")
+    for marker in ("sync.start", "sync.log", "sync.done"):
+        assert running_threads() == threads
+        logger.info(marker)
         assert sink.wait(10)
-        deadline = time.monotonic() + 10
-        while any(thread.name == THREAD_NAME for thread in threading.enumerate()):
-            assert time.monotonic() < deadline, "the thread did not end"
-            time.sleep(0.005)
+        wait_until(lambda: running_threads() == threads)
     assert sink.stats.delivered == 3
+
+
+def test_a_burst_of_markers_starts_few_threads(
+    ping_receiver: PingReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = _thread.start_new_thread
+    started: list[object] = []
+
+    def counted(*args: object) -> int:
+        started.append(args)
+        return start(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("loghc.delivery.thread._thread.start_new_thread", counted)
+    ping_receiver.always(Fault(delay=0.01))
+    sink = HealthSink(ping_receiver.url)
+    logger.add(sink, format="{message}")
+    for _ in range(300):
+        logger.info("sync.start")
+    assert len(started) <= 20
+    assert sink.wait(30)
+    assert sink.stats.delivered == 300
 
 
 def test_an_on_outcome_that_logs_causes_no_deadlock_and_no_endless_pings(
@@ -113,6 +119,7 @@ def test_an_on_outcome_that_logs_causes_no_deadlock_and_no_endless_pings(
         begun = time.monotonic()
         logger.remove()
         assert time.monotonic() - begun < 5  # of the drain's 10
+        assert sink.wait(10)  # on_outcome was told both, before the next sink is there to hear it
         assert sink.stats.delivered == 2
     assert len(ping_receiver.requests) == 40
 
@@ -126,37 +133,38 @@ def test_an_on_outcome_that_waits_for_loguru_holds_up_no_ping(ping_receiver: Pin
         logger.add(lambda _: None)
 
     sink = HealthSink(ping_receiver.url, on_outcome=reconfigure)
-    logger.add(sink, format="{message}", catch=False)
+    handler = logger.add(sink, format="{message}", catch=False)
     logger.info("sync.start")
     ping_receiver.wait(1)
     logger.info("sync.log")
     logger.info("sync.done")
     threading.Timer(0.2, removing.set).start()
-    begun = time.monotonic()
-    handler = next(iter(logger._core.handlers))  # type: ignore[attr-defined]
-    logger.remove(handler)
-    assert time.monotonic() - begun < 8
+    assert seconds_for(lambda: logger.remove(handler)) < 8
     assert len(ping_receiver.wait(3)) == 3
     assert sink.stats.delivered == 3
 
 
-def test_an_on_outcome_that_takes_a_second_costs_an_exit_no_more_than_drain(
+def test_an_on_outcome_that_takes_its_time_costs_a_stop_nothing(
     ping_receiver: PingReceiver,
 ) -> None:
-    told = []
+    go_on = threading.Event()
+    told: list[Outcome] = []
 
     def slow(outcome: Outcome) -> None:
-        time.sleep(1)
+        go_on.wait(60)
         told.append(outcome)
 
-    sink = HealthSink(ping_receiver.url, on_outcome=slow, drain=2.0)
+    sink = HealthSink(ping_receiver.url, on_outcome=slow, drain=30.0)
     logger.add(sink, format="{message}", catch=False)
     for _ in range(20):
         logger.info("sync.log")
     begun = time.monotonic()
     logger.remove()
-    assert time.monotonic() - begun < 2 + 1 + 3
-    assert sink.stats.pending == 0
+    assert time.monotonic() - begun < 15
+    assert (sink.stats.delivered, sink.stats.pending) == (20, 0)
+    go_on.set()
+    assert sink.wait(20)
+    assert len(told) == 20
 
 
 def test_on_outcome_may_wait_and_stop_without_a_deadlock(ping_receiver: PingReceiver) -> None:
@@ -175,11 +183,9 @@ def test_on_outcome_may_wait_and_stop_without_a_deadlock(ping_receiver: PingRece
     ping_receiver.wait(2)
 
 
-def test_an_hour_of_outage_at_full_speed_holds_32_bodies_and_the_tail() -> None:
+def test_an_hour_of_outage_at_full_speed_holds_32_logs_and_the_tail() -> None:
     limit = 20_000
-    receiver = PingReceiver().start()
-    receiver.stop()
-    sink = HealthSink(receiver.url, limit=limit, drain=0.1)
+    sink = HealthSink(f"http://127.0.0.1:{unused_port()}/x", limit=limit, drain=0.1)
     logger.add(sink, format="{message}", catch=False)
     tracemalloc.start()
     try:
@@ -191,5 +197,21 @@ def test_an_hour_of_outage_at_full_speed_holds_32_bodies_and_the_tail() -> None:
     finally:
         tracemalloc.stop()
     # Each body is rendered at most once, and the chunks of the log that they share are kept once.
-    assert held < (CAPACITY + 2) * 2 * limit + 2_000_000
-    assert sink.stats.pending <= CAPACITY + 1
+    assert held < (LOGS + 2) * 2 * limit + 2_000_000
+    assert sink.stats.pending == 400
+
+
+def test_a_week_of_outage_holds_so_many_pings_and_no_more() -> None:
+    sink = HealthSink(f"http://127.0.0.1:{unused_port()}/x", drain=0.1)
+    logger.add(sink, format="{message}", catch=False)
+    for _ in range(PINGS):
+        logger.info("sync.done")
+    tracemalloc.start()
+    try:
+        for _ in range(3000):
+            logger.info("sync.done")
+        gained, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert sink.stats.pending <= PINGS + 1
+    assert gained < 4_000_000  # 3,000 of them are others by now, each of about a kilobyte

@@ -7,7 +7,7 @@ import re
 import socket
 import ssl
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,44 +16,10 @@ import urllib3
 from loguru import logger
 
 from loghc import Event, HealthSink
-from loghc.log.masking import Masker
-from loghc.ping import Attempt, Ping
-from loghc.service.client import PingClient
-from loghc.service.url import PingUrl
+from loghc.ping import Attempt
 from loghc.testing import Fault, PingReceiver
-
-RUN = "5e1f5e1f-0000-4000-8000-222222222222"
-ServerContext = Callable[..., ssl.SSLContext]
-
-
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture
-def trusted(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """This test's CA is the one that the system trusts."""
-    path = tmp_path / "ca.pem"
-    authority.cert_pem.write_to_path(str(path))
-    monkeypatch.setenv("SSL_CERT_FILE", str(path))
-    monkeypatch.delenv("SSL_CERT_DIR", raising=False)
-    return path
-
-
-def server_context(authority: trustme.CA, *names: str, **options: object) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(*(names or ("localhost",)), **options).configure_cert(context)  # type: ignore[arg-type]
-    return context
-
-
-def attempt(url: str, http: urllib3.PoolManager | None = None) -> Attempt:
-    parsed = PingUrl.parse(url)
-    client = PingClient(parsed, Masker(parsed).text, 5.0, {}, http, "0")
-    try:
-        return client.send(Ping(Event.SUCCESS, RUN, bytes), b"a log", 5.0)
-    finally:
-        client.close()
+from pings import attempt, events
+from services import server_context
 
 
 def test_the_system_s_trust_counts(authority: trustme.CA, trusted: Path) -> None:
@@ -63,7 +29,7 @@ def test_the_system_s_trust_counts(authority: trustme.CA, trusted: Path) -> None
         logger.info("sync.start")
         logger.info("sync.done")
         logger.remove(handler)
-        assert [ping.event for ping in receiver.pings] == [Event.START, Event.SUCCESS]
+        assert events(receiver.pings) == [Event.START, Event.SUCCESS]
 
 
 def refused(result: Attempt, receiver: PingReceiver | None = None) -> str:
@@ -166,7 +132,7 @@ def test_a_private_ca_comes_through_http(authority: trustme.CA) -> None:
         PingReceiver(ssl_context=server_context(authority)) as receiver,
         urllib3.PoolManager(ssl_context=context) as http,
     ):
-        assert attempt(receiver.url, http).delivered
+        assert attempt(receiver.url, http=http).delivered
 
 
 def test_so_does_a_client_certificate(authority: trustme.CA) -> None:
@@ -180,9 +146,9 @@ def test_so_does_a_client_certificate(authority: trustme.CA) -> None:
     authority.issue_cert("client@example.com").configure_cert(with_certificate)
     with PingReceiver(ssl_context=demanding) as receiver:
         with urllib3.PoolManager(ssl_context=without) as http:
-            assert not attempt(receiver.url, http).delivered
+            assert not attempt(receiver.url, http=http).delivered
         with urllib3.PoolManager(ssl_context=with_certificate) as http:
-            assert attempt(receiver.url, http).delivered
+            assert attempt(receiver.url, http=http).delivered
         assert len(receiver.pings) == 1
 
 
@@ -208,7 +174,7 @@ def test_no_redirect_is_followed(
     ):
         location = re.sub("//", "//amy:p@hunter2@", elsewhere.url, count=1)
         receiver.script(Fault(status, headers={"Location": location}))
-        result = attempt(receiver.url, http if own_http else None)
+        result = attempt(receiver.url, http=http if own_http else None)
     assert elsewhere.requests == ()
     assert (result.delivered, result.status, result.transient) == (False, status, False)
     assert f"redirected to {elsewhere.base_url}" in str(result.error)
@@ -218,9 +184,7 @@ def test_no_redirect_is_followed(
 
 def test_a_service_that_hangs_in_the_handshake_is_left_in_time(trusted: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        url = PingUrl.parse(f"https://localhost:{listener.getsockname()[1]}/hunter2")
-        client = PingClient(url, Masker(url).text, 0.3, {}, None, "0")
-        result = client.send(Ping(Event.SUCCESS, RUN, bytes), b"", 5.0)
+        result = attempt(f"https://localhost:{listener.getsockname()[1]}/hunter2", timeout=0.3)
     assert not result.delivered
     assert result.transient
     assert "timed out" in str(result.error)

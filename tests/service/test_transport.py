@@ -13,6 +13,7 @@ import threading
 import time
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import loguru
@@ -26,19 +27,9 @@ from conftest import RunScript
 from loghc import Event, HealthSink, Outcome
 from loghc.ping import Attempt
 from loghc.testing import Fault, PingReceiver
-from pings import (
-    OK,
-    RUN,
-    answer_ok,
-    attempt,
-    client_of,
-    delivery_to,
-    numbered,
-    receive_request,
-    send,
-    service,
-    wait_until,
-)
+from pings import RUN_ID, attempt, client_of, delivery_to, numbered, ping, send
+from services import OK, answer_ok, receive_request, service
+from waiting import wait_until
 
 # Connections: kept, opened anew.
 
@@ -107,14 +98,15 @@ def test_the_connection_is_closed_as_soon_as_nothing_more_waits_to_be_sent() -> 
     requests: list[bytes] = []
 
     def serve(connection: socket.socket) -> None:
-        while data := connection.recv(65_536):
-            requests.append(data)
-            connection.sendall(OK)
+        with suppress(OSError):
+            while True:
+                requests.append(receive_request(connection))
+                connection.sendall(OK)
         ended.set()
 
     with service(serve) as port:
-        sink = HealthSink(f"http://127.0.0.1:{port}/x", send_logs=False)
-        logger.add(sink, format="{message}")
+        sink = HealthSink(f"http://127.0.0.1:{port}/x")
+        logger.add(sink, format="{message}: the end")
         logger.info("sync.start")
         assert ended.wait(10)  # the run goes on
         assert sink.stats.delivered == 1
@@ -131,7 +123,7 @@ def test_pings_that_wait_together_share_a_connection() -> None:
 
     def serve(connection: socket.socket) -> None:
         connections.append(0)
-        while connection.recv(65_536):
+        while receive_request(connection):
             connections[-1] += 1
             begun.set()
             proceed.wait(20)
@@ -139,10 +131,10 @@ def test_pings_that_wait_together_share_a_connection() -> None:
 
     with service(serve) as port:
         delivery = delivery_to(f"http://127.0.0.1:{port}/x")
-        delivery.put(numbered(0))
+        delivery.put(ping(Event.LOG, text="the end"))
         assert begun.wait(20)
-        for number in range(1, 5):
-            delivery.put(numbered(number))
+        for _ in range(4):
+            delivery.put(ping(Event.LOG, text="the end"))
         proceed.set()
         assert delivery.wait(20)
         delivery.stop(1)
@@ -361,7 +353,7 @@ def test_a_ping_url_without_a_path_is_pinged_at_the_root() -> None:
 
     with service(serve) as port:
         assert attempt(f"http://127.0.0.1:{port}?create=1", body=b"the end").delivered
-    assert requests[0].startswith(f"POST /?create=1&rid={RUN} HTTP/1.1\r\n".encode())
+    assert requests[0].startswith(f"POST /?create=1&rid={RUN_ID} HTTP/1.1\r\n".encode())
 
 
 @pytest.mark.parametrize("host", ["0", "127.0.0.1"])
@@ -386,7 +378,8 @@ def test_a_service_that_swallows_the_first_attempt_gets_the_last_ping_on_a_new_c
             connection.sendall(OK)
         else:
             swallowed.set()
-            connection.recv(65_536)  # until it is given up
+            while connection.recv(65_536):  # until it is given up
+                pass
 
     with service(serve) as port:
         sink = HealthSink(f"http://127.0.0.1:{port}/x", drain=4.0, timeout=10.0)
