@@ -22,7 +22,7 @@ from loghc.near_misses import LOOKED_AT, NearMisses
 from loghc.ping import Event
 from loghc.stderr import say
 
-__all__ = ["ALL", "Listener", "marker_of_job"]
+__all__ = ["ALL", "Listener", "marker_of_job", "why_no_url"]
 
 _LOOKS = 1000  # records that are looked at for near misses
 _LAST_BUT_SURROGATES = "\ud7ff"
@@ -176,7 +176,9 @@ class Listener:
         """A marker came to a disabled sink."""
         if not self.off and "LOGHC_RUN" not in os.environ:
             quoted = repr(message[:_QUOTED])
-            _process.say_once("no URL", f"{quoted} pinged nothing: {_no_url()} {_SAYS_IT_IS_MEANT}")
+            _process.say_once(
+                "no URL", f"{quoted} pinged nothing: {why_no_url()} {_SAYS_IT_IS_MEANT}"
+            )
 
     def stop(self, *, exiting: bool) -> None:
         """The sink was stopped.
@@ -258,8 +260,8 @@ def _turned_off() -> bool:
     return turned_off()
 
 
-def _no_url() -> str:
-    """Why a sink has no URL."""
+def why_no_url() -> str:
+    """Why there is no ping URL, and what to do, when the environment has none."""
     from loghc.service.environment import URL_FILE_VARIABLE, URL_VARIABLE
 
     given = f"{URL_VARIABLE}, or {URL_FILE_VARIABLE}"

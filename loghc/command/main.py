@@ -148,6 +148,11 @@ def _commands() -> _Parser:
     text.add_argument(
         "stdin", nargs="?", choices=["-"], metavar="-", help="attach the end of standard input"
     )
+    ping.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="send nothing: say which URL and proxy count, and open the connection",
+    )
     _add_url(ping)
     _add_timeout(ping)
     commands.add_parser(
@@ -362,6 +367,10 @@ def _ping(options: argparse.Namespace) -> int:
     from loghc.service.client import PingClient
 
     parser = _Parser(prog="loghc ping")
+    if options.dry_run:
+        from loghc.command.dry_run import dry_run
+
+        return dry_run(options.health_check_url, options.timeout)
     url = _check_url(parser, options.health_check_url)
     if not 0 < options.timeout < float("inf"):
         parser.error(f"--timeout: expected a positive number of seconds, not {options.timeout}")
@@ -384,6 +393,11 @@ def _ping(options: argparse.Namespace) -> int:
             return _NOT_DELIVERED
         made = ", which made the check" if attempt.status == 201 else ""
         print(f"Delivered: {what}, answered with {attempt.status} in {seconds:.2f} s{made}.")
+        from loghc.command.dry_run import about_answer
+
+        foreign = about_answer(attempt)
+        if foreign is not None:
+            print(foreign)
         print(_about_limit(client.body_limit))
         if attempt.kept is not None:
             print(_send_end(client, ping, body, attempt, options.timeout))
