@@ -175,10 +175,8 @@ class Listener:
     def meets_no_url(self, message: str) -> None:
         """A marker came to a disabled sink."""
         if not self.off and "LOGHC_RUN" not in os.environ:
-            quoted = repr(message[:_QUOTED])
-            _process.say_once(
-                "no URL", f"{quoted} pinged nothing: {why_no_url()} {_SAYS_IT_IS_MEANT}"
-            )
+            why = f"{why_no_url()} {_SAYS_IT_IS_MEANT}"
+            _process.say_once("no URL", f"{message[:_QUOTED]!r} pinged nothing: {why}")
 
     def stop(self, *, exiting: bool) -> None:
         """The sink was stopped.

@@ -16,6 +16,9 @@ __all__ = ["about_answer", "dry_run"]
 
 _FAILED = 1
 _USAGE = 2
+_ADVICE = (
+    "Check the URL's host and port, and this machine's way there: network, DNS, firewall, proxy."
+)
 
 
 def dry_run(given: str | None, seconds: float) -> int:
@@ -43,8 +46,8 @@ def dry_run(given: str | None, seconds: float) -> int:
     print(f"Proxy: {'none' if proxy is None else proxy.url}.")
     failure = _connect(url, proxy, seconds)
     if failure is not None:
-        advice = f" {failure.advice}" if failure.advice else ""
-        print(f"loghc ping: {failure.error}.{advice} Nothing was sent.", file=sys.stderr)
+        advice = failure.advice or _ADVICE
+        print(f"loghc ping: {failure.error}. {advice} Nothing was sent.", file=sys.stderr)
         return _FAILED
     print(
         "Nothing was sent. Whether the service knows the check, only a ping tells: "

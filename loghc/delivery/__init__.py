@@ -85,6 +85,7 @@ class Delivery:
     def put(self, ping: Ping) -> None:
         """Queue a ping. Returns at once, whoever calls it."""
         if not self._vocabulary.wants(ping.event):
+            self._report.left_out(ping)
             return
         queued = Queued(ping)
         try:

@@ -114,6 +114,7 @@ class Courier:
     def _deliver(self, queued: Queued) -> bool:
         ping = self._vocabulary.worded(queued.ping)
         if ping is None:
+            self._report.left_out(queued.ping)
             return self._outcomes.withdraw(queued)
         queued.ping = ping
         body = queued.body = self._rendered(queued) if queued.body is None else queued.body

@@ -58,6 +58,8 @@ class Outcomes:
                 else:
                     self._failed += 1
         if first:
+            seconds = time.monotonic() - queued.since
+            self._report.outcome(queued.ping, attempt, queued.attempts, seconds)
             if self._on_outcome is not None:
                 self._untold.append(_outcome(queued, attempt))
                 if len(self._untold) > _UNTOLD:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from loghc.debug import tell
 from loghc.ping import Attempt, Event, Ping
 from loghc.stderr import say, say_exception
 
@@ -128,6 +129,15 @@ class Report:
         self._once(
             _UNTOLD, "on_outcome is too slow to be told of every outcome: the oldest are left out."
         )
+
+    def outcome(self, ping: Ping, attempt: Attempt, attempts: int, seconds: float) -> None:
+        """For who debugs: what became of a ping."""
+        became = f"delivered, {attempt.status}" if attempt.delivered else f"lost: {attempt.error}"
+        tell(f"{_name(ping)} to {self._where} {became} (attempts: {attempts}, {seconds:.2f} s).")
+
+    def left_out(self, ping: Ping) -> None:
+        """For who debugs: a ping is not to be sent, by ``events=`` or as it is not understood."""
+        tell(f"{_name(ping)} to {self._where} left out.")
 
     def delivered(self, ping: Ping) -> None:
         """A ping arrived: what trouble there was with such pings is over."""
