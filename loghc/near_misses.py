@@ -58,7 +58,9 @@ class NearMisses:
     """
 
     def __init__(self, job: str, own: Mapping[str, Event] | None) -> None:
-        events = {text: Event(event) for text, event in (own or job_markers(job)).items()}
+        events = {
+            text: Event(event) for text, event in (job_markers(job) if own is None else own).items()
+        }
         self._events = events
         self._markers = Markers(events)
         self._lowered = Markers({text.lower(): event for text, event in events.items()})
@@ -77,6 +79,10 @@ class NearMisses:
         lowered = text.lower()
         if not any(key in lowered for key in self.keys) or self._markers.match(text):
             return None
+        plain = re.sub(r"\x1b\[[0-9;]*m", "", text)
+        coloured = plain != text and self._markers.match(plain)
+        if coloured:
+            return self._miss(coloured, "codes for colours stand in front of it")
         return (
             self._other_capitals(lowered)
             or (self._of_job(text, self._job) if self._job is not None else self._other_space(text))

@@ -74,7 +74,7 @@ def chosen_events(name: str, value: object) -> tuple[Event, ...]:
         given = repr(value) if isinstance(value, (str, Event)) else type(value).__name__
         raise TypeError(f"{name}: expected several of {known}, in a tuple or set, not {given}")
     every = list(value)
-    values = {event.value for event in Event}
+    values = [event.value for event in Event]  # a list: what is given may not be hashable
     wrong = [each for each in every if not isinstance(each, Event) and each not in values]
     if wrong:
         raise ValueError(f"{name}: expected {known}, not {wrong[0]!r}")

@@ -48,6 +48,7 @@ class _Process:
         self.marker_seen = False
         self.said: set[object] = set()
         self.lately: deque[tuple[object, Listener]] = deque(maxlen=64)  # markers, and who took them
+        self.program_logged = False
         self.to_be_stopped: set[Listener] = set()  # at the exit, by loguru
 
     def say_once(self, key: object, text: str) -> None:
@@ -90,7 +91,7 @@ class Listener:
         off: bool,
     ) -> None:
         self.sink = sink
-        self.texts = ", ".join(own or job_markers(job)) or "nothing"
+        self.texts = ", ".join(job_markers(job) if own is None else own) or "nothing"
         self.markers = markers
         self.target = target
         self.off = off
@@ -138,13 +139,16 @@ class Listener:
             return
         if _program_is_watched() or any(each.markers.match(message) for each in _process.listeners):
             return
-        quoted = repr(self._mask(message[:_MASKED])[:_QUOTED])
         instead = f" Write {miss.meant}, if it was meant as one." if miss.meant else ""
         _process.say_once(
             (self, miss.event),
-            f"{quoted} is no marker of {self.sink}, and pinged nothing: {miss.why}. "
+            f"{self.quoted(message)} is no marker of {self.sink}, and pinged nothing: {miss.why}. "
             f"The sink listens for {self.texts}.{instead}",
         )
+
+    def quoted(self, message: str) -> str:
+        """The beginning of a message, fit to be shown."""
+        return repr(self._mask(message[:_MASKED])[:_QUOTED])
 
     def hear(self) -> None:
         """A marker came, whatever becomes of it."""
@@ -176,7 +180,7 @@ class Listener:
         """A marker came to a disabled sink."""
         if not self.off and "LOGHC_RUN" not in os.environ:
             why = f"{why_no_url()} {_SAYS_IT_IS_MEANT}"
-            _process.say_once("no URL", f"{message[:_QUOTED]!r} pinged nothing: {why}")
+            _process.say_once("no URL", f"{self.quoted(message)} pinged nothing: {why}")
 
     def stop(self, *, exiting: bool) -> None:
         """The sink was stopped.
@@ -284,6 +288,7 @@ def _at_exit() -> None:
         if _process.marker_seen or os.getpid() != _process.pid or not someone_looks:
             return
         # What still waits in loguru's queue comes before loguru stops its sinks.
+        _process.program_logged = _program_logged()
         handlers = _handlers_by_listener()
         _process.to_be_stopped = set(handlers)
         for listener, handler in handlers.items():
@@ -300,7 +305,7 @@ def _tell_at_exit() -> None:
         listeners = [each for each in _process.listeners if not each.off]
         if _process.marker_seen or _program_is_watched() or not listeners:
             return
-        if not any(each.looked for each in listeners) and not _program_logged():
+        if not any(each.looked for each in listeners) and not _process.program_logged:
             return
         for listener in listeners[:_NAMED]:
             say(f"no marker was seen, so nothing was pinged. {_why_nothing(listener)}")

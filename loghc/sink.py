@@ -283,7 +283,7 @@ class HealthSink(metaclass=_SinkType):
                 self._last_marker = record["thread"]
                 self._listener.take(event, record, self._url.masked)
                 run_id = self._runs.assign(event, record)
-                tell(f"{self!r} saw a marker: {event.value}, run {run_id}.")
+                tell(f"{self!r} saw {self._listener.quoted(message)}: {event.value}, run {run_id}.")
                 if event is Event.SUCCESS:
                     self._crash_watch.success(run_id, record["thread"].id)
                 self._put(event, run_id)
