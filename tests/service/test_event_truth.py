@@ -1,5 +1,7 @@
-"""Each event's own truth: what one ping comes to hides nothing of another, and words are chosen that
-the service knows."""
+"""Each event's own truth: what one ping comes to hides nothing of another ping.
+
+And where a service doesn't know all of the protocol, it is told what it does know.
+"""
 
 from __future__ import annotations
 
@@ -288,7 +290,7 @@ def test_the_end_of_a_cut_log_is_not_sent_as_a_log_that_was_not_chosen(
 def test_what_is_no_event_is_refused(
     events: Any, kind: type[Exception], text: str, ping_receiver: PingReceiver
 ) -> None:
-    with pytest.raises(kind, match="^events: expected ") as caught:
+    with pytest.raises(kind, match=r"^events: expected ") as caught:
         HealthSink(ping_receiver.url, events=events)
     assert text in str(caught.value)
 
@@ -362,7 +364,7 @@ def test_other_exceptions_stay_failures(service: Service) -> None:
 
 @pytest.mark.parametrize("wrong", ["Retry", 5, [5], ["Retry"], (int,), None])
 def test_what_is_no_exception_class_is_refused(wrong: Any) -> None:
-    with pytest.raises(TypeError, match="^not_failures: expected exception classes"):
+    with pytest.raises(TypeError, match=r"^not_failures: expected exception classes"):
         job(not_failures=wrong)
 
 
