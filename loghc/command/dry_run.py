@@ -61,7 +61,7 @@ def about_answer(attempt: Attempt) -> str | None:
     if not attempt.foreign_text:
         return None
     return (
-        f'It answered "{attempt.foreign_text}", and not "OK" as Healthchecks does. If that is no '
+        f'It answered {attempt.foreign_text}, and not "OK" as Healthchecks does. If that is no '
         "monitoring service, the ping was lost: check the URL."
     )
 

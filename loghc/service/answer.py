@@ -68,7 +68,8 @@ def interpret_answer(event: Event, answer: Answer, mask: Callable[[str], str]) -
     if 200 <= status < 300:
         disguised = re.fullmatch(r"OK \((not found|rate limited)\)", said, re.IGNORECASE)
         if disguised is None:
-            foreign = "" if said.lower() in _OWN_TEXTS else shown(said[:_SHOWN]) or "nothing"
+            foreign = f'"{shown(said[:_SHOWN])}"' if said else "nothing"
+            foreign = "" if said.lower() in _OWN_TEXTS else foreign
             return Attempt(delivered=True, status=status, foreign_text=foreign)
         meaning, advice = _MEANING[404 if disguised[1].lower() == "not found" else 429]
         transient = disguised[1].lower() == "rate limited"

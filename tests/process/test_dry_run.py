@@ -109,7 +109,7 @@ def test_a_dry_run_ends_in_time(
     [
         ("<html>Welcome to nginx!</html>", '"<html>Welcome to nginx!</html>"'),
         ('{"ok":true}', '"{"ok":true}"'),
-        ("", '"nothing"'),
+        ("", "It answered nothing, and"),
         ("x" * 5000, 'xxx", and not'),
         ("\x1b[2Jgone", "\\x1b[2Jgone"),
     ],
