@@ -156,8 +156,9 @@ class job:  # noqa: N801 - used as a function is
         from loguru import logger  # late: importing loghc must not import loguru
 
         bound = logger.bind(**{"run_id": new_run_id(), **self._bind})
-        with silence.marker_of_job(self._name, f"{self._name}.start"):
-            bound.opt(depth=depth).info(f"{self._name}.start")
+        start = f"{self._name}.start"
+        with silence.marker_of_job(self._name, start):
+            bound.opt(depth=depth).info(start)
         return bound
 
     def _end(
@@ -167,16 +168,19 @@ class job:  # noqa: N801 - used as a function is
         error: BaseException | None,
         trace: types.TracebackType | None,
     ) -> None:
+        log = logger.opt(depth=depth).info
         if error is not None and isinstance(error, self._not_failures):
             what = "".join(traceback.format_exception_only(type(error), error)).strip()
             # loguru takes a message for a format only where arguments follow.
             text = f"{self._name}.log: no verdict, ended by {what}"
-            logger.bind(**{ENDS_RUN: True}).opt(depth=depth).info(text)
+            log = logger.bind(**{ENDS_RUN: True}).opt(depth=depth).info
         elif error is None or (isinstance(error, SystemExit) and error.code in (None, 0)):
-            logger.opt(depth=depth).info(f"{self._name}.done")
+            text = f"{self._name}.done"
         else:
-            exception = (type(error), error, trace)
-            logger.opt(depth=depth, exception=exception).error(f"{self._name}.error")
+            text = f"{self._name}.error"
+            log = logger.opt(depth=depth, exception=(type(error), error, trace)).error
+        with silence.marker_of_job(self._name, text):
+            log(text)
 
     def _left(self) -> Logger:
         """The run to end: the last that this job entered in this context."""

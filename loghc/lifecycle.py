@@ -81,7 +81,16 @@ class CrashWatch:
     """
 
     def __init__(self) -> None:
+        self._begun: dict[str, int] = {}  # runs that began when an exception was on its way
         self._told: list[tuple[str, int | None]] = []  # run id, and which exception was on its way
+
+    def start(self, run_id: str) -> None:
+        """A run begins, in the calling thread."""
+        on_its_way = sys.exc_info()[1]
+        if on_its_way is not None:  # the run is about cleaning up after it
+            self._begun[run_id] = _number(on_its_way)
+            if len(self._begun) > _SUCCESSES:
+                del self._begun[next(iter(self._begun))]
 
     def success(self, run_id: str, thread: int) -> None:
         """A run is told as a success.
@@ -94,8 +103,10 @@ class CrashWatch:
         on_its_way = sys.exc_info()[1] if here else None
         # What the main thread logged before it crashed may come through the queue after that.
         late = not main.is_alive() and (here or thread != main.ident)
-        if on_its_way is not None or late:
-            self._told.append((run_id, None if on_its_way is None else _number(on_its_way)))
+        number = None if on_its_way is None else _number(on_its_way)
+        begun = self._begun.pop(run_id, None)
+        if late or (number is not None and number != begun):
+            self._told.append((run_id, None if late else number))
             del self._told[:-_SUCCESSES]
 
     def take_back(self, error: BaseException | None) -> list[str]:

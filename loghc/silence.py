@@ -117,7 +117,10 @@ class Listener:
         beginning = message[:LOOKED_AT].lower()
         for key in self._near_misses.keys:
             if key in beginning:
-                self._examine(message)
+                try:
+                    self._examine(message)
+                except Exception:  # noqa: BLE001 - a bug of ours must not become the app's
+                    self.glancing = False
                 break
 
     def look(self, message: str) -> None:
@@ -130,14 +133,11 @@ class Listener:
             self._examine(message)
 
     def _examine(self, message: str) -> None:
-        try:
-            miss = self._near_misses.find(message)
-        except Exception:  # noqa: BLE001 - a bug of ours must not become the app's
-            self.glancing = False
-            return
+        miss = self._near_misses.find(message)
         if miss is None or miss.event in self._events or (miss.may_be_prose and self._events):
             return
-        if _program_is_watched() or any(each.markers.match(message) for each in _process.listeners):
+        others = tuple(_process.listeners)  # other threads may add sinks meanwhile
+        if _program_is_watched() or any(each.markers.match(message) for each in others):
             return
         instead = f" Write {miss.meant}, if it was meant as one." if miss.meant else ""
         _process.say_once(
@@ -168,7 +168,8 @@ class Listener:
         # By value: loguru's queue hands each sink a copy of its own.
         thread, process = record["thread"].id, record["process"].id
         key = (record["time"], hash(record["message"]), thread, process, self.target)
-        if any(other is not self and key == known for known, other in _process.lately):
+        lately = tuple(_process.lately)
+        if any(other is not self and key == known for known, other in lately):
             _process.say_once(
                 ("twice", self.target),
                 f"two sinks ping {where} at the same markers, so each ping is sent twice. "
@@ -228,10 +229,14 @@ def marker_of_job(name: str, message: str) -> Iterator[None]:
 
 
 def _say_unheard(name: str, message: str) -> None:
-    if _program_is_watched() or _turned_off() or any(each.off for each in _process.listeners):
+    if (
+        _program_is_watched()
+        or _turned_off()
+        or any(each.off for each in tuple(_process.listeners))
+    ):
         return
     handlers = _handlers_by_listener()
-    able = [each for each in _process.listeners if each.markers.match(message)]
+    able = [each for each in tuple(_process.listeners) if each.markers.match(message)]
     in_logger = [each for each in able if each in handlers]
     if any(handlers[each]._enqueue for each in in_logger):
         return  # it may be on its way

@@ -269,7 +269,6 @@ class HealthSink(metaclass=_SinkType):
                 return
             self._listener.hear()
             if self._url is None:
-                self._first = self._after = ""
                 self._listener.meets_no_url(message)
                 return
             if self._delivery.on_own_thread:
@@ -284,7 +283,9 @@ class HealthSink(metaclass=_SinkType):
                 self._listener.take(event, record, self._url.masked)
                 run_id = self._runs.assign(event, record)
                 tell(f"{self!r} saw {self._listener.quoted(message)}: {event.value}, run {run_id}.")
-                if event is Event.SUCCESS:
+                if event is Event.START:
+                    self._crash_watch.start(run_id)
+                elif event is Event.SUCCESS:
                     self._crash_watch.success(run_id, record["thread"].id)
                 self._put(event, run_id)
         except Exception:  # noqa: BLE001 - a bug of ours must not become the app's

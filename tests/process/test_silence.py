@@ -195,6 +195,20 @@ def test_a_marker_of_job_that_reaches_no_sink_is_told_once(
     assert cause in lines[0]
 
 
+def test_an_end_of_job_that_reaches_no_sink_any_more_is_told(
+    run_script: RunScript, ping_receiver: PingReceiver
+) -> None:
+    text = """
+        add(HealthSink(sys.argv[1]))
+        with job():
+            logger.remove()
+            add(print)
+    """
+    (line,) = said(run_script, text, ping_receiver.url)
+    assert "'sync.done', logged by job('sync'), pinged nothing" in line
+    assert "was removed from the logger" in line
+
+
 def test_a_marker_of_job_that_is_heard_is_quiet(
     run_script: RunScript, ping_receiver: PingReceiver
 ) -> None:
@@ -386,8 +400,20 @@ def test_the_exit_is_quick_and_raises_nothing_with_loguru_changed(run_script: Ru
             [Event.START, Event.SUCCESS],
         ),
         ("logger.info('sync.done'); raise KeyError('later')", [Event.START, Event.SUCCESS]),
+        (
+            "logger.info('sync.error')\ntry: raise KeyError('boom')\n"
+            "except KeyError:\n  with job(): pass\n  raise",
+            [Event.START, Event.FAIL, Event.START, Event.SUCCESS],
+        ),
     ],
-    ids=["a thread, after the crash", "no crash", "in a finally", "handled", "done before"],
+    ids=[
+        "a thread, after the crash",
+        "no crash",
+        "in a finally",
+        "handled",
+        "done before",
+        "cleaning up",
+    ],
 )
 def test_what_the_end_of_the_process_says_is_the_last_word(
     text: str, events: list[Event], run_script: RunScript, ping_receiver: PingReceiver
@@ -403,7 +429,7 @@ logger.info("sync.start")
 """
     run_script(BEGIN + begin + text, ping_receiver.url)
     assert [ping.event for ping in ping_receiver.pings] == events
-    assert len({ping.run_id for ping in ping_receiver.pings}) == 1
+    assert len({ping.run_id for ping in ping_receiver.pings}) == events.count(Event.START)
     if events[-1] is Event.FAIL:
         last = ping_receiver.pings[-1].text.splitlines()
         assert "loghc: the program crashed, though this run was told as a success." in last
