@@ -15,7 +15,7 @@ from benchmarks.results import RESULTS, Section, as_json, environment, text_tabl
 
 
 def _sections() -> dict[str, Callable[[], Section]]:
-    from benchmarks import jobs, memory, records, services, threads
+    from benchmarks import jobs, memory, records, services, threads, watch
 
     return {
         "records": records.measure_records,
@@ -23,6 +23,7 @@ def _sections() -> dict[str, Callable[[], Section]]:
         "services": services.measure_services,
         "jobs": jobs.measure_jobs,
         "imports": jobs.measure_imports,
+        "watch": watch.measure_watch,
         "memory": memory.measure_memory,
         "threads": threads.measure_threads,
     }

@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from benchmarks import jobs, memory, records, services, threads
+from benchmarks import jobs, memory, records, services, threads, watch
 from benchmarks.results import shown
 from benchmarks.timing import ratio, ratio_of_bests
 
@@ -73,6 +73,10 @@ def _short_job() -> float:
     return ratio(seconds[jobs.LOGHC], seconds[jobs.URLLIB3]).median
 
 
+def _deaths() -> list[float]:
+    return [1e3 * seconds for seconds in watch.death_to_post(rounds=5)]
+
+
 def _four_threads() -> float:
     seconds = threads.with_threads(4, rounds=8)
     return ratio(seconds["loghc"], seconds["no-op sink"]).median
@@ -88,6 +92,8 @@ _BARS = (
     _Bar("a marker while the service hangs, ms", 1.0, 2.0, _marker_while_hung),
     _Bar("import loghc after loguru, ms", 10.0, 20.0, _import),
     _Bar("a short job, of one with urllib3 on a thread", 1.10, 1.10, _short_job),
+    _Bar("loghc run adds to an empty script, ms", 150, 300, watch.added_to_empty_script),
+    _Bar("from a program's SIGKILL to the ping, ms", 100, 200, lambda: min(_deaths())),
     _Bar("4 threads, time of a no-op sink", 1.03, 1.6, _four_threads),
     _Bar("memory for a full tail of 100 kB, kB", 150, 250, lambda: memory.tail() / 1e3),
     _Bar(

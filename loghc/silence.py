@@ -137,7 +137,7 @@ class Listener:
         if miss is None or miss.event in self._events or (miss.may_be_prose and self._events):
             return
         others = tuple(_process.listeners)  # other threads may add sinks meanwhile
-        if _program_is_watched() or any(each.markers.match(message) for each in others):
+        if any(each.markers.match(message) for each in others):
             return
         instead = f" Write {miss.meant}, if it was meant as one." if miss.meant else ""
         _process.say_once(
@@ -179,7 +179,7 @@ class Listener:
 
     def meets_no_url(self, message: str) -> None:
         """A marker came to a disabled sink."""
-        if not self.off and "LOGHC_RUN" not in os.environ:
+        if not self.off and not _program_is_watched():
             why = f"{why_no_url()} {_SAYS_IT_IS_MEANT}"
             _process.say_once("no URL", f"{self.quoted(message)} pinged nothing: {why}")
 
@@ -258,7 +258,7 @@ def _say_unheard(name: str, message: str) -> None:
 
 def _program_is_watched() -> bool:
     """Whether it is ``loghc run`` that the process's markers, and its end, are for."""
-    return "LOGHC_RUN" in os.environ or "loghc.watch.launcher" in sys.modules
+    return "LOGHC_RUN" in os.environ
 
 
 def _turned_off() -> bool:

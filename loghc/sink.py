@@ -91,8 +91,10 @@ class HealthSink(metaclass=_SinkType):
         drain: seconds that ``stop()`` and interpreter exit wait at most for what is queued,
             default 10.
         send_logs: False: pings with an empty body. Default True.
-        redact: regular expressions (str or compiled), whose matches become ``[redacted]``, and
-            callables from str to str; ``loghc.SECRETS`` has ready-made ones. Applied to the body,
+        mask_secrets: False: the ready-made rules for secrets, ``loghc.SECRETS``, don't hold.
+            Default True.
+        redact: more rules: regular expressions (str or compiled), whose matches become
+            ``[redacted]``, and callables from str to str. Applied to the body,
             on the delivery thread. A pattern that backtracks for ever stops the whole interpreter,
             whatever thread runs it. Of a record longer than ``limit``, only 8,192 characters before
             the cut are looked at.
@@ -126,6 +128,7 @@ class HealthSink(metaclass=_SinkType):
         timeout: float = 10.0,
         drain: float = 10.0,
         send_logs: bool = True,
+        mask_secrets: bool = True,
         redact: str | re.Pattern[str] | Redactor | Iterable[str | re.Pattern[str] | Redactor] = (),
         headers: Mapping[str, str] | None = None,
         http: urllib3.PoolManager | None = None,
@@ -142,6 +145,7 @@ class HealthSink(metaclass=_SinkType):
             "timeout": options.seconds("timeout", timeout),
             "drain": options.seconds("drain", drain),
             "send_logs": options.flag("send_logs", send_logs),
+            "mask_secrets": options.flag("mask_secrets", mask_secrets),
             "redact": redact,
             "headers": options.request_headers(headers),
             "http": options.pool_manager(http),
@@ -183,9 +187,12 @@ class HealthSink(metaclass=_SinkType):
         from loghc.log.masking import Masker
         from loghc.service.client import PingClient
 
-        masker = Masker(url, given["headers"])
+        pools = (getattr(given["http"], name, None) for name in ("headers", "proxy_headers"))
+        masker = Masker(url, given["headers"], *pools)
         self._mask = masker.text
-        self._renderer = Renderer(given["limit"], masker, redact)
+        self._renderer = Renderer(
+            given["limit"], masker, redact, mask_secrets=given["mask_secrets"]
+        )
         report = Report(url.masked, masker.text)
         if url.exposed:
             report.exposed()

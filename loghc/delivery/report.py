@@ -32,7 +32,7 @@ class Report:
         self._mask = mask
         # The troubles that were said and are not over, with the number of pings lost to each.
         self._troubles: dict[_Trouble, int] = {}
-        self._left_out_said = 0
+        self._left_out = 0
         self._left_out_said_at = -_SAID_AGAIN
 
     def clone(self) -> Report:
@@ -100,27 +100,23 @@ class Report:
         )
         self._troubles[_DROPPED] += 1
 
-    def caught_up(self, left_out: int) -> None:
-        """Nothing waits to be sent any more.
+    def left_out(self) -> None:
+        """A ping leaves without its log, which made room for others."""
+        self._left_out += 1
 
-        Args:
-            left_out: logs that made room for others so far.
-        """
+    def caught_up(self) -> None:
+        """Nothing waits to be sent any more."""
         # A burst that goes on and on is no news each time that it pauses.
         if time.monotonic() - self._left_out_said_at > _SAID_AGAIN:
-            self.stopped(left_out)
+            self.stopped()
 
-    def stopped(self, left_out: int) -> None:
-        """The sink stopped, or caught up: how many logs were left out is said by now.
-
-        Args:
-            left_out: logs that made room for others so far.
-        """
-        more = left_out - self._left_out_said
-        if more > 0:
-            self._left_out_said, self._left_out_said_at = left_out, time.monotonic()
+    def stopped(self) -> None:
+        """The sink stopped, or caught up: how many logs were left out is said by now."""
+        count, self._left_out = self._left_out, 0
+        if count:
+            self._left_out_said_at = time.monotonic()
             say(
-                f"the logs of {_count(more)} to {self._where} were left out: more pings waited "
+                f"the logs of {_count(count)} to {self._where} were left out: more pings waited "
                 "than logs are kept for."
             )
 
@@ -135,7 +131,7 @@ class Report:
         became = f"delivered, {attempt.status}" if attempt.delivered else f"lost: {attempt.error}"
         tell(f"{_name(ping)} to {self._where} {became} (attempts: {attempts}, {seconds:.2f} s).")
 
-    def left_out(self, ping: Ping) -> None:
+    def not_sent(self, ping: Ping) -> None:
         """For who debugs: a ping is not to be sent, by ``events=`` or as it is not understood."""
         tell(f"{_name(ping)} to {self._where} left out.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import traceback
 from collections.abc import Iterable, Iterator
@@ -19,6 +20,16 @@ WITHHELD = b"loghc: the log is withheld, as a redact rule failed.\n"
 
 _PIECE = 65_536  # bytes that are masked at once
 
+# The rules are imported with the first body. A child forked meanwhile would wait for ever for the
+# end of an import whose thread it does not have: so forking waits instead.
+_importing = threading.Lock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_importing.acquire,
+        after_in_parent=_importing.release,
+        after_in_child=_importing.release,
+    )
+
 
 class Renderer:
     """Makes the bodies of one sink's pings.
@@ -27,19 +38,23 @@ class Renderer:
         limit: bytes of a body at most.
         masker: takes out the ping URL's secret.
         redact: the user's own rules, or None.
+        mask_secrets: the ready-made rules hold, too, before the user's.
     """
 
-    def __init__(self, limit: int, masker: Masker, redact: Redactor | None) -> None:
+    def __init__(
+        self, limit: int, masker: Masker, redact: Redactor | None, *, mask_secrets: bool = False
+    ) -> None:
         self._limit = limit
         self._masker = masker
         self._redact = redact
+        self._mask_secrets = mask_secrets
         self._said = False
 
     def render(self, snapshot: Snapshot, closing: str) -> bytes:
         """The last ``limit`` bytes of a snapshot and a closing text, masked and redacted.
 
         Secrets are looked for in whole records, before the cut: what is cut off first can't leave
-        the end of a secret behind, unrecognised. When the user's rules raise, nothing of the log
+        the end of a secret behind, unrecognised. When a rule raises, nothing of the log
         is in the body; that is said once.
 
         Args:
@@ -64,10 +79,16 @@ class Renderer:
 
     def _clean(self, chunks: Iterable[bytes]) -> bytes:
         """Chunks put together, masked and redacted."""
-        text = self._masked(b"".join(chunks))
+        data = self._masked(b"".join(chunks))
+        if self._redact is None and not self._mask_secrets:
+            return data
+        text = data.decode("utf-8", "replace")
+        if self._mask_secrets:
+            for rule in _secrets():
+                text = rule(text)
         if self._redact is None:
-            return text
-        return self._masked(encode(self._redact(text.decode("utf-8", "replace"))))
+            return encode(text)
+        return self._masked(encode(self._redact(text)))
 
     def _masked(self, data: bytes) -> bytes:
         return b"".join(self._masker.data(piece) for piece in _pieces(data))
@@ -82,6 +103,12 @@ class Renderer:
             f"redact raised {type(error).__name__}, so the log is withheld from this ping and any "
             f"other for which it does (its text isn't shown, as it may quote the log):\n{where}"
         )
+
+
+def _secrets() -> tuple[Redactor, ...]:
+    with _importing:
+        from loghc.log.secrets import SECRETS
+    return SECRETS
 
 
 def _pieces(data: bytes) -> Iterator[bytes]:

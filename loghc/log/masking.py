@@ -6,8 +6,10 @@ import base64
 import binascii
 import re
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 from urllib.parse import unquote
 
+from loghc.log.spelling import any_spelling, spellings
 from loghc.service.proxies import proxy_for
 from loghc.service.url import UUID, PingUrl
 
@@ -20,22 +22,40 @@ MASK = "***"
 _SHORTEST_KEY = 8
 _LONGEST_WORD = 16
 _SHORTEST_PASSWORD = 4
-_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"}
-_AUTHENTICATING = r"(?i:auth|key|token|secret|passw|cookie|credential|signature|session)"
+_AUTHENTICATING = (
+    r"(?i:auth|key|token|secret|pass|pwd|cookie|credential|signature|session|otp|\bpin$)"
+)
+_SLASH = r"(?:/|\\/|%2[fF])"
+# An escaped newline may stand before a word, with its letter.
+_WORD_BEGINS = r"(?:(?<![A-Za-z0-9_])|(?<=\\[nrt]))"
+_WORD_ENDS = r"(?![A-Za-z0-9_])"
+
+
+class _Place(NamedTuple):
+    """A secret that is masked only where it stands as it does in a URL, or as a word.
+
+    Attributes:
+        secret: its text.
+        before: a pattern for what stands before it, and stays.
+        after: a pattern for what follows it, and stays.
+    """
+
+    secret: str
+    before: str
+    after: str = ""
 
 
 class Masker:
-    """Replaces a ping URL's secret parts by ``***``, in any spelling.
+    """Replaces a ping URL's secret parts by ``***``, in its usual spellings.
 
     Masked are a UUID (either case, with or without hyphens), a ping key, the path as a whole, a
     password, and the basic authentication header made of it; the keys among the query's values;
-    what stands in headers for authentication; and the password for the proxy. Each also
-    percent-encoded, in whole or in part, and escaped as JSON, ``repr()``, a shell or HTML escape
-    it. A slug alone is no secret and stays, as does what could be any word.
+    what stands in headers for authentication; and the user and password for the proxy. A slug alone
+    is no secret and stays, as does what could be any word. ``spelling`` has the spellings.
 
     Args:
         url: the ping URL.
-        headers: the request headers that are sent along, from name to value.
+        headers: request headers that are sent along, from name to value; a pool manager's too.
 
     Example:
         >>> url = PingUrl.parse("https://hc-ping.com/9e9d9bbe-4f2b-4a0e-a1e0-111111111111")
@@ -43,22 +63,32 @@ class Masker:
         'GET /*** failed'
     """
 
-    def __init__(self, url: PingUrl, headers: Mapping[str, str] | None = None) -> None:
-        patterns = [*_url_patterns(url), *_header_patterns(headers or {}), *_proxy_patterns(url)]
-        # One after the other, the longest first: a pattern alone that begins with a few certain
-        # characters is many times as fast as its turn in an alternation. And bytes: a log is
-        # masked as it is, without decoding it first.
-        compiled = [
-            re.compile(pattern.encode()) for pattern in sorted(set(patterns), key=len, reverse=True)
+    def __init__(self, url: PingUrl, *headers: Mapping[str, str | bytes] | None) -> None:
+        secrets: list[str | _Place] = [*_url_secrets(url), *_proxy_secrets(url)]
+        for mapping in headers:
+            secrets += _header_secrets(mapping or {})
+        keys = {spelled for key in secrets if isinstance(key, str) for spelled in spellings(key)}
+        # Bytes: a log is masked as it is, without decoding it first. Those in small letters are
+        # looked for first, which takes a tenth of the time of a search in either case.
+        self._keys = [
+            (spelled.lower(), re.compile(re.escape(spelled), re.IGNORECASE))
+            for spelled in sorted({key.encode() for key in keys}, key=len, reverse=True)
         ]
-        self._secrets = [
-            (pattern, (rb"\1" if pattern.groups else b"") + MASK.encode()) for pattern in compiled
+        self._places = [
+            re.compile(f"({place.before}){any_spelling(place.secret)}{place.after}".encode())
+            for place in dict.fromkeys(secrets)
+            if isinstance(place, _Place)
         ]
 
     def data(self, data: bytes) -> bytes:
         """UTF-8 without the secrets."""
-        for pattern, mask in self._secrets:
-            data = pattern.sub(mask, data)
+        for place in self._places:
+            data = place.sub(rb"\1" + MASK.encode(), data)
+        low = data.lower()
+        for key, pattern in self._keys:
+            if key in low:
+                data = pattern.sub(MASK.encode(), data)
+                low = data.lower()
         return data
 
     def text(self, text: str) -> str:
@@ -66,79 +96,85 @@ class Masker:
         return self.data(text.encode("utf-8", "replace")).decode("utf-8", "replace")
 
 
-def _url_patterns(url: PingUrl) -> Iterator[str]:
+def _url_secrets(url: PingUrl) -> Iterator[str | _Place]:
     segments = [unquote(segment) for segment in url.path.split("/") if segment]
-    yield from _path_patterns(url, segments)
+    yield from _path_secrets(url, segments)
     for name, value in re.findall(r"([^&=]*)=?([^&]*)", url.query):
         if _is_key(unquote(value or name)):
-            yield _anywhere(unquote(value or name))
+            yield unquote(value or name)
         elif len(value) >= _SHORTEST_PASSWORD:
-            yield f"({_spelled(name)}(?:=|%3[dD])){_spelled(unquote(value))}"
+            yield _Place(unquote(value), rf"{re.escape(name)}(?:=|%3[dD])")
     if url.password or url.user:
-        yield from _password_patterns(url.password or url.user or "")
-        yield from _basic_patterns(url.credentials or "")
+        yield from _password(url.password or url.user or "")
+        yield from _basic(url.credentials or "")
 
 
-def _path_patterns(url: PingUrl, segments: list[str]) -> Iterator[str]:
-    last_two = segments[-2:]
-    keys = [segment for segment in last_two if _is_key(segment)]
+def _path_secrets(url: PingUrl, segments: list[str]) -> Iterator[str | _Place]:
+    keys = [segment for segment in segments[-2:] if _is_key(segment)]
     if len(keys) == 2 and not re.fullmatch(UUID, keys[1]):
         keys.pop()  # <key>/<slug>: a slug is no secret
     secrets = [segment for segment in segments if segment in keys or re.fullmatch(UUID, segment)]
-    yield from map(_anywhere, secrets)
-    if segments != secrets[:1]:  # a path that is one secret alone is found as that
-        slash = r"(?:/|\\{1,3}/|%(?:25){0,3}2[fF]){1,3}"
-        path = slash.join(_spelled(segment, fold=True) for segment in segments)
-        ends = r"(?![\w-])"
-        if len(segments) > 1 or len(segments[0]) >= _SHORTEST_KEY:
-            yield f"(/|%2[fF]){path}{ends}"
-        else:
-            port = f":{url.port}"
-            authority = _spelled(url.host, fold=True) + r"\]?"
-            if url.origin.endswith(port):
-                authority += _spelled(port)
-            yield f"({authority}{slash}){path}{ends}"
+    yield from secrets
+    if segments == secrets[:1]:
+        return  # a path that is one secret alone is found as that
+    before = _SLASH
+    if len(segments) == 1 and len(segments[0]) < _SHORTEST_KEY:
+        # So short, it is a secret only behind its own host.
+        before = rf"(?i:{any_spelling(url.authority)}){_SLASH}"
+    yield _Place("/".join(segments), before, r"(?![\w-])")
 
 
-def _header_patterns(headers: Mapping[str, str]) -> Iterator[str]:
-    for name, value in headers.items():
-        scheme, _, credentials = value.strip().rpartition(" ")
-        if not re.search(_AUTHENTICATING, name) or len(credentials) < _SHORTEST_PASSWORD:
+def _header_secrets(headers: Mapping[str, str | bytes]) -> Iterator[str | _Place]:
+    for name, given in headers.items():
+        value = (given.decode("latin-1") if isinstance(given, bytes) else given).strip()
+        if not re.search(_AUTHENTICATING, name):
             continue
-        yield _anywhere(credentials) if _is_key(credentials) else _as_word(credentials)
+        scheme, _, credentials = value.partition(" ")
+        if not (credentials and re.fullmatch("[A-Za-z0-9-]+", scheme) and "auth" in name.lower()):
+            scheme, credentials = "", value
+        yield from _word_or_key(credentials)
+        # Cookies, the parts of a digest: what has a name each.
+        for part in re.split(r"[;,\s]+", credentials):
+            part_value = part.partition("=")[2].strip('"') or part
+            if _is_key(part_value):
+                yield part_value
         if scheme.lower() == "basic":
             try:
                 decoded = base64.b64decode(credentials, validate=True).decode()
             except (binascii.Error, UnicodeDecodeError):
                 continue
-            yield from _password_patterns(decoded.partition(":")[2])
+            yield from _password(decoded.partition(":")[2])
 
 
-def _proxy_patterns(url: PingUrl) -> Iterator[str]:
+def _proxy_secrets(url: PingUrl) -> Iterator[str | _Place]:
     try:
         proxy = proxy_for(url.scheme, url.authority)
     except ValueError:  # reported when it is to be used
         return
-    if proxy is not None and proxy.password:
-        yield from _password_patterns(proxy.password)
-        yield from _basic_patterns(f"{proxy.user or ''}:{proxy.password}")
+    if proxy is not None and (proxy.user or proxy.password):
+        yield from _password(proxy.password or proxy.user or "")
+        yield from _basic(f"{proxy.user or ''}:{proxy.password or ''}")
 
 
-def _password_patterns(password: str) -> Iterator[str]:
+def _password(password: str) -> Iterator[str | _Place]:
     if password:
-        yield f"([:/]){_spelled(password, fold=True)}(?=@|%40)"
-        if _is_key(password):
-            yield _anywhere(password)
-        elif len(password) >= _SHORTEST_PASSWORD:
-            yield _as_word(password)
+        yield _Place(password, "[:/]", "(?=@|%40)")
+        yield from _word_or_key(password)
 
 
-def _basic_patterns(credentials: str) -> Iterator[str]:
-    encoded = base64.b64encode(credentials.encode("utf-8", "replace")).decode().rstrip("=")
-    yield rf"{_spelled(encoded)}(?:=|%3[dD]){{0,2}}"
-    urlsafe = encoded.replace("+", "-").replace("/", "_")
-    if urlsafe != encoded:
-        yield rf"{_spelled(urlsafe)}(?:=|%3[dD]){{0,2}}"
+def _basic(credentials: str) -> Iterator[str]:
+    encoded = base64.b64encode(credentials.encode("utf-8", "replace")).decode()
+    for padding in (encoded, encoded.rstrip("=")):
+        yield padding
+        yield padding.replace("+", "-").replace("/", "_")
+
+
+def _word_or_key(secret: str) -> Iterator[str | _Place]:
+    """A secret that is masked everywhere, or as a word if it could be a word's part."""
+    if _is_key(secret):
+        yield secret
+    elif len(secret) >= _SHORTEST_PASSWORD:
+        yield _Place(secret, _WORD_BEGINS, _WORD_ENDS)
 
 
 def _is_key(text: str) -> bool:
@@ -147,56 +183,3 @@ def _is_key(text: str) -> bool:
         return False
     mixed = re.search(r"[0-9]|[a-z][A-Z]|[^\w.-]", text)
     return bool(mixed) or (text.isalnum() and len(text) > _LONGEST_WORD)
-
-
-def _anywhere(secret: str) -> str:
-    return f"{_spelled(secret, fold=True)}"
-
-
-def _as_word(secret: str) -> str:
-    # An escaped newline may stand before it, with its letter.
-    begins = r"(?:(?<![A-Za-z0-9_])|(?<=\\[nrt]))"
-    return rf"({begins}){_spelled(secret)}(?![A-Za-z0-9_])"
-
-
-def _spelled(secret: str, *, fold: bool = False) -> str:
-    """A pattern for a secret in all its spellings.
-
-    Args:
-        secret: the text itself.
-        fold: whether it is meant in either case.
-    """
-    optional = "?" if re.fullmatch(UUID, secret) else ""
-    return "".join(
-        f"(?:{'|'.join(dict.fromkeys(_spellings(char, fold=fold)))})"
-        + (optional if char == "-" else "")
-        for char in secret
-    )
-
-
-def _spellings(char: str, *, fold: bool) -> Iterator[str]:
-    """Patterns for a character. Each begins with a certain one, that makes the search fast."""
-    cases = {char, char.lower(), char.upper()} if fold and char.isalpha() else {char}
-    for case in sorted(cases):
-        data = case.encode("utf-8", "replace")
-        yield re.escape(case)
-        yield "".join(f"%(?:25){{0,3}}{_hex(f'{byte:02x}')}" for byte in data)
-        if char.isascii() and char.isalnum():
-            continue
-        yield rf"\\\\{{0,3}}{re.escape(case)}"
-        for unit in (data, case.encode("latin-1", "ignore")):
-            if unit:
-                yield "".join(rf"\\\\{{0,3}}x{_hex(f'{byte:02x}')}" for byte in unit)
-        units = case.encode("utf-16-be", "replace").hex()
-        yield "".join(rf"\\\\{{0,3}}u{_hex(units[n : n + 4])}" for n in range(0, len(units), 4))
-        yield rf"\\\\{{0,3}}U{_hex(f'{ord(case[0]):08x}')}"
-        if case in _ENTITIES:
-            yield re.escape(_ENTITIES[case])
-        if case == "'":  # the way out of a shell's quotes, and back in
-            yield "'\"'\"'"
-        if case == " ":
-            yield r"\+"
-
-
-def _hex(digits: str) -> str:
-    return "".join(f"[{d}{d.upper()}]" if d.isalpha() else d for d in digits)

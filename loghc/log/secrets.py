@@ -1,358 +1,257 @@
-r"""Ready-made rules for ``redact``: secrets that can be told by their name or by their shape.
+r"""Ready-made rules: secrets that tell by their names, their shapes, or the text around them.
 
-    HealthSink(url, redact=loghc.SECRETS)
-    HealthSink(url, redact=(*loghc.SECRETS, r"ACME-\d{12}"))
+    HealthSink(url)  # they hold without being named
+    HealthSink(url, redact=r"ACME-\d{12}")  # and this is taken out too
 
 They rather take out too much, keep what tells the reader what was there (``password=[redacted]``),
-and take time in proportion to the text. No list of this kind is whole.
+and take time in proportion to the text. No list of this kind is whole. The tables are in the
+modules ``names``, ``shapes``, ``commands`` and ``texts``: a line each, to read and to extend.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import functools
 import re
-import string
+import sys
+import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
+from loghc.log.commands import COMMANDS, Command, programs
+from loghc.log.commands import pattern as command_pattern
+from loghc.log.diagnosis import diagnosed_values
+from loghc.log.names import compiled, secret_values
+from loghc.log.private_keys import mask_private_keys
 from loghc.log.redaction import REDACTED, Redactor
+from loghc.log.shapes import SHAPES, Shape, Token
+from loghc.log.texts import TEXTS, Text
 
-__all__ = ["SECRETS"]
+__all__ = ["RULES", "SECRETS", "Rule", "lowered"]
 
-_PIECE = 65_536  # characters that are searched at once: the interpreter's lock is let go between
-
-# How the patterns stay linear: none begins with a repetition, and one without a bound is followed
-# by nothing that could fail. They are compiled when they are first used.
+_PIECE = 16_384  # characters that are searched at once: some milliseconds
 
 
-@dataclass(frozen=True)
-class _Rule:
-    """Replaces what a pattern finds, line by line.
+class Rule:
+    """Finds the secrets of one row of a table.
 
-    Attributes:
-        pattern: its group ``secret`` is replaced; where it has none, what follows the match's
-            first four characters, which tell what kind of token it is.
+    Args:
+        row: the row.
+        anchors: texts of which one stands in each text that has such a secret. A rule is looked at
+            only where there is one.
+        pattern: a regular expression, with a group ``secret``.
+        before: how many characters before the pattern's match are a part of the secret.
+        folded: anchors and pattern are in lower case.
+        begins: the pattern begins with one of the anchors.
         confirm: what is found is a secret only if this says so.
     """
 
-    pattern: str
-    confirm: Callable[[str], bool] | None = None
+    __slots__ = ("anchors", "before", "begins", "confirm", "folded", "pattern", "row")
 
-    def __call__(self, text: str) -> str:
-        pattern = _compiled(self.pattern)
-        return "".join(pattern.sub(self._replaced, piece) for piece in _pieces(text))
+    def __init__(
+        self,
+        row: Shape | Command | Text,
+        anchors: tuple[str, ...],
+        pattern: str,
+        *,
+        before: int = 0,
+        folded: bool = False,
+        begins: bool = False,
+        confirm: Callable[[str], bool] | None = None,
+    ) -> None:
+        self.row = row
+        self.anchors = anchors
+        self.pattern = pattern
+        self.before = before
+        self.folded = folded
+        self.begins = begins
+        self.confirm = confirm
 
-    def _replaced(self, match: re.Match[str]) -> str:
-        whole, begin = match[0], match.start()
-        named = "secret" in match.re.groupindex
-        first, last = match.span("secret") if named else (begin + _KIND, match.end())
-        secret = whole[first - begin : last - begin]
-        if self.confirm is not None and not self.confirm(secret):
-            return whole
-        return whole[: first - begin] + REDACTED + whole[last - begin :]
+    def spans(
+        self, text: str, low: str, begin: int = 0, end: int = sys.maxsize
+    ) -> Iterator[tuple[int, int]]:
+        """Where the secrets lie, between two places: begin and end, in order."""
+        for match in compiled(self.pattern).finditer(low if self.folded else text, begin, end):
+            first, last = match.span("secret")
+            if self.before:
+                first = match.start() - self.before
+            if self.confirm is None or self.confirm(text[first:last]):
+                yield first, last
 
-
-@dataclass(frozen=True)
-class _Named:
-    """Replaces the values that follow names: quoted or bare, in JSON, YAML, code, or a command.
-
-    Attributes:
-        pattern: matches a name and what stands between it and its value.
-        confirm: a value is a secret only if this says so.
-        after: matches what has to stand before the name; None: that doesn't matter.
-    """
-
-    pattern: str
-    confirm: Callable[[str], bool] | None = None
-    after: str | None = None
-
-    def __call__(self, text: str) -> str:
-        return "".join(part for piece in _pieces(text) for part in self._parts(piece))
-
-    def _parts(self, text: str) -> Iterator[str]:
-        done = 0
-        for name in _compiled(self.pattern).finditer(text):
-            if name.start() < done:
-                continue  # a part of the value before
-            before = max(0, name.start() - _LONGEST_PREFIX)
-            if self.after is not None and not _compiled(self.after).search(
-                text, before, name.start()
-            ):
-                continue
-            first, last = _value(text, name.end())
-            if first == last or _compiled(_PLACEHOLDER).match(text, first):
-                continue
-            if self.confirm is not None and not self.confirm(text[first:last]):
-                continue
-            yield text[done:first]
-            yield REDACTED
-            done = last
-        yield text[done:]
+    def span_at(self, text: str, low: str, begin: int) -> tuple[int, int, bool] | None:
+        """What the pattern finds at a place: where that lies, and whether it is a secret."""
+        match = compiled(self.pattern).match(low if self.folded else text, begin)
+        if match is None:
+            return None
+        first, last = match.span("secret")
+        return first, last, self.confirm is None or self.confirm(text[first:last])
 
 
-def _private_keys(text: str) -> str:
-    """Takes out the key in each private key block, also if only an end of the block is there."""
-    parts = []
-    done, begun = 0, -1  # the end of what was dealt with; of a block's first line, or -1
-    for marker in _compiled(_KEY_MARKER).finditer(text):
-        if marker[1] == "END":
-            first = done + _key_lines_before(text[done : marker.start()]) if begun < 0 else begun
-            parts += _without_key(text, done, first, marker.start())
-            done, begun = marker.start(), -1
+def _shape_rule(shape: Shape) -> Rule:
+    token = Token(shape)
+    return Rule(shape, token.anchors, token.pattern, before=token.before)
+
+
+def _command_rule(command: Command) -> Rule:
+    return Rule(command, programs(command), command_pattern(command))
+
+
+def _text_rule(text: Text) -> Rule:
+    begins = text.anchors.startswith("^")
+    anchors = tuple(text.anchors.removeprefix("^").split("|"))
+    return Rule(text, anchors, text.pattern, folded=True, begins=begins, confirm=text.confirm)
+
+
+RULES = (*map(_text_rule, TEXTS), *map(_command_rule, COMMANDS), *map(_shape_rule, SHAPES))
+"""All rules but those for names and for private keys."""
+
+# Which rules a text needs is found out from what a hundred of them share, as even to look for all
+# anchors one by one would take too long.
+_BY_WORD: dict[str, list[Rule]] = {}  # rules for lines that have a word
+_BY_TEXT: dict[str, list[Rule]] = {}  # rules for lines that have an anchor that is no word
+_BEGINNING: dict[str, list[Rule]] = {}  # rules that begin with an anchor
+_WHOLE: list[Rule] = []  # rules for all of a text that has an anchor
+_BY_HEAD: dict[str, list[Rule]] = {}  # rules for tokens, by how they begin
+_BY_FRONT: dict[str, list[Rule]] = {}  # the same where a dot or the like is in the beginning
+_RUN = "[A-Za-z0-9_+-]{11,}"  # every token has one
+_HEAD = 3  # characters
+_NO_WORD = {code: " " for code in range(128) if not chr(code).isalnum()}
+
+
+def _sort_rules() -> None:
+    for rule in RULES:
+        if isinstance(rule.row, Shape):
+            _sort_shape(rule, rule.row)
+        elif "\n" in rule.row.caught:  # its secrets take many lines
+            _WHOLE.append(rule)
         else:
-            if begun >= 0:
-                last = begun + _key_lines_after(text[begun : marker.start()])
-                parts += _without_key(text, done, begun, last)
-                done = last
-            begun = marker.end()
-    if begun >= 0:
-        last = begun + _key_lines_after(text[begun:])
-        parts += _without_key(text, done, begun, last)
-        done = last
+            for anchor in rule.anchors:
+                index = _BY_WORD if anchor.isalnum() else _BY_TEXT
+                text = anchor.removeprefix("~")
+                rules = index.setdefault(text, [])
+                (_BEGINNING.setdefault(text, []) if rule.begins else rules).append(rule)
+
+
+def _sort_shape(rule: Rule, shape: Shape) -> None:
+    if rule.before or re.search("^[^<]*<b", shape.template):
+        _WHOLE.append(rule)  # its run may begin elsewhere
+        return
+    for anchor in rule.anchors:
+        front = re.match(r".*[^\w+-]", anchor)
+        index = _BY_FRONT if front else _BY_HEAD
+        index.setdefault(front[0] if front else anchor[:_HEAD], []).append(rule)
+
+
+_sort_rules()
+_FRONTS = tuple(_BY_FRONT)
+_FRONT_ENDS = {front[-1] for front in _FRONTS}
+
+
+def mask_in_lines(text: str) -> str:
+    """Takes out the secrets that lie within a line, or a few."""
+    return "".join(_without_secrets(piece) for piece in _pieces(text))
+
+
+def lowered(text: str) -> str:
+    """Text in lower case, of the same length."""
+    low = text.lower()
+    return low if len(low) == len(text) else text.replace("\u0130", "I").lower()
+
+
+def _without_secrets(text: str) -> str:
+    low = lowered(text)
+    spans = [*secret_values(text, low), *_by_rules(text, low), *_tokens(text)]
+    spans = sorted((*spans, *diagnosed_values(text)))
+    parts, done = [], 0
+    for first, last in spans:
+        if first >= done:
+            parts += [text[done:first], REDACTED]
+        done = max(done, last)
     return "".join((*parts, text[done:]))
 
 
-def _without_key(text: str, done: int, first: int, last: int) -> list[str]:
-    return [text[done:first], REDACTED if text[first:last].strip() else text[first:last]]
+def _by_rules(text: str, low: str) -> Iterator[tuple[int, int]]:
+    """Secrets that tell by the text around them, and by commands."""
+    for rule in _WHOLE:
+        if any(anchor in (low if rule.folded else text) for anchor in rule.anchors):
+            yield from rule.spans(text, low)
+    words = _BY_WORD.keys() & set(low.translate(_NO_WORD).split())
+    lines: dict[Rule, dict[int, int]] = {}
+    for anchor, rules in (*((word, _BY_WORD[word]) for word in words), *_BY_TEXT.items()):
+        if anchor in low:
+            yield from _beginning_with(anchor, text, low)
+            found = _lines_with(anchor, low)
+            for rule in rules:
+                lines.setdefault(rule, {}).update(found)
+    for rule, places in lines.items():
+        for begin, end in places.items():
+            yield from rule.spans(text, low, begin, end)
 
 
-def _key_lines_after(text: str) -> int:
-    """How many characters, after a block's first line, belong to its key."""
-    end, found = 0, False
-    for line in _compiled(_LINE).finditer(text):
-        key = _is_key_line(line[0])
-        if not key and not (found and _is_short_key_line(line[0])) and _bare(line[0]):
-            break
-        found = found or key
-        end = line.end()
-    return end if found else 0
+def _beginning_with(anchor: str, text: str, low: str) -> Iterator[tuple[int, int]]:
+    """Secrets that rules find which begin with an anchor."""
+    for rule in _BEGINNING.get(anchor, ()):
+        place = low.find(anchor)
+        while place >= 0:
+            end = place + 1
+            found = rule.span_at(text, low, place)
+            if found is not None:
+                first, end, secret = found
+                if secret:
+                    yield first, end
+            place = low.find(anchor, end)
 
 
-def _key_lines_before(text: str) -> int:
-    """Where the key begins that a text, up to the last line of a block, ends with."""
-    begin, found, tried = len(text), False, 0
-    for line in reversed(list(_compiled(_LINE).finditer(text))):
-        key = _is_key_line(line[0])
-        # What stands before the marker on its own line may be anything, and a last line short.
-        if not key and line.end() < len(text) and _bare(line[0]):
-            tried += 1
-            if found or tried > 1 or not _is_short_key_line(line[0]):
-                break
-        found = found or key
-        if key:
-            begin = line.start()
-    return begin
+def _lines_with(word: str, low: str) -> dict[int, int]:
+    """Where lines with a word in them begin and end, with what a backslash adds to them."""
+    lines, end = {}, 0
+    while (found := low.find(word, end)) >= 0:
+        begin = low.rfind("\n", end, found) + 1 or end
+        end = low.find("\n", found)
+        while end > 0 and low[end - 1] == "\\":
+            end = low.find("\n", end + 1)
+        end = len(low) if end < 0 else end
+        lines[begin] = end
+    return lines
 
 
-def _is_key_line(line: str) -> bool:
-    """Whether a line ends with much base64, or is a header of a block."""
-    bare = _bare(line)
-    run = len(bare) - len(bare.rstrip(_BASE64))
-    return run >= _KEY_RUN or bare.startswith(("Proc-Type:", "DEK-Info:", "Version:", "Comment:"))
-
-
-def _is_short_key_line(line: str) -> bool:
-    """Whether the end of a line may be the little that the last line of a key holds."""
-    return _bare(line)[-1:] in _BASE64
-
-
-def _bare(line: str) -> str:
-    """A line without its newline, escaped or not, quotes around it, and the padding of base64."""
-    bare = line.strip()
-    if bare.endswith("\\n"):
-        bare = bare[:-2].rstrip("\\")
-    bare = bare.removesuffix("\\r")
-    return bare.strip(" \"',\\").rstrip("=")
-
-
-def _value(text: str, start: int) -> tuple[int, int]:
-    """Where the value lies that begins in a text at ``start``."""
-    opening = _compiled(_OPENING).match(text, start)
-    if opening is None:
-        found = _compiled(_BARE).match(text, start)
-        if found is None:
-            return start, start
-        return start, start + len(found[0].rstrip(")]}"))
-    found = _compiled(_QUOTED[opening[1]]).match(text, opening.end())
-    return opening.end(), found.end() if found else opening.end()
-
-
-@functools.cache
-def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern)
+def _tokens(text: str) -> Iterator[tuple[int, int]]:
+    """Tokens that tell by their shape."""
+    done = 0
+    for run in compiled(_RUN).finditer(text):
+        begin = run.start()
+        if begin < done:
+            continue
+        before = text[begin - 1 : begin]
+        # The letter of an escaped newline, or the digits of an encoded character, may be first.
+        start = begin + (before == "\\") + 2 * (before == "%")
+        places = [
+            (start, rule)
+            for length in range(1, _HEAD + 1)
+            for rule in _BY_HEAD.get(text[start : start + length], ())
+        ]
+        if before in _FRONT_ENDS and text.endswith(_FRONTS, 0, begin):
+            places += [
+                (begin - len(front), rule)
+                for front, rules in _BY_FRONT.items()
+                if text.endswith(front, 0, begin)
+                for rule in rules
+            ]
+        for place, rule in places:
+            found = rule.span_at(text, text, place)
+            if found is not None:
+                first, last, _ = found
+                yield first, last
+                done = max(done, last)
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """Text in pieces of whole lines."""
+    """Text in pieces of whole lines, and a moment for other threads between them."""
     start = 0
     while start < len(text):
         end = text.find("\n", start + _PIECE) + 1 or len(text)
         yield text[start:end]
         start = end
+        time.sleep(0)
 
 
-def _is_basic(token: str) -> bool:
-    """Whether a text is ``user:password`` in base64, and not a word that follows "basic"."""
-    try:
-        return b":" in base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
-    except (binascii.Error, ValueError):
-        return False
-
-
-def _has_digit(value: str) -> bool:
-    return any(char.isdigit() for char in value)
-
-
-def _looks_random(value: str) -> bool:
-    """Whether it is no word, number, or path."""
-    return (
-        len(value) >= 8
-        and _has_digit(value)
-        and any(char.isalpha() for char in value)
-        and not value.startswith(("/", "./", "~"))
-    )
-
-
-def _is_no_number(value: str) -> bool:
-    """Whether it may be a password, and is no count of tests passed, and no path."""
-    return not value.isdigit() and not value.startswith(("/", "./", "~"))
-
-
-_KIND = 4  # characters at the beginning of a token that tell what kind it is
-
-# Names whose values are secrets, also at the end of a longer name: DB_PASSWORD, dbPassword. First
-# the letters that they begin with, each in both cases: the search for those is fast.
-_WORDS = r"[cCpPsS](?i:(?<=p)ass(?:w(?:or)?d|phrase|code)|(?<=s)ecret|(?<=c)redentials?)"
-_KEYS = r"[kKtT](?i:(?<=k)ey|(?<=t)oken)"
-# What makes a key, or a token, one that is secret.
-_KINDS = (
-    r"(?i:access|account|admin|api|app|auth|bearer|bot|client|consumer|csrf|deploy|encryption"
-    r"|functions?|id|master|personal|private|refresh|secret|security|service|session|shared"
-    r"|signing|storage|subscription|user|xsrf)[_-]?"
-)
-_LONGEST_PREFIX = 16
-_NAMES = rf"(?:{_WORDS}|{_KINDS}{_KEYS})"
-# Names that say less.
-_LESSER_NAMES = (
-    r"[aAjJsStT](?<![A-Za-z].)"
-    r"(?i:(?<=t)oken|(?<=a)uth|(?<=j)wt|(?<=s)ig(?:nature)?|(?<=s)ession(?:[_-]?id)?|(?<=s)id)"
-)
-_SEPARATOR = (
-    r"[0-9]{0,2}"  # password2
-    r"(?:"
-    r"(?:\\{0,3}[\"'])?\]?[ \t]{0,8}(?:=>|:=|[:=])[ \t]{0,8}"  # password = , "password": , :=
-    r"|[\"'],[ \t]{0,4}(?=[\"'])"  # ("password", "x")
-    r"|[\"'][ \t]{1,4}value=(?=[\"'])"  # key="password" value="x"
-    r"|>(?=[^<]{1,256}</)"  # <password>x</password>
-    r")"
-)
-_OPENING = r"(?:[A-Za-z_][A-Za-z0-9_.]{0,40}\()?[bBrRuUfF]{0,2}(\\?[\"'])"
-_QUOTED = {
-    '"': r"(?:[^\"\\\n]|\\.)*",
-    "'": r"(?:[^'\\\n]|\\.)*",
-    r"\"": r"(?:[^\"\\\n]|\\\\(?:\\.|[^\\\n])|\\[^\"\\\n])*",
-    r"\'": r"(?:[^'\\\n]|\\\\(?:\\.|[^\\\n])|\\[^'\\\n])*",
-}
-# Punctuation may be a part of a bare value; where something follows that has a name of its own, or
-# nothing does, it isn't.
-_BARE = (
-    r"(?:[^\s\"'\\,;&<]|\\(?![\"'])|<(?!/)"
-    r"|[,;&](?![\s\"'\])}]|[A-Za-z0-9_.-]{1,64}[=:]|$))+"
-)
-# What stands for a value that isn't there, or was taken out already.
-_PLACEHOLDER = (
-    r"(?i:(?:none|null|nil|undefined|true|false|yes|no|not|is|was|has|and|or|to|for|from|required"
-    r"|missing|unset|empty|option|argument)(?![^\s\"',;&)}\]])"
-    r"|\*{3,}|\[redacted\]|<[a-z _-]{0,32}>|\$\{|\{\{|%\(|%s|\{\})"
-)
-
-_KEY_MARKER = r"-----(BEGIN|END) [A-Z0-9 ]{0,32}PRIVATE KEY(?: BLOCK)?-----"
-_BASE64 = string.ascii_letters + string.digits + "+/"
-_KEY_RUN = 16
-_LINE = r"[^\n\\]*(?:\\(?!n)[^\n\\]*)*(?:\n|\\n|$)"  # ends with a newline, escaped or not
-
-_SCHEMES = r"(?:basic|bearer|token|apikey|negotiate|ntlm|bot|sharedkey|splunk)"
-_SCHEMES_OF_PARTS = r"(?:digest|oauth|hawk|aws4-hmac-sha256)"
-
-SECRETS: tuple[Redactor, ...] = (
-    _private_keys,
-    # https://user:password@host, also with a / in the password; but no port
-    _Rule(
-        r"://(?!\[)[^\s:/?#@\"'<>]{0,128}:(?![0-9]{1,5}(?:[/?#\s\"',;)]|$))"
-        r"(?P<secret>(?:[^\s\"'<>:]|:(?!//)){1,256})@"
-    ),
-    _Rule(r"://(?P<secret>[A-Za-z0-9_.~-]{20,128})@", _has_digit),
-    # https://host/?token=
-    _Rule(
-        rf"[?&#](?:amp;)?(?i:(?:[a-z0-9]{{1,20}}[_-]){{0,3}}(?:{_NAMES}|token|sig|signature|auth|pass|pwd"
-        r"|jwt))=(?P<secret>[^\s&\"'<>#]+)"
-    ),
-    _Rule(r"[?&](?:amp;)?(?i:key)=(?P<secret>[^\s&\"'<>#]+)", _looks_random),
-    # Addresses that are secrets by themselves
-    _Rule(
-        r"(?:hooks\.slack\.com/(?:services|workflows|triggers)/"
-        r"|discord(?:app)?\.com/api/(?:v[0-9]{1,2}/)?webhooks/"
-        r"|api\.telegram\.org/bot"
-        r"|hc-ping\.com/)(?P<secret>[A-Za-z0-9_:/-]{20,256})"
-    ),
-    # Authorization: Bearer ...
-    _Rule(
-        r"[aA](?i:uthorization)(?:\\{0,3}[\"'])?[ \t]{0,4}[:=,][ \t]{0,4}b?(?:\\{0,3}[\"'])?"
-        rf"(?i:{_SCHEMES})[ \t]{{1,4}}(?P<secret>[^\s\"'\\,;]+)"
-    ),
-    _Rule(
-        r"[aA](?i:uthorization)(?:\\{0,3}[\"'])?[ \t]{0,4}[:=,][ \t]{0,4}b?(?:\\{0,3}[\"'])?"
-        rf"(?i:{_SCHEMES_OF_PARTS})[ \t]{{1,4}}(?P<secret>[^'\\\r\n]+)"
-    ),
-    _Named(rf"[aA](?i:uthorization){_SEPARATOR}", _looks_random),
-    _Rule(r"[bB](?i:earer)[ \t]{1,4}(?P<secret>[A-Za-z0-9._~+/=-]{16,})", _has_digit),
-    _Rule(r"[bB](?i:asic)[ \t]{1,4}(?P<secret>[A-Za-z0-9+/_-]{8,}={0,2})", _is_basic),
-    _Rule(
-        r"[cC](?i:ookie)(?:\\{0,3}[\"'])?[ \t]{0,4}[:,][ \t]{0,4}b?(?:\\{0,3}[\"'])?"
-        r"(?P<secret>[A-Za-z0-9_.-]{1,128}=[^\"'\\\r\n]+)"
-    ),
-    # password=, "password": , password: , <password>
-    _Named(rf"{_WORDS}{_SEPARATOR}"),
-    _Named(rf"{_KEYS}{_SEPARATOR}", after=rf"{_KINDS}\Z"),
-    _Named(
-        r"[pP](?<![A-Za-z].)(?i:ass|wd)(?:(?:\\{0,3}[\"'][ \t]{0,4}[:=][ \t]{0,4}|=))",
-        _is_no_number,
-    ),
-    _Named(rf"{_LESSER_NAMES}{_SEPARATOR}", _looks_random),
-    # --password hunter2, and the same as a list of arguments
-    _Named(
-        rf"(?<=--)(?i:(?:[a-z0-9]{{1,20}}-){{0,3}}(?:{_NAMES}|token|pass|pwd))"
-        r"(?:[ \t]{1,4}(?!-)|[\"'],[ \t]{0,4}(?=[\"']))"
-    ),
-    # CREATE USER ... IDENTIFIED BY '...'
-    _Named(r"[iIpP](?i:(?<=p)assword|(?<=i)dentified by)[ \t]{1,4}(?=')"),
-    # Tokens of a known shape
-    _Rule(
-        r"(?:"
-        r"(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Za-z0-9])"  # AWS
-        r"|gh[pousr]_[A-Za-z0-9]{36,255}|github_pat_[A-Za-z0-9_]{50,255}"
-        r"|gl(?:pat|oas|dt|rt|cbt|ptt|ft|imt|agent|soat|ffct)-[A-Za-z0-9_.-]{20,255}"  # GitLab
-        r"|GR1348941[A-Za-z0-9_-]{20,255}"
-        r"|xox[abeoprs]-[A-Za-z0-9-]{10,255}|xapp-[A-Za-z0-9-]{10,255}"  # Slack
-        r"|AIza[A-Za-z0-9_-]{35}"  # Google
-        r"|ya29\.[A-Za-z0-9_.-]{20,2048}|GOCSPX-[A-Za-z0-9_-]{20,64}"
-        r"|sk_(?:live|test)_[A-Za-z0-9]{16,255}|rk_(?:live|test)_[A-Za-z0-9]{16,255}"  # Stripe
-        r"|whsec_[A-Za-z0-9+/=]{24,255}"
-        r"|npm_[A-Za-z0-9]{36}|pypi-[A-Za-z0-9_-]{50,1024}|rubygems_[a-f0-9]{48}"
-        r"|dckr_(?:pat|oat)_[A-Za-z0-9_-]{20,255}|do[opr]_v1_[a-f0-9]{64}|dapi[a-f0-9]{32}"
-        r"|hv[sbr]\.[A-Za-z0-9_-]{20,255}|hf_[A-Za-z0-9]{30,64}|glsa_[A-Za-z0-9]{32}_[a-f0-9]{8}"
-        r"|shp(?:at|ca|pa|ss)_[a-f0-9]{32}|SG\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}"
-        r"|s(?<![A-Za-z0-9]s)k-(?:proj-|ant-|or-)?[A-Za-z0-9][A-Za-z0-9_]{4}[A-Za-z0-9_-]{15,255}"
-        r"|AGE-SECRET-KEY-1[A-Z0-9]{58}"
-        r")"
-    ),
-    _Rule(r"[0-9]Q~[A-Za-z0-9_~.-]{31,34}"),  # Azure
-    _Rule(
-        r"eyJ(?:(?<![A-Za-z0-9_-]eyJ)|(?<=\\[nrt]eyJ))[A-Za-z0-9_-]{8,}"
-        r"(?:\.[A-Za-z0-9_-]{8,}){1,4}"
-    ),  # JWT
-)
+SECRETS: tuple[Redactor, ...] = (mask_private_keys, mask_in_lines)
 """Rules for ``redact``: credentials, values of names such as ``password``, keys in URLs, private
-key blocks, and tokens of a known shape."""
+key blocks, arguments of commands, and tokens of a known shape."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 
-from loghc.service.url import PingUrl
+from loghc.service.url import UUID, PingUrl
 from loghc.stderr import say
 
 __all__ = ["URL_FILE_VARIABLE", "URL_VARIABLE", "ping_url", "turned_off"]
@@ -15,15 +16,17 @@ URL_FILE_VARIABLE = "HEALTH_CHECK_URL_FILE"
 
 _FILE_LIMIT = 8192  # bytes: a URL is far shorter, and a wrong path may name something endless
 
-_warned: set[str] = set()  # paths of files of which it was said that others can read them
+# A host and a path, as a URL begins without its scheme.
+_LIKE_A_URL = r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(:[0-9]+)?/."
+
+_warned: set[str] = set()  # paths of files of which it was said that others can get at them
 
 
 def ping_url(given: str | None, source: str = "url") -> PingUrl | None:
     """The ping URL that was given, or the environment's, or None when there is none.
 
-    A file that every user of the machine can read or write is warned about, once. Its group isn't:
-    that is how a file of root's is handed to a service's own user. Nor is a file on a read-only
-    mount, as containers get their secrets: its mode can't be changed, and means little there.
+    A file that others than its owner and its group can read, change or replace is warned about,
+    once. Its group isn't: that is how a file of root's is handed to a service's own user.
 
     Args:
         given: the URL; None: ``HEALTH_CHECK_URL``, then what the file that
@@ -46,7 +49,7 @@ def ping_url(given: str | None, source: str = "url") -> PingUrl | None:
     path = os.environ.get(URL_FILE_VARIABLE, "").strip()
     if not path:
         return None
-    if "://" in path:
+    if "://" in path or (re.match(_LIKE_A_URL, path) and not os.path.exists(path)):  # noqa: PTH110
         raise ValueError(
             f"{URL_FILE_VARIABLE}: expected the path of a file, not a URL; {URL_VARIABLE} takes one"
         )
@@ -71,23 +74,24 @@ def turned_off() -> bool:
 
 def _content(path: str) -> str:
     expected = f"{URL_FILE_VARIABLE}: expected the path of a file that holds the ping URL"
+    shown = re.sub(UUID, "***", path)  # it may be what the file should hold
     try:
         with open(path, "rb", opener=_without_waiting) as file:  # Path.open has none
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
-                raise ValueError(f"{expected}; {path!r} is not a regular file")
+                raise ValueError(f"{expected}; {shown!r} is not a regular file")
             content = file.read(_FILE_LIMIT + 1)
-            _warn_if_open_to_all(path, status.st_mode, file.fileno())
+            _warn_if_open_to_others(path, status.st_mode)
     except OSError as error:
-        raise ValueError(f"{expected}; {path!r} can't be read: {error.strerror}") from None
+        raise ValueError(f"{expected}; {shown!r} can't be read: {error.strerror}") from None
     if len(content) > _FILE_LIMIT:
-        raise ValueError(f"{expected}; {path!r} is longer than {_FILE_LIMIT} bytes")
+        raise ValueError(f"{expected}; {shown!r} is longer than {_FILE_LIMIT} bytes")
     try:
         text = content.decode("utf-8-sig").strip()
     except UnicodeDecodeError:
-        raise ValueError(f"{expected}; {path!r} is not UTF-8 text") from None
+        raise ValueError(f"{expected}; {shown!r} is not UTF-8 text") from None
     if not text:
-        raise ValueError(f"{expected}; {path!r} is empty")
+        raise ValueError(f"{expected}; {shown!r} is empty")
     return text
 
 
@@ -96,17 +100,20 @@ def _without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
-def _warn_if_open_to_all(path: str, mode: int, descriptor: int) -> None:
-    """Say once that every user can get at a file, unless a directory above it keeps them out."""
-    if os.name != "posix" or not mode & (stat.S_IROTH | stat.S_IWOTH) or path in _warned:
+def _warn_if_open_to_others(path: str, mode: int) -> None:
+    """Say once that others can read, change or replace a file."""
+    if os.name != "posix" or path in _warned:
         return
-    if os.fstatvfs(descriptor).f_flag & os.ST_RDONLY:
+    directory = os.path.dirname(path) or "."  # noqa: PTH120 - pathlib would be imported for this
+    try:
+        around = os.stat(directory).st_mode  # noqa: PTH116
+    except OSError:
+        around = 0
+    if mode & (stat.S_IROTH | stat.S_IWOTH):
+        has, cure = f"{path!r} has mode {stat.S_IMODE(mode):04o}: others can see", "chmod o="
+    elif around & stat.S_IWOTH and not around & stat.S_ISVTX:
+        has, cure = f"{path!r} is in a directory that others can write: they can see", "chmod o-w"
+    else:
         return
-    from pathlib import Path  # late, as it takes a while to import, and few come here
-
-    if all(above.stat().st_mode & stat.S_IXOTH for above in Path(path).resolve().parents):
-        _warned.add(path)
-        say(
-            f"{URL_FILE_VARIABLE}: {path!r} has mode {stat.S_IMODE(mode):04o}: every user of this "
-            "machine can see the ping URL, or change it. chmod o= shuts them out."
-        )
+    _warned.add(path)
+    say(f"{URL_FILE_VARIABLE}: {has} the ping URL, or change it. {cure} shuts them out.")

@@ -5,11 +5,9 @@ from __future__ import annotations
 import base64
 import os
 import re
-from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-if TYPE_CHECKING:
-    from ipaddress import IPv4Network, IPv6Network
+from loghc.service.url import ipv4_address
 
 __all__ = ["Proxy", "proxy_for"]
 
@@ -55,9 +53,10 @@ def proxy_for(scheme: str, host: str) -> Proxy | None:
     Read as curl reads them: lower-case names go before upper-case ones, ``ALL_PROXY`` stands in for
     both schemes, an empty variable counts as not set, and a proxy without a scheme is an http one.
     ``NO_PROXY`` is a list of hosts, domains (with all names below them), addresses and networks
-    (``10.0.0.0/8``), each perhaps with a port, or ``*`` for all. Unlike curl, ``HTTP_PROXY`` in
-    upper case counts too, unless ``REQUEST_METHOD`` is set: a web server that runs the program as
-    CGI would let any visitor set it. urllib3 itself reads none of these.
+    (``10.0.0.0/8``), without ports, or ``*`` alone for all. Two exceptions: ``HTTP_PROXY`` in upper
+    case counts too, unless ``REQUEST_METHOD`` is set (a web server that runs the program as CGI
+    would let any visitor set it); and IPv6 addresses and networks are compared as such, which older
+    versions of curl compare as text. urllib3 itself reads none of these variables.
 
     Args:
         scheme: ``http`` or ``https``.
@@ -70,7 +69,7 @@ def proxy_for(scheme: str, host: str) -> Proxy | None:
     name, text = _variable(f"{scheme}_proxy")
     if not text:
         name, text = _variable("all_proxy")
-    if not text or _bypassed(host, _variable("no_proxy")[1]):
+    if not text or _bypassed(host):
         return None
     return _parsed(name, text)
 
@@ -104,39 +103,52 @@ def _parsed(name: str, text: str) -> Proxy:
     )
 
 
-def _bypassed(host: str, rules: str) -> bool:
+def _bypassed(host: str) -> bool:
     """Whether ``NO_PROXY`` names a host."""
+    rules = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
     if rules == "*":
         return True
-    name, port = _split_port(host.lower())
-    return any(_covers(rule, name, port) for rule in re.split(r"[,\s]+", rules.lower()) if rule)
-
-
-def _covers(rule: str, name: str, port: str) -> bool:
-    rule_name, rule_port = _split_port(rule)
-    if rule_port and rule_port != port:
+    found = re.fullmatch(r"(?:\[([^\]]*)\]|([^:]*))(?::[0-9]+)?", host.lower())
+    if found is None:
         return False
-    network, address = _network(rule_name), _network(name)
-    if network is not None and address is not None:
-        # Two versions of IP have nothing in common, and subnet_of() raises for them.
-        return network.version == address.version and address.subnet_of(network)  # type: ignore[arg-type]
-    domain = rule_name.strip(".")
+    name = found[1] or found[2] or ""
+    covers = _covers_name
+    if found[1]:
+        covers = _covers_ipv6
+    elif (address := ipv4_address(name)) is not None:
+        name, covers = address, _covers_ipv4
+    return any(covers(rule, name) for rule in re.split("[, \t]+", rules.lower()) if rule)
+
+
+def _covers_name(rule: str, name: str) -> bool:
+    domain, name = rule.removesuffix(".").removeprefix("."), name.removesuffix(".")
     return bool(domain) and (name == domain or name.endswith(f".{domain}"))
 
 
-def _split_port(host: str) -> tuple[str, str]:
-    """A host without brackets or a trailing dot, and its port, or an empty str."""
-    found = re.fullmatch(r"\[([^\]]*)\](?::([0-9]+))?|([^:]*):([0-9]+)", host)
-    if found is None:
-        return host.rstrip("."), ""
-    return (found[1] or found[3] or "").rstrip("."), found[2] or found[4] or ""
+def _covers_ipv4(rule: str, name: str) -> bool:
+    from ipaddress import AddressValueError, IPv4Address
 
-
-def _network(text: str) -> IPv4Network | IPv6Network | None:
-    """A network, or an address as the network of it alone; None for a name."""
-    from ipaddress import ip_network
-
+    network, bits = _network(rule, 32)
     try:
-        return ip_network(text, strict=False)
-    except ValueError:
-        return None
+        different = int(IPv4Address(network)) ^ int(IPv4Address(name))
+    except AddressValueError:
+        return False
+    return 0 < bits <= 32 and different >> (32 - bits) == 0
+
+
+def _covers_ipv6(rule: str, name: str) -> bool:
+    from ipaddress import AddressValueError, IPv6Address
+
+    network, bits = _network(rule.replace("%", " "), 128)  # no zones
+    try:
+        different = int(IPv6Address(network)) ^ int(IPv6Address(name.partition("%")[0]))
+    except AddressValueError:
+        return False
+    return 0 < bits <= 128 and different >> (128 - bits) == 0
+
+
+def _network(rule: str, longest: int) -> tuple[str, int]:
+    """A rule's address and the number of its bits that count. No number, or 0, is all of them."""
+    address, _, bits = rule.partition("/")
+    number = re.match("[+-]?[0-9]+", bits)
+    return address, int(number[0] if number else 0) or longest

@@ -7,7 +7,7 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from loghc.service.slips import slip_in
 
-__all__ = ["UUID", "PingUrl"]
+__all__ = ["UUID", "PingUrl", "ipv4_address"]
 
 # Patterns are compiled when they are first used: importing loghc must stay cheap.
 _LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
@@ -202,6 +202,26 @@ def _ip_address(host: str) -> object | None:
         return None
 
 
+def ipv4_address(host: str) -> str | None:
+    """The dotted address that a host is, though it may be spelled as ``127.1`` or ``0x7f000001``.
+
+    Programs in C, curl among them, read such numbers as addresses. None: it is a name.
+    """
+    parts = host.lower().removesuffix(".").split(".")
+    if len(parts) > 4 or not all(re.fullmatch("0x[0-9a-f]*|[0-9]+", part) for part in parts):
+        return None
+    try:
+        *numbers, rest = [
+            int(part, 0 if part[:2] == "0x" else 8 if part[0] == "0" else 10) for part in parts
+        ]
+    except ValueError:
+        return None
+    if rest >= 256 ** (4 - len(numbers)) or any(number > 255 for number in numbers):
+        return None
+    value = rest + sum(number << 8 * (3 - place) for place, number in enumerate(numbers))
+    return ".".join(str(value >> shift & 255) for shift in (24, 16, 8, 0))
+
+
 def _is_local(host: str) -> bool:
     from ipaddress import IPv4Address, IPv6Address
 
@@ -210,5 +230,8 @@ def _is_local(host: str) -> bool:
         # An IPv4 address that is written as an IPv6 one is as local as itself.
         address = getattr(address, "ipv4_mapped", None) or address
         return address.is_loopback or address.is_private or address.is_link_local
+    numeric = ipv4_address(host)
+    if numeric is not None:
+        return _is_local(numeric)
     name = host.rstrip(".").lower()
     return "." not in name or name.endswith(_LOCAL_NAMES)

@@ -43,12 +43,12 @@ within = False
 
 def work():
     global within
-    signal.setitimer(signal.ITIMER_REAL, chance.uniform(0.00002, 0.0015))
+    within = False
+    while sink.stats.pending > 20:
+        time.sleep(0.0005)
+    signal.setitimer(signal.ITIMER_REAL, chance.uniform(0.000001, 0.0002))
+    within = True
     while True:
-        within = False
-        while sink.stats.pending > 20:
-            time.sleep(0.0001)
-        within = True
         logger.info("sync.log")
 
 while interrupts < count:
@@ -64,7 +64,7 @@ while interrupts < count:
             break
 begun = time.monotonic()
 logger.remove()
-print(dead, sink.stats.failed, sink.stats.pending, inside > 0, time.monotonic() - begun < 5)
+print(dead, sink.stats.failed, sink.stats.pending, inside > count / 2, time.monotonic() - begun < 5)
 """
 
 

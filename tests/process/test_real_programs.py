@@ -17,10 +17,10 @@ from loghc.ping import Event
 from processes import RUN, run
 
 
-def alone_and_watched(name, *args, cwd, env=None):
+def alone_and_watched(name, *args, cwd, env=None, options=()):
     """What a console script does by itself, and what it does under loghc."""
     alone = run(Path(sys.executable).with_name(name), *args, cwd=cwd, env=env)
-    watched = run(*RUN, name, *args, cwd=cwd, env=env)
+    watched = run(*RUN, *options, name, *args, cwd=cwd, env=env)
     assert (watched.returncode, watched.stdout) == (alone.returncode, alone.stdout)
     assert watched.stderr == alone.stderr
     return alone
@@ -38,7 +38,7 @@ def project(tmp_path):
 
 def test_creosote_fails_and_its_log_says_why(receiver, project):
     args = ("-p", "app.py", "-v", sys.prefix)
-    alone = alone_and_watched("creosote", *args, cwd=project)
+    alone = alone_and_watched("creosote", *args, cwd=project, options=["--level", "DEBUG"])
     assert alone.returncode == 1
     start, fail = receiver.wait(2)
     assert (start.event, fail.event, fail.exit_status) == (Event.START, Event.FAIL, 1)
@@ -56,7 +56,7 @@ def test_creosote_succeeds(receiver, project):
 
 def test_creosote_with_nearly_no_log_of_its_own_is_watched_too(receiver, project):
     args = ("-f", "porcelain", "-p", "app.py", "-v", sys.prefix)
-    alone = alone_and_watched("creosote", *args, cwd=project)
+    alone = alone_and_watched("creosote", *args, cwd=project, options=["--level", "DEBUG"])
     assert (alone.stdout, alone.stderr) == ("tidy-thing\n", "")
     assert "Found dependencies in pyproject.toml" in receiver.wait(2)[1].text
 

@@ -111,11 +111,13 @@ def test_an_on_outcome_that_logs_causes_no_deadlock_and_no_endless_pings(
     def log(outcome: Outcome) -> None:
         logger.info("sync.log: {} delivered", outcome.event.value)
 
-    for _ in range(20):
+    for number in range(20):
         sink = HealthSink(ping_receiver.url, on_outcome=log)
         logger.add(sink, format="{message}", catch=False)
         logger.info("sync.start")
         logger.info("sync.done")
+        if number % 2:
+            assert sink.wait(10)  # it was told while its sink still hears what it logs
         begun = time.monotonic()
         logger.remove()
         assert time.monotonic() - begun < 5  # of the drain's 10

@@ -103,6 +103,12 @@ def test_no_repr_shows_the_secret() -> None:
 @pytest.mark.parametrize(
     ("host", "exposed"),
     [
+        ("134744072", True),  # 8.8.8.8
+        ("0x08080808", True),
+        ("8.526344", True),
+        ("2130706433", False),  # 127.0.0.1
+        ("127.1", False),
+        ("0x0a000001", False),
         ("hc-ping.com", True),
         ("8.8.8.8", True),
         ("[2001:4860:4860::8888]", True),

@@ -1,0 +1,168 @@
+"""``loghc ping``: sends one ping now, and says what came back."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+import time
+from typing import BinaryIO
+
+from loghc.command.dry_run import about_answer, dry_run
+from loghc.command.parser import Parser
+from loghc.log.body import Renderer
+from loghc.log.masking import Masker
+from loghc.log.redaction import redactor
+from loghc.log.tail import CONTEXT, Snapshot
+from loghc.ping import Attempt, Event, Ping
+from loghc.runs import run_id_from
+from loghc.service.client import PingClient
+from loghc.service.environment import URL_FILE_VARIABLE, URL_VARIABLE, ping_url
+from loghc.service.url import PingUrl
+from loghc.utf8 import encode, keep_end
+from loghc.version import __version__
+
+__all__ = ["ping"]
+
+_NOT_DELIVERED = 1
+_LIMIT = 100_000  # bytes
+_CHUNK = 65_536  # bytes of standard input read at a time
+
+# The run of every "loghc ping": a start and the end that follows it, from two commands, pair.
+_RUN_NAME = "loghc ping"
+
+_NO_URL = (
+    f"no ping URL: set {URL_VARIABLE}, or {URL_FILE_VARIABLE} to the path of a file that holds it, "
+    "or give --health-check-url"
+)
+_SEEN = (
+    "everybody on this machine could see that URL in the list of processes. "
+    f"{URL_VARIABLE}, or {URL_FILE_VARIABLE} with the path of a file that holds it, keep it "
+    "private."
+)
+
+
+def ping(options: argparse.Namespace) -> int:
+    """Do ``loghc ping`` with these options.
+
+    Returns:
+        The exit status: 0 delivered, 1 not delivered.
+
+    Raises:
+        SystemExit: with 2, on wrong usage.
+    """
+    parser = Parser(prog="loghc ping")
+    urls = [text for text in options.arguments if text != "-"]
+    options.stdin = len(urls) < len(options.arguments)
+    if options.stdin and options.message is not None:
+        parser.error("-: not allowed with argument --message")
+    if len(urls) > 1 or (urls and options.health_check_url is not None):
+        parser.error("expected one ping URL")
+    if urls and not urls[0].lower().startswith(("http://", "https://")):
+        parser.error(f"expected a ping URL or -, not {urls[0]!r}")
+    given = urls[0] if urls else options.health_check_url
+    if not 0 < options.timeout < float("inf"):
+        parser.error(f"--timeout: expected a positive number of seconds, not {options.timeout}")
+    if options.dry_run:
+        return dry_run(given, options.timeout)
+    url = _url(parser, given)
+    try:
+        status = _send_ping(options, url)
+    except ValueError as error:
+        parser.error(f"--{error}")  # --redact
+    if urls:
+        print(f"loghc ping: {_SEEN}", file=sys.stderr)
+    return status
+
+
+def _url(parser: Parser, given: str | None) -> PingUrl:
+    try:
+        url = ping_url(given, "--health-check-url")
+    except ValueError as error:
+        parser.error(str(error))
+    if url is None:
+        parser.error(_NO_URL)
+    return url
+
+
+def _send_ping(options: argparse.Namespace, url: PingUrl) -> int:
+    """Send one ping, and say what came back.
+
+    Args:
+        options: what the command line says.
+        url: where the ping goes.
+
+    Returns:
+        The exit status: 0 delivered, 1 not delivered.
+
+    Raises:
+        ValueError: a pattern that was given with ``--redact`` doesn't compile.
+    """
+    event, status = options.event or Event.SUCCESS, options.exit_status
+    if status is not None:
+        event = Event.FAIL if status else Event.SUCCESS
+    masker = Masker(url)
+    renderer = Renderer(
+        _LIMIT, masker, redactor(options.redact), mask_secrets=not options.no_mask_secrets
+    )
+    text = _stdin() if options.stdin else _whole(encode(options.message or ""))
+    body = renderer.render(text, "")
+    ping = Ping(event, run_id_from(_RUN_NAME), lambda: body, status)
+    what = f"{event.value if status is None else f'exit status {status}'} ping to {url.masked}"
+    client = PingClient(url, masker.text, options.timeout, {}, None, __version__)
+    with contextlib.closing(client):
+        begun = time.monotonic()
+        attempt = client.send(ping, body, options.timeout)
+        seconds = time.monotonic() - begun
+        if not attempt.delivered:
+            advice = f" {attempt.advice}" if attempt.advice else ""
+            print(f"loghc ping: {what} not delivered: {attempt.error}.{advice}", file=sys.stderr)
+            return _NOT_DELIVERED
+        made = ", which made the check" if attempt.status == 201 else ""
+        print(f"Delivered: {what}, answered with {attempt.status} in {seconds:.2f} s{made}.")
+        foreign = about_answer(attempt)
+        if foreign is not None:
+            print(foreign)
+        print(_about_limit(client.body_limit))
+        if attempt.kept is not None:
+            print(_send_end(client, ping, body, attempt, options.timeout))
+    return 0
+
+
+def _stdin() -> Snapshot:
+    """The end of standard input: all of it is read, and little more kept than a ping may carry.
+
+    What is kept beyond that is for the masking: a secret must be whole to be recognised.
+    """
+    stream: BinaryIO | None = sys.stdin.buffer if sys.stdin else None
+    end, cut = b"", False
+    while stream is not None and (chunk := stream.read(_CHUNK)):
+        end += chunk
+        cut = cut or len(end) > _LIMIT + CONTEXT
+        end = keep_end(end, _LIMIT + CONTEXT)
+    text = encode(end.decode("utf-8", "replace"))
+    return Snapshot((text,), begins_inside_record=True) if cut else _whole(text)
+
+
+def _whole(text: bytes) -> Snapshot:
+    return Snapshot((text,), begins_inside_record=False)
+
+
+def _about_limit(limit: int | None) -> str:
+    if limit is None:
+        return "The service announced no limit for a log: how much of one it keeps is not known."
+    if limit >= _LIMIT:
+        return f"The service keeps {limit:,} bytes of a log: all that loghc sends by default."
+    return (
+        f"The service keeps {limit:,} bytes of a log: loghc sends the last {limit:,} of the "
+        f"{_LIMIT:,} that it keeps by default. A service of your own can be told to keep more."
+    )
+
+
+def _send_end(client: PingClient, ping: Ping, body: bytes, first: Attempt, timeout: float) -> str:
+    """The service kept the front of a body: the end, which matters, goes after it."""
+    kept = f"It kept the first {first.kept:,} of {len(body):,} bytes"
+    again = client.send(Ping(Event.LOG, ping.run_id, ping.body), body, timeout)
+    if again.delivered:
+        return f"{kept}; the end was sent after them, as a log."
+    return f"{kept}; the end was lost: {again.error}."

@@ -1,0 +1,107 @@
+"""Secrets that stand in options of well-known commands, whose names don't tell: ``curl -u``."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+__all__ = ["COMMANDS", "Command", "pattern", "programs"]
+
+
+class Command(NamedTuple):
+    """A command with a secret in its arguments.
+
+    Attributes:
+        program: the command's name; several in ``(?:...)`` with ``|`` between them.
+        option: what stands before the secret, as a regular expression, without the blanks around.
+        secret: how the secret follows: a key of ``FORMS``.
+        caught: a text with the secret in ``«»``.
+        stays: a look-alike that stays.
+    """
+
+    program: str
+    option: str
+    secret: str
+    caught: str
+    stays: str
+
+
+COMMANDS = (
+    Command("curl", "-u|--user|-U|--proxy-user", "user:password", "curl -u bob:«hunter2» https://x", "curl -u bob https://x"),
+    Command("curl", "-[a-zA-Z]{1,6}u", "user:password", "curl -sSu bob:«hunter2» https://x", "curl -su bob https://x"),
+    Command("curl", "--pass|--key-passphrase|--proxy-pass|--oauth2-bearer", "argument", "curl --pass «hunter2» -E x.pem", "curl --path-as-is x"),
+    Command("wget", "--(?:http-|ftp-|proxy-)?passw(?:or)?d", "argument", "wget --http-passwd «hunter2» x", "wget --no-check x"),
+    Command("sshpass", "-p", "either", "sshpass -p «hunter2» ssh bob@x", "sshpass -f file ssh"),
+    Command("(?:mysql|mysqldump|mysqladmin|mysqlimport|mysqlsh|mysqlpump|mysqlcheck|mariadb|mariadb-dump|mariadb-admin)", "-p(?!ort)", "glued", "mysqldump -u root -p«hunter2» shop", "mysql -u root -p shop"),
+    Command("(?:mysqladmin|mariadb-admin)", "password", "argument", "mysqladmin -u root password «hunter2»", "mysqladmin ping"),
+    Command("(?:mongo|mongosh|mongodump|mongorestore|mongoexport|mongoimport)", "-p", "argument", "mongodump -u bob -p «hunter2» -d x", "mongosh --port 27017"),
+    Command("(?:docker login|podman login|nerdctl login|buildah login|skopeo login|crane auth login|helm registry login|oras login)", "-p|--password", "argument", "docker login -u bob -p «hunter2» x.io", "docker run -p 8080:80 x"),
+    Command("(?:skopeo|buildah|podman)", "--(?:src-|dest-)?creds", "user:password", "skopeo copy --src-creds bob:«hunter2» a b", "skopeo inspect x"),
+    Command("(?:oc login|az login|argocd login|cf login|bx login|ibmcloud login|kubectl vsphere login)", "-p|--apikey", "argument", "az login -u bob -p «hunter2»", "az login --use-device-code"),
+    Command("redis-cli", "-a|--pass", "argument", "redis-cli -h x -a «hunter2» ping", "redis-cli -h x ping"),
+    Command("(?:openssl|keytool|jarsigner|osslsigncode)", "-?-(?:pass|passin|passout|passwd) pass:", "glued", "openssl rsa -passin pass:«hunter2» -in x", "openssl rsa -passin file:x"),
+    Command("openssl", "-k|-K", "argument", "openssl enc -aes-256-cbc -k «hunter2» -in x", "openssl enc -in x"),
+    Command("(?:keytool|jarsigner|apksigner)", "-?-(?:src|dest|key|store|new)?(?:store)?pass", "argument", "keytool -list -storepass «hunter2»", "keytool -list"),
+    Command("(?:smbclient|rpcclient|smbget|net|winexe|wmic)", "-U", "user%password", "smbclient //x/y -U bob%«hunter2»", "smbclient //x/y -U bob"),
+    Command("(?:ldapsearch|ldapmodify|ldapadd|ldapdelete|ldappasswd|ldapwhoami)", "-w|-s", "argument", "ldapsearch -D cn=x -w «hunter2»", "ldapsearch -x -LLL"),
+    Command("htpasswd", r"-\w{0,6}b\w{0,6}(?: -C \d+)?(?: -?[\w./-]*)? \S+", "argument", "htpasswd -b .htpasswd bob «hunter2»", "htpasswd .htpasswd bob"),
+    Command("(?:sqlcmd|isql|bcp|osql|tsql)", "-P", "either", "sqlcmd -S x -U sa -P «hunter2»", "sqlcmd -S x -E"),
+    Command("(?:sqlplus|rman|expdp|impdp|sqlldr)", r"(?:-[A-Za-z]{1,2} ){0,3}(?:userid=|target )?[A-Za-z]\w{0,30}/", "glued", "sqlplus scott/«tiger2»@orcl", "sqlplus /nolog"),
+    Command("rabbitmqctl", r"(?:add_user|change_password|authenticate_user) \S+", "argument", "rabbitmqctl add_user bob «hunter2»", "rabbitmqctl list_users"),
+    Command("(?:rabbitmqadmin|cqlsh|xfreerdp|rdesktop|psexec|influx|impacket|nxc|crackmapexec|telegraf|sftp|ftp|ncftpput|ncftpget|svn|vncdo)", "-p|/p:", "argument", "cqlsh x -u bob -p «hunter2»", "cqlsh x 9042"),
+    Command("(?:xfreerdp|psexec|net use|net user|cmdkey|schtasks|runas)", "/(?:p|pass|rp):", "glued", "xfreerdp /u:bob /p:«hunter2» /v:x", "xfreerdp /v:x"),
+    Command("net user", r"[\w.-]+", "argument", "net user bob «hunter2» /add", "net user"),
+    Command("net use", r"(?:[A-Z]: )?\\\\\\?\\?\S+(?: /user:\S+)?", "argument", r"net use Z: \\nas\x /user:bob «hunter2»", "net use"),
+    Command("(?:zip|unzip)(?= -)", "-P", "either", "zip -P «hunter2» a.zip b", "zip -r a.zip b"),
+    Command("(?:7z|7za|7zz|rar|unrar)", "-(?:p|hp)", "glued", "7z a -p«hunter2» a.7z b", "7z a a.7z b"),
+    Command("(?:lftp|lftpget)", "-u", "user,password", "lftp -u bob,«hunter2» ftp://x", "lftp -u bob ftp://x"),
+    Command("vault", "login(?: -[a-z-]+(?:=[a-z]+)?){0,3}", "random", "vault login «s1a2b3c4d5e6»", "vault login -method=oidc"),
+    Command("(?:npm config set|yarn config set|pnpm config set)", r"\S{0,80}_(?:authToken|auth|password)", "argument", "npm config set //x/:_authToken «a1b2-c3d4»", "npm config set registry https://x"),
+    Command("kubectl create secret", "--from-literal=[^=\\s]{1,64}", "argument", "kubectl create secret generic x --from-literal=a=«hunter2»", "kubectl create secret generic x --from-file=a"),
+    Command("(?:aws configure|composer config|poetry config|pip config|git config|gcloud config|conda config)", r"(?:set |--global |--auth ){0,2}[\w./:-]*(?:secret|token|password|pypi-token|http-basic)[\w./:-]*(?: set)?(?: [a-z]+(?= \S))?", "argument", "aws configure set aws_secret_access_key «ab/cd+ef»", "aws configure set region eu-west-1"),
+    Command("(?:heroku|fly|flyctl|railway|wrangler|doppler|supabase|gh|vercel|netlify)", r"(?:config|secrets?|variables|env)[: ](?:set|put)(?: [\w-]+)? ?[A-Z0-9_]{0,32}(?:KEY|TOKEN|PASS|SECRET|URL|PASSWORD|DSN)[A-Z0-9_]{0,16}(?: (?:--body|-b|--value))?", "argument", "fly secrets set SIGNING_KEY=«hunter2»", "fly secrets set TZ=UTC"),
+    Command("(?:mc alias|mcli alias|mc config)", r"(?:host )?(?:set|add) \S+ \S+ \S+", "argument", "mc alias set x https://y bob «hunter2»", "mc alias list"),
+    Command("(?:ipmitool|mosquitto_pub|mosquitto_sub|mqttx)", "-P", "argument", "ipmitool -H x -U bob -P «hunter2» power", "ipmitool -H x power"),
+    Command("(?:snmpwalk|snmpget|snmpset|snmpbulkwalk)", "-c|-A", "argument", "snmpwalk -v2c -c «hunter2» x", "snmpwalk -v3 x"),
+    Command("(?:snmpwalk|snmpget|snmpset|snmpbulkwalk)", "-X", "argument", "snmpget -v3 -A «authpass1» -X «privpass1» x", "snmpget -v3 x"),
+    Command("(?:plink|pscp|psftp|putty)", "-pw", "argument", "plink -pw «hunter2» bob@x", "plink bob@x"),
+    Command("swaks", "-ap|--auth-password", "argument", "swaks --to x -ap «hunter2»", "swaks --to x"),
+    Command("(?:wpa_passphrase|nmcli)", r"[\w-]+(?: dev(?:ice)? wifi connect \S+ password)?", "argument", "wpa_passphrase home «hunter22»", "nmcli"),
+    Command("etcdctl", "--user", "user:password", "etcdctl --user root:«hunter2» get x", "etcdctl get x"),
+    Command("(?:useradd|usermod)", "-p|--password", "argument", "usermod -p '«$6$ab$cd»' bob", "useradd -m bob"),
+    Command("rclone", "obscure", "argument", "rclone obscure «hunter2»", "rclone sync a b"),
+    Command("(?:gpg|gpg2|borg|restic|duplicity|cryptsetup|ansible-vault|ansible-playbook|ssh-keygen)", "--passphrase|-N|-P", "argument", "gpg --batch --passphrase «hunter2» -d x", "gpg --batch -d x"),
+    Command("kubeadm", "--token", "argument", "kubeadm join x --token «abcdef.0123456789abcdef»", "kubeadm init"),
+    Command("git", r"-c [\"']?http\.\S{0,64}extraheader=[\"']?authorization: \w+|-c [\"']?http\.\S{0,64}extraheader=[\"']?AUTHORIZATION: \w+", "argument", "git -c http.extraheader='AUTHORIZATION: basic «Ym9iOng=»' fetch", "git -c gc.auto=0 fetch"),
+)  # fmt: skip
+
+# An argument ends at a blank, or where its quotes do; in a list of arguments, there too.
+_VALUE = r"(?:(?<=\")[^\"\n]+|(?<=')[^'\n]+|(?<![\"'])[^\s\"'|;,&\]]+)"
+_NEXT = r"(?:[ \t]{1,4}|=|[\"'],[ \t]{0,4}(?=[\"']))[\"']?"
+_BLANK = r"(?:[\"'],[ \t]{0,4}[\"']|[ \t]{1,4})"
+_NO_OPTION = r"(?!-|\$[A-Z_{(]|<|\*{3}|\[redacted)"
+FORMS = {
+    "argument": rf"{_NEXT}{_NO_OPTION}(?P<secret>{_VALUE})",
+    "glued": rf"[\"']?{_NO_OPTION}(?P<secret>(?:(?<=\")[^\"\n]+|(?<=')[^'\n]+|(?<![\"'])[^\s\"'|;,&@]+))",
+    "either": rf"(?:{_NEXT}|[\"']?){_NO_OPTION}(?P<secret>{_VALUE})",
+    "user:password": rf"(?:{_NEXT}|(?=\w))[^\s:\"'|;$]{{0,64}}:{_NO_OPTION}(?P<secret>[^\s\"'|;]+)",
+    "user%password": rf"(?:{_NEXT})[^\s%\"'|;]{{0,64}}%(?P<secret>[^\s\"'|;]+)",
+    "user,password": rf"(?:{_NEXT})[^\s,\"'|;]{{0,64}},(?P<secret>[^\s\"'|;]+)",
+    "random": rf"{_NEXT}{_NO_OPTION}(?P<secret>[\w.-]{{8,}})",
+}
+"""How a secret follows an option."""
+
+
+def pattern(command: Command) -> str:
+    """A regular expression for a command, up to its secret."""
+    option = re.sub(r"(?<!\[) (?!\])", lambda _: _BLANK, command.option)
+    first = r"(?:\.exe)?[\"']?,?[ \t]{1,4}"
+    # Other arguments, on the same line or on one that continues it; not another command's.
+    others = r"(?:(?!&&)[^\s|;]{1,200}(?:[ \t]{1,8}|(?<=\\)\r?\n[ \t]{0,8})){0,16}?"
+    return rf"(?<![\w.-]){command.program}{first}{others}[\"']?(?:{option}){FORMS[command.secret]}"
+
+
+def programs(command: Command) -> tuple[str, ...]:
+    """The words of which each text with such a command has one."""
+    names = command.program.removeprefix("(?:").partition(")")[0].split("|")
+    return tuple({re.split("[^a-z0-9]", name)[0] for name in names})

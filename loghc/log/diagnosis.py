@@ -1,0 +1,48 @@
+"""The values of variables that loguru's ``diagnose=True`` writes under the lines of a traceback."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from loghc.log.names import compiled, is_secret_name
+
+__all__ = ["diagnosed_values"]
+
+_TELLS = "\u2514 "  # what is before a value, in the column of its variable
+_PASSES = "\u2502"  # in that column on the lines between
+_DEEPEST = 24  # lines between a variable and its value
+_LONGEST_LINE = 400  # characters
+
+
+def diagnosed_values(text: str) -> Iterator[tuple[int, int]]:
+    r"""Where the values lie of variables whose names say that they are secret: begin and end.
+
+    Example:
+        >>> text = "  login(token)\\n        \u2514 'hunter2'"
+        >>> [text[begin:end] for begin, end in diagnosed_values(text)]
+        ["'hunter2'"]
+    """
+    place = text.find(_TELLS)
+    while place >= 0:
+        begin = place + len(_TELLS)
+        end = text.find("\n", begin)
+        end = len(text) if end < 0 else end
+        if is_secret_name(_variable(text, place)):
+            yield begin, end
+        place = text.find(_TELLS, end)
+
+
+def _variable(text: str, place: int) -> str:
+    """The name of the variable that stands above a place, or an empty str."""
+    line = text.rfind("\n", max(0, place - _LONGEST_LINE), place) + 1
+    column = place - line
+    for _ in range(_DEEPEST):
+        if line == 0:
+            break
+        end = line - 1
+        line = text.rfind("\n", max(0, end - _LONGEST_LINE), end) + 1
+        above = line + column
+        if above >= end or text[above] != _PASSES:
+            found = compiled(r"[A-Za-z_]\w*").match(text, above, end) if above < end else None
+            return found[0] if found else ""
+    return ""

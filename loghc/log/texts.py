@@ -1,0 +1,156 @@
+"""Secrets that tell by the text around them: URLs, headers, phrases, SQL, files of credentials."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+from loghc.log.names import is_random
+
+__all__ = ["TEXTS", "Text"]
+
+
+class Text(NamedTuple):
+    """A text with a secret in it.
+
+    Attributes:
+        anchors: words of which one is in each such text, in lower case, with ``|`` between them. A
+            ``~`` before it: it may be a part of a word. So may what isn't letters and digits alone.
+            A ``^`` before them all: the pattern begins with one of them, but for looking back.
+        pattern: a regular expression, for text in lower case, with a group ``secret``.
+        caught: a text with the secret in ``«»``.
+        stays: a look-alike that stays.
+        confirm: what is found is a secret only if this says so of it, as it was written.
+    """
+
+    anchors: str
+    pattern: str
+    caught: str
+    stays: str
+    confirm: Callable[[str], bool] | None = None
+
+
+def _is_basic(token: str) -> bool:
+    """Whether a text is ``user:password`` in base64, and not a word that follows "basic"."""
+    try:
+        return b":" in base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+    except (binascii.Error, ValueError):
+        return False
+
+
+def _has_digit(value: str) -> bool:
+    return any(char.isdigit() for char in value)
+
+
+def _is_unguessable(value: str) -> bool:
+    """Whether a word may be a password: it has a digit or a sign, and is no number or method."""
+    if re.fullmatch(
+        r"(?i)(?:sha|md|aes|rsa|utf|v|bcrypt|oauth|base|scram|pbkdf|tls|2fa|k8s|s3)[\w.-]*|[0-9.,:%/-]+\w?",
+        value,
+    ):
+        return False
+    return bool(
+        re.search(r"[0-9].*[A-Za-z]|[A-Za-z].*[0-9]|[A-Za-z0-9][!@#$%^&*+=?][A-Za-z0-9!]", value)
+    )
+
+
+def _is_no_reference(value: str) -> bool:
+    return not re.fullmatch(r"[\w.]*[A-Za-z_]\w*[(\[].*|[a-z_.]+|\*+|%\(?\w*\)?s?|\$.*|\{.*", value)
+
+
+_QUOTE = r"(?:\\{0,3}[\"'])"
+_HEADER = rf"{_QUOTE}?[ \t]{{0,4}}(?:[:=,]|=>)[ \t]{{0,4}}\[?b?{_QUOTE}?"
+_SCHEMES = r"(?:basic|bearer|token|apikey|api-key|negotiate|ntlm|bot|sharedkey(?:lite)?|splunk|ssws|geniekey|key|flyv1|jwt|pat|snyk)"
+_PARTS = r"(?:digest|oauth|hawk|mac|signature|aws4-hmac-sha256|goog4-rsa-sha256|http-signature|aws|vapid)"
+_WHAT = r"(?:password|passwd|passphrase|passcode|pwd|secret|token|(?:api|access|secret|license|private|signing)[ -]?key|credentials?|pin|otp|code)"
+_CHARACTER = r"[^\s\"'`,;<>|)\]]"
+
+TEXTS = (
+    # Users' passwords and keys in URLs; also with a / in the password, but no port
+    Text("^://", r"://(?!\[)[^\s:/?#@\"'<>]{0,128}:(?![0-9]{1,5}(?:[/?#\s\"',;)]|$)|\*+@|\[redacted)(?P<secret>(?:[^\s\"'<>:]|:(?!//)){1,4096})@",
+         "postgres://bob:«hunter2»@db:5432/x", "https://example.com:443/@bob"),
+    Text("^%3a%2f%2f", r"%3a%2f%2f[^\s:/?#@\"'<>%]{0,128}%3a(?P<secret>[^\s\"'<>&@]{1,256}?)(?:%40|@)",
+         "postgres%3A%2F%2Fbob%3A«hunter2»%40db", "http%3A%2F%2Fdb%3A5432"),
+    Text("^://", r"://(?P<secret>[a-z0-9_.~-]{20,256})@", "https://«a1b2c3d4e5f6g7h8i9j0»@sentry.example/1", "ssh://git@github.com/x", _has_digit),
+    Text("@", r"(?<![\w./:@-])[a-z][\w.-]{0,40}:(?P<secret>[^\s\"'`@:/,;(){}<>]{4,128})@(?=(?:tcp|unix|protocol)?[(]|[a-z0-9.-]{1,64}:[0-9]{2,5}(?:/|\b)|[a-z0-9-]{1,40}(?:\.[a-z0-9-]{1,40}){1,6}/)",
+         "bob:«hunter2»@tcp(db:3306)/x", "mail:12@example"),
+    Text("^jdbc:oracle", r"jdbc:oracle:\w{1,8}:\w{1,40}/(?P<secret>[^\s@\"']{1,128})@", "jdbc:oracle:thin:bob/«tiger2»@//db:1521/x", "jdbc:oracle:thin:@db:1521:x"),
+    Text("^?|&|%26|%3f|#", r"(?:[?&#;]|&amp;|%26|%3f)(?:[a-z0-9]{1,20}[_-]){0,3}(?:token|sig|signature|auth|authkey|pass|pwd|jwt|access|apikey|appid|secret|otp|ticket|passkey|code_verifier)(?:=|%3d)(?P<secret>[^\s&\"'<>#%`*\[][^\s&\"'<>#`]*)",
+         "https://x/?X-Amz-Signature=«hunter2»", "https://x/?page=2"),
+    Text("^?|&", r"[?&](?:amp;)?(?:key|k|code|hash|sid|session|secret_?id|state|nonce|t|s|id_?hint|h|hmac|policy|credential|x-amz-credential|x-amz-security-token|awsaccesskeyid|auth_?code|samlresponse|relaystate|invite)=(?P<secret>[^\s&\"'<>#]{8,})",
+         "https://maps.example/?key=«a1b2c3d4e5»", "https://x/?key=title", is_random),
+    # Addresses that are secrets by themselves
+    Text("slack|zapier|discord|discordapp|telegram|make|integromat|office|ifttt|hooks|webhook|webhooks|integration|integrations|nosnch|cronitor|uptimerobot|heartbeat|incoming|infura|alchemy|quiknode|hc",
+         r"(?:hooks\.slack\.com/(?:services|workflows|triggers)/|discord(?:app)?\.com/api/(?:v[0-9]{1,2}/)?webhooks/"
+         r"|api\.telegram\.org/(?:file/)?bot|hooks\.zapier\.com/hooks/catch/|hook\.(?:[a-z0-9]{2,4}\.)?(?:make|integromat)\.com/"
+         r"|webhook\.office\.com/webhookb2/|outlook\.office\.com/webhook/|maker\.ifttt\.com/(?:trigger|use)/[^\s/]{1,64}/(?:json/)?(?:with/key/)?"
+         r"|/integration/|alert\.victorops\.com/integrations/generic/[0-9]{1,12}/alert/|/hooks/|/webhooks?/|/webhook-test/"
+         r"|nosnch\.in/|cronitor\.link/(?:p/)?|uptimerobot\.com/|/api/v1/(?:heartbeat|incoming)[\w-]{0,16}/"
+         r"|infura\.io/(?:ws/)?v3/|alchemy\.com/v2/|quiknode\.pro/|hc-ping\.com/)(?P<secret>[a-z0-9_:/@-]{10,256})",
+         "https://hooks.slack.com/services/«T0A1B2C3/B0A1B2C3/a1b2c3d4e5f6g7h8»", "POST /hooks/deploy 200", is_random),
+    Text("^/ping/|/push/|/heartbeat/|/p/",
+         r"/(?:ping|push|heartbeat|p)/(?P<secret>[a-f0-9]{8}-?(?:[a-f0-9]{4}-?){3}[a-f0-9]{12}|[a-z0-9_-]{20,64})(?![\w-])",
+         "https://hc.example.com/ping/«9e9d9bbe-4f2b-4a0e-a1e0-111111111111»", "GET /ping/nightly 200", _has_digit),
+    # Headers
+    Text("^authorization", rf"authorization{_HEADER}{_SCHEMES}[ \t]{{1,4}}(?!is |auth|required|\[redacted|\*{{3}})(?P<secret>[^\s\"'\\,;]+)", "Authorization: Bearer «hunter2»", "Authorization: denied"),
+    Text("^authorization", rf"authorization{_HEADER}{_PARTS}[ \t]{{1,4}}(?!\[redacted)(?P<secret>[^'\\\r\n=]{{1,64}}=[^'\\\r\n]*)", "Authorization: Digest «username=\"b\", response=\"hunter2\"»", "authorization: digest failed"),
+    Text("^authorization", rf"authorization{_HEADER}(?P<secret>[^\s\"'\\,;]{{8,}})", "authorization=«a1b2c3d4e5»", "authorization=required", is_random),
+    Text("^bearer", r"bearer(?:[ \t]{1,4}|%20|:[ \t]?)(?P<secret>[a-z0-9._~+/=-]{12,})", "sent bearer «a1b2c3d4e5f6» to x", "bearer authentication-required", _has_digit),
+    Text("^basic", r"basic[ \t]{1,4}(?P<secret>[a-z0-9+/_-]{8,}={0,2})", "Basic «Ym9iOmh1bnRlcjI=»", "Basic authentication", _is_basic),
+    Text("auth", r"auth (?:plain|login|cram-md5|xoauth2)(?P<secret> [a-z0-9+/]{8,}={0,2})(?=\s|\"|'|\\|$)", "AUTH PLAIN« AGJvYgBodW50ZXIy»", "AUTH PLAIN LOGIN", lambda value: not value.strip().isupper() or "=" in value),
+    Text("^cookie|cookies", rf"cookie{_QUOTE}?[ \t]{{0,4}}(?:[:,=]|=>)[ \t]{{0,4}}\[?b?{_QUOTE}?(?P<secret>[a-z0-9_.%-]{{1,128}}=(?!\[redacted)[^\"'\\\r\n]+)", "Cookie: «sid=hunter2; theme=dark»", "the cookie: oatmeal"),
+    Text("cookie|morsel", r"<(?:cookie|morsel):? (?P<secret>[\w.-]{1,64}=[^\s>]+)", "<Cookie «sid=hunter2» for x/>", "<Cookie sid for x/>"),
+    # Phrases
+    Text("^password|passwd|passphrase|passcode|secret|token|api|access|license|private|signing|pin|otp|pwd|code|credential",
+         rf"{_WHAT}(?: for [^\s]{{1,64}})?(?:[ ](?:is|was|are|to|set to|changed to|reset to|now|will be|became|=|->|→)){{1,2}}:?[ ]{{1,2}}[\"'`]?(?P<secret>{_CHARACTER}{{4,128}})", "the password is «hunter2»", "the password is required", _is_unguessable),
+    Text("password|passwd|passphrase|secret|token|key|pwd|credential|credentials", r"(?:with|using|use|and|by|/|new|temporary|initial|generated|default|wrong|bad|invalid|failed|user's|admin|root) (?:the |a |new |temporary |initial |generated |default )?(?:password|passwd|passphrase|secret|token|(?:api|access|secret) key|pwd|credentials?)[ ](?:for [^\s]{1,64}[ :]{1,2})?[\"'`(]?(?P<secret>[^\s\"'`,;<>|)\]]{4,128})",
+         "logging in with password «hunter2»", "signing in with password authentication", _is_unguessable),
+    Text("^password|passphrase|pin|passcode", r"(?:password|passphrase|pin|passcode) (?:for|of) [^\n:]{0,60}(?:://[^\n:]{1,60})?: ?(?P<secret>[^\s\"'`,;<>|)\]]{4,128})(?=\s{0,4}(?:\n|$|[\"'`]))", "Password for bob: «hunter2»", "Password for bob: ok", _is_unguessable),
+    Text("^password|pin|otp|one|verification|security|login|2fa|mfa|temporary|access", r"(?:(?:one-time|verification|security|login|2fa|mfa|temporary|access) (?:password|code|pin)|otp|pin|password)(?: for [^\s]{1,64})?(?: is|:) {1,2}(?P<secret>[0-9]{4,8})(?![0-9.,:%/]*[0-9])", "your one-time password is «493021»", "the exit code is 10061"),
+    Text("^password|passwd|passphrase|token|api|access|secret|account", r"(?:password|passwd|passphrase|token(?<!next token)(?<!page token)|(?:api|access|secret|account)[ -]key) (?P<secret>[^\s\"'`,;<>|)\]:/.(]{6,128})(?=[\s,;.)]|$)", "user bob, password «hunter2», host db", "token bucket, password policy", lambda value: is_random(value, 6)),
+    Text("^changed", r"changed from [\"'`](?P<secret>[^\n\"'`]{1,128}[\"'`] to [\"'`][^\n\"'`]{1,128})", "password changed from '«a1' to 'b2»'", "mode changed from a to b"),
+    Text("^credential|credentials|login|logged|logging|authenticated|authenticating|authenticate|sign|signed|signing", r"(?:credentials?|log(?:ged |ging )?in|authenticat(?:ed|ing|e)|sign(?:ed|ing)? in)(?: (?:failed|succeeded))?(?: (?:as|with|using|user|are|is|for))?[ :=]{1,3}[\"'`(]?[\w.+@-]{1,64}(?::|/| / )(?P<secret>[^\s\"'`,;<>|)/:]{4,128})", "logging in as bob:«hunter2»", "logging in as bob/admin", _is_unguessable),
+    # Code: users and passwords side by side
+    Text("^auth|httpbasicauth|basicauth|login|authenticate|username|credentials|password",
+         r"(?:(?:http)?basicauth|auth|login|authenticate|username_pw_set|set_credentials|credentials|add_password)[ ]?(?:=[ ]?|:[ ]?)?(?:[\w.]{0,32})?\((?:[ ]?(?:user(?:name)?=)?b?[\"'][^\"'\n]{0,128}[\"'],){1,3}?[ ]?b?[\"'](?P<secret>[^\"'\n]{1,256})[\"']",
+         "requests.get(url, auth=('bob', '«hunter2»'))", "login('db')"),
+    Text("^connect", r"connect\((?:[ ]?[\"'][^\"'\n]{0,128}[\"'],){2}[ ]?[\"'](?P<secret>[^\"'\n]{1,256})[\"']", "pymysql.connect('db', 'bob', '«hunter2»', 'shop')", "connect('db', 'bob')"),
+    Text("auth", r"[\"']auth[\"']: ?[\(\[][\"'][^\"'\n]{1,128}[\"'], ?[\"'](?P<secret>[^\"'\n]{1,256})", "{'auth': ('bob', '«hunter2»')}", "{'auth': ()}"),
+    # What is written to the standard input of a program
+    Text("^echo|printf", r"(?:echo|printf)(?: -[ne]{1,2})?[ ]{1,2}[\"']?(?P<secret>[^\"'|\n]{1,128}?)[\"']?[ ]{0,2}\|[ ]{0,2}(?:sudo -\w{0,4}s|docker login|podman login|helm registry|passwd|gpg|cryptsetup|su |kinit|smbpasswd|openssl|gh auth|vault)", "echo «hunter2» | sudo -S ls", "echo done | tee x"),
+    Text("chpasswd", r"(?:echo|printf) [\"']?[\w.-]{1,32}:(?P<secret>[^\"'|\n]{1,64})[\"']?[ ]{0,2}\|[ ]{0,2}(?:sudo )?chpasswd", "echo 'bob:«hunter2»' | chpasswd", "chpasswd failed"),
+    # SQL
+    Text("^identified|password", r"(?:identified (?:with [\w'\"]{1,40} )?(?:by|as)|password)(?: password)?[ \t]{1,4}e?[\"'](?P<secret>[^\"'\n]{1,256})[\"']", "CREATE USER bob IDENTIFIED BY '«hunter2»'", "IDENTIFIED BY ''"),
+    Text("^password|crypt|encrypt|decrypt|md5|sha1|sha2", r"(?:password|crypt|encrypt|decrypt|md5|sha[12]|sha2_\d{3})\(\\?[\"'](?P<secret>[^\"'\n\\]{1,256})\\?[\"']", "SET PASSWORD FOR bob = PASSWORD('«hunter2»')", "password('')"),
+    Text("insert into", r"insert into [^\n()]{1,64}\([^()]{0,300}(?:pass|pwd|secret|token|api_?key|pin\b)[^()]{0,300}\)\s{0,16}values\s{0,16}\(\s{0,4}(?P<secret>[^\n\"']{0,200}[\"'][^\n]*)", "INSERT INTO users (name, password) VALUES («'bob', 'hunter2')»", "INSERT INTO users (name) VALUES ('bob')"),
+    Text("[parameters:", r"(?:pass|pwd|secret|token|api_?key)[^\]]{0,400}\]\s{0,4}\[parameters: [\(\{\[](?P<secret>[^\n\"']{0,200}[\"'][^\n]*)", "[SQL: INSERT INTO users (name, password) VALUES (%s, %s)]\n[parameters: («'bob', 'hunter2')]»", "[SQL: SELECT 1]\n[parameters: ('a',)]"),
+    Text("input_value=", r"(?:pass|pwd|secret|token|key)\w{0,20}\n[^\n]{0,200}?input_value=[\"'](?P<secret>[^\"'\n]{1,256})[\"']", "password\n  too short [type=x, input_value='«hunter2»', input_type=str]", "name\n  x [input_value='bob']"),
+    Text("pragma|attach", r"(?:pragma (?:hex|re)?key ?= ?|as \w{1,32} key )[\"'](?P<secret>[^\"'\n]{1,256})", "PRAGMA key = '«hunter2»'", "PRAGMA foreign_keys = on"),
+    # Protocols
+    Text("^pass|auth|requirepass|masterauth", r"(?:(?<![\w-])(?:pass(?= [^\s]{1,64}(?:\\r|\r|\n|\"|'|$))|requirepass|masterauth|auth(?= [^\s]{4,64}(?:\\r|\r|\n|\"|'|$))|auth default|auth \w{1,32}(?= \S{4,64}(?:\\r|\r|\n|\"|'|$))))[\"']? [\"']?(?P<secret>[^\s\"'\\]{4,128})", "> PASS «hunter2»", "PASS tests", _is_unguessable),
+    Text("login", r"[a-z]?[0-9]{1,5} login [\"']?[^\s\"']{1,64}[\"']? [\"']?(?P<secret>[^\s\"'\\]{1,128})", "a001 LOGIN bob «hunter2»", "a001 LOGIN bob"),
+    # Files of credentials
+    Text("machine |login ", r"login[ \t\n]{1,4}\S{1,64}\s{1,8}(?:account \S{1,64}\s{1,4})?password[ \t]{1,4}(?P<secret>[^\s\"']{1,128})", "machine x\n  login bob\n  password «hunter2»", "login bob password"),
+    Text("^:5432:|:5433:|:6432:|:*:", r"(?<=[\w.*-]):(?:543[0-9]|6432|\*):(?:[\w.*-]{1,63}):(?:[\w.*-]{1,63}):(?P<secret>[^\s\"']{1,128})", "db.example.com:5432:shop:bob:«hunter2»", "listening on db:5432"),
+    Text("^:_", r":_(?:auth|authtoken|password)[ ]?=[ ]?[\"']?(?!\$)(?P<secret>[^\s\"']{4,})", "//registry.example/:_authToken=«hunter2»", "//registry.example/:_authToken=${NPM_TOKEN}"),
+    Text("private-lines", r"private-lines: ?[0-9]{1,4}\s{1,4}(?P<secret>(?:[a-z0-9+/=]{20,100}\s{1,4}){0,100}[a-z0-9+/=]{4,100})", "Private-Lines: 2\n«AAAAgQDabcdefghijklmnop\nabcdefgh==»", "Private-Lines: 8"),
+    Text("private-mac", r"private-mac: ?(?P<secret>[a-f0-9]{32,})", "Private-MAC: «0123456789abcdef0123456789abcdef»", "Private-MAC: none"),
+    Text("^~ls0tls1crudjtib", r"(?P<secret>ls0tls1crudjtib(?:[a-z0-9]{2,80}ufjjvkfursblrv|squ5|sse|fq|pueftg|qukt)[a-z0-9+/=]{20,})", "key: «LS0tLS1CRUdJTiBSU0EgUFJJVkFURSBLRVktLS0tLQpNSUlFb3dJQkFBS0NBUUVB»", "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0t"),
+    # Shapes that need more than a template
+    Text("^~eyj", r"eyj(?:(?<![a-z0-9_-]eyj)|(?<=\\[nrt]eyj)|(?<=%[0-9a-f]{2}eyj))(?P<secret>[a-z0-9_-]{8,}\.[a-z0-9_-]{8,}(?:\.[a-z0-9_-]{0,4096}){0,3})", "got eyJ«hbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl»", "eyJ is how one begins"),
+    Text("^~akia|~asia", r"a[ks]ia[a-z0-9]{16}[^\w\n]{1,8}(?:[a-z_ ]{1,32}[=:][ \"']{1,3})?(?P<secret>[a-z0-9+/]{40})(?![a-z0-9+/])", "AKIA«IOSFODNN7EXAMPLE»:«wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY»", "akia: none"),
+    Text("^$", r"(?<![\w$])(?P<secret>\$(?:1|2[abxy]|5|6|y|7|apr1|argon2id?|argon2i|scrypt|pbkdf2-sha\d{3})\$[^\s\"':,;]{12,})", "bob:«$6$abcdefgh$0123456789abcdef0123»:19000", "$6 and $12.50", _has_digit),
+    Text("pbkdf2_sha|scram-sha|{ssha|bcrypt_sha", r"(?:pbkdf2_sha\d{1,3}\$|scram-sha-\d{1,3}\$|\{ss?ha\d{0,3}\}|bcrypt_sha256\$)(?P<secret>[^\s\"',;]{16,})", "pbkdf2_sha256$«600000$a1b2c3$d4e5f6g7h8i9j0»", "SCRAM-SHA-256 authentication"),
+    Text("^otpauth", r"otpauth://[^\s\"']{1,200}?[?&]secret=(?P<secret>[a-z2-7]{8,})", "otpauth://totp/x?secret=«JBSWY3DPEHPK3PXP»", "otpauth://totp/x"),
+    Text("^private|priv|signing|wallet|secret", r"(?:private|priv|secret|signing|wallet)(?:[_ -]?key)?\w{0,12}[ \"':=]{1,6}(?:0x)?(?P<secret>[a-f0-9]{64})(?![a-f0-9])", "private key 0x«4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318»", "sha256 0x12"),
+    Text("^~xprv|~nsec1", r"(?:(?<![a-z0-9])(?:xprv|nsec1))(?P<secret>[a-z0-9]{50,120})", "xprv«9s21ZrQH143K24Mfq5zL5MhWK9hUhhGbd45hLXo2Pq2oqzMMo63oStZzFAzHGBP2UuGCq»", "xprv is a prefix"),
+    Text("^apikey-", r"apikey-(?P<secret>[a-f0-9]{8}-(?:[a-f0-9]{4}-){3}[a-f0-9]{12})", "ApiKey-«9e9d9bbe-4f2b-4a0e-a1e0-111111111111»", "ApiKey-header"),
+    Text("^--", r"--(?:[a-z0-9]{1,20}[_-]){0,3}(?:pass(?:word|wd|phrase|code)?|pwd|pw|secret|token|api-?key|access-?key|secret-?key|auth-?token|private-?key|key|credentials?)(?:[ \t]{1,4}[\"']?|[\"'],[ \t]{0,4}[\"'])(?!-|file|stdin|\$|<|\[redacted|\*{3}|/|~|\./|is |for |and |or |not |to |option|required|must|was )(?P<secret>(?<=\")[^\"\n]+|(?<=')[^'\n]+|(?<![\"'])[^\s\"'|;,)\]]+)",
+         "mysqldump --password «hunter2» x", "--password-file /x"),
+    Text("^http -|https -", r"https? (?:-[a-z] |--[a-z-]{1,20} ){0,4}(?:-a|--auth)[ =][\"']?[^\s:\"']{1,64}:(?P<secret>[^\s\"']{1,128})", "http -a bob:«hunter2» :8000/x", "http -v bob:x"),
+    Text("^$env:|setx", r"(?:\$env:|\bsetx )(?:\w{0,40}_)?(?:pass\w{0,8}|pw|pwd|token|key|secret)[ ]{1,2}[\"']?(?!=)(?P<secret>[^\s\"'=]{4,})", 'setx API_TOKEN «a1b2c3d4»', "setx LANG de", _is_unguessable),
+    Text("^-pass|/pass", r"[-/]pass(?:word|phrase)?(?:[ :]|[\"'], ?[\"'])[\"']?(?![-:/$<*\[]|file|env)(?P<secret>[^\s\"'|;,]{4,})", "influx -password «hunter2»", "-pass 3", _is_unguessable),
+)  # fmt: skip
