@@ -99,8 +99,9 @@ def _appender(mapping: "Any", words: "Any", capacity: int) -> "tuple[Any, Any]":
         nonlocal head, base, lap, written
         if len(data) > longest:
             data = _end(data, longest)
+            flag += layout.CUT
         size = len(data)
-        counted = 0 if flag else size
+        counted = 0 if flag >= layout.TRACEBACK else size
         while True:
             start = head
             end = start + size + 32
@@ -131,12 +132,13 @@ def _locking_appender(mapping: "Any", words: "Any", capacity: int) -> "tuple[Any
         nonlocal head, written
         if len(data) > longest:
             data = _end(data, longest)
+            flag += layout.CUT
         size = len(data) + FRAME_BYTES
         with lock:
             start = head
             head = end = start + size
             before = written
-            if not flag:
+            if flag < layout.TRACEBACK:
                 written = before + size - FRAME_BYTES
             words[RING_HEAD] = end
             write(start, data + pack(start, time_ns, before + flag, end))

@@ -90,10 +90,15 @@ class Tap:
         self.append(data, now)
         if ring is not None:
             ring.count(RING_MARKERS)
+        if not self._tell(event, data, now, record) and ring is None and event == "fail":
+            self._leave_failure()
+
+    def _leave_failure(self) -> None:
+        """Say that a failure marker was logged where nothing else can, without a descriptor."""
         try:
-            send(self._directory, event, data, now, record)
+            posix.mknod(self._directory + "/failed", 0o100600)
         except OSError:
-            return  # full, or nobody is there any more
+            return
 
     def forget(self) -> None:
         """In a forked child: leave the ring to the parent. The next record opens another."""
@@ -122,10 +127,19 @@ class Tap:
         try:
             ring = open_ring(self._directory, self._capacity, pid)
             ring.set_version(self._version)
-            self._ring = ring
-            self.append = ring.append
-        except Exception as error:
+        except Exception as error:  # without a ring there is no log, and that is all
             self._say_why(error, parents, pid)
+            return
+        self._ring = ring
+        self.append = ring.append
+        self._tell("ring", b"", _monotonic_ns(), {})
+
+    def _tell(self, event: str, data: bytes, now: int, record: "dict[str, Any]") -> bool:
+        try:
+            send(self._directory, event, data, now, record)
+        except Exception:  # the channel is full, or nobody is there any more
+            return False
+        return True
 
     def _say_why(self, error: Exception, parents: "Ring | None", pid: int) -> None:
         """Leave word for the watcher in a way that takes neither a descriptor nor space."""

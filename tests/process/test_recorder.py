@@ -295,7 +295,7 @@ def test_a_marker_is_told_at_once_and_kept(recorded, watch):
     reading = watch.reading
     assert (first.event, first.run_id, first.task) == ("log", None, 0)
     assert (second.event, second.run_id, second.pid) == ("fail", "a b", reading.pid)
-    assert (second.time_ns, second.line) == reading.frames[1]
+    assert (second.time_ns, second.line) == reading.frames[1][:2]
     assert (reading.failed, reading.markers) == (True, 2)
 
 
@@ -385,6 +385,40 @@ if __name__ == "__main__":
     assert len({reading.pid for reading in watch.readings}) == len(watch.readings) >= 5
 
 
+def test_each_ring_that_is_opened_is_told(recorded, watch):
+    recorded(
+        QUIET + "if not os.fork():\n    logger.info('x')\n    os._exit(0)\nos.wait()\nos.fork()"
+    )
+    news = [(message.event, message.pid) for message in watch.news]
+    assert news == [("ring", reading.pid) for reading in watch.readings]
+    assert len(news) == 2
+
+
+def test_a_failure_is_left_somewhere_though_there_is_neither_ring_nor_channel(recorded, watch):
+    (watch.path / "channel").unlink()
+    recorded(
+        """
+        import os, resource
+        from loguru import logger
+        used = len(os.listdir("/proc/self/fd")) + 20
+        resource.setrlimit(resource.RLIMIT_NOFILE, (used, used))
+        files = []
+        try:
+            while True:
+                files.append(os.dup(0))
+        except OSError:
+            pass
+        logger.remove()
+        logger.add(lambda m: None)
+        if not os.fork():
+            logger.error("sync.error")
+            os._exit(0)
+        os.wait()
+        """
+    )
+    assert (watch.path / "failed").exists()
+
+
 def test_a_spawned_child_that_gets_the_logger_is_recorded(recorded, watch):
     recorded(
         """
@@ -394,9 +428,10 @@ def test_a_spawned_child_that_gets_the_logger_is_recorded(recorded, watch):
             log.info("in the child")
             log.complete()
         if __name__ == "__main__":
+            multiprocessing.set_start_method("spawn")
             logger.remove()
             logger.add(sys.stdout, enqueue=True)
-            child = multiprocessing.get_context("spawn").Process(target=work, args=(logger,))
+            child = multiprocessing.Process(target=work, args=(logger,))
             child.start()
             child.join()
         """
@@ -484,7 +519,7 @@ def test_a_signal_handler_that_logs_anywhere_loses_nothing(recorded, watch):
             def emit(self, *args): pass
             def stop(self): pass
         logger.add(lambda m: None)
-        logger._core.handlers[0] = Handler()
+        logger._core.handlers[1] = Handler()
         count = 0
         def handle(*args):
             global count
@@ -496,7 +531,7 @@ def test_a_signal_handler_that_logs_anywhere_loses_nothing(recorded, watch):
             logger.info("outer {}", n)
         signal.setitimer(signal.ITIMER_REAL, 0)
         print(count)
-        """.replace("logger.remove()", "logger.remove()")
+        """
     )
     found = messages(watch)
     assert [m for m in found if m[0] == "o"] == [f"outer {n}" for n in range(1500)]
