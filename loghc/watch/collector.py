@@ -11,8 +11,7 @@ from operator import attrgetter
 
 from loghc.log.tail import CONTEXT, Snapshot
 from loghc.watch.processes import is_alive
-from loghc.watch.rings import Frame, Reading
-from loghc.watch.rings import read_ring as _read_ring
+from loghc.watch.rings import Frame, Reading, read_ring
 
 __all__ = ["Collector", "Facts"]
 
@@ -20,11 +19,6 @@ _TRACEBACKS = 5  # the newest are kept
 _LONGEST_OUTPUT = 65_536  # bytes without an end of line that are kept together
 _DIGITS = 19  # of a number that fits into 64 bits
 _time = attrgetter("time_ns")
-
-
-def read_ring(path: str, limit: int, since_ns: int) -> Reading | None:
-    """XXX until rings.py can do it."""
-    return _read_ring(path, limit)
 
 
 class Facts:
@@ -179,7 +173,11 @@ def _newest(frames: list[Frame], size: int) -> list[Frame]:
 
 def _with_last(frames: list[Frame], time_ns: int, last: bytes) -> list[Frame]:
     """The frames with a record as their last, which may be among them: then it is whole there."""
-    own = [frame for frame in frames if frame.time_ns == time_ns and frame.data.endswith(last)]
+    own = [
+        frame
+        for frame in frames
+        if frame.time_ns == time_ns and (frame.data.startswith(last) or frame.data.endswith(last))
+    ]
     return [frame for frame in frames if frame not in own[:1]] + (own[:1] or [Frame(time_ns, last)])
 
 

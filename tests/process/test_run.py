@@ -500,6 +500,55 @@ def test_processes_are_put_together_in_order_of_time(receiver, program, tmp_path
     assert sum("noise" in line for line in lines) == 600
 
 
+def test_the_last_lines_of_64_processes_that_log_flat_out(receiver, program, tmp_path):
+    name = program(
+        """
+        import multiprocessing
+        from loguru import logger
+        def work(barrier, number):
+            for step in range(200):
+                logger.info("noise " * 20)
+            barrier.wait()
+            logger.info(f"last of {number}")
+        if __name__ == "__main__":
+            logger.remove()
+            logger.add(lambda message: None)
+            context = multiprocessing.get_context("fork")
+            barrier = context.Barrier(64)
+            workers = [context.Process(target=work, args=(barrier, n)) for n in range(64)]
+            [worker.start() for worker in workers]
+            [worker.join() for worker in workers]
+        """
+    )
+    run(*RUN, name, cwd=tmp_path)
+    lines = told(receiver)[1].text.splitlines()
+    last = [line.rpartition("last of ")[2] for line in lines[-64:]]
+    assert sorted(map(int, last)) == list(range(64))
+
+
+def test_many_short_children_leave_no_many_files(receiver, program, tmp_path):
+    name = program(
+        """
+        import os
+        from loguru import logger
+        logger.remove()
+        logger.add(lambda message: None)
+        most = 0
+        for number in range(500):
+            if not os.fork():
+                logger.info(f"child {number}")
+                os._exit(0)
+            os.wait()
+            most = max(most, len(os.listdir(os.environ["LOGHC_RUN"])))
+        print(most)
+        """
+    )
+    done = run(*RUN, name, cwd=tmp_path)
+    assert int(done.stdout) < 300
+    words = [line.rpartition(" ")[2] for line in told(receiver)[1].text.splitlines()]
+    assert words == [str(number) for number in range(500)]
+
+
 def test_a_body_is_the_end_of_a_long_log(receiver, program, tmp_path):
     name = program(
         """
