@@ -6,7 +6,6 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Iterable
 from operator import attrgetter
 
 from loghc.log.tail import CONTEXT, Snapshot
@@ -16,7 +15,6 @@ from loghc.watch.rings import Frame, Reading, read_ring
 __all__ = ["Collector", "Facts"]
 
 _TRACEBACKS = 5  # the newest are kept
-_LONGEST_OUTPUT = 65_536  # bytes without an end of line that are kept together
 _DIGITS = 19  # of a number that fits into 64 bits
 _time = attrgetter("time_ns")
 
@@ -73,6 +71,50 @@ class Facts:
         return other
 
 
+class _End:
+    """The newest frames of those that are added, in order of time.
+
+    Args:
+        size: bytes of data to keep at least.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._keep = size
+        self._frames: list[Frame] = []
+        self._size = 0
+        self._trim_at = size
+        self.since_ns = 0
+        """What is older than this can't be at the end any more."""
+
+    def add(self, frames: list[Frame]) -> None:
+        """Add some, in any order."""
+        self._frames.extend(frames)
+        self._size += sum(len(frame.data) for frame in frames)
+        if self._size >= self._trim_at:
+            self._trim()
+
+    def frames(self) -> list[Frame]:
+        """The newest, oldest first."""
+        self._trim()
+        return self._frames
+
+    def copy(self) -> _End:
+        """The same, to add to."""
+        other = _End(self._keep)
+        other.__dict__.update(self.__dict__)
+        other._frames = list(self._frames)
+        return other
+
+    def _trim(self) -> None:
+        # What is sorted in large parts already, as this is, is what Python's sort is best at.
+        self._frames.sort(key=_time)
+        self._frames = _newest(self._frames, self._keep)
+        self._size = sum(len(frame.data) for frame in self._frames)
+        if self._size >= self._keep:
+            self.since_ns = self._frames[0].time_ns
+            self._trim_at = self._size + self._keep // 4
+
+
 class Collector:
     """The end of a run's log: from finished rings, which it deletes, live ones, and output.
 
@@ -84,21 +126,16 @@ class Collector:
     def __init__(self, directory: str, limit: int) -> None:
         self._directory = directory
         self._keep = limit + CONTEXT
-        self._lock = threading.Lock()  # output is added on a thread of its own
-        self._folded: list[Frame] = []
+        self._folded = _End(self._keep)
         self._facts = Facts()
-        self._output: list[Frame] = []
-        self._output_size = 0
+        self._lock = threading.Lock()  # output is added on a thread of its own
+        self._output = _End(self._keep)
 
     def add_output(self, data: bytes) -> None:
         """Keep what the program printed: whole lines where possible."""
         frame = Frame(time.monotonic_ns(), _as_text(data))
         with self._lock:
-            self._output.append(frame)
-            self._output_size += len(frame.data)
-            if self._output_size > 2 * self._keep + _LONGEST_OUTPUT:
-                self._output = _newest(self._output, self._keep)
-                self._output_size = sum(len(frame.data) for frame in self._output)
+            self._output.add([frame])
 
     def fold(self) -> None:
         """Take in the rings that nobody writes to any more, and delete them."""
@@ -106,10 +143,10 @@ class Collector:
         newest = {_owner(path): path for path in paths}
         for path in paths:
             if newest[_owner(path)] != path or not is_alive(_owner(path)):
-                reading = read_ring(path, self._keep, self._since(self._folded))
+                reading = read_ring(path, self._keep, self._folded.since_ns)
                 if reading is not None:
                     self._facts.add(reading)
-                    self._folded = _newest(_merged([self._folded, reading.frames]), self._keep)
+                    self._folded.add(reading.frames)
                 with contextlib.suppress(OSError):
                     os.unlink(path)
 
@@ -125,19 +162,21 @@ class Collector:
             last: a record that is to be the last: a marker's own.
         """
         facts = self._facts.copy()
+        end = self._folded.copy()
         with self._lock:
-            frames = _merged([self._folded, self._output])
+            end.add(self._output.frames())
+        # Further back, to have enough without what was logged since.
+        size = self._keep if until_ns is None else 2 * self._keep
         for path in reversed(self._rings()):
-            reading = read_ring(path, self._keep, self._since(frames))
+            reading = read_ring(path, size, end.since_ns)
             if reading is not None:
                 facts.add(reading)
-                frames = _newest(_merged([frames, reading.frames]), 2 * self._keep)
-        if until_ns is not None:
-            frames = [frame for frame in frames if frame.time_ns <= until_ns]
+                end.add(_until(reading.frames, until_ns))
+        frames = _until(end.frames(), until_ns)
         if last:
             frames = _with_last(frames, until_ns or 0, last)
-        chunks = tuple(frame.data for frame in _newest(frames, self._keep))
-        return Snapshot((b"".join(chunks),), begins_inside_record=False), facts
+        data = b"".join(frame.data for frame in frames)
+        return Snapshot((data,), begins_inside_record=False), facts
 
     def _rings(self) -> list[str]:
         """The rings that are there, oldest first."""
@@ -147,19 +186,11 @@ class Collector:
             return []
         return [os.path.join(self._directory, name) for name in sorted(names, key=_opened)]
 
-    def _since(self, frames: list[Frame]) -> int:
-        """The time before which a record can't be in the end of the log any more."""
-        size = 0
-        for frame in reversed(frames):
-            size += len(frame.data)
-            if size >= self._keep:
-                return frame.time_ns
-        return 0
 
-
-def _merged(lists: Iterable[list[Frame]]) -> list[Frame]:
-    # Sorting lists that are sorted already is what Python's sort is best at.
-    return sorted((frame for frames in lists for frame in frames), key=_time)
+def _until(frames: list[Frame], until_ns: int | None) -> list[Frame]:
+    if until_ns is None or not frames or frames[-1].time_ns <= until_ns:
+        return frames
+    return [frame for frame in frames if frame.time_ns <= until_ns]
 
 
 def _newest(frames: list[Frame], size: int) -> list[Frame]:
