@@ -1,6 +1,7 @@
 """Takes in what the program's own handlers are given, and puts it into the process's ring."""
 
 import posix
+import sys
 import time
 
 from .config import Config
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 __all__ = ["Tap"]
 
 _monotonic_ns = time.monotonic_ns
+
+# Up to Python 3.9, a program that goes on to recurse after a RecursionError that it didn't get is
+# aborted. It would get one anyway, from loguru or a call or two later.
+RECURSION_IS_FATAL = sys.version_info < (3, 10)
 
 
 class Tap:
@@ -66,6 +71,9 @@ class Tap:
                 self.append(data, now)
             else:
                 self._mark(event, data, now, record)
+        except RecursionError:
+            if RECURSION_IS_FATAL:
+                raise
         except Exception:
             self._lose()
 
@@ -137,6 +145,8 @@ class Tap:
     def _tell(self, event: str, data: bytes, now: int, record: "dict[str, Any]") -> bool:
         try:
             send(self._directory, event, data, now, record)
+        except RecursionError:
+            raise
         except Exception:  # the channel is full, or nobody is there any more
             return False
         return True
@@ -179,6 +189,8 @@ class Tap:
 def _text(record: "dict[str, Any]", from_decorator: object) -> str:
     try:
         return format_record(record, from_decorator)
+    except RecursionError:
+        raise
     except Exception:
         return f"{record['message']}\n"
 
@@ -224,10 +236,10 @@ def _emitter(tap: Tap) -> "Any":
                 f"{record['name']}:{record['function']}:{record['line']} - {message}\n".encode(),
                 now,
             )
+        except RecursionError:
+            if RECURSION_IS_FATAL:
+                raise
         except Exception:
-            try:
-                tap.record(record, from_decorator, is_raw)
-            except Exception:
-                return
+            tap.record(record, from_decorator, is_raw)
 
     return emit
