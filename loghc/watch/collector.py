@@ -6,9 +6,9 @@ import contextlib
 import os
 import threading
 import time
-from operator import attrgetter
 
 from loghc.log.tail import CONTEXT, Snapshot
+from loghc.watch.end import End
 from loghc.watch.processes import is_alive
 from loghc.watch.rings import Frame, Reading, read_ring
 
@@ -16,7 +16,6 @@ __all__ = ["Collector", "Facts"]
 
 _TRACEBACKS = 5  # the newest are kept
 _DIGITS = 19  # of a number that fits into 64 bits
-_time = attrgetter("time_ns")
 
 
 class Facts:
@@ -71,50 +70,6 @@ class Facts:
         return other
 
 
-class _End:
-    """The newest frames of those that are added, in order of time.
-
-    Args:
-        size: bytes of data to keep at least.
-    """
-
-    def __init__(self, size: int) -> None:
-        self._keep = size
-        self._frames: list[Frame] = []
-        self._size = 0
-        self._trim_at = size
-        self.since_ns = 0
-        """What is older than this can't be at the end any more."""
-
-    def add(self, frames: list[Frame]) -> None:
-        """Add some, in any order."""
-        self._frames.extend(frames)
-        self._size += sum(len(frame.data) for frame in frames)
-        if self._size >= self._trim_at:
-            self._trim()
-
-    def frames(self) -> list[Frame]:
-        """The newest, oldest first."""
-        self._trim()
-        return self._frames
-
-    def copy(self) -> _End:
-        """The same, to add to."""
-        other = _End(self._keep)
-        other.__dict__.update(self.__dict__)
-        other._frames = list(self._frames)
-        return other
-
-    def _trim(self) -> None:
-        # What is sorted in large parts already, as this is, is what Python's sort is best at.
-        self._frames.sort(key=_time)
-        self._frames = _newest(self._frames, self._keep)
-        self._size = sum(len(frame.data) for frame in self._frames)
-        if self._size >= self._keep:
-            self.since_ns = self._frames[0].time_ns
-            self._trim_at = self._size + self._keep // 4
-
-
 class Collector:
     """The end of a run's log: from finished rings, which it deletes, live ones, and output.
 
@@ -126,10 +81,10 @@ class Collector:
     def __init__(self, directory: str, limit: int) -> None:
         self._directory = directory
         self._keep = limit + CONTEXT
-        self._folded = _End(self._keep)
+        self._folded = End(self._keep)
         self._facts = Facts()
         self._lock = threading.Lock()  # output is added on a thread of its own
-        self._output = _End(self._keep)
+        self._output = End(self._keep)
 
     def add_output(self, data: bytes) -> None:
         """Keep what the program printed: whole lines where possible."""
@@ -191,15 +146,6 @@ def _until(frames: list[Frame], until_ns: int | None) -> list[Frame]:
     if until_ns is None or not frames or frames[-1].time_ns <= until_ns:
         return frames
     return [frame for frame in frames if frame.time_ns <= until_ns]
-
-
-def _newest(frames: list[Frame], size: int) -> list[Frame]:
-    """The last frames of which the data adds up to at least a size."""
-    position = len(frames)
-    while position and size > 0:
-        position -= 1
-        size -= len(frames[position].data)
-    return frames[position:]
 
 
 def _with_last(frames: list[Frame], time_ns: int, last: bytes) -> list[Frame]:
