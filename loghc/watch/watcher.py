@@ -61,8 +61,8 @@ def watch(options: Options, command: Command) -> NoReturn:
     if teller is not None:
         watcher.signals.call(watcher.interrupting(teller, status))
         _safely(teller.deliver)
-    if output is not None and not watcher.interrupted:
-        output.wait(None)
+    while output is not None and not watcher.interrupted and not output.wait(_PASSING_ON):
+        pass  # as long as it takes, as the program itself would have had to
     if teller is not None:
         _safely(teller.close)
     _flush()
