@@ -130,8 +130,12 @@ class Collector:
         frames = _until(end.frames(), until_ns)
         if last:
             frames = _with_last(frames, until_ns or 0, last)
-        data = b"".join(frame.data for frame in frames)
-        return Snapshot((data,), begins_inside_record=False), facts
+        if not frames:
+            return Snapshot((), begins_inside_record=False), facts
+        # A record that was cut to fit its ring is longer than all that is kept: it is the first.
+        first, *rest = frames
+        chunks = (first.data, b"".join(frame.data for frame in rest))
+        return Snapshot(chunks, begins_inside_record=first.cut), facts
 
     def _rings(self) -> list[str]:
         """The rings that are there, oldest first."""
