@@ -1,4 +1,4 @@
-"""The recorder in real processes: what it takes, wherever it is logged, however the process ends."""
+"""The recorder in real processes: what it takes, and what is left however the process ends."""
 
 from __future__ import annotations
 
@@ -72,7 +72,8 @@ def test_a_records_time_is_that_of_the_programs_own_log(recorded, watch):
         import sys, time
         from loguru import logger
         logger.remove()
-        logger.add(sys.stdout, format="{time:YYYY-MM-DD HH:mm:ss.SSS} | {level: <8} | {name}:{function}:{line} - {message}")
+        form = "{time:YYYY-MM-DD HH:mm:ss.SSS} | {level: <8} | {name}:{function}:{line} - {message}"
+        logger.add(sys.stdout, format=form)
         for _ in range(130):
             logger.info("x")
             time.sleep(0.01)
@@ -90,35 +91,72 @@ LOGS = {
         ["b"],
     ),
     "the least of several": (
-        "n = logger.add(print, level='TRACE')\nlogger.trace('a')\nlogger.remove(n)\nlogger.trace('b')",
+        "n = logger.add(print, level='TRACE')\n"
+        "logger.trace('a')\n"
+        "logger.remove(n)\n"
+        "logger.trace('b')",
         ["a"],
     ),
-    "configured": ("logger.configure(handlers=[dict(sink=print, level=25)])\nlogger.info('a')\nlogger.log(26, 'b')", ["b"]),
-    "filters are not asked": ("logger.remove()\nlogger.add(print, filter='other')\nlogger.info('a')", ["a"]),
+    "configured": (
+        "logger.configure(handlers=[dict(sink=print, level=25)])\n"
+        "logger.info('a')\n"
+        "logger.log(26, 'b')",
+        ["b"],
+    ),
+    "filters are not asked": (
+        "logger.remove()\nlogger.add(print, filter='other')\nlogger.info('a')",
+        ["a"],
+    ),
     "enqueued": ("logger.remove()\nlogger.add(print, enqueue=True)\nlogger.info('a')", ["a"]),
     "bound, patched, contextualized": (
-        "logger.bind(a=1).info('a {a}', a=2)\nlogger.patch(lambda r: r.update(message='b')).info('x')\n"
+        "logger.bind(a=1).info('a {a}', a=2)\n"
+        "logger.patch(lambda r: r.update(message='b')).info('x')\n"
         "with logger.contextualize(c=1):\n    logger.opt(lazy=True).info('{}', lambda: 'c')",
         ["a 2", "b", "c"],
     ),
-    "disabled": ("logger.disable('__main__')\nlogger.info('a')\nlogger.enable('__main__')\nlogger.info('b')", ["b"]),
+    "disabled": (
+        "logger.disable('__main__')\nlogger.info('a')\nlogger.enable('__main__')\nlogger.info('b')",
+        ["b"],
+    ),
     "copied": (
-        "import copy\nlogger.remove()\nother = copy.deepcopy(logger)\nother.add(print)\nother.info('a')\nlogger.info('b')",
+        "import copy\n"
+        "logger.remove()\n"
+        "other = copy.deepcopy(logger)\n"
+        "other.add(print)\n"
+        "other.info('a')\n"
+        "logger.info('b')",
         ["a"],
     ),
-    "pickled": ("import pickle\nlogger.remove()\nother = pickle.loads(pickle.dumps(logger))\nother.add(print)\nother.info('a')", ["a"]),
+    "pickled": (
+        "import pickle\n"
+        "logger.remove()\n"
+        "other = pickle.loads(pickle.dumps(logger))\n"
+        "other.add(print)\n"
+        "other.info('a')",
+        ["a"],
+    ),
     "a core of its own": (
-        "from loguru._logger import Core, Logger\nown = Logger(Core(), *logger._options)\nown.add(print)\nown.info('a')",
+        "from loguru._logger import Core, Logger\n"
+        "own = Logger(Core(), *logger._options)\n"
+        "own.add(print)\n"
+        "own.info('a')",
         ["a"],
     ),
     "imported again": (
-        "for name in [n for n in sys.modules if n.split('.')[0] == 'loguru']:\n    del sys.modules[name]\n"
+        "for name in [n for n in sys.modules if n.split('.')[0] == 'loguru']:\n"
+        "    del sys.modules[name]\n"
         "from loguru import logger as again\nagain.info('a')\nlogger.info('b')",
         ["a", "b"],
     ),
-    "reloaded": ("import importlib, loguru\nimportlib.reload(loguru).logger.info('a')\nlogger.info('b')", ["a", "b"]),
+    "reloaded": (
+        "import importlib, loguru\nimportlib.reload(loguru).logger.info('a')\nlogger.info('b')",
+        ["a", "b"],
+    ),
     "surrogates": ("logger.info('a\\ud800b')", ["a?b"]),
-    "braces and colors": ("logger.info('{}')\nlogger.opt(colors=True).info('<red>a</red>')", ["{}", "a"]),
+    "braces and colors": (
+        "logger.info('{}')\nlogger.opt(colors=True).info('<red>a</red>')",
+        ["{}", "a"],
+    ),
     "numbers": ("logger.info(12)", ["12"]),
     "broken by a patcher": (
         "logger.remove()\nlogger.add(print, format='{message}')\n"
@@ -127,11 +165,12 @@ LOGS = {
         ["a", "b"],
     ),
     "in UTC": (
-        "from datetime import timezone\nutc = logger.patch(lambda r: r.update(time=r['time'].astimezone(timezone.utc)))\n"
+        "from datetime import timezone\n"
+        "utc = logger.patch(lambda r: r.update(time=r['time'].astimezone(timezone.utc)))\n"
         "logger.info('a')\nutc.info('b')\nlogger.info('c')",
         ["a", "b", "c"],
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("source", "expected"), LOGS.values(), ids=LOGS)
@@ -217,7 +256,8 @@ def test_a_run_that_is_over_concerns_nobody(recorded, watch):
         QUIET
         + "import shutil\nshutil.rmtree(os.environ['LOGHC_RUN'])\nlogger.error('sync.error')\n"
         "import subprocess\n"
-        "print(subprocess.run([sys.executable, '-c', 'from loguru import logger; logger.info(1)']).returncode)"
+        "code = 'from loguru import logger; logger.info(1)'\n"
+        "print(subprocess.run([sys.executable, '-c', code]).returncode)"
     )
     assert out == "0\n"
 
@@ -288,7 +328,7 @@ def test_what_an_exceptions_str_does_harms_nothing(recorded, watch, body):
 def test_a_marker_is_told_at_once_and_kept(recorded, watch):
     recorded(
         QUIET
-        + "logger.info('sync.log')\nlogger.bind(run_id='a b').error('sync.error: no space\\tleft')\n"
+        + "logger.info('sync.log')\nlogger.bind(run_id='a b').error('sync.error: no\\tspace')\n"
         "logger.info('sync.errors')\nlogger.info('sync.log.x')\nos._exit(0)"
     )
     first, second = watch.messages
@@ -303,7 +343,8 @@ def test_a_markers_thread_and_task_are_told(recorded, watch):
     recorded(
         QUIET + "import asyncio, threading\n"
         "t = threading.Thread(target=logger.info, args=('sync.log',))\nt.start()\nt.join()\n"
-        "async def work():\n    logger.info('sync.log')\n    await asyncio.sleep(0.01)\n    logger.info('sync.log')\n"
+        "async def work():\n    logger.info('sync.log')\n    await asyncio.sleep(0.01)\n"
+        "    logger.info('sync.log')\n"
         "async def main():\n    await asyncio.gather(work(), work())\nasyncio.run(main())"
     )
     thread, a, b, c, d = watch.messages
@@ -335,8 +376,8 @@ def test_a_marker_without_a_reader_is_no_sigpipe(recorded, watch):
     os.close(watch.channel)
     try:
         recorded(
-            QUIET
-            + "import signal\nsignal.signal(signal.SIGPIPE, signal.SIG_DFL)\nlogger.error('sync.error')"
+            QUIET + "import signal\nsignal.signal(signal.SIGPIPE, signal.SIG_DFL)\n"
+            "logger.error('sync.error')"
         )
     finally:
         watch.channel = os.dup(0)

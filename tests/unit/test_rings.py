@@ -1,4 +1,4 @@
-"""The ring against the plainest model: all records one after the other, of which the end is left."""
+"""The ring against the plainest model: of all records, one after the other, the end is left."""
 
 from __future__ import annotations
 
@@ -347,8 +347,8 @@ def test_a_line_without_an_end_is_forgotten():
 def test_the_configuration_is_read(tmp_path):
     path = tmp_path / "config"
     path.write_text(
-        "version=1\ncapacity=4096\nlevel=15\nmarker=fail a\\nb\\\\n=\\r\nmarker=log x y\nmarker=log\n"
-        "salt=00\nunknown\n",
+        "version=1\ncapacity=4096\nlevel=15\nmarker=fail a\\nb\\\\n=\\r\nmarker=log x y\n"
+        "marker=log\nsalt=00\nunknown\n",
         encoding="utf-8",
     )
     config = read_config(str(path))
