@@ -3,6 +3,7 @@
 import posix
 import sys
 
+from .stdlib import load
 from .tap import Tap
 from .text import traceback_text
 
@@ -26,7 +27,7 @@ class Ending:
 
     def register(self) -> None:
         """Be called at this process's exit, and at that of its children."""
-        sys.modules["atexit"].register(self.at_exit)
+        load("atexit").register(self.at_exit)
         posix.register_at_fork(after_in_child=self.after_fork)
         self._at_end_of_child()
 

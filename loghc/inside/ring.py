@@ -61,6 +61,10 @@ class Ring:
         start = layout.RING_VERSION * 8
         self._mapping[start : start + len(text)] = text
 
+    def count_orphan(self) -> None:
+        """Count a forked child that got no ring. It takes no lock: that is the parent's."""
+        self._words[layout.RING_ORPHANS] += 1
+
     def count(self, word: int) -> None:
         """Count one more of something, such as markers (`layout.RING_MARKERS`)."""
         with self._lock:

@@ -5,7 +5,7 @@ import sys
 import time
 
 from .config import Config
-from .layout import NOTE_SUFFIX, RING_LOST, RING_MARKERS, RING_ORPHANS
+from .layout import NOTE_SUFFIX, RING_LOST, RING_MARKERS
 from .markers import Markers, send
 from .ring import Ring, open_ring
 from .text import MILLISECONDS, format_level, format_record, format_second
@@ -136,7 +136,7 @@ class Tap:
             ring = open_ring(self._directory, self._capacity, pid)
             ring.set_version(self._version)
         except Exception as error:  # without a ring there is no log, and that is all
-            self._say_why(error, parents, pid)
+            self._say_why(error, parents)
             return
         self._ring = ring
         self.append = ring.append
@@ -151,14 +151,17 @@ class Tap:
             return False
         return True
 
-    def _say_why(self, error: Exception, parents: "Ring | None", pid: int) -> None:
-        """Leave word for the watcher in a way that takes neither a descriptor nor space."""
+    def _say_why(self, error: Exception, parents: "Ring | None") -> None:
         if parents is not None:
-            parents.count(RING_ORPHANS)
-        name = f"{self._directory}/{pid}-{_monotonic_ns()}{NOTE_SUFFIX}"
+            parents.count_orphan()
         reason = getattr(error, "strerror", None) or error.__class__.__name__
+        self.note(f"can't open a ring: {reason}")
+
+    def note(self, text: str) -> None:
+        """Leave word for the watcher in a way that takes neither a descriptor nor space."""
+        name = f"{self._directory}/{posix.getpid()}-{_monotonic_ns()}{NOTE_SUFFIX}"
         try:
-            posix.symlink(f"can't open a ring: {reason}", name)
+            posix.symlink(text, name)
         except OSError:
             return
 

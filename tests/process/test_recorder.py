@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from recorded import CAPACITY, RunDirectory, run_directory
+from recorded import BOOTSTRAP, CAPACITY, RunDirectory, run, run_directory
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="there is no recorder elsewhere")
 
@@ -609,6 +609,35 @@ def test_without_a_descriptor_there_is_a_note_and_no_ring(recorded, watch):
     assert watch.reading.orphans == 1
     (note,) = watch.notes
     assert "Too many open files" in note.text
+
+
+def test_a_loguru_of_another_make_is_left_alone(recorded, watch, program):
+    program("class logger:\n    info = print", "loguru.py")
+    assert recorded("from loguru import logger\nlogger.info('x')") == "x\n"
+    (note,) = watch.notes
+    assert "can't be recorded" in note.text
+
+
+PYTHONS = ["python2.7", *(f"python3.{minor}" for minor in range(5, 15))]
+
+
+@pytest.mark.parametrize("name", PYTHONS)
+def test_any_python_starts_as_without(watch, tmp_path, program, name):
+    python = shutil.which(name)
+    if (
+        not python
+        or subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode
+    ):
+        pytest.skip("not installed")
+    program("import sys\nsys.own = __name__", "lib/sitecustomize.py")
+    show = "import sys; print(sorted(sys.modules), sys.path, getattr(sys, 'own', None)); 1/0"
+    for paths in ([], [str(tmp_path / "lib")]):
+        env = {"PYTHONPATH": os.pathsep.join(paths)} if paths else {}
+        alone = run([python, "-c", show], tmp_path, env)
+        env = {**watch.environment, "PYTHONPATH": os.pathsep.join([str(BOOTSTRAP), *paths])}
+        recorded = run([python, "-c", show], tmp_path, env)
+        assert (recorded.stdout, recorded.stderr) == (alone.stdout, alone.stderr)
+        assert recorded.returncode == alone.returncode == 1
 
 
 def test_a_file_size_limit_that_kills_is_not_touched(recorded, watch):
