@@ -1,4 +1,4 @@
-"""``python -m benchmarks``: see the package's docstring."""
+"""Measure what loghc costs; benchmarks/README.md explains the figures."""
 
 from __future__ import annotations
 
@@ -13,11 +13,9 @@ from loguru import logger
 
 from benchmarks.results import RESULTS, Section, as_json, environment, text_table
 
-Measure = Callable[[], "Section | None"]
 
-
-def _sections() -> dict[str, Measure]:
-    from benchmarks import designs, fleet, instructions, jobs, memory, records, services, threads
+def _sections() -> dict[str, Callable[[], Section]]:
+    from benchmarks import jobs, memory, records, services, threads, watch
 
     return {
         "records": records.measure_records,
@@ -25,55 +23,49 @@ def _sections() -> dict[str, Measure]:
         "services": services.measure_services,
         "jobs": jobs.measure_jobs,
         "imports": jobs.measure_imports,
+        "watch": watch.measure_watch,
         "memory": memory.measure_memory,
         "threads": threads.measure_threads,
-        "fleet": fleet.measure_fleet,
-        "designs": designs.measure_designs,
-        "instructions": instructions.measure_instructions,
     }
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run what the command line asks for; the exit status."""
+    """Run what the command line asks for, and return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--check", action="store_true", help="the short form, for the gate")
-    what.add_argument("--table", action="store_true", help="print the README's table and end")
-    what.add_argument("--charts", action="store_true", help="draw the charts anew and end")
-    parser.add_argument("--only", nargs="+", choices=list(_sections()), help="some sections")
-    parser.add_argument("--into", type=Path, default=RESULTS, help="a folder for the results")
-    given = parser.parse_args(arguments)
-    file = given.into / "results.json"
-    if (given.table or given.charts) and not file.exists():
+    what.add_argument("--check", action="store_true", help="the short form: fail on a missed bar")
+    what.add_argument("--table", action="store_true", help="print the README's table and exit")
+    what.add_argument("--charts", action="store_true", help="draw the charts again and exit")
+    parser.add_argument("--only", nargs="+", choices=list(_sections()), help="these sections only")
+    parser.add_argument("--into", type=Path, default=RESULTS, help="the folder for the results")
+    options = parser.parse_args(arguments)
+    file = options.into / "results.json"
+    if (options.table or options.charts) and not file.exists():
         parser.error(f"there is no {file.name} yet: run python -m benchmarks")
-    if given.table:
+    if options.table:
         from benchmarks.summary import markdown
 
         print(markdown(json.loads(file.read_text(encoding="utf-8"))), end="")
         return 0
-    if given.charts:
+    if options.charts:
         return _draw(file)
     logger.remove()
-    begun = time.perf_counter()
-    if given.check:
+    started = time.perf_counter()
+    if options.check:
         from benchmarks.check import check
 
-        good = check()
-        print(f"{time.perf_counter() - begun:.0f} s")
-        return 0 if good else 1
+        passed = check()
+        print(f"{time.perf_counter() - started:.0f} s")
+        return 0 if passed else 1
     machine = environment()
     measured = []
     for name, measure in _sections().items():
-        if given.only and name not in given.only:
+        if options.only and name not in options.only:
             continue
-        section = measure()
-        if section is None:
-            print(f"{name}: skipped, as what it needs is not installed\n", flush=True)
-            continue
-        measured.append(section)
-        print(text_table(section), flush=True)
-    print(f"{time.perf_counter() - begun:.0f} s")
-    given.into.mkdir(parents=True, exist_ok=True)
+        measured.append(measure())
+        print(text_table(measured[-1]), flush=True)
+    print(f"{time.perf_counter() - started:.0f} s")
+    options.into.mkdir(parents=True, exist_ok=True)
     file.write_text(as_json(measured, machine), encoding="utf-8")
     return _draw(file)
 

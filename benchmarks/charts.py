@@ -1,4 +1,4 @@
-"""Draws the charts from the JSON, the same from the same."""
+"""Draws the charts; the same results give the same files, byte for byte."""
 
 from __future__ import annotations
 
@@ -8,15 +8,22 @@ from typing import Any
 
 __all__ = ["draw"]
 
-_COLOURS = {"loghc": "#1a7f37", "floor": "#57606a", "borgmatic": "#cf222e"}
+_COLOURS = {
+    "loghc": "#1a7f37",
+    "floor": "#57606a",
+    "a plain logger.info": "#57606a",
+    "borgmatic": "#cf222e",
+    "healthchecks-decorator": "#bf8700",
+    "py-healthchecks.io": "#8250df",
+}
 
 
-def draw(found: Mapping[str, Any], folder: Path) -> list[Path]:
-    """Draw what there are figures for.
+def draw(results: Mapping[str, Any], folder: Path) -> list[Path]:
+    """Draw the charts for which there are figures.
 
     Args:
-        found: the JSON.
-        folder: where to put them.
+        results: what a run wrote as JSON.
+        folder: where to put the charts.
 
     Returns:
         The SVG files.
@@ -26,10 +33,10 @@ def draw(found: Mapping[str, Any], folder: Path) -> list[Path]:
     mpl.use("svg")
     mpl.rcParams.update({"svg.hashsalt": "loghc", "svg.fonttype": "none", "font.size": 10})
     drawn = []
-    if "records" in found["sections"]:
-        drawn.append(_records(found["sections"]["records"]["rows"], folder / "record.svg"))
-    if "services" in found["sections"]:
-        drawn.append(_services(found["sections"]["services"]["rows"], folder / "marker.svg"))
+    if "records" in results["sections"]:
+        drawn.append(_records(results["sections"]["records"]["rows"], folder / "record.svg"))
+    if "services" in results["sections"]:
+        drawn.append(_services(results["sections"]["services"]["rows"], folder / "marker.svg"))
     return drawn
 
 
@@ -38,7 +45,8 @@ def _records(rows: list[dict[str, Any]], path: Path) -> Path:
 
     figure = Figure(figsize=(6.4, 3.6), layout="constrained")
     axes = figure.subplots()
-    for sink, colour in _COLOURS.items():
+    for sink in ("loghc", "floor", "borgmatic"):
+        colour = _COLOURS[sink]
         points = [row for row in rows if row["at"].get("sink") == sink and "held" in row["at"]]
         held = [row["at"]["held"] for row in points]
         axes.plot(
@@ -73,7 +81,6 @@ def _services(rows: list[dict[str, Any]], path: Path) -> Path:
     figure = Figure(figsize=(6.4, 3.6), layout="constrained")
     axes = figure.subplots()
     width = 0.8 / len(who)
-    shades = ["#1a7f37", "#cf222e", "#bf8700", "#8250df"]
     for place, name in enumerate(who):
         of_one = [row for row in rows if row["at"]["who"] == name]
         axes.bar(
@@ -81,7 +88,7 @@ def _services(rows: list[dict[str, Any]], path: Path) -> Path:
             [row["value"]["median"] for row in of_one],
             width,
             label=name,
-            color=shades[place % len(shades)],
+            color=_COLOURS[name],
         )
     axes.axhline(1.0, color="#57606a", linewidth=0.8, linestyle="--")
     axes.set(

@@ -1,4 +1,4 @@
-"""Memory for a full tail, and while the service is out and the queue full."""
+"""Memory of a full tail, and of a full queue while the service does not answer."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _QUEUE = 32  # pings
 
 
 def measure_memory() -> Section:
-    """Bytes, as tracemalloc counts them."""
+    """Memory as tracemalloc counts it."""
 
     def peer() -> object:
         emit = borgmatic(_LIMIT)
@@ -49,7 +49,7 @@ def measure_memory() -> Section:
 
 
 def tail(make: Callable[[], Callable[[str], object]] = health) -> int:
-    """Bytes that a sink holds when it is full."""
+    """Bytes of memory that a sink with a full tail takes."""
 
     def fill() -> object:
         write = make()
@@ -61,10 +61,10 @@ def tail(make: Callable[[], Callable[[str], object]] = health) -> int:
 
 
 def outage(records_between: int) -> int:
-    """Bytes that a sink and its 32 pings hold while the service doesn't answer.
+    """Bytes of memory that a sink and its 32 pings take while the service doesn't answer.
 
     Args:
-        records_between: two markers; 1,000 fill the tail anew.
+        records_between: records between two markers; 1,000 replace all of the tail.
     """
     with PingReceiver() as receiver, contextlib.redirect_stderr(io.StringIO()):
         receiver.always(Fault(delay=math.inf))
@@ -80,7 +80,7 @@ def outage(records_between: int) -> int:
             return sink
 
         logger.add(HealthSink(receiver.url, drain=0.01))
-        logger.info("sync.log")  # so that what it imports is there before the count
+        logger.info("sync.log")  # imports what sends a ping, before memory is counted
         logger.remove()
         try:
             return _held(fill)

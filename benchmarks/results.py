@@ -1,4 +1,4 @@
-"""What a run of the benchmarks found: tables for people, JSON for the charts and the README."""
+"""The results of a run: tables for people, JSON for the charts and the README."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class Row:
 
     Attributes:
         case: what was measured, in words.
-        unit: of the value: ``ns``, ``us``, ``ms``, ``s``, ``kB``, ``records/s``...
+        unit: the value's unit, such as ``ns`` or ``records/s``.
         value: the figure and its spread.
         against: what it is compared with, or empty.
-        ratio: the figure divided by that, from the same rounds; None without.
-        at: where the figure stands on a chart's axes, such as ``{"held": 900}``.
+        ratio: how many times as much as that, from the same rounds; None without.
+        at: the place on a chart's axes, such as ``{"held": 900}``.
     """
 
     case: str
@@ -57,7 +57,7 @@ class Section:
 
     Attributes:
         name: for the command line.
-        title: for people.
+        title: the heading.
         note: how it was measured, and the goal.
         rows: the figures.
     """
@@ -69,7 +69,7 @@ class Section:
 
 
 def environment() -> dict[str, Any]:
-    """The machine, the interpreter and the packages."""
+    """Describe the machine, the interpreter and the packages."""
     return {
         "cpu": _cpu(),
         "cores": os.cpu_count(),
@@ -81,13 +81,13 @@ def environment() -> dict[str, Any]:
 
 
 def as_json(sections: Sequence[Section], machine: Mapping[str, Any]) -> str:
-    """All of it, in an order that doesn't change from run to run."""
-    found = {"machine": machine, "sections": {s.name: asdict(s) for s in sections}}
-    return json.dumps(_rounded(found), indent=1) + "\n"
+    """Write the results as JSON, in an order that doesn't change from run to run."""
+    results = {"machine": machine, "sections": {s.name: asdict(s) for s in sections}}
+    return json.dumps(_rounded(results), indent=1) + "\n"
 
 
 def text_table(section: Section) -> str:
-    """A section as plain text."""
+    """Show a section as plain text."""
     lines = [section.title, section.note, ""]
     cells = [("", "median", "10 %..90 %", "best", "ratio", "10 %..90 %")]
     for row in section.rows:
@@ -114,14 +114,14 @@ def text_table(section: Section) -> str:
 
 
 def shown(value: float) -> str:
-    """Three figures that count, no exponent."""
+    """Show a value with three significant digits and no exponent."""
     if abs(value) >= 100:
         return f"{value:,.0f}"
     return f"{value:.3g}" if abs(value) >= 0.001 else f"{value:.6f}"
 
 
 def _rounded(value: Any) -> Any:
-    """Five figures that count are more than any of these has."""
+    """Round to five significant digits, more than a measurement has."""
     if isinstance(value, float):
         return float(f"{value:.5g}")
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""What a record is given to: loghc's sink, the least that could do, and the peer."""
+"""What a record is written to: loghc's sink, the least that could do, and the peer's handler."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ __all__ = [
 ]
 
 NOWHERE = "http://127.0.0.1:9/9e9d9bbe-4f2b-4a0e-a1e0-111111111111"
-"""A ping URL for sinks that are given no marker."""
+"""A ping URL for sinks that get no marker."""
 
 
 class NoSink:
-    """Does nothing with a record: what loguru itself costs."""
+    """Does nothing with a record, which shows what loguru itself costs."""
 
     def write(self, message: str) -> None:
-        """Take a record."""
+        """Drop a record."""
 
 
 class KeepingSink:
@@ -72,7 +72,7 @@ def health(limit: int = 100_000) -> Callable[[str], None]:
 
 
 def borgmatic(limit: int) -> Callable[[logging.LogRecord], None]:
-    """The handler in which borgmatic keeps its log for a ping, as its package has it."""
+    """The handler of borgmatic's package, which keeps the log for a ping."""
     from borgmatic.hooks.monitoring.logs import Forgetful_buffering_handler
 
     handler: logging.Handler = Forgetful_buffering_handler("benchmark", limit, logging.INFO)
@@ -83,9 +83,9 @@ def messages(count: int, size: int = 110, char: str = "x") -> list[str]:
     """Records as loguru hands them to a sink.
 
     Args:
-        count: how many different ones.
-        size: bytes of each in UTF-8, more or less.
-        char: what fills them up.
+        count: how many, all different.
+        size: bytes of each in UTF-8, about.
+        char: what they are filled with.
     """
     found: list[str] = []
     handler = logger.add(found.append, format="{message}", level=0)

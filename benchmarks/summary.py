@@ -1,4 +1,4 @@
-"""The README's table, made from the JSON."""
+"""The README's table, made from the results."""
 
 from __future__ import annotations
 
@@ -10,26 +10,27 @@ from benchmarks.results import shown
 __all__ = ["markdown"]
 
 
-def markdown(found: Mapping[str, Any]) -> str:
+def markdown(results: Mapping[str, Any]) -> str:
     """The figures that matter to a user, as a Markdown table.
 
     Args:
-        found: the JSON of a full run.
+        results: what a full run wrote as JSON.
     """
-    figures = _Figures(found)
+    figures = _Figures(results)
     at_limit = "limit 100,000"
     lines = [
         "| | loghc | beside it |",
         "| --- | --- | --- |",
         _line(
             "one record, 100 kB kept",
-            figures.value("records", f"{at_limit}: loghc"),
+            figures.value("records", f"{at_limit}: loghc's tail"),
+            f"{figures.value('records', f'{at_limit}: loghc')} with the look for a marker, "
             f"{figures.value('records', f'{at_limit}: floor')} for a bare deque of bytes, "
             f"{figures.value('records', f'{at_limit}: borgmatic')} in borgmatic's handler",
         ),
         _line(
             "one record, 10 MB kept",
-            figures.value("records", "limit 10,000,000: loghc"),
+            figures.value("records", "limit 10,000,000: loghc's tail"),
             f"{figures.value('records', 'limit 10,000,000: floor')} and "
             f"{figures.value('records', 'limit 10,000,000: borgmatic')}",
         ),
@@ -37,21 +38,10 @@ def markdown(found: Mapping[str, Any]) -> str:
             "a whole `logger.info`",
             figures.value("calls", "loghc"),
             f"{figures.value('calls', 'no-op sink')} with a sink that does nothing "
-            f"({figures.ratio('calls', 'loghc')} times)",
+            f"({figures.ratio('calls', 'loghc', 'a no-op sink')})",
         ),
     ]
-    peers = ("borgmatic", "healthchecks-decorator", "py-healthchecks.io")
-    lines += [
-        _line(
-            f"a marker, service {state}",
-            f"{figures.value('services', f'service {state}: loghc')}, 99th percentile "
-            f"{figures.value('services', f'service {state}: loghc, 99th percentile')}",
-            ", ".join(
-                f"{figures.value('services', f'service {state}: {peer}')} {peer}" for peer in peers
-            ),
-        )
-        for state in ("well", "slow (0.2 s)", "hung")
-    ]
+    lines += [_marker(figures, state) for state in ("well", "slow (0.2 s)", "hung")]
     lines += [
         _line(
             "`import`, after loguru's own",
@@ -62,8 +52,10 @@ def markdown(found: Mapping[str, Any]) -> str:
             "a job of 1,000 records, as a process",
             figures.value("jobs", "loghc"),
             f"{figures.value('jobs', 'no pings')} without pings, "
-            f"{figures.value('jobs', 'bare urllib3 on a thread')} with urllib3 on a thread, "
-            f"{figures.value('jobs', 'requests')} with requests",
+            f"{figures.value('jobs', 'bare urllib3 on a thread')} with urllib3 alone on a thread "
+            f"({figures.ratio('jobs', 'loghc', 'bare urllib3 on a thread')}), "
+            f"{figures.value('jobs', 'requests')} with requests, "
+            f"{figures.value('jobs', 'borgmatic')} with borgmatic's handler",
         ),
         _line(
             "memory for a full tail of 100 kB",
@@ -72,12 +64,12 @@ def markdown(found: Mapping[str, Any]) -> str:
             f"{figures.value('memory', 'full tail: borgmatic')} in borgmatic's handler",
         ),
         _line(
-            "memory in an outage, 32 pings wait",
+            "memory in an outage, 32 pings waiting",
             figures.value("memory", "outage, 32 pings of 32 logs: loghc"),
             "",
         ),
     ]
-    machine = found["machine"]
+    machine = results["machine"]
     packages = ", ".join(
         f"{name} {version}" for name, version in machine["packages"].items() if version
     )
@@ -88,11 +80,27 @@ def markdown(found: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _marker(figures: _Figures, state: str) -> str:
+    def value(who: str) -> str:
+        return figures.value("services", f"service {state}: {who}")
+
+    peers = ("borgmatic", "healthchecks-decorator", "py-healthchecks.io")
+    return _line(
+        f"a marker, service {state}",
+        f"{value('loghc')}, 99th percentile {value('loghc, 99th percentile')}",
+        f"{value('a plain logger.info')} for a plain `logger.info` "
+        f"({figures.ratio('services', f'service {state}: loghc', 'a plain logger.info')}); "
+        + ", ".join(f"{value(peer)} {peer}" for peer in peers),
+    )
+
+
 class _Figures:
-    def __init__(self, found: Mapping[str, Any]) -> None:
+    """The rows of the results, by section and case."""
+
+    def __init__(self, results: Mapping[str, Any]) -> None:
         self._rows = {
             (name, row["case"]): row
-            for name, section in found["sections"].items()
+            for name, section in results["sections"].items()
             for row in section["rows"]
         }
 
@@ -100,13 +108,15 @@ class _Figures:
         row = self._rows.get((section, case))
         return "not measured" if row is None else _with_unit(row["value"][kind], row["unit"])
 
-    def ratio(self, section: str, case: str) -> str:
+    def ratio(self, section: str, case: str, against: str) -> str:
         row = self._rows.get((section, case))
-        return "?" if row is None else f"{row['ratio']['median']:.3f}"
+        if row is None or row["against"] != against:
+            return "not measured"
+        return f"{row['ratio']['median']:.3f} times"
 
 
 def _with_unit(value: float, unit: str) -> str:
-    """In the unit that people would choose."""
+    """Show a value in the unit that a reader would choose."""
     for small, factor, large in (("ns", 1000, "µs"), ("ms", 1000, "s"), ("kB", 1000, "MB")):
         if unit == small and value >= factor:
             value, unit = value / factor, large

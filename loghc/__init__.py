@@ -12,23 +12,33 @@ Public are the names below and those of ``loghc.testing``. Everything else may c
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from loghc.job import job
-from loghc.ping import Event, Outcome, Stats
-from loghc.sink import HealthSink
 from loghc.version import __version__
 
+TYPE_CHECKING = False  # typing takes longer to import than "loghc run" to start a program
 if TYPE_CHECKING:
+    from loghc.jobs import job
     from loghc.log.secrets import SECRETS
+    from loghc.ping import Event, Outcome, Stats
+    from loghc.sink import HealthSink
 
 __all__ = ["SECRETS", "Event", "HealthSink", "Outcome", "Stats", "__version__", "job"]
 
+_MODULES = {
+    "SECRETS": "log.secrets",
+    "Event": "ping",
+    "HealthSink": "sink",
+    "Outcome": "ping",
+    "Stats": "ping",
+    "job": "jobs",
+}
+
 
 def __getattr__(name: str) -> object:
-    """Import ``SECRETS`` when it is asked for: not every program pays for what few use."""
-    if name == "SECRETS":
-        from loghc.log.secrets import SECRETS
+    """Import what is asked for, when it is: `loghc run` starts a program before it needs any."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
 
-        return SECRETS
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(f"loghc.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value

@@ -1,7 +1,8 @@
-"""What all tests share: a clean loguru, a clean environment, scripts in processes of their own."""
+"""Fixtures for all tests: a clean loguru and environment, receivers, scripts, TLS, programs."""
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from typing import Protocol
 
 import hypothesis
 import pytest
+import trustme
 from loguru import logger
 
 from loghc.testing import PingReceiver
@@ -71,6 +73,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.upper().startswith(_OWN_PREFIX) or name.upper().endswith(_PROXY_SUFFIX):
             monkeypatch.delenv(name)
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)  # where ends that were not told are kept
 
 
 @pytest.fixture(autouse=True)
@@ -130,6 +133,41 @@ def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[PingReceiver]:
     with PingReceiver() as receiver:
         monkeypatch.setenv("HEALTH_CHECK_URL", receiver.url)
         yield receiver
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    """A certificate authority that nobody trusts; see `trusted`."""
+    return trustme.CA()
+
+
+@pytest.fixture
+def trusted(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Makes the system trust `authority`, whose certificate is in this file."""
+    path = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(path))
+    monkeypatch.setenv("SSL_CERT_FILE", str(path))
+    monkeypatch.delenv("SSL_CERT_DIR", raising=False)
+    return path
+
+
+class _IntoLoguru(logging.Handler):
+    """Hands the standard library's records to loguru, as loguru's documentation suggests."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        logger.opt(exception=record.exc_info).log(record.levelno, record.getMessage())
+
+
+@pytest.fixture
+def intercepted() -> Iterator[None]:
+    """Routes the standard library's logging into loguru, at every level."""
+    root, handler = logging.getLogger(), _IntoLoguru()
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(1)
+    yield
+    root.removeHandler(handler)
+    root.setLevel(level)
 
 
 @pytest.fixture

@@ -1,13 +1,9 @@
-"""What tests of the way to the service share: pings, clients, deliveries, and a bare service."""
+"""Helpers that send pings, and look at those that arrived."""
 
 from __future__ import annotations
 
-import socket
-import threading
-import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable
 
 import urllib3
 
@@ -19,18 +15,9 @@ from loghc.log.masking import Masker
 from loghc.ping import Attempt, Ping
 from loghc.service.client import PingClient
 from loghc.service.url import PingUrl
-from loghc.testing import PingReceiver
+from loghc.testing import PingReceiver, ReceivedPing
 
-RUN = "5e1f5e1f-0000-4000-8000-222222222222"
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK"
-
-
-def wait_until(condition: Callable[[], object], seconds: float = 20.0) -> None:
-    """Return as soon as the condition holds; fail when it does not within that time."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.005)
+RUN_ID = "5e1f5e1f-0000-4000-8000-222222222222"
 
 
 def client_of(
@@ -42,7 +29,7 @@ def client_of(
 
 def send(client: PingClient, body: bytes = b"the end", seconds: float = 20.0) -> Attempt:
     """Make one attempt for the success of a run."""
-    return client.send(Ping(Event.SUCCESS, RUN, bytes), body, seconds)
+    return client.send(Ping(Event.SUCCESS, RUN_ID, bytes), body, seconds)
 
 
 def attempt(
@@ -79,47 +66,14 @@ def numbers(receiver: PingReceiver) -> list[int]:
     return [int(ping.body) for ping in receiver.pings]
 
 
-@contextmanager
-def service(serve: Callable[[socket.socket], None], host: str = "127.0.0.1") -> Iterator[int]:
-    """A service that handles each connection on a thread of its own; gives its port."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.create_server((host, 0), family=family) as listener:
-
-        def handle(connection: socket.socket) -> None:
-            with connection, suppress(OSError):
-                connection.settimeout(20)
-                serve(connection)
-
-        def accept() -> None:
-            while True:
-                try:
-                    connection = listener.accept()[0]
-                except OSError:
-                    return
-                threading.Thread(target=handle, args=(connection,), daemon=True).start()
-
-        threading.Thread(target=accept, daemon=True).start()
-        yield listener.getsockname()[1]
-        listener.shutdown(socket.SHUT_RDWR)
+def events(pings: Iterable[ReceivedPing]) -> list[Event]:
+    """The events of some pings, in order."""
+    return [ping.event for ping in pings]
 
 
-def receive_request(connection: socket.socket) -> bytes:
-    """A request whose body ends with ``the end``."""
-    data = b""
-    while not data.rstrip().endswith(b"the end"):
-        more = connection.recv(65_536)
-        if not more:
-            raise OSError("closed")
-        data += more
-    return data
-
-
-def answer_ok(connection: socket.socket) -> None:
-    receive_request(connection)
-    connection.sendall(OK)
-
-
-def unused_port() -> int:
-    """A port that refuses connections."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+def runs(receiver: PingReceiver) -> list[list[Event]]:
+    """The events of each run that a receiver was told of, runs and events in order of arrival."""
+    by_id: dict[str | None, list[Event]] = {}
+    for ping in receiver.pings:
+        by_id.setdefault(ping.run_id, []).append(ping.event)
+    return list(by_id.values())

@@ -8,6 +8,7 @@ import sys
 import time
 from typing import BinaryIO
 
+from loghc.command.parser import Parser
 from loghc.log.body import Renderer
 from loghc.log.masking import Masker
 from loghc.log.redaction import redactor
@@ -15,11 +16,12 @@ from loghc.log.tail import CONTEXT, Snapshot
 from loghc.ping import Attempt, Event, Ping
 from loghc.runs import run_id_from
 from loghc.service.client import PingClient
+from loghc.service.environment import URL_FILE_VARIABLE, URL_VARIABLE, ping_url
 from loghc.service.url import PingUrl
 from loghc.utf8 import encode, keep_end
 from loghc.version import __version__
 
-__all__ = ["send_ping"]
+__all__ = ["ping"]
 
 _NOT_DELIVERED = 1
 _LIMIT = 100_000  # bytes
@@ -28,8 +30,58 @@ _CHUNK = 65_536  # bytes of standard input read at a time
 # The run of every "loghc ping": a start and the end that follows it, from two commands, pair.
 _RUN_NAME = "loghc ping"
 
+_NO_URL = (
+    f"no ping URL: set {URL_VARIABLE}, or {URL_FILE_VARIABLE} to the path of a file that holds it, "
+    "or give --health-check-url"
+)
+_SEEN = (
+    "everybody on this machine could see that URL in the list of processes. "
+    f"{URL_VARIABLE}, or {URL_FILE_VARIABLE} with the path of a file that holds it, keep it "
+    "private."
+)
 
-def send_ping(options: argparse.Namespace, url: PingUrl) -> int:
+
+def ping(options: argparse.Namespace) -> int:
+    """Do ``loghc ping`` with these options.
+
+    Returns:
+        The exit status: 0 delivered, 1 not delivered.
+
+    Raises:
+        SystemExit: with 2, on wrong usage.
+    """
+    parser = Parser(prog="loghc ping")
+    urls = [text for text in options.arguments if text != "-"]
+    options.stdin = len(urls) < len(options.arguments)
+    if options.stdin and options.message is not None:
+        parser.error("-: not allowed with argument --message")
+    if len(urls) > 1 or (urls and options.health_check_url is not None):
+        parser.error("expected one ping URL")
+    if urls and not urls[0].lower().startswith(("http://", "https://")):
+        parser.error(f"expected a ping URL or -, not {urls[0]!r}")
+    url = _url(parser, urls[0] if urls else options.health_check_url)
+    if not 0 < options.timeout < float("inf"):
+        parser.error(f"--timeout: expected a positive number of seconds, not {options.timeout}")
+    try:
+        status = _send_ping(options, url)
+    except ValueError as error:
+        parser.error(f"--{error}")  # --redact
+    if urls:
+        print(f"loghc ping: {_SEEN}", file=sys.stderr)
+    return status
+
+
+def _url(parser: Parser, given: str | None) -> PingUrl:
+    try:
+        url = ping_url(None) if given is None else PingUrl.parse(given, "--health-check-url")
+    except ValueError as error:
+        parser.error(str(error))
+    if url is None:
+        parser.error(_NO_URL)
+    return url
+
+
+def _send_ping(options: argparse.Namespace, url: PingUrl) -> int:
     """Send one ping, and say what came back.
 
     Args:

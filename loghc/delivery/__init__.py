@@ -98,7 +98,7 @@ class Delivery:
         """
         until = math.inf if timeout is None else time.monotonic() + timeout
         if not self._thread.is_current:
-            self._see_them_sent(until)
+            self._see_them_sent(until, self._closing)
             self._outcomes.wait_for(lambda: not self._outcomes.telling, ClosingTime(until))
         return not self._outcomes.pending and not self._outcomes.telling
 
@@ -109,14 +109,15 @@ class Delivery:
             seconds: to wait at most.
             exiting: the interpreter exits; Ctrl-C then ends the wait, and goes no further.
         """
-        begun = time.monotonic()
+        begun, closing, drained = time.monotonic(), self._closing, False
         try:
-            self._drain(begun, seconds)
+            drained = self._drain(begun, seconds, closing)
         except KeyboardInterrupt:
             if not exiting:
                 raise
         finally:
-            self._give_up(time.monotonic() - begun)
+            if not closing.abandoned:  # by another thread's stop(), at the same time
+                self._begin_anew(None if drained else time.monotonic() - begun)
         if exiting:
             until = ClosingTime(time.monotonic() + _TELLING_AT_EXIT)
             self._outcomes.wait_for(lambda: not self._outcomes.telling, until)
@@ -148,9 +149,9 @@ class Delivery:
         self._report.dropped(queued.ping, PINGS)
         self._outcomes.settle(queued, queued.unfinished)
 
-    def _see_them_sent(self, until: float) -> None:
+    def _see_them_sent(self, until: float, within: ClosingTime) -> bool:
         """Wait until no ping is pending, sending on this thread where there is no other."""
-        thread, closing = self._thread, ClosingTime(until, within=self._closing)
+        thread, closing = self._thread, ClosingTime(until, within)
 
         def done_or_stranded() -> bool:
             return not self._outcomes.pending or not thread.start()
@@ -160,13 +161,14 @@ class Delivery:
                 thread.run_here(functools.partial(self._send, closing))
             else:
                 self._outcomes.wait_for(done_or_stranded, closing)
+        return not self._outcomes.pending
 
-    def _drain(self, begun: float, seconds: float) -> None:
-        closing = self._closing
+    def _drain(self, begun: float, seconds: float, closing: ClosingTime) -> bool:
+        """Wait until every ping has its outcome; False when the time is over first."""
         closing.bring_forward(begun + seconds)
         self._outbox.ring()  # a pause between attempts ends
         if self._thread.is_current:
-            return
+            return False
         # Then it is said, and an attempt that waits since before this stop is cut off.
         for moment, act in sorted(
             [
@@ -175,11 +177,12 @@ class Delivery:
             ],
             key=lambda each: each[0],
         ):
-            self._see_them_sent(min(moment, closing.at))
-            if not self._outcomes.pending or closing.left <= 0:
-                return
+            if self._see_them_sent(moment, closing):
+                return True
+            if closing.left <= 0:
+                return False
             act()
-        self._see_them_sent(closing.at)
+        return self._see_them_sent(math.inf, closing)
 
     def _say_what_is_waited_for(self) -> None:
         self._report.waiting(self._outcomes.pending, self._closing.left)
@@ -189,20 +192,22 @@ class Delivery:
         if courier is not None:
             courier.cut_attempt_begun_before(moment)
 
-    def _give_up(self, waited: float) -> None:
-        """Report what was not delivered. A later courier has nothing to do with it."""
+    def _begin_anew(self, given_up_after: float | None) -> None:
+        """Abandon the courier, and let a later ping have another.
+
+        Args:
+            given_up_after: seconds after which what is pending is given up, and reported; None: it
+                isn't, and the next courier sends it.
+        """
         self._closing.abandon()
         courier = self._courier
         if courier is not None:
             courier.abandon()
-        given_up = [
-            queued
-            for queued in self._outcomes.open()
-            if self._outcomes.settle(queued, queued.unfinished)
-        ]
+        pending = [] if given_up_after is None else self._outcomes.open()
+        given_up = [each for each in pending if self._outcomes.settle(each, each.unfinished)]
         self._new_courier_thread()
-        if given_up:
+        if given_up and given_up_after is not None:
             cause = next((each.last.error for each in given_up if each.last is not None), None)
-            self._report.undelivered([each.ping for each in given_up], waited, cause)
-        self._report.stopped(self._outbox.left_out)
+            self._report.undelivered([each.ping for each in given_up], given_up_after, cause)
+        self._report.stopped()
         self._thread.start()  # for what was put meanwhile

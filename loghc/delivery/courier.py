@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from loghc.delivery.closing import ClosingTime
-from loghc.delivery.outbox import Outbox, Queued
+from loghc.delivery.outbox import LOG_LEFT_OUT, Outbox, Queued
 from loghc.delivery.outcomes import Outcomes
 from loghc.delivery.report import Report
 from loghc.delivery.retry import Backoff, deliver
@@ -58,7 +58,7 @@ class Courier:
             while self._closing.left > 0 and (queued := self._outbox.take()) is not None:
                 self._handle(queued)
             if not self._outbox:
-                self._report.caught_up(self._outbox.left_out)
+                self._report.caught_up()
         finally:
             self._client.close()
 
@@ -138,7 +138,10 @@ class Courier:
 
     def _rendered(self, queued: Queued) -> bytes:
         try:
-            return queued.ping.body()
+            body = queued.ping.body()
+            if body is LOG_LEFT_OUT:
+                self._report.left_out()
+            return body
         except Exception:  # noqa: BLE001 - a ping without its log is worth more than none
             self._report.raised("the log could not be attached to a ping, please report this:")
             return b"loghc: the log could not be attached."

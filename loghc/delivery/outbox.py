@@ -34,9 +34,10 @@ class Queued:
         body: what to attach, once it was rendered.
         attempts: requests made for it so far, the one in progress included.
         last: what the last finished one came to.
+        settled: it came to its outcome.
     """
 
-    __slots__ = ("attempts", "body", "last", "ping", "since")
+    __slots__ = ("attempts", "body", "last", "ping", "settled", "since")
 
     def __init__(self, ping: Ping, body: bytes | None = None) -> None:
         self.ping = ping
@@ -44,6 +45,7 @@ class Queued:
         self.body = body
         self.attempts = 0
         self.last: Attempt | None = None
+        self.settled = False
 
     @property
     def unfinished(self) -> Attempt:
@@ -72,14 +74,10 @@ class Outbox:
 
     Args:
         drop: called with each ping that makes room for others, before it is gone.
-
-    Attributes:
-        left_out: logs that were left out so far.
     """
 
     def __init__(self, drop: Callable[[Queued], object]) -> None:
         self._drop = drop
-        self.left_out = 0
         self._waiting: deque[Queued] = deque()
         self._with_log: deque[Queued] = deque()
         self._start_of: dict[str, Queued] = {}  # by run id, where the run's end doesn't wait
@@ -157,7 +155,6 @@ class Outbox:
         queued = min(with_log, key=lambda each: _LOG_MATTERS[each.ping.event])
         if _discard(self._with_log, queued):
             queued.leave_out_log()
-            self.left_out += 1
 
     def _drop_one(self) -> None:
         for index in (

@@ -44,14 +44,16 @@ class Outcomes:
         self._can_tell = False
 
     def expect(self, queued: Queued) -> None:
-        """A ping was queued."""
-        self._open[queued] = None
+        """A ping was queued. To say so twice does no harm."""
+        if not queued.settled:
+            self._open[queued] = None
 
     def settle(self, queued: Queued, attempt: Attempt) -> bool:
         """A ping came to its outcome; False when it has one already."""
         with self._lock:
             first = queued in self._open
             if first:
+                queued.settled = True
                 del self._open[queued]
                 if attempt.delivered:
                     self._delivered += 1

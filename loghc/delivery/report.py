@@ -30,7 +30,7 @@ class Report:
         self._mask = mask
         self._said: set[object] = set()
         self._lost = 0  # pings that had failed when all was well the last time
-        self._left_out_said = 0
+        self._left_out = 0
         self._left_out_said_at = -_SAID_AGAIN
 
     def clone(self) -> Report:
@@ -75,27 +75,23 @@ class Report:
             "more may follow, and will be counted when pings are delivered again.",
         )
 
-    def caught_up(self, left_out: int) -> None:
-        """Nothing waits to be sent any more.
+    def left_out(self) -> None:
+        """A ping leaves without its log, which made room for others."""
+        self._left_out += 1
 
-        Args:
-            left_out: logs that made room for others so far.
-        """
+    def caught_up(self) -> None:
+        """Nothing waits to be sent any more."""
         # A burst that goes on and on is no news each time that it pauses.
         if time.monotonic() - self._left_out_said_at > _SAID_AGAIN:
-            self.stopped(left_out)
+            self.stopped()
 
-    def stopped(self, left_out: int) -> None:
-        """The sink stopped, or caught up: how many logs were left out is said by now.
-
-        Args:
-            left_out: logs that made room for others so far.
-        """
-        more = left_out - self._left_out_said
-        if more > 0:
-            self._left_out_said, self._left_out_said_at = left_out, time.monotonic()
+    def stopped(self) -> None:
+        """The sink stopped, or caught up: how many logs were left out is said by now."""
+        count, self._left_out = self._left_out, 0
+        if count:
+            self._left_out_said_at = time.monotonic()
             say(
-                f"the logs of {_count(more)} to {self._where} were left out: more pings waited "
+                f"the logs of {_count(count)} to {self._where} were left out: more pings waited "
                 "than logs are kept for."
             )
 

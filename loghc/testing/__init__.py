@@ -5,15 +5,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from loghc.testing.receiver import Fault, Headers, PingReceiver, ReceivedPing, ReceivedRequest
+    from loghc.testing.faults import Fault
+    from loghc.testing.receiver import PingReceiver
+    from loghc.testing.requests import Headers, ReceivedPing, ReceivedRequest
 
 __all__ = ["Fault", "Headers", "PingReceiver", "ReceivedPing", "ReceivedRequest"]
 
 
 def __getattr__(name: str) -> object:
-    """Import the receiver on first use: pytest loads this package in every run, for its fixture."""
-    if name in __all__:
+    """Import on first use: pytest loads this package in every run, for its fixture."""
+    if name == "PingReceiver":
         from loghc.testing import receiver
 
-        return getattr(receiver, name)
+        return receiver.PingReceiver
+    if name == "Fault":
+        from loghc.testing import faults
+
+        return faults.Fault
+    if name in __all__:
+        from loghc.testing import requests
+
+        return getattr(requests, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

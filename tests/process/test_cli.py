@@ -67,101 +67,28 @@ def test_no_command_or_an_unknown_one_is_refused(capsys):
     assert "fly" in refused(capsys, "fly")
 
 
-def test_the_demo_is_run_on_standard_output(capsys):
-    assert main(["demo"]) == 0
-    assert capsys.readouterr().out
-
-
-# loghc run: what is refused before the program starts
-
-
-@pytest.fixture
-def script(tmp_path, monkeypatch):
-    """A script that must not be started."""
-    monkeypatch.chdir(tmp_path)
-    Path("script.py").write_text("raise AssertionError('started')")
-    return "script.py"
-
-
 @pytest.mark.parametrize(
-    ("options", "said"),
+    "args",
     [
-        (["--limit", "0"], "--limit: expected at least 1 byte, not 0"),
-        (["--limit", "many"], "argument --limit: invalid int value: 'many'"),
-        (["--timeout", "-1"], "--timeout: expected a positive"),
-        (["--timeout", "nan"], "--timeout: expected a positive"),
-        (["--drain", "0"], "--drain: expected a positive"),
-        (["--job", ""], "--job: expected a name"),
-        (["--redact", "ok", "--redact", "(secret"], "--redact[1]: expected a regular expression"),
-        (["--level", "LOUD"], "argument --level: expected one of TRACE, DEBUG"),
-        (["--marker", "Backup finished"], "argument --marker: expected 'MESSAGE=EVENT', not"),
-        (["--marker", "=success"], "argument --marker: expected 'MESSAGE=EVENT', not '=success'"),
-        (["--marker", "Done=good"], "expected one of start, success, fail, log after the last '='"),
-        (["--no-start", "--marker", "Go=start"], "--marker: one stands for a start"),
-        (["--loud"], "unrecognized arguments: --loud"),
-        (["--limit=5", "--no-log"], "unrecognized arguments: --no-log"),
-        (["--health-check-url", "ftp://x/y"], "--health-check-url: expected a ping URL"),
-        (["--health-check-url", "https://x/pass word"], "--health-check-url: expected a ping URL"),
-    ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
-)
-def test_a_wrong_option_is_one_clear_line(capsys, receiver, script, options, said):
-    line = refused(capsys, "run", *options, script)
-    assert line.startswith("loghc run: ")
-    assert said in line
-    assert "(secret" not in line
-    assert "pass word" not in line
-    assert receiver.requests == ()
-
-
-def test_without_a_url_a_program_is_not_started(capsys, script):
-    line = refused(capsys, "run", script)
-    assert "no ping URL: set HEALTH_CHECK_URL, or HEALTH_CHECK_URL_FILE" in line
-
-
-def test_a_bad_url_in_the_environment_is_named(capsys, script, monkeypatch):
-    monkeypatch.setenv("HEALTH_CHECK_URL", "hc-ping.com/hunter2")
-    line = refused(capsys, "run", script)
-    assert "HEALTH_CHECK_URL: expected a ping URL" in line
-    assert "hunter2" not in line
-    monkeypatch.delenv("HEALTH_CHECK_URL")
-    monkeypatch.setenv("HEALTH_CHECK_URL_FILE", "nowhere")
-    assert "'nowhere' can't be read: No such file" in refused(capsys, "run", script)
-
-
-@pytest.mark.parametrize(
-    ("target", "said"),
-    [
-        ([], "expected a TARGET"),
-        (["-m"], "expected a TARGET"),
-        (["--"], "expected a TARGET"),
-        (["nowhere.py"], "'nowhere.py': no such file, and no console script of"),
-        (["./nowhere.py"], "'./nowhere.py': no such file"),
-        (["--", "--nowhere"], "'--nowhere': no such file"),
-        (["-"], "'-': no such file"),
-        (["empty"], "'empty': there is no __main__.py in it"),
-        (["-m", "nowhere"], "-m nowhere: no such module"),
-        (["-m", "json.nowhere"], "-m json.nowhere: no such module"),
-        (["-m", "json.tool.nowhere"], "-m json.tool.nowhere: no such module"),
-        (["-mnowhere"], "-m nowhere: no such module"),
-        (["-m", "json"], "-m json: a package without a __main__ module"),
-        (["-m", ""], "-m : no such module"),
-        (["-m", ".json"], "-m .json: no such module"),
+        ["https://hc-ping.com/9e9d9bbe-4f2b-4a0e-a1e0-111111111111"],
+        ["hc-ping.com/pingkey0123456789/slug"],
+        ["ping", "https://hc-ping.com/9e9d9bbe-4f2b-4a0e-a1e0-111111111111"],
+        ["ping", "--url=https://hc-ping.com/9e9d9bbe-4f2b-4a0e-a1e0-111111111111"],
+        ["ping", "--exit-status", "9e9d9bbe-4f2b-4a0e-a1e0-111111111111"],
+        ["ping", "--timeout", "https://hc-ping.com/9e9d9bbe-4f2b-4a0e-a1e0-111111111111"],
+        ["demo", "9e9d9bbe-4f2b-4a0e-a1e0-111111111111"],
     ],
     ids=str,
 )
-def test_an_unknown_target_is_one_clear_line(capsys, receiver, script, target, said, monkeypatch):
-    Path("empty").mkdir()
-    monkeypatch.setattr(sys, "path", ["", *sys.path])
-    assert said in refused(capsys, "run", "--job", "nightly", *target)
-    assert receiver.requests == ()
+def test_a_url_in_a_wrong_place_is_not_echoed(capsys, args):
+    line = refused(capsys, *args)
+    assert "9e9d" not in line
+    assert "pingkey" not in line
 
 
-def test_what_follows_the_target_is_the_programs(receiver, tmp_path):
-    Path(tmp_path / "echo.py").write_text("import sys\nprint(sys.argv[1:])")
-    args = ["--job", "x", "--", "-m", "--help", "", "-"]
-    for before in (["--job=nightly", "--"], ["--no-logs"], []):
-        assert run(*LOGHC, "run", *before, "echo.py", *args, cwd=tmp_path).stdout == f"{args}\n"
+def test_the_demo_is_run_on_standard_output(capsys):
+    assert main(["demo"]) == 0
+    assert capsys.readouterr().out
 
 
 # loghc ping

@@ -42,13 +42,13 @@ def test_the_check_itself_sees_the_network(run_script: RunScript) -> None:
 
 
 def test_importing_loghc_imports_nothing_of_the_network(run_script: RunScript) -> None:
-    modules = modules_beyond_logurus(run_script, "import loghc")
+    modules = modules_beyond_logurus(run_script, "from loghc import HealthSink")
     assert "loghc.sink" in modules
     assert network_among(modules) == []
 
 
 def test_importing_loghc_imports_little_beyond_loguru(run_script: RunScript) -> None:
-    modules = modules_beyond_logurus(run_script, "import loghc")
+    modules = modules_beyond_logurus(run_script, "from loghc import HealthSink")
     others = [name for name in modules if not name.startswith("loghc")]
     assert len(others) < 30, others
 

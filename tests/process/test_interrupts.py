@@ -39,15 +39,21 @@ sink = HealthSink(sys.argv[1], drain=10.0)
 handler = logger.add(sink, format="{message}", catch=False)
 count = int(sys.argv[2])
 interrupts = dead = inside = 0
+within = False
+
+def work():
+    global within
+    within = False
+    while sink.stats.pending > 20:
+        time.sleep(0.0005)
+    signal.setitimer(signal.ITIMER_REAL, chance.uniform(0.000001, 0.0002))
+    within = True
+    while True:
+        logger.info("sync.log")
+
 while interrupts < count:
     try:
-        signal.setitimer(signal.ITIMER_REAL, chance.uniform(0.00002, 0.0015))
-        while True:
-            within = False
-            while sink.stats.pending > 20:
-                pass
-            within = True
-            logger.info("sync.log")
+        work()
     except Interrupt:
         interrupts += 1
         inside += within
@@ -58,7 +64,7 @@ while interrupts < count:
             break
 begun = time.monotonic()
 logger.remove()
-print(dead, sink.stats.failed, sink.stats.pending, inside > 0, time.monotonic() - begun < 5)
+print(dead, sink.stats.failed, sink.stats.pending, inside > count / 2, time.monotonic() - begun < 5)
 """
 
 
@@ -119,6 +125,53 @@ def test_an_exception_at_any_line_of_a_marker_call_leaves_the_sink_working(
     assert done.stdout == "True []\n", done.stderr
     successes = [each for each in ping_receiver.pings if each.event is Event.SUCCESS]
     assert len(successes) > 30
+
+
+def test_a_handler_that_takes_its_time_and_then_raises_doubles_no_ping(
+    ping_receiver: PingReceiver, run_script: RunScript
+) -> None:
+    ping_receiver.always(Fault(delay=0.02))
+    done = run_script(
+        script("""
+        import loghc
+
+        home = os.path.join(os.path.dirname(loghc.__file__), "delivery")
+
+        def slowly(*_):
+            time.sleep(0.2)
+            raise Interrupt
+
+        def trace(frame, event, argument):
+            global steps
+            if not frame.f_code.co_filename.startswith(home):
+                return None
+            if event in ("call", "line"):
+                steps += 1
+                if steps == target:
+                    os.kill(os.getpid(), signal.SIGUSR1)
+            return trace
+
+        signal.signal(signal.SIGUSR1, slowly)
+        sink = HealthSink(sys.argv[1])
+        logger.add(sink, format="{message}", catch=False)
+        target, steps = 0, 0
+        while steps == target:
+            target, steps = target + 1, 0
+            sys.settrace(trace)
+            try:
+                logger.info("sync.log: {}", target)
+            except Interrupt:
+                pass
+            sys.settrace(None)
+        assert sink.wait(20)
+        print(target > 20)
+        """),
+        ping_receiver.url,
+        timeout=90,
+    )
+    assert done.stdout == "True\n", done.stderr
+    lasts = [each.text.splitlines()[-1] for each in ping_receiver.pings]
+    assert len(set(lasts)) == len(lasts)
 
 
 def test_an_interrupt_in_a_wait_loses_no_ping(

@@ -15,6 +15,7 @@ from loguru import logger
 from conftest import RunScript, complaints
 from loghc import Event, HealthSink
 from loghc.testing import Fault, PingReceiver
+from pings import runs
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
@@ -31,13 +32,6 @@ sink = HealthSink(sys.argv[1])
 
 def script(text: str) -> str:
     return BEGIN + textwrap.dedent(text)
-
-
-def by_run(receiver: PingReceiver) -> dict[str | None, list[Event]]:
-    runs: dict[str | None, list[Event]] = {}
-    for ping in receiver.pings:
-        runs.setdefault(ping.run_id, []).append(ping.event)
-    return runs
 
 
 RUN = [Event.START, Event.SUCCESS]
@@ -63,7 +57,7 @@ def test_a_forked_child_pings_for_itself_and_sends_nothing_of_its_parents(
     done = run_script(script(text), ping_receiver.url)
     assert done.returncode == 0, done.stderr
     assert complaints(done.stderr) == []
-    assert sorted(map(str, by_run(ping_receiver).values())) == [str(RUN), str(RUN)]
+    assert runs(ping_receiver) == [RUN, RUN]
 
 
 def test_a_child_that_exits_does_not_report_its_parents_open_run(
@@ -81,7 +75,7 @@ def test_a_child_that_exits_does_not_report_its_parents_open_run(
     """
     done = run_script(script(text), ping_receiver.url)
     assert done.returncode == 0, done.stderr
-    assert list(by_run(ping_receiver).values()) == [RUN]
+    assert runs(ping_receiver) == [RUN]
 
 
 def test_a_child_that_crashes_in_a_run_of_its_own_reports_it(
@@ -101,7 +95,7 @@ def test_a_child_that_crashes_in_a_run_of_its_own_reports_it(
     """
     done = run_script(script(text), ping_receiver.url)
     assert done.returncode == 0, done.stderr
-    assert list(by_run(ping_receiver).values()) == [[Event.START, Event.FAIL]]
+    assert runs(ping_receiver) == [[Event.START, Event.FAIL]]
     last = ping_receiver.pings[-1].text.splitlines()[-1]
     # Python 3.13 lets go of the exception before the child cleans up.
     assert last == "OSError: disk full" or (sys.version_info >= (3, 13) and "had not" in last)
@@ -132,7 +126,7 @@ def test_children_of_multiprocessing_ping_however_they_are_started(
     """
     done = run_script(script(text), ping_receiver.url)
     assert done.returncode == 0, done.stderr
-    assert sorted(map(str, by_run(ping_receiver).values())) == [str(RUN)] * 4
+    assert runs(ping_receiver) == [RUN] * 4
     assert len(ping_receiver.requests) == 8
 
 
@@ -168,7 +162,7 @@ def test_a_pool_that_inherits_the_logger_loses_no_ping_and_sends_none_twice(
     done = run_script(script(source), ping_receiver.url)
     assert done.returncode == 0, done.stderr
     assert len(ping_receiver.requests) == 14
-    assert sorted(map(str, by_run(ping_receiver).values())) == [str(RUN)] * 7
+    assert runs(ping_receiver) == [RUN] * 7
 
 
 def test_a_pre_forking_server_pings_from_each_worker(
@@ -204,9 +198,9 @@ def test_a_pre_forking_server_pings_from_each_worker(
     """
     done = run_script(script(text), ping_receiver.url, timeout=60)
     assert done.returncode == 0, done.stderr
-    runs = by_run(ping_receiver)
-    assert sorted(map(str, runs.values())).count(str(RUN)) == 8
-    assert sum(events.count(Event.LOG) for events in runs.values()) == 8
+    told = runs(ping_receiver)
+    assert told.count(RUN) == 8
+    assert sum(events.count(Event.LOG) for events in told) == 8
     assert len(ping_receiver.requests) == 24
 
 

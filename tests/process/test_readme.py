@@ -53,13 +53,16 @@ FAULTS = {
     ],
     "Ctrl-C during that wait": [
         "test_ctrl_c_during_the_wait_gives_up_at_once",
-        "test_a_signal_while_the_end_is_told_reports_what_is_given_up",
+        "test_a_signal_ends_the_wait_for_a_service",
     ],
     "an uncaught exception": [
         "test_a_run_that_is_open_at_exit_has_failed",
         "test_a_run_that_ended_is_not_reported_as_crashed",
     ],
-    "the process is killed": ["test_a_process_that_is_killed_says_nothing_more"],
+    "the process is killed": [
+        "test_a_process_that_is_killed_says_nothing_more",
+        "test_a_death_is_told_with_the_last_line",
+    ],
     "the sink is removed": ["test_a_sink_removed_by_hand_reports_no_crash"],
     "the process forks": [
         "test_a_forked_child_pings_for_itself_and_sends_nothing_of_its_parents",

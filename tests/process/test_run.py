@@ -1,20 +1,30 @@
-"""`loghc run`: a program runs as it would without, and the service hears how it ends."""
+"""`loghc run`: a program is watched from outside, and the service hears how it went."""
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
 import subprocess
 import sys
-import time
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from loghc.ping import Event
 from loghc.testing import Fault, PingReceiver
-from processes import RUN, TIMEOUT, events, needs_posix, run, started, terminated
+from processes import RUN, TIMEOUT, events, needs_posix, run, started
 
-# How it ends, and what the service hears
+pytestmark = needs_posix
+
+
+def told(receiver, count=2):
+    """The pings, once they are all there."""
+    return receiver.wait(count, timeout=TIMEOUT)
+
+
+# What can be started
 
 
 def test_a_program_that_ends_with_0_is_a_start_and_a_success_of_one_run(
@@ -36,424 +46,294 @@ def test_a_program_that_ends_with_0_is_a_start_and_a_success_of_one_run(
     assert success.text.endswith("| INFO     | __main__:<module>:3 - copied 12 files\n")
 
 
+WHO = "import sys, loguru\nloguru.logger.info('sync ' + ' '.join(sys.argv[1:]))\n"
+
+
+@pytest.fixture
+def programs(tmp_path):
+    """The same program in all forms that Python runs."""
+    (tmp_path / "app.py").write_text(WHO)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "__main__.py").write_text(WHO)
+    with zipfile.ZipFile(tmp_path / "app.pyz", "w") as archive:
+        archive.writestr("__main__.py", WHO)
+    script = tmp_path / "bin" / "app-script"
+    script.parent.mkdir()
+    script.write_text(f"#!{sys.executable}\n{WHO}")
+    script.chmod(0o755)
+    shutil.copy(script, tmp_path / "bin" / "tool.py")
+    return tmp_path
+
+
 @pytest.mark.parametrize(
-    ("ending", "status"),
+    "command",
     [
-        ("sys.exit(3)", 3),
-        ("sys.exit('no such disk')", 1),
-        ("sys.exit(300)", 44),
-        ("sys.exit(-1)", 255),
-        ("sys.exit(2**70)", 255),
-        ("raise SystemExit", 0),
-        ("sys.exit(False)", 0),
-        ("os._exit(7)", 7),
-        ("1/0", 1),
-        ("raise KeyboardInterrupt", -signal.SIGINT),
-        ("asyncio.run(asyncio.sleep(0))", 0),
-        ("threading.Thread(target=lambda: 1/0).start()", 0),
-        ("atexit.register(sys.exit, 5)", 0),
+        ["app.py"],
+        ["folder"],
+        ["app.pyz"],
+        ["-m", "app"],
+        ["-mapp"],
+        ["-c", WHO],
+        ["--", "app.py"],
+        ["--python", sys.executable, "app.py"],
+        ["--python=" + sys.executable, "-m", "app"],
+        [sys.executable, "app.py"],
+        [sys.executable, "-X", "utf8", "-c", WHO],
+        ["app-script"],
+        ["./bin/app-script"],
+        ["tool.py"],
+        ["sh", "-c", f'"{sys.executable}" app.py "$@"', "sh"],
+    ],
+    ids=lambda command: " ".join(command)[:30],
+)
+def test_a_command_is_run_as_it_was_typed(receiver, programs, command):
+    env = {"PATH": f"{programs / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+    args = ["--job", "x", "--", "-m", "--help", "", "-"]
+    done = run(*RUN, *command, *args, cwd=programs, env=env)
+    assert done.returncode == 0, done.stderr
+    assert told(receiver)[1].text.endswith("sync " + " ".join(args) + "\n")
+
+
+def test_a_console_script_beside_the_python_of_loghc_needs_no_path(receiver, tmp_path):
+    done = run(*RUN, "loghc", "--version", cwd=tmp_path, env={"PATH": "/nowhere"})
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("loghc ")
+
+
+def test_a_script_without_a_first_line_is_run_by_the_shell(receiver, program, tmp_path):
+    program('echo "$0 $1"; exit 4', "job")
+    (tmp_path / "job").chmod(0o755)
+    done = run(*RUN, "./job", "x", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (4, "./job x\n")
+
+
+@pytest.mark.parametrize(
+    ("command", "status", "said"),
+    [
+        ("nowhere", 127, "command not found"),
+        ("./nowhere", 127, "No such file or directory"),
+        ("./file", 126, "Permission denied"),
+        ("./broken", 127, "No such file or directory"),
     ],
 )
-def test_the_exit_status_and_the_streams_are_those_of_the_program_alone(
-    receiver, program, tmp_path, ending, status
-):
-    name = program(
-        f"import asyncio, atexit, os, sys, threading\nprint('out', flush=True)\n{ending}"
-    )
-    alone = run(sys.executable, name, cwd=tmp_path)
-    watched = run(*RUN, name, cwd=tmp_path)
-    assert alone.returncode == watched.returncode == status
-    assert watched.stdout == alone.stdout
-    assert watched.stderr.replace("Thread-2", "Thread-1") == alone.stderr
-    told = status if status >= 0 else 128 - status
-    assert events(receiver)[1:] == [(Event.FAIL, told) if told else (Event.SUCCESS, None)]
+def test_what_can_not_be_started_is_a_failure(receiver, tmp_path, command, status, said):
+    (tmp_path / "file").write_text("#!/bin/sh\n")
+    (tmp_path / "broken").write_text("#!/nowhere/sh\n")
+    (tmp_path / "broken").chmod(0o755)
+    done = run(*RUN, command, cwd=tmp_path)
+    assert done.returncode == status
+    assert done.stderr == f"loghc: {command}: {said}\n"
+    assert events(receiver) == [(Event.FAIL, status)]
+    assert receiver.pings[0].text == f"loghc: {command} can't be started: {said}\n"
 
 
-TRACEBACKS = {
-    "in a function": "def copy():\n    raise OSError('disk full')\ncopy()",
-    "in the syntax": "def copy(:\n    pass",
-    "with a cause": (
-        "try:\n    1/0\nexcept ZeroDivisionError as error:\n    raise KeyError('x') from error"
-    ),
-    "in an import": "import sys\nsys.path.append('lib')\nimport missing_module",
-    "in a group": (
-        "import sys\nif sys.version_info < (3, 11): sys.exit(1)\n"
-        "raise ExceptionGroup('two', [ValueError('a'), TypeError('b')])"
-    ),
-    "in a hook of the program's": (
-        "import sys, traceback\n"
-        "def hook(kind, error, trace):\n"
-        "    print('HOOK', sys.excepthook is hook, error.__traceback__ is trace)\n"
-        "    traceback.print_exception(kind, error, trace)\n"
-        "sys.excepthook = hook\n1/0"
-    ),
-    "seen from atexit": (
-        "import atexit, sys, traceback\n"
-        "atexit.register(lambda: traceback.print_tb(sys.last_traceback))\n1/0"
-    ),
-    "in a hook that exits": "import sys\nsys.excepthook = lambda *_: sys.exit(9)\n1/0",
-}
+# What the program finds
 
 
-@pytest.mark.parametrize("source", TRACEBACKS.values(), ids=TRACEBACKS)
-def test_a_traceback_is_printed_as_python_prints_it(receiver, program, tmp_path, source):
-    name = program(source)
-    alone = run(sys.executable, name, cwd=tmp_path)
-    watched = run(*RUN, name, cwd=tmp_path)
-    assert alone.returncode != 0
-    assert (watched.returncode, watched.stdout, watched.stderr) == (
-        alone.returncode,
-        alone.stdout,
-        alone.stderr,
-    )
-
-
-def test_the_traceback_of_a_module_has_the_frames_that_python_shows(receiver, program, tmp_path):
-    program("import json\njson.loads('{')", "pack/sync.py")
-    alone = run(sys.executable, "-m", "pack.sync", cwd=tmp_path)
-    watched = run(*RUN, "-m", "pack.sync", cwd=tmp_path)
-    assert watched.stderr == alone.stderr
-    assert "runpy" in alone.stderr
-
-
-def test_a_failure_carries_the_log_and_then_the_traceback(receiver, program, tmp_path):
-    name = program(
-        """
-        from loguru import logger
-        logger.warning("disk nearly full")
-        raise OSError("disk full")
-        """
-    )
-    done = run(*RUN, name, cwd=tmp_path)
-    body = receiver.wait(2)[1].text
-    assert body.index("disk nearly full") < body.index("Traceback (most recent call last):")
-    assert body.endswith("OSError: disk full\n")
-    assert "loghc" not in body.partition("Traceback")[2]
-    assert done.stderr.endswith(body[body.index("Traceback") :])
-
-
-def test_what_sys_exit_prints_is_in_the_body(receiver, program, tmp_path):
-    run(*RUN, program("import sys\nsys.exit('no such disk')"), cwd=tmp_path)
-    assert receiver.wait(2)[1].text == "no such disk\n"
-
-
-def test_what_threads_and_exit_hooks_log_belongs_to_the_run(receiver, program, tmp_path):
-    name = program(
-        """
-        import atexit, threading
-        atexit.register(lambda: logger.info("from a hook registered before loguru's"))
-        from loguru import logger
-        def work():
-            threading.main_thread().join()
-            logger.info("from a thread that outlives the main one")
-        threading.Thread(target=work).start()
-        """
-    )
-    run(*RUN, name, cwd=tmp_path)
-    body = receiver.wait(2)[1].text
-    assert "from a thread that outlives the main one\n" in body
-    assert body.endswith("from a hook registered before loguru's\n")
-
-
-@needs_posix
-def test_output_that_can_not_be_written_is_a_failure_as_it_is_for_the_shell(
-    receiver, program, tmp_path
-):
-    name = program("print('out')")
-    with Path("/dev/full").open("w") as full:
-        command = ["env", "-u", "PYTHONUNBUFFERED", *RUN, name]
-        status = subprocess.run(
-            command,
-            stdout=full,
-            stderr=subprocess.DEVNULL,
-            cwd=tmp_path,
-            timeout=TIMEOUT,
-            check=False,
-        ).returncode
-    assert status == 120
-    assert events(receiver)[1:] == [(Event.FAIL, 120)]
-
-
-# Signals. Programs sleep in short turns: Python runs a handler between two calls into C, and a
-# signal that comes just before a long sleep would wait for its end.
-
-
-SLEEPER = """
-    import atexit, signal, sys, time
-    from loguru import logger
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # it is ignored in a background job
-    logger.info("asleep")
-    atexit.register(print, "never printed")
-    try:
-        print("ready", flush=True)
-        for _ in range(1200):
-            time.sleep(0.05)
-    finally:
-        print("never printed when a signal kills")
+SURROUNDINGS = """
+import os, signal, sys
+print(sorted(os.listdir("/proc/self/fd"))[:-1])
+print(os.getpgid(0) == os.getpgid(os.getppid()), os.getcwd(), oct(os.umask(0)))
+print({number: str(signal.getsignal(number)) for number in sorted(signal.valid_signals())})
+print(sorted(signal.pthread_sigmask(signal.SIG_BLOCK, [])))
+env = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "LOGHC_RUN", "_", "SHLVL")}
+print(sorted(env.items()))
 """
 
 
-@needs_posix
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_kills_the_program_as_it_would_have_and_is_told(
-    receiver, program, tmp_path, number
+@pytest.mark.parametrize(
+    "before", ["", "trap '' HUP INT USR1;", "exec <&-;", "exec <&- 2>&-;", "umask 77;"]
+)
+def test_the_program_finds_what_it_would_find_without(receiver, program, tmp_path, before):
+    name = program(SURROUNDINGS)
+    shell = ("sh", "-c", f'{before} exec "$@"', "sh")
+    env = {"PATH": os.environ["PATH"], "HOME": "/"}
+    clean = ("env", "-i", *(f"{key}={value}" for key, value in env.items()))
+    alone = run(*shell, *clean, sys.executable, name, cwd=tmp_path)
+    watched = run(*shell, *clean, f"HEALTH_CHECK_URL={receiver.url}", *RUN, name, cwd=tmp_path)
+    assert alone.returncode == 0
+    assert (watched.stdout, watched.returncode) == (alone.stdout, 0)
+
+
+def test_descriptors_of_the_callers_are_inherited(receiver, tmp_path):
+    (tmp_path / "given").write_text("seven")
+    done = run("sh", "-c", 'exec "$@" 7<given', "sh", *RUN, "sh", "-c", "cat <&7", cwd=tmp_path)
+    assert done.stdout == "seven"
+
+
+def test_a_program_that_is_no_python_gets_the_default_for_sigpipe(receiver, tmp_path):
+    done = run(*RUN, "sh", "-c", "yes | head -1; kill -PIPE $$", cwd=tmp_path)
+    assert (done.stdout, done.returncode) == ("y\n", -signal.SIGPIPE)
+
+
+def test_the_locale_that_python_sets_for_its_children_is_not_passed_on(receiver, tmp_path):
+    clean = ("env", "-i", f"HEALTH_CHECK_URL={receiver.url}", f"PATH={os.environ['PATH']}")
+    done = run(*clean, *RUN, "env", cwd=tmp_path)
+    assert sorted(line.partition("=")[0] for line in done.stdout.splitlines()) == [
+        "LOGHC_RUN",
+        "PATH",
+        "PYTHONPATH",
+    ]
+
+
+def test_the_ping_url_is_not_the_programs_to_see(receiver, tmp_path):
+    url = receiver.url
+    (tmp_path / "url").write_text(url)
+    show = ("sh", "-c", 'echo "$HEALTH_CHECK_URL,$HEALTH_CHECK_URL_FILE"')
+    from_file = ("env", "-u", "HEALTH_CHECK_URL", "HEALTH_CHECK_URL_FILE=url")
+    other = {"HEALTH_CHECK_URL": "https://hc-ping.example/another"}
+    assert run(*RUN, *show, cwd=tmp_path).stdout == ",\n"
+    assert run(*from_file, *RUN, *show, cwd=tmp_path).stdout == ",\n"
+    option = ("--health-check-url", url)
+    assert run(*RUN, *option, *show, cwd=tmp_path).stdout == ",\n"
+    kept = run(*RUN, *option, *show, cwd=tmp_path, env=other).stdout
+    assert kept == "https://hc-ping.example/another,\n"
+
+
+def test_the_run_directory_is_the_users_alone_and_gone_afterwards(receiver, program, tmp_path):
+    name = program(
+        """
+        import os
+        from loguru import logger
+        logger.info("x")
+        path = os.environ["LOGHC_RUN"]
+        print(path)
+        print(oct(os.stat(path).st_mode & 0o777))
+        for entry in os.scandir(path):
+            print(oct(entry.stat().st_mode & 0o777))
+        """
+    )
+    done = run("sh", "-c", 'umask 0; exec "$@"', "sh", *RUN, name, cwd=tmp_path)
+    path, directory, *files = done.stdout.splitlines()
+    assert directory == "0o700"
+    assert set(files) == {"0o600"}
+    assert not Path(path).exists()
+
+
+def test_no_secret_is_in_the_run_directory(receiver, program, tmp_path):
+    name = program(
+        """
+        import os, pathlib
+        for path in pathlib.Path(os.environ["LOGHC_RUN"]).iterdir():
+            if path.is_file():
+                print(path.read_bytes())
+        print(open("/proc/self/environ").read())
+        """
+    )
+    done = run(*RUN, "--state", "state", name, cwd=tmp_path)
+    assert "url_hash" in done.stdout
+    assert receiver.url.rpartition("/")[2] not in done.stdout
+
+
+# Verdicts
+
+
+@pytest.mark.parametrize(
+    ("options", "script", "status", "event", "exit_status"),
+    [
+        ([], "exit 0", 0, Event.SUCCESS, None),
+        ([], "exit 3", 3, Event.FAIL, 3),
+        ([], "exit 255", 255, Event.FAIL, 255),
+        ([], "kill -TERM $$", -15, Event.FAIL, 143),
+        ([], "kill -KILL $$", -9, Event.FAIL, 137),
+        (["--ok-status", "3,143"], "exit 3", 3, Event.SUCCESS, None),
+        (["--ok-status", "3,143"], "kill -TERM $$", -15, Event.SUCCESS, None),
+        (["--ok-status", "3"], "exit 4", 4, Event.FAIL, 4),
+    ],
+)
+def test_the_exit_status_is_the_verdict(
+    receiver, tmp_path, options, script, status, event, exit_status
 ):
-    process = started(*RUN, program(SLEEPER), cwd=tmp_path)
-    assert process.stdout.readline() == "ready\n"
-    process.send_signal(number)
-    out, _ = process.communicate(timeout=TIMEOUT)
-    assert process.returncode == -number
-    assert out == ""
-    assert events(receiver)[1:] == [(Event.FAIL, 128 + number)]
-    assert f"asleep\nloghc: the program was ended by {number.name}.\n" in receiver.pings[1].text
+    done = run(*RUN, *options, "sh", "-c", script, cwd=tmp_path)
+    assert done.returncode == status
+    assert events(receiver) == [(Event.START, None), (event, exit_status)]
 
 
-@needs_posix
-def test_ctrl_c_is_a_keyboard_interrupt_with_its_traceback(receiver, program, tmp_path):
-    name = program(SLEEPER)
-    process = started(*RUN, name, cwd=tmp_path)
-    assert process.stdout.readline() == "ready\n"
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=TIMEOUT)
-    assert process.returncode == -signal.SIGINT
-    assert out == "never printed when a signal kills\nnever printed\n"
-    assert err.endswith("KeyboardInterrupt\n")
-    assert "loghc" not in err.partition("Traceback")[2]
-    assert events(receiver)[1:] == [(Event.FAIL, 130)]
-    assert receiver.pings[1].text.endswith("KeyboardInterrupt\n")
-
-
-@needs_posix
-def test_a_handler_of_the_programs_own_is_honoured(receiver, program, tmp_path):
-    name = program(
-        """
-        import signal, sys, time
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(4))
-        print("ready", flush=True)
-        for _ in range(1200):
-            time.sleep(0.05)
-        """
-    )
-    process = started(*RUN, name, cwd=tmp_path)
-    process.stdout.readline()
-    terminated(process)
-    assert process.returncode == 4
-    assert events(receiver)[1:] == [(Event.FAIL, 4)]
-
-
-@needs_posix
-def test_an_ignored_signal_stays_ignored(receiver, program, tmp_path):
-    name = program(
-        "import os, signal\n"
-        "assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN\n"
-        "os.kill(os.getpid(), signal.SIGHUP)"
-    )
-    done = run("sh", "-c", "trap '' HUP; exec \"$@\"", "sh", *RUN, name, cwd=tmp_path)
+@pytest.mark.parametrize(
+    ("option", "event"),
+    [("ERROR", Event.FAIL), ("warning", Event.FAIL), ("41", Event.SUCCESS)],
+)
+def test_a_record_of_a_level_fails_the_run_if_asked_to(receiver, program, tmp_path, option, event):
+    name = program("from loguru import logger\nlogger.error('disk full')")
+    done = run(*RUN, "--fail-on", option, name, cwd=tmp_path)
     assert done.returncode == 0
-    assert events(receiver)[1:] == [(Event.SUCCESS, None)]
+    assert events(receiver)[1:] == [(event, None)]
+    reason = f"loghc: a record of level {option.upper()} or above was logged (--fail-on)\n"
+    assert receiver.pings[1].text.endswith(reason) == (event is Event.FAIL)
 
 
-@needs_posix
-def test_a_signal_that_comes_while_the_sink_holds_its_lock_is_told_too(receiver, program, tmp_path):
-    name = program(
-        """
-        import os, signal, time
-        from loguru import logger
-        class Name:
-            def __str__(self):  # called within the lock
-                os.kill(os.getpid(), signal.SIGTERM)
-                return "nightly"
-        logger.bind(run_id=Name()).info("sync.log")
-        for _ in range(1200):
-            time.sleep(0.05)
-        """
-    )
-    done = run(*RUN, "--drain", "3", name, cwd=tmp_path)
-    assert done.returncode == -signal.SIGTERM
-    assert events(receiver)[1:] == [(Event.LOG, None), (Event.FAIL, 143)]
+FAILURES = {
+    "by the program itself": "logger.error('sync.error: disk full')",
+    "by a thread": (
+        "import threading\nt = threading.Thread(target=logger.error, args=('sync.error',))\n"
+        "t.start()\nt.join()"
+    ),
+    "by a forked child that leaves by os._exit": (
+        "import os\n"
+        "if not os.fork():\n    logger.error('sync.error: disk full')\n    os._exit(0)\nos.wait()"
+    ),
+    "by another Python": (
+        "import subprocess, sys\n"
+        "subprocess.run([sys.executable, '-c', 'from loguru import logger\\n"
+        'logger.error("sync.error")\'])'
+    ),
+}
 
 
-@needs_posix
-def test_a_signal_while_the_end_is_told_reports_what_is_given_up(receiver, program, tmp_path):
-    receiver.always(Fault(delay=float("inf")))
-    process = started(*RUN, "--drain", "50", program("print('done')"), cwd=tmp_path)
-    assert process.stdout.readline() == "done\n"
-    assert "waiting at most" in process.stderr.readline()
-    process.terminate()
-    _, err = process.communicate(timeout=TIMEOUT)
-    assert process.returncode == -signal.SIGTERM
-    assert "2 pings (start, success)" in err
-    assert "given up" in err
-
-
-@needs_posix
-def test_the_first_process_of_a_container_is_told_as_it_really_ends(receiver, program, tmp_path):
-    unshare = ("unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child")
-    try:
-        run(*unshare, "true", cwd=tmp_path).check_returncode()
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip("no process namespaces here")
-    name = program(
-        """
-        import os, signal
-        os.kill(os.getpid(), signal.SIGTERM)  # ignored by the kernel, as nothing handles it
-        print("still here")
-        """
-    )
-    done = run(*unshare, *RUN, name, cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (0, "still here\n")
-    assert events(receiver) == [(Event.START, None), (Event.SUCCESS, None)]
-
-
-@needs_posix
-def test_a_second_signal_does_not_wait_for_a_hanging_service(receiver, program, tmp_path):
-    receiver.always(Fault(delay=float("inf")))
-    process = started(*RUN, "--drain", "50", program(SLEEPER), cwd=tmp_path)
-    process.stdout.readline()
-    process.terminate()
-    deadline = time.monotonic() + TIMEOUT
-    while process.poll() is None and time.monotonic() < deadline:
-        process.terminate()
-        time.sleep(0.05)
-    process.communicate()
-    assert process.returncode == -signal.SIGTERM
-    assert time.monotonic() < deadline - 20
-
-
-@needs_posix
-def test_an_open_run_of_a_daemon_that_is_killed_is_a_failure(receiver, program, tmp_path):
-    name = program(
-        """
-        import time
-        from loguru import logger
-        logger.info("sync.start")
-        print("ready", flush=True)
-        for _ in range(1200):
-            time.sleep(0.05)
-        """
-    )
-    process = started(*RUN, "--markers-only", name, cwd=tmp_path)
-    process.stdout.readline()
-    terminated(process)
-    assert events(receiver) == [(Event.START, None), (Event.FAIL, 143)]
-    assert receiver.pings[0].run_id == receiver.pings[1].run_id
-
-
-@needs_posix
-def test_a_signal_ends_a_program_that_only_waits_for_its_threads(receiver, program, tmp_path):
-    name = program(
-        """
-        import threading, time
-        def work():
-            threading.main_thread().join()
-            print("ready", flush=True)
-            for _ in range(1200):
-                time.sleep(0.05)
-        threading.Thread(target=work).start()
-        """
-    )
-    process = started(*RUN, name, cwd=tmp_path)
-    process.stdout.readline()
-    terminated(process)
-    assert process.returncode == -signal.SIGTERM
-    assert events(receiver)[1:] == [(Event.FAIL, 143)]
-
-
-@needs_posix
-def test_a_daemon_that_forks_away_is_watched_by_its_markers(receiver, program, tmp_path):
-    name = program(
-        """
-        import os, sys
-        from loguru import logger
-        for _ in range(2):
-            if os.fork():
-                os._exit(0)
-            os.setsid()
-        logger.info("sync.start")
-        logger.info("sync.done")
-        logger.info("sync.start")
-        sys.exit(3)
-        """
-    )
-    env = {"PYTHONWARNINGS": "ignore"}
-    done = run(*RUN, "--markers-only", name, cwd=tmp_path, env=env)
-    assert done.returncode == 0
-    told = [ping.event for ping in receiver.wait(4)]
-    assert told == [Event.START, Event.SUCCESS, Event.START, Event.FAIL]
-
-
-# Which pings
-
-
-def test_the_programs_own_markers_are_lines_of_the_log_while_the_process_is_the_run(
-    receiver, program, tmp_path
+@pytest.mark.parametrize("source", FAILURES.values(), ids=FAILURES)
+@pytest.mark.parametrize("after", ["", "\nlogger.info('sync.done')"], ids=["", "then done"])
+def test_a_failure_that_was_logged_is_never_followed_by_a_success(
+    receiver, program, tmp_path, source, after
 ):
-    name = program(
-        """
-        from loguru import logger
-        logger.info("sync.start")
-        logger.info("sync.log: half way")
-        logger.error("sync.error: one of many")
-        logger.info("sync.done")
-        """
-    )
-    run(*RUN, name, cwd=tmp_path)
-    assert [ping.event for ping in receiver.wait(3)] == [Event.START, Event.LOG, Event.SUCCESS]
-    assert len({ping.run_id for ping in receiver.pings}) == 1
-
-
-def test_a_message_that_stands_for_a_failure_makes_it_a_failed_run(receiver, program, tmp_path):
-    name = program(
-        """
-        import threading
-        from loguru import logger
-        thread = threading.Thread(target=logger.error, args=("Backup failed: disk full",))
-        thread.start()
-        thread.join()
-        """
-    )
-    done = run(*RUN, "--marker", "Backup failed=fail", name, cwd=tmp_path)
-    assert done.returncode == 0
-    assert [ping.event for ping in receiver.pings] == [Event.START, Event.FAIL]
-    assert len({ping.run_id for ping in receiver.pings}) == 1
-
-
-def test_values_of_variables_are_not_sent(receiver, program, tmp_path):
-    name = program(
-        """
-        from loguru import logger
-        def login(password):
-            try:
-                return 1 / (password == "")
-            except ZeroDivisionError:
-                logger.exception("no login")
-        login("".join(["hunt", "er2"]))
-        """
-    )
+    name = program(f"from loguru import logger\n{source}{after}")
     done = run(*RUN, name, cwd=tmp_path)
-    assert "hunter2" in done.stderr
-    assert "no login\nTraceback" in receiver.wait(2)[1].text
-    assert "hunter2" not in receiver.pings[1].text
+    assert done.returncode == 0
+    assert events(receiver) == [(Event.START, None), (Event.FAIL, None), (Event.FAIL, None)]
+    assert len({ping.run_id for ping in receiver.pings}) == 1
+    assert "sync.error" in receiver.pings[1].text.splitlines()[-1]
+    assert receiver.pings[2].text.endswith("loghc: a failure was logged, and so the run failed\n")
 
 
-def test_a_program_that_awaits_its_handlers_does_not_wait_for_the_service(
-    receiver, program, tmp_path
-):
-    receiver.script(None, Fault(delay=3))
+def test_markers_of_a_plain_run(receiver, program, tmp_path):
     name = program(
         """
-        import asyncio, time
         from loguru import logger
-        async def main():
-            logger.info("sync.log")
-            await logger.complete()
-        begun = time.monotonic()
-        asyncio.run(main())
-        print(time.monotonic() - begun < 2)
+        logger.info("nightly.start")
+        logger.info("nightly.log: half way")
+        logger.info("nightly.done")
+        logger.bind(run_id="other").warning("Disk nearly full: 3 %")
         """
     )
-    done = run(*RUN, name, cwd=tmp_path)
-    assert done.stdout == "True\n"
+    options = ("--job", "nightly", "--marker", "Disk nearly full=log")
+    run(*RUN, *options, name, cwd=tmp_path)
+    assert [ping.event for ping in receiver.pings] == [
+        Event.START,
+        Event.LOG,
+        Event.LOG,
+        Event.SUCCESS,
+    ]
+    assert len({ping.run_id for ping in receiver.pings}) == 1
+    assert receiver.pings[1].text.endswith("nightly.log: half way\n")
+
+
+def test_only_the_events_that_are_asked_for_are_sent(receiver, program, tmp_path):
+    name = program("from loguru import logger\nlogger.info('sync.log')")
+    run(*RUN, "--events", "success,fail", name, cwd=tmp_path)
+    assert events(receiver) == [(Event.SUCCESS, None)]
+    run(*RUN, "--events", "success", "sh", "-c", "exit 1", cwd=tmp_path)
+    run(*RUN, "--no-start", name, cwd=tmp_path)
+    assert events(receiver)[1:] == [(Event.LOG, None), (Event.SUCCESS, None)]
+
+
+def test_what_is_left_running_is_said(receiver, program, tmp_path):
+    name = program("sleep 60 >/dev/null 2>&1 & echo $!", "job.sh")
+    done = run(*RUN, "sh", name, cwd=tmp_path)
+    pid = int(done.stdout)
+    os.kill(pid, signal.SIGKILL)
+    assert f"still running, and no longer watched: sleep ({pid})\n" in told(receiver)[1].text
+
+
+# Markers only
 
 
 def test_with_markers_only_the_process_tells_nothing(receiver, program, tmp_path):
@@ -473,20 +353,100 @@ def test_with_markers_only_the_process_tells_nothing(receiver, program, tmp_path
     assert len({ping.run_id for ping in receiver.pings}) == 2
 
 
-def test_with_markers_only_a_crash_within_a_run_is_a_failure_with_the_programs_traceback(
-    receiver, program, tmp_path
-):
+def test_with_markers_only_a_crash_within_a_run_is_a_failure(receiver, program, tmp_path):
     name = program("from loguru import logger\nlogger.info('sync.start')\n1/0")
     run(*RUN, "--markers-only", name, cwd=tmp_path)
-    start, fail = receiver.wait(2)
-    assert (fail.event, fail.run_id) == (Event.FAIL, start.run_id)
-    assert fail.text.endswith("ZeroDivisionError: division by zero\n")
-    assert "launcher" not in fail.text
+    start, fail = told(receiver)
+    assert (fail.event, fail.exit_status, fail.run_id) == (Event.FAIL, 1, start.run_id)
+    assert "ZeroDivisionError: division by zero\n" in fail.text
+    assert fail.text.endswith("loghc: the program ended and this run had not\n")
 
 
-def test_without_a_start_only_the_end_is_told(receiver, program, tmp_path):
-    run(*RUN, "--no-start", program(""), cwd=tmp_path)
-    assert events(receiver) == [(Event.SUCCESS, None)]
+def test_overlapping_runs_are_paired_by_thread_process_and_name(receiver, program, tmp_path):
+    name = program(
+        """
+        import os, threading
+        from loguru import logger
+        both = threading.Barrier(2)
+        def work():
+            logger.info("sync.start")
+            both.wait()
+            logger.info("sync.done " + threading.current_thread().name)
+        threads = [threading.Thread(target=work) for _ in range(2)]
+        [thread.start() for thread in threads]
+        [thread.join() for thread in threads]
+        logger.bind(run_id="named").info("sync.start")
+        if not os.fork():
+            logger.bind(run_id="named").info("sync.done")
+            os._exit(0)
+        os.wait()
+        """
+    )
+    run(*RUN, "--markers-only", name, cwd=tmp_path)
+    runs = {}
+    for ping in receiver.pings:
+        runs.setdefault(ping.run_id, []).append(ping.event)
+    assert list(runs.values()) == [[Event.START, Event.SUCCESS]] * 3
+
+
+def test_a_daemon_is_watched_until_its_last_process_has_ended(receiver, program, tmp_path):
+    name = program(
+        """
+        import os, sys
+        from loguru import logger
+        reading, writing = os.pipe()
+        for _ in range(2):
+            if os.fork():
+                os._exit(0)
+            os.setsid()
+        logger.info("sync.start")
+        logger.info("sync.done")
+        logger.info("sync.start")
+        print("daemon", flush=True)
+        sys.stdin.read(1)  # until the test lets it go
+        sys.exit(3)
+        """
+    )
+    process = subprocess.Popen(
+        [*RUN, "--markers-only", name],
+        cwd=tmp_path,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONWARNINGS": "ignore"},
+    )
+    assert process.stdout.readline() == b"daemon\n"
+    assert [ping.event for ping in told(receiver, 3)] == [
+        Event.START,
+        Event.SUCCESS,
+        Event.START,
+    ]
+    assert process.poll() is None
+    process.communicate(b"x", timeout=TIMEOUT)
+    assert process.returncode == 0
+    assert told(receiver, 4)[3].event is Event.FAIL
+
+
+def test_a_daemon_is_ended_by_the_signal_that_its_watcher_gets(receiver, program, tmp_path):
+    name = program(
+        """
+        import os, signal
+        from loguru import logger
+        if os.fork():
+            os._exit(0)
+        os.setsid()
+        logger.info("sync.start")
+        print("daemon", flush=True)
+        signal.pause()
+        """
+    )
+    process = started(*RUN, "--markers-only", name, cwd=tmp_path)
+    assert process.stdout.readline() == "daemon\n"
+    process.terminate()
+    process.communicate(timeout=TIMEOUT)
+    assert events(receiver) == [(Event.START, None), (Event.FAIL, None)]
+
+
+# The log
 
 
 def test_level_limit_and_redaction_shape_the_log(receiver, program, tmp_path):
@@ -500,31 +460,305 @@ def test_level_limit_and_redaction_shape_the_log(receiver, program, tmp_path):
     )
     shape = ("--level", "info", "--limit", "90", "--redact", r"token=\S+", "--redact", r"pin=\d+")
     run(*RUN, *shape, name, cwd=tmp_path)
-    body = receiver.wait(2)[1].text
+    body = told(receiver)[1].text
     assert len(body) <= 90
     assert body.endswith("[redacted] and [redacted]\n")
     run(*RUN, "--no-logs", name, cwd=tmp_path)
-    assert [ping.text for ping in receiver.wait(4)[2:]] == ["", ""]
+    assert [ping.text for ping in told(receiver, 4)[2:]] == ["", ""]
 
 
-# A monitor in trouble
+def test_the_ping_url_is_masked_in_the_log(receiver, program, tmp_path):
+    name = program(f"from loguru import logger\nlogger.info('{receiver.url}')")
+    run(*RUN, name, cwd=tmp_path)
+    assert receiver.url.rpartition("/")[2] not in told(receiver)[1].text
+
+
+def test_processes_are_put_together_in_order_of_time(receiver, program, tmp_path):
+    name = program(
+        """
+        import multiprocessing
+        from loguru import logger
+        def work(turn, number):
+            for step in range(50):
+                logger.info("noise")
+            with turn:
+                logger.info(f"last line of {number}")
+        if __name__ == "__main__":
+            context = multiprocessing.get_context("fork")
+            turns = [context.Semaphore(0) for _ in range(12)]
+            workers = [context.Process(target=work, args=(turns[n], n)) for n in range(12)]
+            [worker.start() for worker in workers]
+            for turn, worker in zip(turns, workers):
+                turn.release()
+                worker.join()
+        """
+    )
+    run(*RUN, name, cwd=tmp_path)
+    lines = told(receiver)[1].text.splitlines()
+    last = [line.rpartition(" ")[2] for line in lines if "last line" in line]
+    assert last == [str(number) for number in range(12)]
+    assert sum("noise" in line for line in lines) == 600
+
+
+def test_a_body_is_the_end_of_a_long_log(receiver, program, tmp_path):
+    name = program(
+        """
+        from loguru import logger
+        for number in range(30_000):
+            logger.info(f"line {number}")
+        """
+    )
+    run(*RUN, name, cwd=tmp_path)
+    body = told(receiver)[1].text
+    assert 99_000 < len(body) <= 100_000
+    numbers = [int(line.rpartition(" ")[2]) for line in body.splitlines()[1:]]
+    assert numbers == list(range(30_000 - len(numbers), 30_000))
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["true"], "nothing was logged with loguru; see --output"),
+        (["-c", "import loguru"], "nothing was logged with loguru; see --output"),
+        ([sys.executable, "-I", "-c", "pass"], "-I keeps this Python from looking at PYTHONPATH"),
+        ([sys.executable, "-Ec", "pass"], "-E keeps this Python"),
+        ([sys.executable, "-W", "ignore", "-S", "-c", "pass"], "-S keeps this Python"),
+        (["./isolated"], "-I keeps this Python"),
+    ],
+    ids=str,
+)
+def test_a_log_that_is_missing_is_explained(receiver, tmp_path, command, said):
+    script = tmp_path / "isolated"
+    script.write_text(f"#!{sys.executable} -I\n")
+    script.chmod(0o755)
+    run(*RUN, *command, cwd=tmp_path)
+    assert said in told(receiver)[1].text
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root")
+def test_a_program_that_drops_its_privileges_first_is_explained(receiver, program, tmp_path):
+    name = program(
+        """
+        import os
+        os.setgid(65534)
+        os.setuid(65534)
+        """
+    )
+    assert run(*RUN, name, cwd=tmp_path).returncode == 0
+    assert "the program became user 65534" in told(receiver)[1].text
+
+
+def test_a_place_for_the_log_that_can_not_be_used_costs_the_log_alone(receiver, tmp_path):
+    (tmp_path / "file").touch()
+    done = run(*RUN, "--state", "file", "sh", "-c", "echo out; exit 5", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (5, "out\n")
+    assert "loghc: " in done.stderr
+    assert events(receiver) == [(Event.START, None), (Event.FAIL, 5)]
+    assert "the log of a process could not be kept" in receiver.pings[1].text
+
+
+# Output
+
+
+def test_output_is_passed_on_and_kept(receiver, tmp_path):
+    script = "echo out; echo err >&2; printf 'no end'; exit 3"
+    done = run(*RUN, "--output", "sh", "-c", script, cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (3, "out\nno end", "err\n")
+    lines = told(receiver)[1].text.splitlines()
+    assert sorted(lines) == ["err", "no end", "out"]
+
+
+def test_output_is_passed_on_byte_for_byte_and_is_text_in_the_log(receiver, tmp_path):
+    command = (*RUN, "--output", "sh", "-c", r"printf '\377\000\r\n'; head -c 3000000 /dev/zero")
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=TIMEOUT, check=True)
+    assert done.stdout == b"\xff\0\r\n" + bytes(3_000_000)
+    assert len(told(receiver)[1].body) <= 100_000
+
+
+def test_output_of_two_streams_to_one_place_stays_in_order(receiver, tmp_path):
+    script = "for i in 1 2 3 4 5 6 7 8 9; do echo out $i; echo err $i >&2; done"
+    outer = ("sh", "-c", 'exec "$@" 2>&1', "sh")
+    done = run(*outer, *RUN, "--output", "sh", "-c", script, cwd=tmp_path)
+    expected = "".join(f"out {i}\nerr {i}\n" for i in range(1, 10))
+    assert done.stdout == expected
+    assert told(receiver)[1].text == expected
+
+
+def test_output_and_records_are_one_log(receiver, program, tmp_path):
+    name = program(
+        """
+        from loguru import logger
+        logger.remove()
+        logger.add(lambda message: None)
+        for number in range(3):
+            print("printed", number, flush=True)
+            input()
+            logger.info(f"logged {number}")
+        """
+    )
+    process = subprocess.Popen(
+        [*RUN, "--output", name],
+        cwd=tmp_path,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    for _ in range(3):  # what is printed has passed the watcher when it is read here
+        process.stdout.readline()
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+    process.communicate(timeout=TIMEOUT)
+    words = [line.split()[-2:] for line in told(receiver)[1].text.splitlines()]
+    expected = [[word, str(n)] for n in range(3) for word in ("printed", "logged")]
+    assert words == expected
+
+
+def test_a_reader_of_the_output_that_goes_away_ends_the_program(receiver, tmp_path):
+    done = run("sh", "-c", '"$@" | head -1', "sh", *RUN, "--output", "yes", cwd=tmp_path)
+    assert done.stdout == "y\n"
+    assert events(receiver)[1:] == [(Event.FAIL, 128 + signal.SIGPIPE)]
+
+
+def test_output_that_a_child_still_holds_is_not_waited_for(receiver, tmp_path):
+    done = run(*RUN, "--output", "sh", "-c", "sleep 50 & echo $!", cwd=tmp_path)
+    os.kill(int(done.stdout), signal.SIGKILL)
+    assert told(receiver)[1].text.startswith(done.stdout)
+
+
+# A service in trouble
 
 
 @pytest.mark.parametrize("fault", [404, 500, Fault(delay=float("inf")), Fault(cut="request")])
-def test_a_monitor_in_trouble_changes_no_exit_status(receiver, program, tmp_path, fault):
+def test_a_service_in_trouble_changes_no_exit_status(receiver, tmp_path, fault):
     receiver.always(fault)
-    name = program("import sys\nprint('out')\nsys.exit(5)")
-    done = run(*RUN, "--drain", "0.5", "--timeout", "0.3", name, cwd=tmp_path)
+    command = ("sh", "-c", "echo out; exit 5")
+    done = run(*RUN, "--drain", "0.5", "--timeout", "0.3", *command, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (5, "out\n")
     assert "loghc: " in done.stderr
     assert receiver.url.rpartition("/")[2] not in done.stderr
 
 
-def test_no_monitor_at_all_changes_no_exit_status(program, tmp_path):
+def test_no_service_at_all_changes_no_exit_status(tmp_path):
     with PingReceiver() as receiver:
         url = receiver.url
-    done = run(
-        *RUN, "--drain", "0.3", program("print('out')"), cwd=tmp_path, env={"HEALTH_CHECK_URL": url}
-    )
-    assert (done.returncode, done.stdout) == (0, "out\n")
+    env = {"HEALTH_CHECK_URL": url}
+    done = run(*RUN, "--drain", "0.3", "sh", "-c", "kill $$", cwd=tmp_path, env=env)
+    assert done.returncode == -signal.SIGTERM
     assert "connection refused" in done.stderr
+
+
+# What is refused
+
+
+SECRET = "9e9d9bbe-4f2b-4a0e-a1e0-111111111111"
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        ([], "expected a COMMAND"),
+        (["--"], "expected a COMMAND"),
+        (["-m"], "expected a COMMAND"),
+        (["--", "-c"], "expected a COMMAND"),
+        (["--job", "x"], "expected a COMMAND"),
+        (["--job"], "--job: expected a value"),
+        (["--limit", "0", "true"], "--limit: expected at least 1 byte, not 0"),
+        (["--limit", "many", "true"], "--limit: expected at least 1 byte"),
+        (["--timeout", "-1", "true"], "--timeout: expected a positive number of seconds, not -1"),
+        (["--timeout", "nan", "true"], "--timeout: expected a positive number of seconds"),
+        (["--drain", "0", "true"], "--drain: expected a positive"),
+        (["--job", "", "true"], "--job: expected a name"),
+        (["--redact", "ok", "--redact", "(secret", "true"], "--redact[1]: expected a regular"),
+        (["--level", "LOUD", "true"], "--level: expected one of TRACE, DEBUG"),
+        (["--fail-on", "LOUD", "true"], "--fail-on: expected one of TRACE, DEBUG"),
+        (["--ok-status", "256", "true"], "--ok-status: expected exit statuses from 0 to 255"),
+        (["--ok-status", "3;4", "true"], "--ok-status: expected exit statuses"),
+        (["--events", "begin", "true"], "--events: expected some of start, success, fail, log"),
+        (["--marker", "Backup finished", "true"], "--marker: expected 'MESSAGE=EVENT'"),
+        (["--marker", "=success", "true"], "--marker: expected 'MESSAGE=EVENT'"),
+        (["--marker", "Done=good", "true"], "expected one of start, success, fail, log after"),
+        (["--loud", "true"], "unknown option --loud"),
+        (["--no-logs=1", "true"], "unknown option --no-logs"),
+        (["-x", "true"], "unknown option"),
+        (["--health-check-url", "ftp://x/y", "true"], "--health-check-url: expected a ping URL"),
+        ([f"https://hc-ping.com/{SECRET}"], "expected a COMMAND, not a URL"),
+        ([f"https://hc-ping.com/{SECRET}", "true"], "expected a COMMAND, not a URL"),
+        ([f"HTTPS:/hc-ping.com/{SECRET}", "true"], "expected a COMMAND, not a URL"),
+        ([f"hc-ping.com/{SECRET}", "true"], "expected a COMMAND, not a URL"),
+        (["hc-ping.com/pingkey0123456789/slug"], "expected a COMMAND, not a URL"),
+        ([SECRET.upper()], "expected a COMMAND, not a URL"),
+        ([SECRET.replace("-", "")], "expected a COMMAND, not a URL"),
+        ([f"user:pw@hc-ping.com/{SECRET}"], "expected a COMMAND, not a URL"),
+        (["localhost:8000/pingkey0123456789/slug"], "expected a COMMAND, not a URL"),
+        ([f"--https://hc-ping.com/{SECRET}", "true"], "unknown option"),
+        ([f"--url=https://hc-ping.com/{SECRET}", "true"], "unknown option --url"),
+        (["--job", " https://x.example/pingkey0123456789 ", "true"], "--job: expected a name"),
+        (["--limit", f"https://hc-ping.com/{SECRET}", "true"], "--limit: expected"),
+        (["--python", f"https://hc-ping.com/{SECRET}", "a.py"], "--python: expected the path"),
+        (["--state", f"https://hc-ping.com/{SECRET}", "true"], "--state: expected a directory"),
+        (["--health-check-url", f"hc-ping.com/{SECRET}", "true"], "--health-check-url: expected"),
+        (["--health-check-url", f"https://hc ping/{SECRET}", "true"], "--health-check-url:"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_bad_input_is_one_clear_line_and_nothing_is_started(receiver, tmp_path, capsys, args, said):
+    from loghc.command.main import main
+
+    with pytest.raises(SystemExit) as ended:
+        main(["run", *args])
+    assert ended.value.code == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("loghc run: ")
+    assert said in err
+    assert err.count("\n") == 1
+    for secret in (SECRET, SECRET.replace("-", ""), "pingkey", "(secret", "pw@"):
+        assert secret not in err.lower()
+    assert receiver.requests == ()
+
+
+def test_the_configured_urls_own_secret_as_a_command_is_not_echoed(receiver, capsys, monkeypatch):
+    from loghc.command.main import main
+
+    monkeypatch.setenv("HEALTH_CHECK_URL", "https://hc.example/abcdefghij/nightly")
+    for word in ("abcdefghij/nightly", "/abcdefghij", "ABCDEFGHIJ"):
+        with pytest.raises(SystemExit):
+            main(["run", word])
+        assert "abcdefghij" not in capsys.readouterr().err.lower()
+
+
+def test_without_a_url_a_program_is_not_started(tmp_path):
+    done = run(*RUN, "touch", "started", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "no ping URL: set HEALTH_CHECK_URL, or HEALTH_CHECK_URL_FILE" in done.stderr
+    assert not (tmp_path / "started").exists()
+
+
+def test_switched_off_a_program_runs_unwatched(receiver, program, tmp_path):
+    name = program(
+        "import os\nprint(os.getppid(), 'LOGHC_RUN' in os.environ, flush=True)\nos._exit(3)"
+    )
+    done = run(*RUN, name, cwd=tmp_path, env={"HEALTH_CHECK_URL": "off"})
+    assert (done.returncode, done.stdout) == (3, f"{os.getpid()} False\n")
+    assert run(*RUN, "./nowhere", cwd=tmp_path, env={"HEALTH_CHECK_URL": "off"}).returncode == 127
+    assert receiver.requests == ()
+
+
+def test_a_bad_url_in_the_environment_is_named(tmp_path):
+    done = run(*RUN, "true", cwd=tmp_path, env={"HEALTH_CHECK_URL": "hc-ping.com/hunter2"})
+    assert done.returncode == 2
+    assert "HEALTH_CHECK_URL: expected a ping URL" in done.stderr
+    assert "hunter2" not in done.stderr
+
+
+def test_a_watcher_uses_little_memory_and_no_time(receiver, program, tmp_path):
+    name = program("import sys\nprint('ready', flush=True)\nsys.stdin.read()")
+    process = subprocess.Popen(
+        [*RUN, name], cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    process.stdout.readline()
+    told(receiver, 1)
+    # The courier's thread ends when it has had nothing to do for some seconds.
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    resident = next(line for line in status.splitlines() if line.startswith("VmRSS"))
+    process.communicate(timeout=TIMEOUT)
+    assert int(resident.split()[1]) < 30_000

@@ -13,8 +13,8 @@ import pytest
 
 from loghc import Event
 from loghc.testing import Fault, PingReceiver
-from pings import unused_port
 from processes import needs_posix
+from services import unused_port
 
 pytestmark = needs_posix
 

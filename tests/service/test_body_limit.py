@@ -6,7 +6,8 @@ import pytest
 from loguru import logger
 
 from loghc import Event, HealthSink, Outcome, Stats
-from loghc.testing import Fault, PingReceiver, ReceivedPing
+from loghc.testing import Fault, PingReceiver
+from pings import events
 
 LIMIT = 10_000  # what a self-hosted instance keeps by default
 
@@ -27,10 +28,6 @@ def sink(ping_receiver: PingReceiver) -> HealthSink:
 def log_lines(count: int = 9_000, text: str = "copied a photo, then another") -> None:
     for n in range(count):
         logger.info("{} {}", n, text)
-
-
-def events(pings: tuple[ReceivedPing, ...]) -> list[Event]:
-    return [ping.event for ping in pings]
 
 
 def sent(receiver: PingReceiver) -> list[int]:

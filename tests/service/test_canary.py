@@ -201,3 +201,4 @@ def test_no_secret_turns_up_in_anything_that_is_written(
         bodies = b"".join(request.body for request in receiver.requests).decode()
         assert ("app says" in bodies) is (scene != "redact raises")
         assert (bodies.count("***") > 10) is (scene != "redact raises")
+        assert ("withheld" in bodies) is (scene == "redact raises")

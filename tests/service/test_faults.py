@@ -18,7 +18,9 @@ from loghc import Event, HealthSink, Outcome
 from loghc.delivery.outbox import LOGS
 from loghc.delivery.retry import Backoff
 from loghc.testing import Fault, PingReceiver
-from pings import delivery_to, numbered, numbers, unused_port, wait_until
+from pings import delivery_to, numbered, numbers
+from services import unused_port
+from waiting import wait_until
 
 SECRET = "5ca1ab1e-0000-4000-8000-00000badcafe"
 

@@ -16,6 +16,7 @@ from loguru import logger
 from loghc import HealthSink, job
 from loghc.ping import Event
 from loghc.testing import PingReceiver
+from waiting import in_threads
 
 
 @pytest.fixture
@@ -251,17 +252,13 @@ def test_one_job_in_several_threads_keeps_their_runs_apart(records):
     nightly = job("nightly")
     both = threading.Barrier(2)
 
-    def work():
+    def work(_):
         with nightly:
             both.wait()
             logger.bind(thread=threading.get_ident()).info("inside")
             both.wait()
 
-    threads = [threading.Thread(target=work) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    in_threads(work, 2)
     runs = {}
     for record in records:
         if record["message"] != "inside":

@@ -5,10 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-import time
 import uuid
-from collections import defaultdict
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -18,22 +15,10 @@ from loghc import HealthSink, job
 from loghc.ping import Event
 from loghc.runs import run_id_from
 from loghc.testing import PingReceiver
+from pings import runs
+from waiting import in_threads, wait_until
 
 THREADS, TASKS = 8, 5
-
-
-@pytest.fixture
-def receiver():
-    with PingReceiver() as receiver:
-        yield receiver
-
-
-def runs(receiver):
-    """The events of each run, in order of arrival."""
-    found = defaultdict(list)
-    for ping in receiver.pings:
-        found[ping.run_id].append(ping.event)
-    return list(found.values())
 
 
 def plain_marker_run(fails, together):
@@ -45,12 +30,10 @@ def plain_marker_run(fails, together):
         logger.info("sync.done")
 
 
-def in_threads(work):
+def with_barrier(work):
     """Run `work(number, barrier)` in threads that have all started before one goes on."""
     barrier = threading.Barrier(THREADS)
-    with ThreadPoolExecutor(THREADS) as pool:
-        for future in [pool.submit(work, number, barrier) for number in range(THREADS)]:
-            future.result()
+    in_threads(lambda number: work(number, barrier), THREADS)
 
 
 def in_tasks(work):
@@ -77,7 +60,7 @@ def in_tasks(work):
 def test_plain_markers_pair_in_threads(receiver):
     sink = HealthSink(receiver.url)
     logger.add(sink)
-    in_threads(lambda number, barrier: plain_marker_run(number % 2, barrier.wait))
+    with_barrier(lambda number, barrier: plain_marker_run(number % 2, barrier.wait))
     assert sink.wait(30)
     assert sorted(runs(receiver), key=str) == sorted(
         [[Event.START, Event.FAIL], [Event.START, Event.SUCCESS]] * (THREADS // 2), key=str
@@ -110,7 +93,7 @@ def test_threads_and_tasks_at_once_are_as_many_runs_as_starts(receiver):
 
     tasks = threading.Thread(target=in_tasks, args=(work,))
     tasks.start()
-    in_threads(lambda number, barrier: plain_marker_run(number % 2, barrier.wait))
+    with_barrier(lambda number, barrier: plain_marker_run(number % 2, barrier.wait))
     tasks.join()
     assert sink.wait(30)
     assert sorted(map(len, runs(receiver))) == [2] * (THREADS + TASKS)
@@ -183,7 +166,7 @@ def test_named_runs_pair_in_threads_and_tasks_also_on_loguru_s_own_thread(receiv
         with run(100 + number):
             await together(number)
 
-    in_threads(in_thread)
+    with_barrier(in_thread)
     in_tasks(in_task)
     logger.complete()
     assert sink.wait(30)
@@ -197,7 +180,7 @@ def test_bound_loggers_pair_wherever_they_log(receiver):
     shards = [logger.bind(run_id=number) for number in range(THREADS)]
     for shard in shards:
         shard.info("sync.start")
-    in_threads(lambda number, barrier: barrier.wait() and shards[number].info("sync.done"))
+    with_barrier(lambda number, barrier: barrier.wait() and shards[number].info("sync.done"))
     shards[0].info("sync.done")
     logger.complete()
     assert sink.wait(30)
@@ -250,11 +233,7 @@ def test_one_decorated_function_called_at_once_is_as_many_runs(receiver):
     def copy():
         barrier.wait()
 
-    threads = [threading.Thread(target=copy) for _ in range(THREADS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    in_threads(lambda _: copy(), THREADS)
     assert sink.wait(30)
     assert runs(receiver) == [[Event.START, Event.SUCCESS]] * THREADS
 
@@ -286,10 +265,8 @@ def test_jobs_of_a_scheduler_that_overlap_pair(receiver):
     scheduler.start()
     together.wait(30)
     receiver.wait(4, 30)
-    deadline = time.monotonic() + 30
-    while scheduler.get_jobs():  # its own thread fails when it is shut down before it is done
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    # Its own thread fails when it is shut down before it is done.
+    wait_until(lambda: not scheduler.get_jobs(), 30)
     scheduler.shutdown()
     assert sink.wait(30)
     assert runs(receiver) == [[Event.START, Event.SUCCESS]] * 2

@@ -19,7 +19,8 @@ import trustme
 
 from loghc.service.proxies import proxy_for
 from loghc.testing import PingReceiver
-from pings import attempt, client_of, send, unused_port
+from pings import attempt, client_of, send
+from services import server_context, unused_port
 
 USER, PASSWORD = "bob", "p@ss:w/\u00f6rd"
 QUOTED = "p%40ss%3Aw%2F%C3%B6rd"
@@ -173,11 +174,6 @@ def test_what_is_no_proxy_is_reported_and_not_passed_by(url: str, environment: E
 
 
 @pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture(scope="module")
 def proxy_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """A proxy in a process of its own, that asks for the user and password."""
     with running_proxy(tmp_path_factory.mktemp("proxy")) as port:
@@ -208,12 +204,9 @@ def running_proxy(directory: Path, *more: str) -> Iterator[int]:
 
 
 @pytest.fixture
-def tls(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost").configure_cert(context)
-    return context
+def tls(authority: trustme.CA, trusted: Path) -> ssl.SSLContext:
+    """The context of a server that is trusted."""
+    return server_context(authority)
 
 
 def test_http_goes_through_the_proxy(proxy_port: int, environment: Environment) -> None:

@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timezone
 from email.message import Message
 from typing import Any, NamedTuple
@@ -25,9 +25,12 @@ from urllib.parse import urlsplit
 import pytest
 import trustme
 
+import loghc.testing.faults
 import loghc.testing.receiver
 from loghc.ping import Event
 from loghc.testing import Fault, PingReceiver
+from services import server_context
+from waiting import seconds_for, wait_until
 
 A = "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa"
 B = "bbbbbbbb-bbbb-4bbb-8bbb-bbbbbbbbbbbb"
@@ -88,19 +91,6 @@ def head(receiver: PingReceiver, *headers: str, method: str = "POST") -> bytes:
     """The head of a ping's request, as sent."""
     lines = [f"{method} {urlsplit(receiver.url).path} HTTP/1.1", *headers, "", ""]
     return "\r\n".join(lines).encode("latin-1")
-
-
-def seconds_to(action: Callable[[], object]) -> float:
-    began = time.monotonic()
-    action()
-    return time.monotonic() - began
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
 
 
 # The protocol
@@ -452,7 +442,7 @@ def test_wait_returns_as_soon_as_the_pings_are_there(receiver: PingReceiver) -> 
     other = threading.Thread(target=lambda: [send(receiver.url) for _ in range(2)])
     other.start()
 
-    elapsed = seconds_to(lambda: receiver.wait(2, timeout=30))
+    elapsed = seconds_for(lambda: receiver.wait(2, timeout=30))
 
     other.join()
     assert len(receiver.pings) == 2
@@ -493,6 +483,95 @@ def test_repr_tells_where_and_how_much_but_not_the_path(receiver: PingReceiver) 
     )
     receiver.stop()
     assert repr(receiver).startswith("<PingReceiver stopped,")
+
+
+# Bounds
+
+
+def test_the_oldest_requests_are_dropped_beyond_the_history_limit() -> None:
+    with PingReceiver(history_limit=300_000) as receiver:
+        for n in range(8):
+            send(receiver.url, bytes([n]) * 90_000)
+        send(f"{receiver.base_url}/nowhere", b"x" * 1000)
+
+        assert [ping.body[:1] for ping in receiver.pings] == [b"\5", b"\6", b"\7"]
+        assert [len(request.body) for request in receiver.requests] == [90_000] * 3 + [1000]
+        assert receiver.dropped_requests == 5
+        assert "3 pings, 4 requests, 5 dropped" in repr(receiver)
+        assert len(receiver.wait(8)) == 3  # the dropped ones arrived, too
+        with pytest.raises(AssertionError, match=r"(?s)^8 of 9 pings.*the 5 oldest requests"):
+            receiver.wait(9, timeout=0.01)
+
+
+def test_many_small_requests_with_long_headers_are_bounded_too() -> None:
+    with PingReceiver(history_limit=500_000) as receiver:
+        for _ in range(30):
+            send(receiver.url, headers={"X-Long": "x" * 50_000})
+
+        assert 5 < len(receiver.requests) < 10
+        assert len(receiver.requests) + receiver.dropped_requests == 30
+
+
+def test_the_newest_request_is_kept_whatever_its_size() -> None:
+    with PingReceiver(history_limit=0) as receiver:
+        send(receiver.url, b"old")
+        send(receiver.url, b"new")
+
+        assert [ping.text for ping in receiver.pings] == ["new"]
+
+
+def test_clear_forgets_what_was_dropped() -> None:
+    with PingReceiver(history_limit=0) as receiver:
+        send(receiver.url)
+        send(receiver.url)
+        receiver.clear()
+
+        assert receiver.dropped_requests == 0
+
+
+def test_connections_beyond_the_limit_are_closed_at_once_and_counted() -> None:
+    with PingReceiver(connection_limit=2) as receiver:
+        with connect(receiver) as first, connect(receiver) as second:
+            for client in (first, second):
+                client.sendall(head(receiver))
+                assert client.recv(1000).startswith(b"HTTP/1.1 200 OK")
+            with pytest.raises(ConnectionError):
+                send(receiver.url)
+            assert receiver.refused_connections == 1
+
+        wait_until(lambda: can_ping(receiver))  # the two are closed soon
+    assert receiver.refused_connections >= 1
+
+
+def can_ping(receiver: PingReceiver) -> bool:
+    try:
+        return send(receiver.url).status == 200
+    except ConnectionError:
+        return False
+
+
+@pytest.mark.parametrize("fault", [Fault(delay=math.inf), Fault(pace=math.inf)])
+def test_clients_that_gave_up_on_a_hanging_service_leave_room_for_others(fault: Fault) -> None:
+    with PingReceiver(connection_limit=2) as receiver:
+        receiver.script(fault, fault)
+        for n in range(2):
+            with connect(receiver) as client:
+                client.sendall(head(receiver))
+                wait_until(lambda n=n: len(receiver.requests) > n)
+
+        wait_until(lambda: can_ping(receiver))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"history_limit": -1}, "history_limit must be bytes, 0 or more, not -1"),
+        ({"connection_limit": 0}, "connection_limit must be 1 or more, not 0"),
+    ],
+)
+def test_a_limit_out_of_range_is_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        PingReceiver(**options)
 
 
 # Faults
@@ -820,7 +899,7 @@ def test_one_connection_serves_many_requests_without_delay(receiver: PingReceive
                 assert connection.getresponse().read() == b"OK"
 
         # A small answer held back for the client's acknowledgement takes 40 ms on Linux.
-        assert seconds_to(fifty_pings) < 1.5
+        assert seconds_for(fifty_pings) < 1.5
 
 
 def test_it_has_no_url_before_it_is_started() -> None:
@@ -873,7 +952,7 @@ def test_stopping_is_prompt_whatever_goes_on(
         if sent.endswith(b"\r\n\r\n"):
             wait_until(lambda: receiver.requests)
 
-        assert seconds_to(receiver.stop) < 1
+        assert seconds_for(receiver.stop) < 1
 
         for connection in (client, silent):
             with contextlib.suppress(ConnectionError):
@@ -936,16 +1015,10 @@ def test_a_forked_child_that_stops_it_leaves_the_parents_alone(receiver: PingRec
 # TLS
 
 
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
 def test_https_with_a_certificate_of_ones_own(
     authority: trustme.CA, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost").configure_cert(server)
+    server = server_context(authority)
     client = ssl.create_default_context()
     authority.configure_trust(client)
 
@@ -960,7 +1033,7 @@ def test_https_with_a_certificate_of_ones_own(
                 send(receiver.url, tls=ssl.create_default_context())
             with pytest.raises(ConnectionError):
                 send(receiver.url.replace("https", "http"))
-            assert seconds_to(receiver.stop) < 1
+            assert seconds_for(receiver.stop) < 1
 
     assert [ping.body for ping in receiver.pings] == [b"secret", b"lost"]
     assert capfd.readouterr().err == ""
@@ -980,10 +1053,12 @@ def test_it_is_importable_without_pytest_or_urllib3() -> None:
 
 
 def test_the_examples_in_the_docstrings_work() -> None:
-    results = doctest.testmod(loghc.testing.receiver)
+    receiver, fault = (
+        doctest.testmod(module) for module in (loghc.testing.receiver, loghc.testing.faults)
+    )
 
-    assert results.attempted >= 9
-    assert results.failed == 0
+    assert (receiver.failed, fault.failed) == (0, 0)
+    assert (receiver.attempted, fault.attempted) >= (5, 6)
 
 
 CLIENT = """

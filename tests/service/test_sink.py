@@ -22,7 +22,8 @@ from loguru import logger
 import loghc
 from conftest import RunScript
 from loghc import Event, HealthSink, Outcome, Stats
-from loghc.testing import Fault, PingReceiver, ReceivedPing
+from loghc.testing import Fault, PingReceiver
+from pings import events
 
 SECRET = "5ca1ab1e-0000-4000-8000-00000badcafe"
 URL = f"https://hc-ping.example/{SECRET}"
@@ -33,10 +34,6 @@ ASCII, NON_ASCII = "copied a photo", "скопировано: ünïcødé 写真
 def add(sink: HealthSink, **options: Any) -> int:
     """Add a sink so that its records are the bare messages, and what it raises is seen."""
     return logger.add(sink, **{"format": "{message}", "catch": False, **options})
-
-
-def events(pings: tuple[ReceivedPing, ...]) -> list[Event]:
-    return [ping.event for ping in pings]
 
 
 # One line, real pings
@@ -156,8 +153,6 @@ def test_a_user_and_password_in_the_url_are_sent_as_basic_auth(
     add(HealthSink(ping_receiver.url.replace("://", "://m%C3%A9:pass%3Aword@")))
     logger.info("sync.start")
     (ping,) = ping_receiver.wait(1)
-    expected = urllib3.make_headers(basic_auth="x:y")["authorization"].split()[0]
-    assert ping.headers["Authorization"].split()[0] == expected
     assert ping.headers["Authorization"] == "Basic bcOpOnBhc3M6d29yZA=="
     assert "pass" not in ping.headers["Host"]
 
@@ -675,24 +670,6 @@ def test_no_log_call_waits_for_a_service_that_hangs(ping_receiver: PingReceiver)
     assert sink.stats.pending == 301
 
 
-class ToLoguru(logging.Handler):
-    """What many apps use to see the standard library's records in loguru."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        logger.log(record.levelno or 10, record.getMessage())
-
-
-@pytest.fixture
-def intercepted() -> Iterator[None]:
-    root, handler = logging.getLogger(), ToLoguru()
-    level = root.level
-    root.addHandler(handler)
-    root.setLevel(logging.DEBUG)
-    yield
-    root.removeHandler(handler)
-    root.setLevel(level)
-
-
 @pytest.mark.usefixtures("intercepted")
 def test_a_ping_brings_no_records_of_its_own_into_the_log(
     ping_receiver: PingReceiver, capfd: pytest.CaptureFixture[str]
@@ -754,6 +731,7 @@ def test_wait_takes_a_time_longer_than_threads_can_wait(ping_receiver: PingRecei
     for seconds in (math.inf, 1e300):
         logger.info("sync.log")
         assert sink.wait(seconds) is True
+    assert sink.stats.delivered == 2
 
 
 # Copies, and what is shown
@@ -838,10 +816,9 @@ if __name__ == "__main__":
 )
 def test_no_repr_shows_the_secret(url: str) -> None:
     sink = HealthSink(url, headers={"Authorization": f"Bearer {SECRET}"})
-    shown = [repr(part) for part in (sink, *vars(sink.__class__), sink.stats, sink.complete)]
-    shown += [repr(part) for name, part in vars(sink).items() if name != "_options"]
-    assert SECRET[:22] not in " ".join(shown)
-    assert "hc-ping.example" in repr(sink)
+    shown = f"{sink!r} {sink} {sink.stats!r} {sink.complete!r} {sink.write!r}"
+    assert SECRET[:22] not in shown
+    assert "hc-ping.example" in shown
 
 
 def test_the_repr_names_the_host_and_the_job() -> None:

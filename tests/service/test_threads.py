@@ -15,7 +15,8 @@ from loguru import logger
 from loghc import Event, HealthSink, Outcome
 from loghc.delivery.outbox import LOGS, PINGS
 from loghc.testing import Fault, PingReceiver
-from pings import unused_port, wait_until
+from services import unused_port
+from waiting import in_threads, seconds_for, wait_until
 
 LINE = re.compile(r"(thread \d+ line \d+ x{50}|sync\.log: thread \d+ mark \d+)")
 
@@ -36,11 +37,7 @@ def test_sixteen_threads_tear_no_line_and_lose_no_ping(
                     time.sleep(0.001)
                 logger.info("sync.log: thread {} mark {}", number, line)
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(16)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    in_threads(work, 16)
     assert sink.wait(30)
 
     # Added twice, it gets each record twice; each marker is one ping all the same.
@@ -114,11 +111,13 @@ def test_an_on_outcome_that_logs_causes_no_deadlock_and_no_endless_pings(
     def log(outcome: Outcome) -> None:
         logger.info("sync.log: {} delivered", outcome.event.value)
 
-    for _ in range(20):
+    for number in range(20):
         sink = HealthSink(ping_receiver.url, on_outcome=log)
         logger.add(sink, format="{message}", catch=False)
         logger.info("sync.start")
         logger.info("sync.done")
+        if number % 2:
+            assert sink.wait(10)  # it was told while its sink still hears what it logs
         begun = time.monotonic()
         logger.remove()
         assert time.monotonic() - begun < 5  # of the drain's 10
@@ -136,16 +135,13 @@ def test_an_on_outcome_that_waits_for_loguru_holds_up_no_ping(ping_receiver: Pin
         logger.add(lambda _: None)
 
     sink = HealthSink(ping_receiver.url, on_outcome=reconfigure)
-    logger.add(sink, format="{message}", catch=False)
+    handler = logger.add(sink, format="{message}", catch=False)
     logger.info("sync.start")
     ping_receiver.wait(1)
     logger.info("sync.log")
     logger.info("sync.done")
     threading.Timer(0.2, removing.set).start()
-    begun = time.monotonic()
-    handler = next(iter(logger._core.handlers))  # type: ignore[attr-defined]
-    logger.remove(handler)
-    assert time.monotonic() - begun < 8
+    assert seconds_for(lambda: logger.remove(handler)) < 8
     assert len(ping_receiver.wait(3)) == 3
     assert sink.stats.delivered == 3
 

@@ -7,7 +7,7 @@ import re
 import socket
 import ssl
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,30 +18,8 @@ from loguru import logger
 from loghc import Event, HealthSink
 from loghc.ping import Attempt
 from loghc.testing import Fault, PingReceiver
-from pings import attempt
-
-ServerContext = Callable[..., ssl.SSLContext]
-
-
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture
-def trusted(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """This test's CA is the one that the system trusts."""
-    path = tmp_path / "ca.pem"
-    authority.cert_pem.write_to_path(str(path))
-    monkeypatch.setenv("SSL_CERT_FILE", str(path))
-    monkeypatch.delenv("SSL_CERT_DIR", raising=False)
-    return path
-
-
-def server_context(authority: trustme.CA, *names: str, **options: object) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(*(names or ("localhost",)), **options).configure_cert(context)  # type: ignore[arg-type]
-    return context
+from pings import attempt, events
+from services import server_context
 
 
 def test_the_system_s_trust_counts(authority: trustme.CA, trusted: Path) -> None:
@@ -51,7 +29,7 @@ def test_the_system_s_trust_counts(authority: trustme.CA, trusted: Path) -> None
         logger.info("sync.start")
         logger.info("sync.done")
         logger.remove(handler)
-        assert [ping.event for ping in receiver.pings] == [Event.START, Event.SUCCESS]
+        assert events(receiver.pings) == [Event.START, Event.SUCCESS]
 
 
 def refused(result: Attempt, receiver: PingReceiver | None = None) -> str:

@@ -27,20 +27,9 @@ from conftest import RunScript
 from loghc import Event, HealthSink, Outcome
 from loghc.ping import Attempt
 from loghc.testing import Fault, PingReceiver
-from pings import (
-    OK,
-    RUN,
-    answer_ok,
-    attempt,
-    client_of,
-    delivery_to,
-    numbered,
-    ping,
-    receive_request,
-    send,
-    service,
-    wait_until,
-)
+from pings import RUN_ID, attempt, client_of, delivery_to, numbered, ping, send
+from services import OK, answer_ok, receive_request, service
+from waiting import wait_until
 
 # Connections: kept, opened anew.
 
@@ -364,7 +353,7 @@ def test_a_ping_url_without_a_path_is_pinged_at_the_root() -> None:
 
     with service(serve) as port:
         assert attempt(f"http://127.0.0.1:{port}?create=1", body=b"the end").delivered
-    assert requests[0].startswith(f"POST /?create=1&rid={RUN} HTTP/1.1\r\n".encode())
+    assert requests[0].startswith(f"POST /?create=1&rid={RUN_ID} HTTP/1.1\r\n".encode())
 
 
 @pytest.mark.parametrize("host", ["0", "127.0.0.1"])
@@ -389,7 +378,8 @@ def test_a_service_that_swallows_the_first_attempt_gets_the_last_ping_on_a_new_c
             connection.sendall(OK)
         else:
             swallowed.set()
-            connection.recv(65_536)  # until it is given up
+            while connection.recv(65_536):  # until it is given up
+                pass
 
     with service(serve) as port:
         sink = HealthSink(f"http://127.0.0.1:{port}/x", drain=4.0, timeout=10.0)

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from loghc import HealthSink
-from loghc.service import environment
 
 UUID = "9e9d9bbe-4f2b-4a0e-a1e0-111111111111"
 URL = f"https://hc-ping.com/{UUID}"
@@ -21,7 +20,6 @@ posix = pytest.mark.skipif(os.name != "posix", reason="needs POSIX files")
 def url_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "url"
     monkeypatch.setenv("HEALTH_CHECK_URL_FILE", str(path))
-    monkeypatch.setattr(environment, "_warned", set())
     path.touch(mode=0o600)
     return path
 

@@ -23,6 +23,7 @@ from loghc.log.masking import Masker
 from loghc.log.tail import CONTEXT, Snapshot, Tail
 from loghc.service.url import PingUrl
 from loghc.testing import Fault, PingReceiver
+from waiting import in_threads
 
 LIMITS = (1, 2, 3, 5, 17, 100, 1_000, 100_000)
 
@@ -312,13 +313,10 @@ def test_threads_that_append_at_once_lose_and_tear_nothing() -> None:
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    workers = [threading.Thread(target=append, args=(name,)) for name in range(threads)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    in_threads(append, threads)
     over.set()
     watcher.join()
+    assert taken
 
     def numbers(snapshot: Snapshot) -> dict[int, list[int]]:
         found: dict[int, list[int]] = {name: [] for name in range(threads)}

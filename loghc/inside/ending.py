@@ -1,0 +1,90 @@
+"""Writes down, when the process exits, the traceback of the uncaught exception that ended it."""
+
+import posix
+import sys
+
+from .tap import Tap
+from .text import traceback_text
+
+TYPE_CHECKING = False  # importing typing here would keep the program from shadowing it
+if TYPE_CHECKING:
+    from typing import Any
+
+__all__ = ["Ending"]
+
+
+class Ending:
+    """Looks, at the exit, for an uncaught exception. No hook of the program's is touched.
+
+    Args:
+        tap: where the traceback goes.
+    """
+
+    def __init__(self, tap: Tap) -> None:
+        self._tap = tap
+        self._told = 0  # the process that has written its own
+
+    def register(self) -> None:
+        """Be called at this process's exit, and at that of its children."""
+        sys.modules["atexit"].register(self.at_exit)
+        posix.register_at_fork(after_in_child=self.after_fork)
+        self._at_end_of_child()
+
+    def at_exit(self) -> None:
+        """Write the exception that the interpreter printed before it began to exit, if it did."""
+        error = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
+        if error is not None and _left_main(getattr(sys, "last_traceback", None)):
+            self._write(error)
+
+    def after_fork(self) -> None:
+        """In a forked child: the ring isn't its own."""
+        self._tap.forget()
+        self._told = 0
+        self._at_end_of_child(forked=True)
+
+    def _at_end_of_child(self, forked: bool = False) -> None:  # noqa: FBT001, FBT002
+        """A child of multiprocessing leaves without atexit callbacks."""
+        util = sys.modules.get("multiprocessing.util")
+        process = sys.modules.get("multiprocessing.process")
+        if util is None or process is None or not (forked or process.parent_process()):
+            return
+        try:
+            # It begins by forgetting all finalizers: those of its parent, it supposes.
+            util.register_after_fork(self, Ending._finalize)
+            if not forked:
+                self._finalize()
+        except Exception:
+            return
+
+    def _finalize(self) -> None:
+        sys.modules["multiprocessing.util"].Finalize(None, self.at_child_exit, exitpriority=0)
+
+    def at_child_exit(self) -> None:
+        """Write the exception that leaves a child's function, which is on its way right now."""
+        error = sys.exc_info()[1]
+        if error is not None and not isinstance(error, SystemExit):
+            self._write(error)
+
+    def _write(self, error: BaseException) -> None:
+        try:
+            if self._told == posix.getpid():
+                return
+            self._told = posix.getpid()
+            text = traceback_text(type(error), error, error.__traceback__)
+            self._tap.append_traceback(text.encode("utf-8", "replace"))
+        except BaseException:
+            return
+
+
+def _left_main(trace: "Any") -> bool:
+    """Whether a traceback begins at the bottom of the program.
+
+    Tools that print an exception and go on, such as test runners, keep theirs in the same place.
+    """
+    frame = getattr(trace, "tb_frame", None)
+    if frame is None:
+        return False
+    main = sys.modules.get("__main__")
+    return frame.f_globals is getattr(main, "__dict__", None) or (
+        frame.f_globals.get("__name__") == "runpy"
+    )

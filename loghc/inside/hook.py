@@ -1,0 +1,111 @@
+"""Waits for the program to import loguru, unseen.
+
+The finder that Python has for the files on `sys.path` is asked for loguru as for all else. When it
+has found it, the loader's method that executes a module is covered, once, by one that attaches the
+recorder afterwards. Both functions claim to be importlib's own, so that Python leaves them out of
+tracebacks and `warnings` out of its count of frames, as it does with importlib's.
+"""
+
+import sys
+
+TYPE_CHECKING = False  # importing typing here would keep the program from shadowing it
+if TYPE_CHECKING:
+    from typing import Any
+
+__all__ = ["install"]
+
+_NAME = "loguru"
+_PACKAGE = "_loghc_inside"  # while it is loaded; afterwards it is in sys.modules no more
+_MODULES = (
+    "layout",
+    "stdlib",
+    "mapping",
+    "ring",
+    "config",
+    "markers",
+    "text",
+    "tap",
+    "handlers",
+    "ending",
+    "recorder",
+)  # in an order in which each needs only those before it
+
+_external = sys.modules["_frozen_importlib_external"]  # type: Any
+
+
+def install(inside: str, directory: str) -> None:
+    """Attach the recorder when loguru is imported, or now if it is already.
+
+    Args:
+        inside: the path of this package.
+        directory: the run's.
+    """
+    finder = _external.PathFinder
+    find = finder.__dict__["find_spec"].__func__
+    if getattr(find, "loghc", False):  # another loghc's, of an outer run
+        return
+    recorders = []  # type: list[Any]
+
+    def attach(module: "Any") -> None:
+        try:
+            if not recorders:
+                recorders.append(_load(inside))
+            recorders[0].attach(module, directory)
+        except Exception:
+            return
+
+    def find_spec(cls: "Any", fullname: str, path: "Any" = None, target: "Any" = None) -> "Any":
+        spec = find(cls, fullname, path, target)
+        if fullname == _NAME and spec is not None:
+            try:
+                _cover(spec.loader, attach)
+            except Exception:
+                pass
+        return spec
+
+    find_spec.loghc = True  # type: ignore[attr-defined]
+    finder.find_spec = classmethod(_disguise(find_spec))
+    if _NAME in sys.modules:
+        attach(sys.modules[_NAME])
+
+
+def _cover(loader: "Any", attach: "Any") -> None:
+    method = "exec_module" if hasattr(loader, "exec_module") else "load_module"
+    execute = getattr(loader, method)
+
+    def exec_module(module: "Any") -> "Any":
+        # load_module is given a name. A zip file's loader is shared by all modules in it.
+        if getattr(module, "__name__", module) != _NAME:
+            return execute(module)
+        loader.__dict__.pop(method, None)
+        loaded = execute(module)
+        attach(loaded or module)
+        return loaded
+
+    setattr(loader, method, _disguise(exec_module))
+
+
+def _disguise(function: "Any") -> "Any":
+    function.__code__ = function.__code__.replace(
+        co_filename="<frozen importlib._bootstrap_external>"
+    )
+    return function
+
+
+def _load(inside: str) -> "Any":
+    """Load the recorder from its own path, without asking any finder."""
+    kind = type(sys)
+    modules = {_PACKAGE: kind(_PACKAGE)}
+    modules[_PACKAGE].__path__ = []
+    try:
+        sys.modules[_PACKAGE] = modules[_PACKAGE]
+        for part in _MODULES:
+            name = _PACKAGE + "." + part
+            modules[name] = sys.modules[name] = module = kind(name)
+            module.__package__ = _PACKAGE
+            loader = _external.SourceFileLoader(name, inside + "/" + part + ".py")
+            exec(loader.get_code(name), module.__dict__)
+    finally:
+        for name in modules:
+            sys.modules.pop(name, None)
+    return module

@@ -1,0 +1,46 @@
+"""The layout of a ring file, which the recorder writes and the watcher reads.
+
+A ring is a header of native 64-bit words, and a data area of frames, one after the other, each of
+which may wrap around the area's end. Positions in the area count on from lap to lap and begin at
+`capacity`, so that a position tells its lap and is never 0; `position % capacity` is where it lies.
+
+A frame is the data of one record, and then four native 64-bit words: the position where the frame
+begins; CLOCK_MONOTONIC in ns; the bytes of all records before it, plus `TRACEBACK` if it is none
+but the traceback of an uncaught exception; and the position where the frame ends. So the frames can
+be walked backwards from the newest, and a frame that is half-written, or was overwritten since, is
+known by words that don't fit.
+"""
+
+MAGIC = 0x3152434847484F4C  # "LOGHCR" and a version; written last, when the header is complete
+
+# Words of the header, by index.
+RING_MAGIC = 0
+RING_PID = 1
+RING_STARTED = 2  # CLOCK_MONOTONIC, ns
+RING_WALL_OFFSET = 3  # ns; wall clock = monotonic + this
+RING_CAPACITY = 4  # bytes of the data area
+RING_HEAD = 5  # position after the newest frame; set before that frame is written
+RING_FAILED = 6  # 1: a failure marker was logged; never set back
+RING_MARKERS = 7  # markers logged
+RING_LEVEL = 8  # highest level number of a record, plus 1; 0: none
+RING_LOST = 9  # records that could not be recorded
+RING_ORPHANS = 10  # forked children that could not open a ring of their own
+RING_VERSION = 16  # loguru's version in UTF-8, VERSION_BYTES long, padded with zeros
+VERSION_BYTES = 32
+
+HEADER = 256  # bytes
+
+FRAME = "=QQQQ"  # start, time, written before, end
+FRAME_BYTES = 32
+TRACEBACK = 1 << 62
+
+SUFFIX = ".ring"
+NOTE_SUFFIX = (
+    ".note"  # a symbolic link whose target is the text: it takes no descriptor and no page
+)
+
+# A message in the channel is a line of fields with a tab between them: MESSAGE, pid, monotonic time
+# in ns, event, thread, task, run id, the record. In the last two, "\\", "\t" and "\n" are escaped
+# by a backslash. A run id of "-" is none; others begin with "=".
+MESSAGE = b"loghc1"
+MESSAGE_BYTES = 4096  # at most; what PIPE_BUF is on Linux: such a write is never split

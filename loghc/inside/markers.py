@@ -1,0 +1,116 @@
+"""Finds markers among messages, and tells the watcher of them through the channel."""
+
+import posix
+import sys
+
+from . import layout
+from .stdlib import load
+
+TYPE_CHECKING = False  # importing typing here would keep the program from shadowing it
+if TYPE_CHECKING:
+    from typing import Any
+
+__all__ = ["Markers", "send"]
+
+_LAST = chr(sys.maxunicode)  # no character sorts after it
+_OPEN = posix.O_RDWR | posix.O_NONBLOCK | posix.O_CLOEXEC | getattr(posix, "O_NOCTTY", 0)
+_FIFO = 0o010000
+_TYPE = 0o170000
+_RUN_ID_CHARACTERS = 200
+
+
+class Markers:
+    """Finds the event of a message, by the rules of `loghc.markers`.
+
+    Attributes:
+        first, after: no marker sorts before the one, nor from the other on.
+    """
+
+    def __init__(self, markers: "list[tuple[str, str]]") -> None:
+        self._markers = sorted(markers, key=lambda item: len(item[1]), reverse=True)
+        self.first = min((text for _, text in markers), default="")
+        self.after = max((_after(text) for _, text in markers), default="")
+
+    def match(self, message: str) -> "str | None":
+        """The event that a message tells, None for one that isn't a marker."""
+        for event, marker in self._markers:
+            if message.startswith(marker) and not _goes_on(message[len(marker) :][:2]):
+                return event
+        return None
+
+
+def send(directory: str, event: str, line: bytes, time_ns: int, record: "dict[str, Any]") -> None:
+    """Tell the watcher of a marker, if it listens and has room; the ring's header knows, too.
+
+    The channel is opened for each message: a descriptor that is kept could become the program's. It
+    is opened for reading, too, so that a write without a reader is no SIGPIPE.
+    """
+    fields = (
+        layout.MESSAGE,
+        b"%d" % posix.getpid(),
+        b"%d" % time_ns,
+        event.encode(),
+        b"%d" % load("_thread").get_ident(),
+        b"%d" % _task(),
+        _run_id(record),
+    )
+    head = b"\t".join(fields) + b"\t"
+    message = head + _cut(_escape(line), layout.MESSAGE_BYTES - len(head) - 1) + b"\n"
+    fd = posix.open(directory + "/channel", _OPEN)
+    try:
+        if posix.fstat(fd).st_mode & _TYPE == _FIFO:
+            posix.write(fd, message)
+    finally:
+        posix.close(fd)
+
+
+def _task() -> int:
+    """What tells the running asyncio task from others, 0 outside of one."""
+    asyncio = sys.modules.get("asyncio")  # type: Any
+    try:
+        return id(asyncio.current_task())
+    except Exception:
+        return 0
+
+
+def _run_id(record: "dict[str, Any]") -> bytes:
+    try:
+        run_id = record["extra"]["run_id"]
+    except Exception:
+        return b"-"
+    if run_id is None:
+        return b"-"
+    return b"=" + _escape(str(run_id)[:_RUN_ID_CHARACTERS].encode("utf-8", "replace"))
+
+
+def _escape(data: bytes) -> bytes:
+    return data.replace(b"\\", b"\\\\").replace(b"\t", b"\\t").replace(b"\n", b"\\n")
+
+
+def _cut(data: bytes, size: int) -> bytes:
+    """The beginning of an escaped text: whole characters, and no half of an escape."""
+    if len(data) <= size:
+        return data
+    data = data[:size]
+    while data and data[-1] & 0xC0 == 0x80:
+        data = data[:-1]
+    if data and data[-1] & 0x80:
+        data = data[:-1]
+    if (len(data) - len(data.rstrip(b"\\"))) % 2:
+        data = data[:-1]
+    return data
+
+
+def _goes_on(text: str) -> bool:
+    """Whether what follows a marker makes it a longer word, such as "sync.done.partial"."""
+    if text[:1] in (".", "-"):
+        text = text[1:]
+    return bool(text) and (text[0].isalnum() or text[0] == "_")
+
+
+def _after(marker: str) -> str:
+    """The least text that sorts after everything that begins with the marker."""
+    stem = marker.rstrip(_LAST)
+    if not stem:
+        return marker + 1000 * _LAST
+    return stem[:-1] + chr(ord(stem[-1]) + 1)

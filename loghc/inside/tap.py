@@ -1,0 +1,219 @@
+"""Takes in what the program's own handlers are given, and puts it into the process's ring."""
+
+import posix
+import time
+
+from .config import Config
+from .layout import NOTE_SUFFIX, RING_LOST, RING_MARKERS, RING_ORPHANS
+from .markers import Markers, send
+from .ring import Ring, open_ring
+from .text import MILLISECONDS, format_level, format_record, format_second
+
+TYPE_CHECKING = False  # importing typing here would keep the program from shadowing it
+if TYPE_CHECKING:
+    from typing import Any
+
+__all__ = ["Tap"]
+
+_monotonic_ns = time.monotonic_ns
+
+
+class Tap:
+    """What loguru takes for a handler.
+
+    loguru asks it for nothing but `emit` and `levelno`; the rest of a handler's methods is there
+    for a loguru that would ask for more.
+
+    Args:
+        directory: the run's.
+        config: what is wanted.
+        version: loguru's.
+
+    Attributes:
+        emit: records a record. Whatever goes wrong there is no concern of the program's.
+        levelno: its say in what loguru formats. Without a level of its own it has none, and takes
+            all that is formatted.
+        levels: the part of a line that tells the level, by the level's name; filled by and by.
+        append: takes data and a time into the ring of this process, if it has one.
+    """
+
+    def __init__(self, directory: str, config: Config, version: str) -> None:
+        self._directory = directory
+        self._capacity = config.capacity
+        self._version = version
+        self.markers = Markers(config.markers)
+        self._least = 0 if config.level is None else config.level
+        self.levelno = float("inf") if config.level is None else config.level
+        self.levels = {}  # type: dict[str, str]
+        self._ring = None  # type: Ring | None
+        self._pid = 0  # whose ring it is
+        self.emit = _emitter(self)
+        self.renew()
+
+    def record(self, record: "dict[str, Any]", from_decorator: object, is_raw: object) -> None:
+        """Record what is out of the ordinary: an exception, a marker, a level that is new."""
+        try:
+            level = record["level"]
+            if level.no < self._least:
+                return
+            self._see(level)
+            message = str(record["message"])
+            text = message if is_raw else _text(record, from_decorator)
+            data = text.encode("utf-8", "replace")
+            now = _monotonic_ns()
+            event = self.markers.match(message)
+            if event is None:
+                self.append(data, now)
+            else:
+                self._mark(event, data, now, record)
+        except Exception:
+            self._lose()
+
+    def _see(self, level: "Any") -> None:
+        """Raise the highest level, the first time that a level is seen here."""
+        name = level.name
+        if name in self.levels:
+            return
+        if self._pid != posix.getpid():
+            self.renew()
+        if self._ring is not None:
+            self._ring.raise_level(level.no)
+        self.levels[name] = format_level(name)
+
+    def _mark(self, event: str, data: bytes, now: int, record: "dict[str, Any]") -> None:
+        if self._pid != posix.getpid():
+            self.renew()
+        ring = self._ring
+        # The channel may be full: the ring knows first.
+        if ring is not None and event == "fail":
+            ring.set_failed()
+        self.append(data, now)
+        if ring is not None:
+            ring.count(RING_MARKERS)
+        try:
+            send(self._directory, event, data, now, record)
+        except OSError:
+            return  # full, or nobody is there any more
+
+    def forget(self) -> None:
+        """In a forked child: leave the ring to the parent. The next record opens another."""
+        self.levels.clear()
+        self._pid = 0
+        self.append = self._append_first
+
+    def _append_first(self, data: bytes, now: int) -> None:
+        self.renew()
+        self.append(data, now)
+
+    def append_traceback(self, data: bytes) -> None:
+        """Put the traceback of the exception that ends this process into its ring."""
+        self.renew()
+        if self._ring is not None:
+            self._ring.append_traceback(data, _monotonic_ns())
+
+    def renew(self) -> None:
+        """Open a ring for this process, unless it has one or has tried."""
+        pid = posix.getpid()
+        if pid == self._pid:
+            return
+        parents, self._ring = self._ring, None
+        self._pid = pid
+        self.append = _append_nowhere
+        try:
+            ring = open_ring(self._directory, self._capacity, pid)
+            ring.set_version(self._version)
+            self._ring = ring
+            self.append = ring.append
+        except Exception as error:
+            self._say_why(error, parents, pid)
+
+    def _say_why(self, error: Exception, parents: "Ring | None", pid: int) -> None:
+        """Leave word for the watcher in a way that takes neither a descriptor nor space."""
+        if parents is not None:
+            parents.count(RING_ORPHANS)
+        name = f"{self._directory}/{pid}-{_monotonic_ns()}{NOTE_SUFFIX}"
+        reason = getattr(error, "strerror", None) or error.__class__.__name__
+        try:
+            posix.symlink(f"can't open a ring: {reason}", name)
+        except OSError:
+            return
+
+    def _lose(self) -> None:
+        try:
+            if self._ring is not None:
+                self._ring.count(RING_LOST)
+        except Exception:
+            return
+
+    def stop(self) -> None:
+        """Nothing: a handler's part that is not needed."""
+
+    def complete_queue(self) -> None:
+        """Nothing, likewise."""
+
+    async def complete_async(self) -> None:
+        """Nothing, likewise."""
+
+    def tasks_to_complete(self) -> "list[object]":
+        """Nothing, likewise."""
+        return []
+
+    def update_format(self, level_id: object) -> None:
+        """Nothing, likewise."""
+
+
+def _text(record: "dict[str, Any]", from_decorator: object) -> str:
+    try:
+        return format_record(record, from_decorator)
+    except Exception:
+        return f"{record['message']}\n"
+
+
+def _append_nowhere(data: bytes, now: int) -> None:
+    """Take data that there is no ring for."""
+
+
+def _emitter(tap: Tap) -> "Any":
+    """`Tap.emit`. It is called for each record, and does itself what is ordinary."""
+    levels = tap.levels
+    monotonic_ns = _monotonic_ns
+    first, after = tap.markers.first, tap.markers.after
+    hour = second = -1
+    until = 0
+    until_second = ""
+
+    def keep(time: "Any", now: int) -> None:
+        nonlocal hour, second, until, until_second
+        until_second = format_second(time)
+        hour, second, until = time.hour, time.second, now + 1_000_000_000
+
+    def emit(
+        record: "dict[str, Any]",
+        level_id: object,  # noqa: ARG001
+        from_decorator: object,
+        is_raw: object,
+        colored_message: object,  # noqa: ARG001
+    ) -> None:
+        try:
+            message = record["message"]
+            if is_raw or record["exception"] or first <= message < after:
+                tap.record(record, from_decorator, is_raw)
+                return
+            now = monotonic_ns()
+            time = record["time"]
+            # The hour: patched times may be those of another time zone.
+            if now > until or time.second != second or time.hour != hour:
+                keep(time, now)
+            tap.append(
+                f"{until_second}{MILLISECONDS[time.microsecond // 1000]}"
+                f"{levels[record['level'].name]}"
+                f"{record['name']}:{record['function']}:{record['line']} - {message}\n".encode(),
+                now,
+            )
+        except Exception:
+            try:
+                tap.record(record, from_decorator, is_raw)
+            except Exception:
+                return
+
+    return emit

@@ -1,0 +1,43 @@
+"""How a record looks in the log that the watcher sends, much as loguru's default format has it."""
+
+from .stdlib import load
+
+TYPE_CHECKING = False  # importing typing here would keep the program from shadowing it
+if TYPE_CHECKING:
+    from typing import Any
+
+__all__ = ["MILLISECONDS", "format_level", "format_record", "format_second", "traceback_text"]
+
+MILLISECONDS = tuple(f"{number:03d}" for number in range(1000))
+
+
+def format_second(time: "Any") -> str:
+    """A record's time, up to its milliseconds."""
+    return str(time.strftime("%Y-%m-%d %H:%M:%S."))
+
+
+def format_level(name: str) -> str:
+    """What stands between a record's time and its origin."""
+    return f" | {name: <8} | "
+
+
+def format_record(record: "dict[str, Any]", from_decorator: object) -> str:
+    """A line, and the traceback of the record's exception if it has one."""
+    time = record["time"]
+    text = (
+        f"{format_second(time)}{MILLISECONDS[time.microsecond // 1000]}"
+        f"{format_level(record['level'].name)}"
+        f"{record['name']}:{record['function']}:{record['line']} - {record['message']}\n"
+    )
+    exception = record["exception"]
+    if not exception:
+        return text
+    kind, value, trace = exception
+    if from_decorator and trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next  # the first frame is that of loguru's own decorator
+    return text + traceback_text(kind, value, trace)
+
+
+def traceback_text(kind: "Any", value: "Any", trace: "Any") -> str:
+    """An exception as Python prints it: without the values of variables, which may be secrets."""
+    return "".join(load("traceback").format_exception(kind, value, trace))

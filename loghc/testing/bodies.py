@@ -1,0 +1,67 @@
+"""Reads the body of an HTTP request, and no more than one of honest size."""
+
+from __future__ import annotations
+
+import re
+from io import BufferedIOBase
+from typing import Final
+
+from loghc.testing.requests import Headers
+
+__all__ = ["BrokenOffError", "MalformedError", "read_body"]
+
+# In bytes. The service takes 2.6 MB; what is a little longer is read for the test to look at.
+_LONGEST_BODY: Final = 4 * 2**20
+
+
+class BrokenOffError(Exception):
+    """The body ends, or is to be cut, in its middle; the argument is the part that was read."""
+
+
+class MalformedError(Exception):
+    """The body's stated size is not one; the argument is the part that was read."""
+
+
+def read_body(stream: BufferedIOBase, headers: Headers, *, halfway: bool = False) -> bytes:
+    """Read a request's body; with `halfway`, stop in its middle.
+
+    Raises:
+        BrokenOffError: the body ended, or was stopped, in its middle.
+        MalformedError: its stated size is not a number, or too large.
+    """
+    if headers.get("Transfer-Encoding", "").lower() == "chunked":
+        return _read_chunks(stream, halfway=halfway)
+    stated = headers.get("Content-Length", "0").strip()
+    if not re.fullmatch("[0-9]{1,19}", stated) or int(stated) > _LONGEST_BODY:
+        raise MalformedError(b"")
+    length = int(stated)
+    if halfway:
+        raise BrokenOffError(stream.read(length // 2))
+    body = stream.read(length)
+    if len(body) < length:
+        raise BrokenOffError(body)
+    return body
+
+
+def _read_chunks(stream: BufferedIOBase, *, halfway: bool) -> bytes:
+    body = bytearray()
+    while True:
+        line = stream.readline(1000)
+        if not line:
+            raise BrokenOffError(bytes(body))
+        stated = line.partition(b";")[0].strip()
+        if not re.fullmatch(b"[0-9a-fA-F]{1,8}", stated):
+            raise MalformedError(bytes(body))
+        size = int(stated, 16)
+        if halfway:
+            raise BrokenOffError(bytes(body) + stream.read(size // 2))
+        if len(body) + size > _LONGEST_BODY:
+            raise MalformedError(bytes(body))
+        body += stream.read(size)
+        if size == 0:
+            break
+        if stream.readline(3).strip():
+            raise MalformedError(bytes(body))
+    while stream.readline(65_537).strip():  # trailers
+        pass
+    return bytes(body)

@@ -1,0 +1,182 @@
+"""The ping protocol from the service's side: which requests are pings, and what is answered."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final, Literal, TypeAlias
+from urllib.parse import parse_qs, unquote
+
+from loghc.ping import Event
+from loghc.testing.faults import Fault
+from loghc.testing.requests import RequestHead
+
+__all__ = ["Answer", "Check", "Checks", "State", "Verdict"]
+
+State: TypeAlias = Literal["new", "started", "up", "down"]
+
+_UUID: Final = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+_SUFFIX: Final = "/(?P<suffix>start|fail|log|[0-9]+)"
+_ROUTES: Final = (
+    re.compile(f"/(?P<uuid>{_UUID})(?:/|{_SUFFIX})?"),
+    re.compile(f"/(?P<key>[-a-zA-Z0-9_]+)/(?P<slug>[-a-zA-Z0-9_]+)(?:{_SUFFIX})?"),
+)
+_RUN_ID: Final = re.compile(_UUID, re.IGNORECASE | re.ASCII)
+
+# The service refuses a longer body, in bytes (Django's DATA_UPLOAD_MAX_MEMORY_SIZE).
+_LONGEST_BODY: Final = 2_621_440
+
+# Open runs of a check, and checks made by ``?create=1``, that are remembered.
+_MOST_REMEMBERED: Final = 1_000
+
+
+class Check:
+    """The state of one check, and the runs that are open."""
+
+    def __init__(self) -> None:
+        self._status: Literal["new", "up", "down"] = "new"
+        self._latest_start: tuple[str | None] | None = None
+        self._starts: dict[str | None, float] = {}
+
+    @property
+    def state(self) -> State:
+        """The state as the service would show it."""
+        return self._status if self._latest_start is None else "started"
+
+    def take(self, event: Event, run_id: str | None) -> float | None:
+        """Accept a ping; return the seconds since its run's start, if it ends one."""
+        now = time.perf_counter()
+        if event is Event.START:
+            self._starts[run_id] = now
+            _forget_oldest(self._starts)
+            self._latest_start = (run_id,)
+        if not event.ends_run:
+            return None
+        # A success of an older run leaves the latest start open, a failure never does.
+        if event is Event.FAIL or run_id is None or self._latest_start == (run_id,):
+            self._latest_start = None
+        self._status = "down" if event is Event.FAIL else "up"
+        started = self._starts.pop(run_id, None)
+        return None if started is None else now - started
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the service makes of a request; `check` is None if it refuses it."""
+
+    status: int
+    text: str
+    check: Check | None = None
+    event: Event = Event.SUCCESS
+    run_id: str | None = None
+    exit_status: int | None = None
+
+
+class Checks:
+    """The checks of one project: one that two URLs name, and those that pings create."""
+
+    def __init__(self) -> None:
+        self.ping_key = secrets.token_hex(11)
+        self.uuid = str(uuid.uuid4())
+        self.slug = "nightly-sync"
+        self.check = Check()
+        self.ambiguous_slugs: set[str] = set()
+        self._created: dict[str, Check] = {}
+
+    def judge(self, request: RequestHead, body: bytes) -> Verdict:
+        """Decide on a request, asking the service's questions in the service's order."""
+        path = unquote(request.path)
+        route = next((match for regex in _ROUTES if (match := regex.fullmatch(path))), None)
+        if route is None:
+            return Verdict(404, "<h1>Not Found</h1>")
+        query = parse_qs(request.query, keep_blank_values=True)
+        found = self._find(route, may_create=query.get("create", [""])[-1] == "1")
+        if found.check is None:
+            return found
+        suffix = route["suffix"] or ""
+        # Four digits are enough to tell; int() refuses thousands of them.
+        exit_status = int(suffix.lstrip("0")[:4] or "0") if suffix.isdigit() else None
+        if exit_status is not None and exit_status > 255:
+            return Verdict(400, "invalid url format")
+        if len(body) > _LONGEST_BODY:
+            return Verdict(400, "<h1>Bad Request (400)</h1>")
+        run_id = query["rid"][-1].lower() if "rid" in query else None
+        if run_id is not None and not _RUN_ID.fullmatch(query["rid"][-1]):
+            return Verdict(400, "invalid uuid format")
+        if exit_status is not None:
+            event = Event.FAIL if exit_status else Event.SUCCESS
+        else:
+            event = Event(suffix or "success")
+        return Verdict(found.status, found.text, found.check, event, run_id, exit_status)
+
+    def _find(self, route: re.Match[str], *, may_create: bool) -> Verdict:
+        """Find the check that a URL names, or create it."""
+        groups = route.groupdict()
+        if groups.get("uuid") is not None:
+            known = groups["uuid"] == self.uuid
+            return Verdict(200, "OK", self.check) if known else Verdict(404, "not found")
+        slug = groups["slug"]
+        if slug != slug.lower():
+            return Verdict(400, "invalid url format")
+        if groups["key"] != self.ping_key:
+            return Verdict(404, "not found")
+        if slug in self.ambiguous_slugs:
+            return Verdict(409, "ambiguous slug")
+        check = self.check if slug == self.slug else self._created.get(slug)
+        if check is not None:
+            return Verdict(200, "OK", check)
+        if not may_create:
+            return Verdict(404, "not found")
+        self._created[slug] = check = Check()
+        _forget_oldest(self._created)
+        return Verdict(201, "Created", check)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The HTTP answer to a request."""
+
+    status: int
+    reason: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    @classmethod
+    def to(cls, verdict: Verdict, fault: Fault, body_limit: int | None) -> Answer:
+        """Make the answer to a verdict, as changed by a fault."""
+        status = verdict.status if fault.status is None else fault.status
+        reason = usual_reason(status) if fault.reason is None else fault.reason
+        body: bytes | str = verdict.text if fault.status is None else reason
+        if fault.body is not None:
+            body = fault.body
+        headers = {"Content-Type": "text/html; charset=utf-8"}
+        if status in (200, 201):
+            headers["Access-Control-Allow-Origin"] = "*"
+            if body_limit is not None:
+                headers["Ping-Body-Limit"] = str(body_limit)
+        for name, value in fault.headers.items():
+            for same in [known for known in headers if known.lower() == name.lower()]:
+                del headers[same]
+            headers[name] = value
+        return cls(status, reason, headers, body.encode() if isinstance(body, str) else body)
+
+    def head(self, *more: tuple[str, object]) -> bytes:
+        """Return the status line and headers, as sent."""
+        lines = [f"HTTP/1.1 {self.status} {self.reason}"]
+        lines += [f"{name}: {value}" for name, value in (*self.headers.items(), *more)]
+        return "".join(f"{line}\r\n" for line in (*lines, "")).encode("latin-1", "replace")
+
+
+def usual_reason(status: int) -> str:
+    """The reason phrase that goes with a status."""
+    return HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else "Unknown"
+
+
+def _forget_oldest(remembered: dict[str, Check] | dict[str | None, float]) -> None:
+    while len(remembered) > _MOST_REMEMBERED:
+        del remembered[next(iter(remembered))]  # type: ignore[arg-type]

@@ -1,0 +1,191 @@
+"""Starts the program as a shell would, and ends as it did."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import threading
+
+from loghc.watch.command import Command
+from loghc.watch.signals import Inherited, take_over
+
+TYPE_CHECKING = False  # typing takes longer to import than all of this
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+__all__ = [
+    "CannotStartError",
+    "become",
+    "end_like",
+    "environment",
+    "initial_environment",
+    "reap",
+    "start",
+]
+
+_SHELL = "/bin/sh"
+_NOT_FOUND = 127  # a shell's exit status for a command that it doesn't find,
+_NOT_EXECUTABLE = 126  # and for one that it can't execute
+
+
+class CannotStartError(Exception):
+    """The command can't be started.
+
+    Attributes:
+        status: the exit status that a shell would have given.
+        reason: the operating system's.
+    """
+
+    def __init__(self, number: int) -> None:
+        missing = number in (errno.ENOENT, errno.ENOTDIR)
+        self.status = _NOT_FOUND if missing else _NOT_EXECUTABLE
+        self.reason = "command not found" if number == 0 else os.strerror(number)
+        if number == 0:
+            self.status = _NOT_FOUND
+        super().__init__(self.reason)
+
+
+def initial_environment() -> dict[bytes, bytes]:
+    """The environment as this process got it.
+
+    Python may have added to it: in the C locale it sets ``LC_CTYPE`` for the programs that it
+    starts. What a shell starts doesn't have that.
+    """
+    env = dict(os.environb)
+    try:
+        with open("/proc/self/environ", "rb") as file:
+            given = file.read()
+    except OSError:
+        return env
+    if b"LC_CTYPE" in env and b"\0LC_CTYPE=" not in b"\0" + given:
+        del env[b"LC_CTYPE"]
+    return env
+
+
+def environment(env: dict[bytes, bytes], bootstrap: str, directory: str) -> dict[bytes, bytes]:
+    """An environment with what brings the recorder in.
+
+    Args:
+        env: the watcher's own.
+        bootstrap: the directory that goes in front of PYTHONPATH.
+        directory: the run directory.
+    """
+    env = dict(env)
+    if os.pathsep not in bootstrap:  # which can't be written into PYTHONPATH
+        before = env.get(b"PYTHONPATH")
+        path = os.fsencode(bootstrap)
+        env[b"PYTHONPATH"] = path + os.fsencode(os.pathsep) + before if before else path
+    env[b"LOGHC_RUN"] = os.fsencode(directory)
+    return env
+
+
+def start(
+    command: Command,
+    env: dict[bytes, bytes],
+    inherited: Inherited,
+    streams: dict[int, int],
+) -> int:
+    """Start a command; its process id.
+
+    This process must have one thread only.
+
+    Args:
+        command: what to start.
+        env: its environment.
+        inherited: how loghc itself found the signals.
+        streams: descriptors to put in place of others, from the program's to this process's.
+
+    Raises:
+        CannotStartError: nothing was started.
+    """
+    if not command.candidates:
+        raise CannotStartError(0)
+    reading, writing = os.pipe()
+    try:
+        pid = os.fork()
+    except OSError as error:
+        os.close(reading)
+        os.close(writing)
+        raise CannotStartError(error.errno or errno.EAGAIN) from None
+    if pid == 0:
+        number = errno.ENOEXEC
+        try:
+            for target, source in streams.items():
+                os.dup2(source, target)
+            inherited.restore()
+            number = _execute(command, env)
+        finally:
+            os.write(writing, str(number).encode())
+            os._exit(_NOT_FOUND)
+    os.close(writing)
+    with open(reading, "rb") as pipe:
+        failed = pipe.read()  # nothing: it was closed by a successful exec
+    if failed:
+        os.waitpid(pid, 0)
+        raise CannotStartError(int(failed))
+    return pid
+
+
+def become(command: Command) -> NoReturn:
+    """Start a command in the place of this process, unwatched.
+
+    Raises:
+        CannotStartError: it can't be.
+    """
+    env = initial_environment()
+    take_over().restore()
+    raise CannotStartError(_execute(command, env) if command.candidates else 0)
+
+
+def _execute(command: Command, env: dict[bytes, bytes]) -> int:
+    """Execute the first candidate that can be; the error's number if none can."""
+    denied = 0
+    for path in command.candidates:
+        try:
+            os.execve(path, command.argv, env)  # noqa: S606
+        except OSError as error:
+            number = error.errno or errno.ENOENT
+        if number == errno.ENOEXEC:  # a script without a first line that names its interpreter
+            try:
+                os.execve(_SHELL, [_SHELL, path, *command.argv[1:]], env)  # noqa: S606
+            except OSError as error:
+                number = error.errno or errno.ENOEXEC
+        if number == errno.EACCES:
+            denied = number
+        elif number not in (errno.ENOENT, errno.ENOTDIR):
+            return number
+    return denied or number
+
+
+def reap() -> tuple[int, int] | None:
+    """One child that ended or stopped: its id and wait status; None when there is none."""
+    try:
+        found, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED)
+    except ChildProcessError:
+        return None
+    return (found, status) if found else None
+
+
+def end_like(status: int) -> NoReturn:
+    """End this process as a program did whose wait status this is. Doesn't return."""
+    if os.WIFSIGNALED(status):
+        _die_of(os.WTERMSIG(status))
+        os._exit(128 + os.WTERMSIG(status))  # process 1 isn't killed by its own signals
+    os._exit(os.WEXITSTATUS(status))
+
+
+def _die_of(number: int) -> None:
+    import resource
+
+    # The program has left its core file. A limit of one byte is too little for a file, and tells
+    # Linux not to pass the core to a program either, as a limit of 0 doesn't.
+    _, most = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0 if most == 0 else 1, most))
+    if number == signal.SIGKILL:
+        os.kill(os.getpid(), number)
+        return
+    signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
+    # To this very thread: the one that waits for signals would take it.
+    signal.pthread_kill(threading.get_ident(), number)

@@ -1,0 +1,200 @@
+"""Puts the records of all processes of a run together, in order of time, as the end of one log."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Iterable
+from operator import attrgetter
+
+from loghc.log.tail import CONTEXT, Snapshot
+from loghc.watch.processes import is_alive
+from loghc.watch.rings import Frame, Reading
+from loghc.watch.rings import read_ring as _read_ring
+
+__all__ = ["Collector", "Facts"]
+
+_TRACEBACKS = 5  # the newest are kept
+_LONGEST_OUTPUT = 65_536  # bytes without an end of line that are kept together
+_DIGITS = 19  # of a number that fits into 64 bits
+_time = attrgetter("time_ns")
+
+
+def read_ring(path: str, limit: int, since_ns: int) -> Reading | None:
+    """XXX until rings.py can do it."""
+    return _read_ring(path, limit)
+
+
+class Facts:
+    """What the rings of a run say beside their records.
+
+    Attributes:
+        rings: processes that were ready to log; one counts again when it became another program.
+        records: bytes of records that were logged, in all.
+        failed: somebody logged a failure marker.
+        lost: records that could not be kept at all.
+        level: the highest level of a record, -1 without any.
+        overwritten: bytes of records that left the rings at their front, in all.
+        last_wall_ns: when the newest record was logged, by the wall clock; 0 without any.
+        markers: how many markers were logged.
+        tracebacks: of uncaught exceptions, the newest last, from process to text.
+    """
+
+    def __init__(self) -> None:
+        self.rings = 0
+        self.records = 0
+        self.lost = 0
+        self.failed = False
+        self.level = -1
+        self.overwritten = 0
+        self.last_wall_ns = 0
+        self.markers = 0
+        self.tracebacks: dict[int, str] = {}
+
+    def add(self, reading: Reading) -> None:
+        """Take in what one ring says."""
+        self.rings += 1
+        self.records += reading.written
+        self.lost += reading.lost
+        self.failed = self.failed or reading.failed
+        self.level = max(self.level, reading.level)
+        self.overwritten += reading.overwritten
+        if reading.frames:
+            last = reading.frames[-1].time_ns + reading.wall_offset_ns
+            self.last_wall_ns = max(self.last_wall_ns, last)
+        self.markers += reading.markers
+        if reading.traceback:
+            self.tracebacks.pop(reading.pid, None)
+            self.tracebacks[reading.pid] = reading.traceback
+            while len(self.tracebacks) > _TRACEBACKS:
+                del self.tracebacks[next(iter(self.tracebacks))]
+
+    def copy(self) -> Facts:
+        """The same, to add to."""
+        other = Facts()
+        other.__dict__.update(self.__dict__)
+        other.tracebacks = dict(self.tracebacks)
+        return other
+
+
+class Collector:
+    """The end of a run's log: from finished rings, which it deletes, live ones, and output.
+
+    Args:
+        directory: the run directory.
+        limit: bytes of log that a ping carries at most.
+    """
+
+    def __init__(self, directory: str, limit: int) -> None:
+        self._directory = directory
+        self._keep = limit + CONTEXT
+        self._lock = threading.Lock()  # output is added on a thread of its own
+        self._folded: list[Frame] = []
+        self._facts = Facts()
+        self._output: list[Frame] = []
+        self._output_size = 0
+
+    def add_output(self, data: bytes) -> None:
+        """Keep what the program printed: whole lines where possible."""
+        frame = Frame(time.monotonic_ns(), _as_text(data))
+        with self._lock:
+            self._output.append(frame)
+            self._output_size += len(frame.data)
+            if self._output_size > 2 * self._keep + _LONGEST_OUTPUT:
+                self._output = _newest(self._output, self._keep)
+                self._output_size = sum(len(frame.data) for frame in self._output)
+
+    def fold(self) -> None:
+        """Take in the rings that nobody writes to any more, and delete them."""
+        paths = self._rings()
+        newest = {_owner(path): path for path in paths}
+        for path in paths:
+            if newest[_owner(path)] != path or not is_alive(_owner(path)):
+                reading = read_ring(path, self._keep, self._since(self._folded))
+                if reading is not None:
+                    self._facts.add(reading)
+                    self._folded = _newest(_merged([self._folded, reading.frames]), self._keep)
+                with contextlib.suppress(OSError):
+                    os.unlink(path)
+
+    def owners(self) -> list[int]:
+        """The processes that have opened a ring that is still there."""
+        return list(dict.fromkeys(map(_owner, self._rings())))
+
+    def read(self, until_ns: int | None = None, last: bytes = b"") -> tuple[Snapshot, Facts]:
+        """The end of the log at this moment, and what the rings say beside it.
+
+        Args:
+            until_ns: leave out what was logged later.
+            last: a record that is to be the last: a marker's own.
+        """
+        facts = self._facts.copy()
+        with self._lock:
+            frames = _merged([self._folded, self._output])
+        for path in reversed(self._rings()):
+            reading = read_ring(path, self._keep, self._since(frames))
+            if reading is not None:
+                facts.add(reading)
+                frames = _newest(_merged([frames, reading.frames]), 2 * self._keep)
+        if until_ns is not None:
+            frames = [frame for frame in frames if frame.time_ns <= until_ns]
+        if last:
+            frames = _with_last(frames, until_ns or 0, last)
+        chunks = tuple(frame.data for frame in _newest(frames, self._keep))
+        return Snapshot((b"".join(chunks),), begins_inside_record=False), facts
+
+    def _rings(self) -> list[str]:
+        """The rings that are there, oldest first."""
+        try:
+            names = [name for name in os.listdir(self._directory) if name.endswith(".ring")]
+        except OSError:
+            return []
+        return [os.path.join(self._directory, name) for name in sorted(names, key=_opened)]
+
+    def _since(self, frames: list[Frame]) -> int:
+        """The time before which a record can't be in the end of the log any more."""
+        size = 0
+        for frame in reversed(frames):
+            size += len(frame.data)
+            if size >= self._keep:
+                return frame.time_ns
+        return 0
+
+
+def _merged(lists: Iterable[list[Frame]]) -> list[Frame]:
+    # Sorting lists that are sorted already is what Python's sort is best at.
+    return sorted((frame for frames in lists for frame in frames), key=_time)
+
+
+def _newest(frames: list[Frame], size: int) -> list[Frame]:
+    """The last frames of which the data adds up to at least a size."""
+    position = len(frames)
+    while position and size > 0:
+        position -= 1
+        size -= len(frames[position].data)
+    return frames[position:]
+
+
+def _with_last(frames: list[Frame], time_ns: int, last: bytes) -> list[Frame]:
+    """The frames with a record as their last, which may be among them: then it is whole there."""
+    own = [frame for frame in frames if frame.time_ns == time_ns and frame.data.endswith(last)]
+    return [frame for frame in frames if frame not in own[:1]] + (own[:1] or [Frame(time_ns, last)])
+
+
+def _owner(path: str) -> int:
+    return _number(os.path.basename(path).partition("-")[0])
+
+
+def _opened(name: str) -> int:
+    return _number(name.rpartition("-")[2].partition(".")[0])
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < _DIGITS else 0
+
+
+def _as_text(data: bytes) -> bytes:
+    """UTF-8, as bodies have to be."""
+    return data if data.isascii() else data.decode("utf-8", "replace").encode()

@@ -1,0 +1,105 @@
+"""What `loghc run` starts: which executable, with which arguments."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+__all__ = ["Command", "resolve"]
+
+_PYTHON_FILES = (".py", ".pyw", ".pyc", ".pyz", ".zip")
+_ISOLATING = "IES"  # options with which Python doesn't look at PYTHONPATH, or runs no site module
+_WITH_VALUE = "WX"  # options of Python's whose value is the rest of the word, or the next one
+_SHEBANG = 128  # bytes that are read of a script, to look at its first line
+
+
+class Command:
+    """A program to start.
+
+    Attributes:
+        argv: its arguments; the first is the command's name as it was typed.
+        candidates: paths to execute, tried in this order.
+        isolated: the option with which its Python keeps the recorder out, such as ``-I``; or "".
+    """
+
+    __slots__ = ("argv", "candidates", "isolated")
+
+    def __init__(self, argv: list[str], candidates: list[str]) -> None:
+        self.argv = argv
+        self.candidates = candidates
+        self.isolated = _isolating_option(argv) or _isolating_shebang(candidates)
+
+
+def resolve(words: list[str], python: str | None = None) -> Command:
+    """The command that was typed, as it is to be started.
+
+    ``-m`` and ``-c``, a Python file, a zip file and a directory are run by Python; all else is
+    looked up as a shell would, and then beside the Python that runs loghc, where the scripts of
+    its environment are.
+
+    Args:
+        words: the command and its arguments, at least one.
+        python: the Python for ``-m``, ``-c`` and files; None: the one that runs loghc.
+    """
+    first = words[0]
+    if first[:2] in ("-m", "-c") or _is_for_python(first):
+        python = python or sys.executable
+        return Command([python, *words], [python] if os.sep in python else _on_path(python))
+    if os.sep in first:
+        return Command(words, [first])
+    return Command(words, _on_path(first) or _beside_python(first))
+
+
+def _is_for_python(name: str) -> bool:
+    if not name or os.path.isdir(name):
+        return bool(name) and (os.sep in name or not _on_path(name))
+    if not name.lower().endswith(_PYTHON_FILES):
+        return False
+    # An installed script may be called "tool.py"; a file that is not there is Python's to report.
+    return os.path.exists(name) or os.sep in name or not _on_path(name)
+
+
+def _on_path(name: str) -> list[str]:
+    if not name:
+        return []
+    folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    found = [os.path.join(folder or os.curdir, name) for folder in folders]
+    return [path for path in found if os.path.isfile(path)]
+
+
+def _beside_python(name: str) -> list[str]:
+    path = os.path.join(os.path.dirname(sys.executable), name)
+    return [path] if os.path.isfile(path) else []
+
+
+def _isolating_option(argv: list[str]) -> str:
+    """The option of a Python command line that keeps PYTHONPATH or site out, or an empty str."""
+    if not os.path.basename(argv[0]).startswith(("python", "pypy")):
+        return ""
+    words = iter(argv[1:])
+    for word in words:
+        if not word.startswith("-") or word in ("-", "--") or word.startswith("--"):
+            break
+        for position, letter in enumerate(word[1:], 1):
+            if letter in _ISOLATING:
+                return f"-{letter}"
+            if letter in "mc":
+                return ""
+            if letter in _WITH_VALUE:
+                if position == len(word) - 1:
+                    next(words, None)
+                break
+    return ""
+
+
+def _isolating_shebang(candidates: list[str]) -> str:
+    """The same for the first line of a script."""
+    for path in candidates[:1]:
+        try:
+            with open(path, "rb") as file:
+                head = file.read(_SHEBANG)
+        except OSError:
+            continue
+        if head.startswith(b"#!"):
+            return _isolating_option(os.fsdecode(head[2:].partition(b"\n")[0]).split() or [""])
+    return ""

@@ -1,0 +1,83 @@
+"""What processes of the program send through the channel when a marker is logged."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from loghc.inside import layout
+
+__all__ = ["Message", "parse_messages"]
+
+_ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
+_UNESCAPED = {b"t": b"\t", b"n": b"\n"}
+_EVENTS = frozenset({"start", "success", "fail", "log"})
+_FIELDS = 8
+_DIGITS = 20  # at most, of a number; int() of a long text takes long
+
+
+class Message(NamedTuple):
+    """A marker that was logged.
+
+    Attributes:
+        pid: the process that logged it.
+        time_ns: when, by CLOCK_MONOTONIC.
+        event: "start", "success", "fail" or "log".
+        line: its record as in the ring, cut to what a message holds.
+        thread: the identifier of the thread.
+        task: tells one asyncio task from another, 0 outside of one.
+        run_id: `run_id` in the record's `extra`, None without.
+    """
+
+    pid: int
+    time_ns: int
+    event: str
+    line: bytes
+    thread: int
+    task: int
+    run_id: str | None
+
+
+def parse_messages(data: bytes) -> tuple[list[Message], bytes]:
+    """Take messages out of what was read from the channel.
+
+    Anything in the tree of processes may write to it: what isn't a message is left out.
+
+    Args:
+        data: the rest of the last call, and what was read since.
+
+    Returns:
+        The messages, and the beginning of one that isn't complete yet.
+    """
+    *lines, rest = data.split(b"\n")
+    parsed = (_parse(line) for line in lines)
+    messages = [message for message in parsed if message is not None]
+    return messages, rest if len(rest) < layout.MESSAGE_BYTES else b""
+
+
+def _parse(line: bytes) -> Message | None:
+    fields = line.split(b"\t")
+    if len(fields) != _FIELDS or fields[0] != layout.MESSAGE:
+        return None
+    _, pid, time_ns, event, thread, task, run_id, record = fields
+    numbers = (pid, time_ns, thread, task)
+    if not all(number.isdigit() and len(number) <= _DIGITS for number in numbers):
+        return None
+    name = event.decode("ascii", "replace")
+    if name not in _EVENTS:
+        return None
+    return Message(
+        pid=int(pid),
+        time_ns=int(time_ns),
+        event=name,
+        line=_unescape(record),
+        thread=int(thread),
+        task=int(task),
+        run_id=_unescape(run_id[1:]).decode("utf-8", "replace") if run_id[:1] == b"=" else None,
+    )
+
+
+def _unescape(data: bytes) -> bytes:
+    if b"\\" not in data:
+        return data
+    return _ESCAPED.sub(lambda match: _UNESCAPED.get(match[1], match[1]), data)

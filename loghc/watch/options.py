@@ -1,0 +1,67 @@
+"""What `loghc run` was asked for."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False  # typing takes longer to import than all of this
+if TYPE_CHECKING:
+    from loghc.service.url import PingUrl
+
+__all__ = ["Options"]
+
+
+class Options:
+    """The options of one ``loghc run``, checked.
+
+    Attributes:
+        url: the ping URL.
+        url_variables: the environment variables that it came from, or that hold it, too.
+        job: the job's name.
+        level: the number of the least level to record; None: what the program itself records.
+        limit: bytes of log that a ping carries at most.
+        timeout: seconds for one attempt at a ping.
+        drain: seconds to wait at most, at the end, for pings to be delivered.
+        redact: regular expressions for what is not to leave the machine.
+        mask_secrets: whether the ready-made rules hold, too.
+        markers: more markers, from message to an event's value.
+        send_logs: False: pings without a body.
+        start: False: no ping when the run starts.
+        markers_only: markers open and end the runs, and not the process.
+        ok_statuses: exit statuses that are a success, besides 0.
+        fail_on: the number of the level from which on a record fails the run; None: no level does.
+        fail_on_name: that level as it was given.
+        events: the values of the events to send; None: all.
+        output: what the program prints is kept in the log.
+        state: where the black box is, and the rings, too; None: its default place, or nowhere.
+        python: the Python for files, ``-m`` and ``-c``; None: the one that runs loghc.
+    """
+
+    url: PingUrl
+
+    def __init__(self) -> None:
+        self.url_variables: list[str] = []
+        self.job = "sync"
+        self.level: int | None = None
+        self.limit = 100_000
+        self.timeout = 10.0
+        self.drain = 10.0
+        self.redact: list[str] = []
+        self.mask_secrets = True
+        self.markers: dict[str, str] = {}
+        self.send_logs = True
+        self.start = True
+        self.markers_only = False
+        self.ok_statuses: frozenset[int] = frozenset()
+        self.fail_on: int | None = None
+        self.fail_on_name = ""
+        self.events: frozenset[str] | None = None
+        self.output = False
+        self.state: str | None = None
+        self.python: str | None = None
+
+    def all_markers(self) -> dict[str, str]:
+        """The markers to look for, from message to an event's value."""
+        job = self.job
+        own = {f"{job}.error": "fail", f"{job}.log": "log"}
+        if self.markers_only:
+            own.update({f"{job}.start": "start", f"{job}.done": "success"})
+        return {**own, **self.markers}

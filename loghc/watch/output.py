@@ -1,0 +1,144 @@
+"""Passes on what the program prints, unchanged, and keeps the end of it for the log."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import select
+import threading
+from collections.abc import Callable, Collection
+
+__all__ = ["Output"]
+
+_STREAMS = {1: "standard output", 2: "standard error"}
+_AT_ONCE = 65_536  # bytes read at a time: as much as a pipe holds
+_LONGEST_LINE = 65_536  # bytes without an end of line that are held back from the log
+_HIGH = 10  # the first descriptor for pipes, out of the way of the standard streams
+
+
+class Output:
+    """Pipes in the place of standard output and standard error.
+
+    A stream that is a terminal stays one, and is not recorded. Two that go to the same place share
+    a pipe, so that what is printed stays in order.
+
+    Args:
+        closed: the standard streams that loghc was started without, and the program will be, too.
+
+    Attributes:
+        streams: the program's descriptors, and the pipes' ends to put there.
+        terminals: the names of the streams that stay terminals.
+    """
+
+    def __init__(self, closed: Collection[int]) -> None:
+        self.streams: dict[int, int] = {}
+        self.terminals: list[str] = []
+        self._pumps: list[_Pump] = []
+        places: dict[tuple[int, int], int] = {}
+        for descriptor, name in _STREAMS.items():
+            if descriptor in closed:
+                continue
+            if os.isatty(descriptor):
+                self.terminals.append(name)
+                continue
+            status = os.fstat(descriptor)
+            place = (status.st_dev, status.st_ino)
+            if place not in places:
+                reading, places[place] = _pipe()
+                self._pumps.append(_Pump(reading, descriptor))
+            self.streams[descriptor] = places[place]
+
+    def start(self, keep: Callable[[bytes], object]) -> None:
+        """Begin to pass on, on threads; the program has been started.
+
+        Args:
+            keep: takes what is to be in the log, in whole lines where possible.
+        """
+        for descriptor in set(self.streams.values()):
+            os.close(descriptor)
+        for pump in self._pumps:
+            pump.start(keep)
+
+    def finish(self) -> None:
+        """The program has ended: take what is in the pipes, and wait for no more."""
+        for pump in self._pumps:
+            pump.finish()
+
+    def wait(self, seconds: float | None) -> bool:
+        """Wait until all is kept and passed on; whether it is."""
+        return all(pump.wait(seconds) for pump in self._pumps)
+
+
+class _Pump:
+    """One pipe, and the thread that empties it into a stream."""
+
+    def __init__(self, reading: int, into: int) -> None:
+        self._reading = reading
+        self._into = into
+        self._stopping, self._stop = _pipe()
+        self._line = b""  # the beginning of a line whose end has not come yet
+        self._thread = threading.Thread(target=self._run, name="loghc-output", daemon=True)
+
+    def start(self, keep: Callable[[bytes], object]) -> None:
+        os.set_blocking(self._reading, False)
+        self._keep = keep
+        self._thread.start()
+
+    def finish(self) -> None:
+        os.write(self._stop, b"x")
+
+    def wait(self, seconds: float | None) -> bool:
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        poll = select.poll()
+        poll.register(self._reading, select.POLLIN)
+        poll.register(self._stopping, select.POLLIN)
+        while True:
+            ready = dict(poll.poll())
+            try:
+                data = os.read(self._reading, _AT_ONCE)
+            except BlockingIOError:
+                if self._stopping in ready:
+                    break
+                continue
+            if not data:
+                break
+            self._record(data)
+            if not self._pass_on(data):
+                break
+        if self._line:
+            self._keep(self._line + b"\n")
+        # A program that goes on printing is told so: by an error, or by SIGPIPE.
+        os.close(self._reading)
+
+    def _record(self, data: bytes) -> None:
+        lines, end, rest = (self._line + data).rpartition(b"\n")
+        if len(rest) > _LONGEST_LINE:
+            lines, end, rest = lines + end + rest, b"\n", b""
+        if end:
+            self._keep(lines + end)
+        self._line = rest
+
+    def _pass_on(self, data: bytes) -> bool:
+        """Write all of it; False when nobody reads it any more."""
+        view = memoryview(data)
+        try:
+            while view:
+                # Whoever shares the stream may have set it not to block.
+                select.select([], [self._into], [])
+                with contextlib.suppress(BlockingIOError):
+                    view = view[os.write(self._into, view) :]
+        except OSError:
+            return False
+        return True
+
+
+def _pipe() -> tuple[int, int]:
+    ends = os.pipe()
+    high = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, _HIGH) for end in ends]
+    for end in ends:
+        os.close(end)
+    return high[0], high[1]

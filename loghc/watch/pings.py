@@ -1,0 +1,219 @@
+"""The watcher's pings: their bodies, which of them are sent, and what became of the ends."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING
+
+from loghc.delivery import Delivery
+from loghc.delivery.report import Report
+from loghc.log.body import Renderer
+from loghc.log.masking import Masker
+from loghc.log.redaction import Redactor, redactor
+from loghc.log.tail import Snapshot
+from loghc.ping import Event, Outcome, Ping
+from loghc.stderr import say
+from loghc.utf8 import encode, keep_end
+from loghc.version import __version__
+
+if TYPE_CHECKING:
+    from loghc.service.url import PingUrl
+
+__all__ = ["Body", "Pings"]
+
+_NOT_FOR_GOOD = (408, 425, 429)  # refusals that may not last
+_MOST_OWED = 32  # ends that are remembered until they are delivered
+
+
+def _delivery(
+    url: PingUrl, masker: Masker, timeout: float, on_outcome: Callable[[Outcome], object]
+) -> Delivery:
+    from loghc.service.client import PingClient
+
+    report = Report(url.masked, masker.text)
+    if url.exposed:
+        report.exposed()
+    return Delivery(
+        PingClient(url, masker.text, timeout, {}, None, __version__), report, on_outcome
+    )
+
+
+def _import_what_sends() -> None:
+    import loghc.service.answer
+    import loghc.service.transport  # noqa: F401
+
+
+class Body:
+    """A ping's body, rendered when it is first asked for."""
+
+    def __init__(self, render: Callable[[], bytes]) -> None:
+        self._render = render
+        self._data: bytes | None = None
+        self._lock = threading.Lock()
+
+    def __call__(self) -> bytes:
+        """The bytes, the same each time."""
+        with self._lock:
+            if self._data is None:
+                self._data = self._render()
+            return self._data
+
+
+class Pings:
+    """Queues the pings of one watcher.
+
+    Args:
+        url: the ping URL.
+        timeout: seconds for one attempt.
+        limit: bytes of a body at most.
+        redact: rules for what is not to leave the machine.
+        send_logs: False: bodies are empty.
+        events: which ones to send; None: all.
+        on_end: called, on another thread, with the run id of each end that was delivered.
+    """
+
+    def __init__(
+        self,
+        url: PingUrl,
+        *,
+        timeout: float,
+        limit: int,
+        redact: Collection[str | Redactor],
+        send_logs: bool,
+        events: Collection[str] | None,
+        on_end: Callable[[str], object],
+    ) -> None:
+        self._limit = limit
+        self._redact = [*redact]
+        self._send_logs = send_logs
+        self._events = events
+        self._on_end = on_end
+        self._masker = Masker(url)
+        self._renderer = Renderer(limit, self._masker, redactor(redact))
+        self._ends: Counter[str] = Counter()  # by run id, queued and without an outcome yet
+        self._owed: dict[str, Ping] = {}  # by run id, the last end, if it may still be delivered
+        self._delivery = _delivery(url, self._masker, timeout, self._told)
+
+    def warm_up(self) -> None:
+        """Import what is needed to send, on a thread, where no start ping does."""
+        threading.Thread(target=_import_what_sends, daemon=True).start()
+
+    def put(
+        self,
+        event: Event,
+        run_id: str,
+        log: Snapshot,
+        closing: str = "",
+        exit_status: int | None = None,
+    ) -> None:
+        """Queue a ping with the end of a log, if its event is to be sent.
+
+        Args:
+            event: what to tell.
+            run_id: which run's.
+            log: the log.
+            closing: text to put after it.
+            exit_status: sent in place of the event; None: the event itself.
+        """
+        renderer = self._renderer
+        body = Body(lambda: self._render(renderer, log, closing))
+        self._put(Ping(event, run_id, body, exit_status))
+
+    def put_late(
+        self,
+        event: Event,
+        run_id: str,
+        first: str,
+        body: Callable[[], bytes],
+        exit_status: int | None = None,
+    ) -> bool:
+        """Queue the end of an earlier run; whether its event is to be sent.
+
+        Args:
+            event: what to tell.
+            run_id: which run's.
+            first: the line to put in front of the body: that it comes late.
+            body: the rest of it.
+            exit_status: sent in place of the event; None: the event itself.
+        """
+
+        def late() -> bytes:
+            if not self._send_logs:
+                return b""
+            line = encode(first)
+            return line + keep_end(body(), max(0, self._limit - len(line)))
+
+        return self._put(Ping(event, run_id, Body(late), exit_status))
+
+    def render(self, log: Snapshot, closing: str) -> Body:
+        """A body that is not queued yet."""
+        return Body(lambda: self._render(self._renderer, log, closing))
+
+    def tighten(self, fields: list[tuple[str, str]]) -> None:
+        """Respect the options of a sink that handed its markers over. Nothing is loosened.
+
+        Args:
+            fields: ``send_logs=0``, ``limit=<bytes>``, ``redact=<pattern>``, or ``redact=``
+                for a rule that can't be carried over: then no log leaves the machine.
+        """
+        for key, value in fields:
+            if key == "limit" and value.isascii() and value.isdigit() and int(value[:12]) > 0:
+                self._limit = min(self._limit, int(value[:12]))
+            elif key == "redact" and value and value not in self._redact:
+                self._redact.append(value)
+            elif key in ("send_logs", "redact") and value in ("", "0") and self._send_logs:
+                self._send_logs = False
+                say(
+                    "no log is sent with pings: a HealthSink of the program's says send_logs=False."
+                    if key == "send_logs"
+                    else "no log is sent with pings: a HealthSink of the program's has a redact "
+                    "rule that can't leave its process. Give --redact to loghc run instead."
+                )
+        try:
+            self._renderer = Renderer(self._limit, self._masker, redactor(self._redact))
+        except (TypeError, ValueError):
+            self._send_logs = False
+
+    def masked(self, text: str) -> str:
+        """A text without the ping URL's secret."""
+        return self._masker.text(text)
+
+    def owed(self) -> list[Ping]:
+        """The ends that were not delivered, and may still be, oldest first."""
+        return list(self._owed.values())
+
+    def stop(self, seconds: float) -> None:
+        """Deliver what is queued within the time; give up the rest, and say so."""
+        self._delivery.stop(seconds, exiting=True)
+
+    def abort(self) -> None:
+        """Have a ``stop`` that is under way give up now. From any thread."""
+        self._delivery.abort()
+
+    def _put(self, ping: Ping) -> bool:
+        if self._events is not None and ping.event.value not in self._events:
+            return False
+        if ping.event.ends_run:
+            self._ends[ping.run_id] += 1
+            self._owed.pop(ping.run_id, None)
+            self._owed[ping.run_id] = ping
+            while len(self._owed) > _MOST_OWED:
+                del self._owed[next(iter(self._owed))]
+        self._delivery.put(ping)
+        return True
+
+    def _render(self, renderer: Renderer, log: Snapshot, closing: str) -> bytes:
+        return renderer.render(log, closing) if self._send_logs else b""
+
+    def _told(self, outcome: Outcome) -> None:
+        if not outcome.event.ends_run:
+            return
+        run_id, status = outcome.run_id, outcome.status
+        self._ends[run_id] -= 1
+        refused = status is not None and 400 <= status < 500 and status not in _NOT_FOR_GOOD
+        if not self._ends[run_id] and (outcome.delivered or refused):
+            del self._ends[run_id]
+            self._owed.pop(run_id, None)
+            self._on_end(run_id)

@@ -1,0 +1,102 @@
+"""The processes of a run: who belongs to it, who is left of it, and when the next one ends.
+
+A process is recognised by the run directory in its environment, which every process inherits from
+the program. An id alone may be another's by now, and in a container begins anew each time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import time
+
+__all__ = ["belongs", "ends_of", "is_alive", "living", "name_of", "user_of", "wait_for"]
+
+
+def belongs(pid: int, directory: str) -> bool:
+    """Whether a process belongs to the run of a directory. Where it can't be seen, it doesn't."""
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            return b"\0LOGHC_RUN=" + os.fsencode(directory) + b"\0" in b"\0" + file.read() + b"\0"
+    except OSError:
+        return False
+
+
+def living(directory: str) -> list[int]:
+    """The processes that belong to the run of a directory and have not ended."""
+    own = os.getpid()
+    with contextlib.suppress(OSError):
+        return [
+            int(name)
+            for name in os.listdir("/proc")
+            if name.isdigit() and int(name) != own and belongs(int(name), directory)
+        ]
+    return []
+
+
+def is_alive(pid: int) -> bool:
+    """Whether there is a process with this id that has not ended."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
+    except OSError:
+        pass
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        return True
+    return not os.path.isdir("/proc/self")
+
+
+def name_of(pid: int) -> str:
+    """What a process is called, for people."""
+    try:
+        with open(f"/proc/{pid}/comm", "rb") as file:
+            return file.read().decode("utf-8", "replace").strip()
+    except OSError:
+        return "?"
+
+
+def user_of(pid: int) -> int | None:
+    """The user as whom a process runs, or ran before it ended; None where nobody says."""
+    try:
+        with open(f"/proc/{pid}/status", "rb") as file:
+            for line in file:
+                if line.startswith(b"Uid:"):
+                    return int(line.split()[2])
+    except (OSError, ValueError, IndexError):
+        pass
+    return None
+
+
+def wait_for(pids: list[int], seconds: float) -> list[int]:
+    """Give processes some time to end; those that have not."""
+    ends = ends_of(pids)
+    poll = select.poll()
+    for descriptor in ends:
+        poll.register(descriptor, select.POLLIN)
+    until = time.monotonic() + seconds
+    left = set(ends)
+    while left and (remaining := until - time.monotonic()) > 0:
+        for descriptor, _ in poll.poll(remaining * 1000):
+            poll.unregister(descriptor)
+            left.discard(descriptor)
+    for descriptor in ends:
+        os.close(descriptor)
+    return [pid for pid in pids if is_alive(pid)]
+
+
+def ends_of(pids: list[int]) -> dict[int, int]:
+    """Descriptors that become readable when processes end, from descriptor to process.
+
+    A process that has ended already has none. Nor has any where the system can't do it.
+    """
+    opened: dict[int, int] = {}
+    if hasattr(os, "pidfd_open"):
+        for pid in pids:
+            with contextlib.suppress(OSError):
+                opened[os.pidfd_open(pid)] = pid
+    return opened

@@ -1,0 +1,185 @@
+"""The watcher's signals: how they were inherited, which came, and whom each was for."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable
+
+__all__ = ["FORWARDED", "Caught", "Inherited", "Signals", "stop_by", "take_over"]
+
+FORWARDED = frozenset(
+    {
+        signal.SIGTERM,
+        signal.SIGHUP,
+        signal.SIGINT,
+        signal.SIGQUIT,
+        signal.SIGUSR1,
+        signal.SIGUSR2,
+        signal.SIGWINCH,
+        signal.SIGCONT,
+        signal.SIGTSTP,
+    }
+)
+_WAITED_FOR = FORWARDED | {signal.SIGCHLD}
+# These two would stop the watcher where it writes to a terminal in the background, or where the
+# program reads from one: the watcher stops when the program does.
+_PAUSE = 200  # milliseconds between two looks for signals, where no thread can wait for them
+_BLOCKED = _WAITED_FOR | {signal.SIGTTIN, signal.SIGTTOU}
+
+
+class Inherited:
+    """Signals as loghc found them when it was started, for the program to find them so too."""
+
+    def __init__(self, mask: set[signal.Signals], *, ignores_children: bool) -> None:
+        self._mask = mask
+        self._ignores_children = ignores_children
+
+    def restore(self) -> None:
+        """In the child, before it becomes the program."""
+        for number in (signal.SIGPIPE, signal.SIGXFSZ):
+            signal.signal(number, signal.SIG_DFL)  # which Python ignores, and exec would keep so
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+        if self._ignores_children:
+            signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
+
+
+def take_over() -> Inherited:
+    """Block what the watcher will wait for. Nothing that arrives from now on is lost.
+
+    The dispositions stay for the moment: the program inherits them.
+    """
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _BLOCKED)
+    ignores_children = signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN
+    if ignores_children:  # or the kernel would keep no exit status
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    return Inherited(mask, ignores_children=ignores_children)  # type: ignore[arg-type]
+
+
+class Caught:
+    """A signal that came.
+
+    Attributes:
+        number: which one.
+        kernel: the kernel sent it by itself: the terminal's, for the whole foreground group.
+        sender: the process that sent it, 0 where that is unknown.
+    """
+
+    __slots__ = ("kernel", "number", "sender")
+
+    def __init__(self, number: int, *, kernel: bool, sender: int) -> None:
+        self.number = number
+        self.kernel = kernel
+        self.sender = sender
+
+    def is_for_program(self, belongs: Callable[[int], bool]) -> bool:
+        """Whether to forward it: the program has not got it already.
+
+        Args:
+            belongs: whether a process belongs to the program. What the program sends reaches
+                the watcher because both are in one process group, or was meant for its parent.
+        """
+        if self.number == signal.SIGHUP and self.kernel:
+            # When a terminal is gone, its session's leader alone hears of it.
+            return os.getsid(0) == os.getpid()
+        if self.kernel:
+            return self.number == signal.SIGCONT
+        return not (self.sender and belongs(self.sender))
+
+
+class Signals:
+    """Waits for signals on a thread of its own, and hands them over in order.
+
+    Args:
+        wake: called after each. On that thread.
+    """
+
+    def __init__(self, wake: Callable[[], object]) -> None:
+        self._caught: deque[Caught] = deque()
+        self.pause: int | None = None
+        """Milliseconds after which to take signals though nothing woke the caller; None: never."""
+        self._wake = wake
+        self._interrupt: Callable[[Caught], None] | None = None
+
+    def start(self) -> None:
+        """Begin. To be called when the program was started, as it changes the dispositions."""
+        for number in _WAITED_FOR:
+            # Never called, as all threads block the signals. But an ignored one wouldn't be kept.
+            signal.signal(number, _nothing)
+        thread = threading.Thread(target=self._wait, name="loghc-signals", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # the system has no more of them
+            self.pause = _PAUSE
+
+    def take(self) -> list[Caught]:
+        """What came since the last time."""
+        if self.pause is not None:
+            while (info := signal.sigtimedwait(_WAITED_FOR, 0)) is not None:
+                self._caught.append(_caught(info))
+        taken = []
+        while self._caught:
+            taken.append(self._caught.popleft())
+        return taken
+
+    def call(self, interrupt: Callable[[Caught], None]) -> None:
+        """From now on call a function with each signal, at once: the main thread will be busy."""
+        self._interrupt = interrupt
+        for caught in self.take():
+            interrupt(caught)
+
+    def _wait(self) -> None:
+        while True:
+            caught = _next()
+            self._caught.append(caught)
+            if self._interrupt is not None:
+                self._interrupt(caught)
+            self._wake()
+
+
+def stop_by(number: int) -> None:
+    """Stop this process by a terminal's signal, as the program was. For the main thread."""
+    signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
+    signal.pthread_kill(threading.get_ident(), number)  # it goes on here when it is continued
+    signal.pthread_sigmask(signal.SIG_BLOCK, {number})
+    signal.signal(number, _nothing)
+
+
+def _nothing(_number: int, _frame: object) -> None:
+    pass
+
+
+def _next() -> Caught:
+    if hasattr(signal, "sigwaitinfo"):
+        while True:
+            try:
+                info = signal.sigwaitinfo(_WAITED_FOR)
+            except InterruptedError:
+                continue
+            return _caught(info)
+    # Elsewhere nobody says who sent it: what a terminal can send is taken for the terminal's while
+    # this process is in its foreground.
+    number = signal.sigwait(_WAITED_FOR)
+    terminals = (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGWINCH)
+    return Caught(number, kernel=number in terminals and _in_foreground(), sender=0)
+
+
+def _caught(info: signal.struct_siginfo) -> Caught:
+    kernel = info.si_code > 0 and info.si_signo != signal.SIGCHLD
+    return Caught(info.si_signo, kernel=kernel, sender=0 if kernel else info.si_pid)
+
+
+def _in_foreground() -> bool:
+    try:
+        terminal = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY)
+    except OSError:
+        return False
+    try:
+        return os.tcgetpgrp(terminal) == os.getpgrp()
+    finally:
+        os.close(terminal)

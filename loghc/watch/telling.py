@@ -1,0 +1,237 @@
+"""What the service is told of a run: its start, its markers, and its end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections import Counter
+
+from loghc.log.redaction import Redactor
+from loghc.log.tail import Snapshot
+from loghc.ping import Event
+from loghc.runs import new_run_id
+from loghc.stderr import say
+from loghc.watch import processes
+from loghc.watch.child import CannotStartError
+from loghc.watch.closing import closing, left_running, why_no_log
+from loghc.watch.collector import Collector, Facts
+from loghc.watch.command import Command
+from loghc.watch.marked_runs import MarkedRuns
+from loghc.watch.messages import Message, parse_messages
+from loghc.watch.options import Options
+from loghc.watch.pings import Pings
+from loghc.watch.recovery import Recovery
+from loghc.watch.rings import read_notes
+from loghc.watch.run_directory import RunDirectory, parse_fields
+from loghc.watch.verdict import judge
+
+__all__ = ["Teller"]
+
+_FOLD_AT = 64  # rings that were opened since the last look for finished ones
+_LAST_READS = 64  # of the channel, at the end: what still writes then may write for ever
+_NOTES = 3
+_ENDING = 0.05  # seconds that what the program started has, to end after it
+_NO_LOG = Snapshot((), begins_inside_record=False)
+
+
+class Teller:
+    """Turns what happens to a program into pings.
+
+    Args:
+        options: what was asked for.
+        command: what was started.
+        run: the run directory; None: there is none, and no log.
+        trouble: why there is none.
+
+    Attributes:
+        collector: of the log.
+    """
+
+    def __init__(
+        self, options: Options, command: Command, run: RunDirectory | None, trouble: str
+    ) -> None:
+        self._options = options
+        self._command = command
+        self._run = run
+        self._trouble = trouble
+        self._run_id = new_run_id()
+        self._runs = MarkedRuns() if options.markers_only else None
+        self._failed = False  # a failure was told by a marker
+        self._received = 0  # markers
+        self._rest = b""  # the beginning of a message
+        self._opened = 0  # rings, since the last fold
+        self._printed = False
+        self.collector = Collector(run.path if run else os.devnull, options.limit)
+        self._recovery = Recovery(options, run)
+        self._pings = Pings(
+            options.url,
+            timeout=options.timeout,
+            limit=options.limit,
+            redact=_rules(options),
+            send_logs=options.send_logs,
+            events=options.events,
+            on_end=self._recovery.told,
+        )
+
+    def begin(self) -> None:
+        """The program has started: tell what is left of earlier runs, and then that."""
+        self._recovery.begin(self._run_id, self._pings)
+        if self._runs is None and self._options.start:
+            self._pings.put(Event.START, self._run_id, _NO_LOG)
+        else:
+            self._pings.warm_up()
+
+    def cannot_start(self, error: CannotStartError) -> None:
+        """The command could not be started: that is a failure, too."""
+        name = self._command.argv[0]
+        say(self._pings.masked(f"{name}: {error.reason}"))
+        self._recovery.begin(self._run_id, self._pings)
+        text = closing([], [f"loghc: {name} can't be started: {error.reason}"])
+        self._pings.put(Event.FAIL, self._run_id, _NO_LOG, text, error.status)
+
+    def keep_output(self, data: bytes) -> None:
+        """Keep what the program printed. May be called from any thread."""
+        self._printed = True
+        self.collector.add_output(data)
+
+    def say_unrecorded(self, terminals: list[str]) -> None:
+        """Say which streams are passed through without ``--output`` keeping them."""
+        if terminals:
+            verb = (
+                "are terminals and stay so: they are"
+                if terminals[1:]
+                else ("is a terminal and stays one: it is")
+            )
+            say(f"{' and '.join(terminals)} {verb} not recorded by --output.")
+
+    def take_messages(self) -> bool:
+        """Take in what came through the channel; whether anything did."""
+        if self._run is None:
+            return False
+        # Once for each wake-up, so that a flood doesn't keep the watcher from anything else.
+        data = self._run.read_channel()
+        messages, self._rest = parse_messages(self._rest + data)
+        for message in messages:
+            self._take(message)
+        if self._opened >= _FOLD_AT:
+            self._opened = 0
+            self.collector.fold()
+        return bool(data)
+
+    def living(self) -> list[int]:
+        """The processes of the run that have not ended."""
+        if self._run is None:
+            return []
+        found = processes.living(self._run.path)
+        # A process may have written over its environment, as those do that change their title.
+        others = [pid for pid in self.collector.owners() if processes.is_alive(pid)]
+        return list(dict.fromkeys([*found, *others]))
+
+    def waited_for(self) -> list[int]:
+        """The processes that the watcher stays for, now that the program itself has ended."""
+        return self.living() if self._options.markers_only else []
+
+    def end(self, pid: int, status: int, user: int | None) -> None:
+        """Tell how the program ended.
+
+        Args:
+            pid: the program's process.
+            status: its wait status.
+            user: as whom it ran in the end, None where that is unknown.
+        """
+        # Helpers, such as multiprocessing's, end a moment after the program.
+        left = processes.wait_for(self.living(), _ENDING)
+        for _ in range(_LAST_READS):
+            if not self.take_messages():
+                break
+        log, facts = self.collector.read()
+        verdict = judge(status, self._options.ok_statuses, self._failures(facts))
+        notes = self._trouble_with_log()
+        lines = [
+            *why_no_log(facts, self._command, notes, user, printed=self._printed),
+            *self._about_lost_markers(facts),
+            *left_running(left),
+        ]
+        # The program's own comes last.
+        own = facts.tracebacks.pop(pid, "")
+        tracebacks = [*facts.tracebacks.values(), *([own] if own else [])]
+        if verdict.event is Event.SUCCESS:
+            tracebacks = []
+        if self._runs is None:
+            text = closing(tracebacks, [*lines, *verdict.lines])
+            self._pings.put(verdict.event, self._run_id, log, text, verdict.exit_status)
+            return
+        lines += ["loghc: the program ended and this run had not", *verdict.lines]
+        for run_id in self._runs.take_open():
+            self._pings.put(
+                Event.FAIL, run_id, log, closing(tracebacks, lines), verdict.exit_status
+            )
+
+    def deliver(self) -> None:
+        """Deliver what is queued, within the time for it."""
+        self._pings.stop(self._options.drain)
+
+    def abort(self) -> None:
+        """Have ``deliver`` give up now. May be called from any thread."""
+        self._pings.abort()
+
+    def close(self) -> None:
+        """Keep what could not be delivered, and delete the run directory."""
+        self._recovery.finish(self._pings.owed())
+
+    def _take(self, message: Message) -> None:
+        if message.event == "ring":
+            self._opened += 1
+            return
+        if message.event == "sink":
+            self._pings.tighten(parse_fields(message.line))
+            return
+        event = Event(message.event)
+        self._received += 1
+        if self._runs is not None:
+            run_id = self._runs.assign(event, message)
+            if event is Event.START or event.ends_run:
+                self._recovery.note_open(self._runs.open)
+        else:
+            run_id = self._run_id
+            if event in (Event.START, Event.SUCCESS):
+                return  # the process itself tells
+            self._failed = self._failed or event is Event.FAIL
+        log, _ = self.collector.read(message.time_ns, message.line)
+        self._pings.put(event, run_id, log)
+
+    def _failures(self, facts: Facts) -> list[str]:
+        """Why the run failed whatever its exit status."""
+        reasons = []
+        if self._failed or facts.failed or (self._run is not None and self._run.told_failure):
+            reasons.append("loghc: a failure was logged, and so the run failed")
+        level = self._options.fail_on
+        if level is not None and facts.level >= level:
+            name = self._options.fail_on_name
+            reasons.append(f"loghc: a record of level {name} or above was logged (--fail-on)")
+        return reasons
+
+    def _trouble_with_log(self) -> list[str]:
+        if self._run is None:
+            return [self._trouble]
+        if not os.path.isdir(self._run.path):
+            return ["the run directory was deleted"]
+        with contextlib.suppress(OSError):
+            texts = [note.text for note in read_notes(self._run.path)]
+            return [
+                f"{text} ({count} processes)" if count > 1 else text
+                for text, count in Counter(texts).most_common(_NOTES)
+            ]
+        return []
+
+    def _about_lost_markers(self, facts: Facts) -> list[str]:
+        lost = facts.markers - self._received
+        return [f"loghc: {lost:,} markers came too fast to be told one by one"] if lost > 0 else []
+
+
+def _rules(options: Options) -> list[str | Redactor]:
+    if not options.mask_secrets:
+        return [*options.redact]
+    from loghc.log.secrets import SECRETS
+
+    return [*SECRETS, *options.redact]

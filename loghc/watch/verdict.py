@@ -1,0 +1,79 @@
+"""What a program's end means: which event, which exit status, and what is said at the log's end."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Collection
+from typing import NamedTuple
+
+from loghc.ping import Event
+
+__all__ = ["Verdict", "judge", "status_of"]
+
+_CRASHES = ("SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGTRAP", "SIGSYS")
+_OF_SIGNALS = range(129, 193)  # exit statuses with which a shell tells its child's signal
+
+
+class Verdict(NamedTuple):
+    """How a run ended.
+
+    Attributes:
+        event: success or failure.
+        exit_status: to be told in place of the event, None for the event itself.
+        lines: what is put after the log.
+    """
+
+    event: Event
+    exit_status: int | None
+    lines: list[str]
+
+
+def status_of(wait_status: int) -> int:
+    """The exit status as a shell has it: 128 + n for signal n."""
+    if os.WIFSIGNALED(wait_status):
+        return 128 + os.WTERMSIG(wait_status)
+    return os.WEXITSTATUS(wait_status)
+
+
+def judge(wait_status: int, ok_statuses: Collection[int], failures: Collection[str]) -> Verdict:
+    """Judge a program by how it ended.
+
+    Args:
+        wait_status: as the system gave it.
+        ok_statuses: exit statuses besides 0 that are a success.
+        failures: why the run failed whatever its exit status: lines to put after the log.
+    """
+    status = status_of(wait_status)
+    lines = [*failures, *_about(wait_status)]
+    if status in ok_statuses or status == 0:
+        if failures:
+            return Verdict(Event.FAIL, None, lines)
+        if status:
+            lines.append(f"loghc: exit status {status} is a success (--ok-status)")
+        return Verdict(Event.SUCCESS, None, lines)
+    return Verdict(Event.FAIL, status, lines)
+
+
+def _about(wait_status: int) -> list[str]:
+    """A line on how the program died, if it did not simply exit."""
+    if os.WIFSIGNALED(wait_status):
+        name = _name(os.WTERMSIG(wait_status))
+        if name == "SIGKILL":
+            return ["loghc: killed by SIGKILL; perhaps out of memory"]
+        if name in _CRASHES:
+            return [f"loghc: killed by {name}: a crash in native code"]
+        return [f"loghc: ended by {name}"]
+    status = os.WEXITSTATUS(wait_status)
+    if status in _OF_SIGNALS:
+        name = _name(status - 128)
+        hint = "; perhaps out of memory" if name == "SIGKILL" else ""
+        return [f"loghc: exit status {status}, as after {name}{hint}"]
+    return []
+
+
+def _name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

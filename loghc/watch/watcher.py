@@ -1,0 +1,269 @@
+"""Watches one program from its start to its end, and tells the service."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import sys
+import time
+
+from loghc.watch import child, signals
+from loghc.watch.command import Command
+from loghc.watch.options import Options
+from loghc.watch.run_directory import RunDirectory
+
+TYPE_CHECKING = False  # typing takes longer to import than the program to start
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import NoReturn, ParamSpec
+
+    from loghc.watch.telling import Teller
+
+    _P = ParamSpec("_P")
+
+__all__ = ["watch"]
+
+_STOPS = (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)  # the terminal's
+_ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT)
+_LATE = (
+    1.0  # seconds after the program's death in which the signal that killed it may come here, too
+)
+_PASSING_ON = 1.0  # seconds that the last ping waits for the program's output
+_LARGEST_RING = 2**27  # bytes
+_POLLING = 1000  # milliseconds between two looks where the system can't tell of a process's end
+
+
+def watch(options: Options, command: Command) -> NoReturn:
+    """Start a command, watch it to its end, tell the service, and end as it did."""
+    closed = _keep_standard_descriptors()
+    inherited = signals.take_over()
+    run, trouble = _run_directory(options)
+    output = None
+    if options.output:
+        from loghc.watch.output import Output
+
+        output = Output(closed)
+    env = child.initial_environment()
+    if run is not None:
+        bootstrap = os.path.join(os.path.dirname(os.path.dirname(__file__)), "inside", "bootstrap")
+        env = child.environment(env, bootstrap, run.path)
+    for name in options.url_variables:
+        env.pop(os.fsencode(name), None)
+    try:
+        pid = child.start(command, env, inherited, output.streams if output else {})
+        error = None
+    except child.CannotStartError as failed:
+        pid, error = 0, failed
+    watcher = _Watcher(pid, run)
+    watcher.signals.start()
+    from loghc.watch.telling import Teller  # now, beside the program
+
+    teller = Teller(options, command, run, trouble)
+    if error is not None:
+        status = error.status << 8
+        _safely(teller.cannot_start, error)
+    else:
+        if output is not None:
+            output.start(teller.keep_output)
+            teller.say_unrecorded(output.terminals)
+        _safely(teller.begin)
+        status = watcher.until_end(teller)
+        if output is not None:
+            output.finish()
+            output.wait(_PASSING_ON)
+        _safely(teller.end, pid, status, watcher.user)
+    watcher.signals.call(watcher.interrupting(teller, status))
+    _safely(teller.deliver)
+    if output is not None and not watcher.interrupted:
+        output.wait(None)
+    _safely(teller.close)
+    _flush()
+    child.end_like(status)
+
+
+def _safely(function: Callable[_P, object], *args: _P.args, **kwargs: _P.kwargs) -> None:
+    """Call what a bug in loghc must not keep the watcher from watching, or from its exit status."""
+    try:
+        function(*args, **kwargs)
+    except Exception:  # noqa: BLE001
+        from loghc.stderr import say_exception
+
+        say_exception("the run could not be told, please report this:")
+
+
+class _Watcher:
+    """Waits: for signals, for messages, and for the program's end.
+
+    Attributes:
+        signals: that came.
+        user: as whom the program ran when it ended, None where that is unknown.
+        interrupted: a signal ended the wait for the last ping.
+    """
+
+    def __init__(self, pid: int, run: RunDirectory | None) -> None:
+        self._pid = pid
+        self._run = run
+        self._woken, self._wake = os.pipe()
+        os.set_blocking(self._woken, False)
+        os.set_blocking(self._wake, False)
+        self._status: int | None = None
+        self._forwarded = 0  # the last signal that was
+        self._held: list[signals.Caught] = []  # to be forwarded
+        self.signals = signals.Signals(self._wake_up)
+        self.user: int | None = None
+        self.interrupted = False
+
+    def until_end(self, teller: Teller) -> int:
+        """Take in what comes until the program has ended; its wait status."""
+        poll = select.poll()
+        poll.register(self._woken, select.POLLIN)
+        if self._run is not None:
+            poll.register(self._run.channel, select.POLLIN)
+        while self._status is None:
+            self._take_signals()
+            _safely(teller.take_messages)
+            if self._status is None:
+                poll.poll(self.signals.pause)
+        while living := teller.waited_for():
+            self._until_all_ended(living, poll, teller)
+        return self._status
+
+    def _until_all_ended(self, living: list[int], poll: select.poll, teller: Teller) -> None:
+        """Take in what comes until all of these processes have ended."""
+        from loghc.watch.processes import ends_of
+
+        ends = ends_of(living)
+        for descriptor in ends:
+            poll.register(descriptor, select.POLLIN)
+        pause = self.signals.pause if ends else _POLLING
+        while True:
+            self._take_signals(living)
+            _safely(teller.take_messages)
+            ready = poll.poll(pause)
+            for descriptor, _ in ready:
+                if ends.pop(descriptor, None) is not None:
+                    poll.unregister(descriptor)
+                    os.close(descriptor)
+            if not ends:
+                return
+
+    def interrupting(self, teller: Teller, status: int) -> Callable[[signals.Caught], None]:
+        """What to do with a signal while the last ping is delivered."""
+        ended = time.monotonic()
+        died_of = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+
+        def interrupt(caught: signals.Caught) -> None:
+            if caught.number == signal.SIGTSTP:
+                os.kill(os.getpid(), signal.SIGSTOP)
+            if caught.number not in _ENDING:
+                return
+            # Whoever signals all processes of a service one after the other meant the program,
+            # which has died of it already.
+            late = caught.number == died_of != self._forwarded and not caught.kernel
+            if not late or time.monotonic() - ended > _LATE:
+                self.interrupted = True
+                teller.abort()
+
+        return interrupt
+
+    def _take_signals(self, others: list[int] | None = None) -> None:
+        """Forward what came: to the program, or to what is left of it when it has ended."""
+        with contextlib.suppress(BlockingIOError):
+            while os.read(self._woken, 4096):
+                pass
+        caught = self.signals.take()
+        # First: what came together with the program's end is not for who is no more.
+        if any(one.number == signal.SIGCHLD for one in caught):
+            self._reap()
+        self._held += [one for one in caught if one.number != signal.SIGCHLD]
+        if self._status is None:
+            others = [self._pid]
+        if others is not None:
+            held, self._held = self._held, []
+            for one in held:
+                self._forward(one, others)
+
+    def _forward(self, caught: signals.Caught, to: list[int]) -> None:
+        if caught.is_for_program(self._belongs):
+            self._forwarded = caught.number
+            for pid in to:
+                with contextlib.suppress(OSError):
+                    os.kill(pid, caught.number)
+
+    def _belongs(self, pid: int) -> bool:
+        from loghc.watch.processes import belongs
+
+        return pid == self._pid or (self._run is not None and belongs(pid, self._run.path))
+
+    def _reap(self) -> None:
+        from loghc.watch.processes import user_of
+
+        if self._status is None:
+            self.user = user_of(self._pid)
+        while (reaped := child.reap()) is not None:
+            pid, status = reaped
+            if pid != self._pid:
+                continue  # an orphan that came to process 1
+            if not os.WIFSTOPPED(status):
+                self._status = status
+            elif os.WSTOPSIG(status) in _STOPS:
+                # As the shell sees the watcher, it stops with the program. Whoever stops the
+                # program by other means will continue it alone.
+                signals.stop_by(os.WSTOPSIG(status))
+
+    def _wake_up(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.write(self._wake, b"x")
+
+
+def _keep_standard_descriptors() -> list[int]:
+    """Have nothing of the watcher's own become a standard stream that was closed; which were."""
+    closed = []
+    while (opened := os.open(os.devnull, os.O_RDWR)) <= 2:
+        closed.append(opened)  # it stays open here; the program doesn't inherit it
+    os.close(opened)
+    return closed
+
+
+def _run_directory(options: Options) -> tuple[RunDirectory | None, str]:
+    """The run directory, configured; or None, and why there is none."""
+    from loghc.version import __version__
+    from loghc.watch.identity import identity
+
+    salt = os.urandom(16)
+    run = None
+    try:
+        if options.state is not None:
+            os.makedirs(options.state, mode=0o700, exist_ok=True)
+        run = RunDirectory(options.state)
+        run.configure(
+            [
+                ("version", __version__),
+                ("capacity", str(_capacity(options.limit))),
+                *([("level", str(options.level))] if options.level is not None else []),
+                ("job", options.job),
+                *(("marker", f"{event} {text}") for text, event in options.all_markers().items()),
+                ("limit", str(options.limit)),
+                ("salt", salt.hex()),
+                ("url_hash", identity(options.url, salt)),
+                ("hand_over", "1"),
+            ]
+        )
+    except OSError as error:
+        if run is not None:
+            run.remove()
+        return None, f"no run directory could be made: {error.strerror}"
+    return run, ""
+
+
+def _capacity(limit: int) -> int:
+    """Bytes of a ring: what a ping carries, and as much again for the frames around records."""
+    return min(max(65_536, 2 * limit + 16_384), _LARGEST_RING) // 4096 * 4096
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()

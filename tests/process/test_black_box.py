@@ -1,0 +1,325 @@
+"""The black box: an end that its own watcher could not tell is told by the next one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from loghc.ping import Event
+from loghc.testing import Fault
+from loghc.watch.black_box import BlackBox, clean
+from loghc.watch.run_directory import RunDirectory, lock
+from processes import RUN, TIMEOUT, needs_posix, run, started
+
+pytestmark = needs_posix
+
+SLEEPER = """
+    import os, time
+    from loguru import logger
+    logger.info("last")
+    print(os.getpid(), flush=True)
+    while True:
+        time.sleep(9)
+"""
+
+
+@pytest.fixture(params=["--state", "XDG_STATE_HOME"])
+def keeping(request, tmp_path):
+    """The command and the environment for a state directory, named by an option or by default."""
+    if request.param == "--state":
+        return ("--state", str(tmp_path / "state")), {}
+    return (), {"XDG_STATE_HOME": str(tmp_path)}
+
+
+@pytest.fixture
+def state(tmp_path):
+    """The command for a state directory."""
+    return ("--state", str(tmp_path / "state"))
+
+
+def left_in(directory):
+    return sorted(path.name for path in Path(directory).glob("*") if path.name != "salt")
+
+
+def killed_together(receiver, command, cwd, env=None):
+    """Kill a program and its watcher, the watcher first, when the start has been told."""
+    process = started(*command, cwd=cwd, env=env)
+    pid = int(process.stdout.readline())
+    receiver.wait(1, timeout=TIMEOUT)
+    process.kill()
+    os.kill(pid, signal.SIGKILL)
+    process.communicate(timeout=TIMEOUT)
+    wait_until_gone(pid)
+
+
+def wait_until_gone(pid):
+    deadline = time.monotonic() + TIMEOUT
+    while time.monotonic() < deadline:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return
+        if state == "Z":
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"process {pid} is still there")
+
+
+def test_a_watcher_that_died_with_its_program_is_told_of_by_the_next(
+    receiver, program, tmp_path, keeping
+):
+    options, env = keeping
+    killed_together(receiver, (*RUN, *options, program(SLEEPER)), tmp_path, env)
+    (start,) = receiver.wait(1, timeout=TIMEOUT)
+    assert run(*RUN, *options, "true", cwd=tmp_path, env=env).returncode == 0
+    _, late, again, success = receiver.wait(4, timeout=TIMEOUT)
+    assert (late.event, late.exit_status, late.run_id) == (Event.FAIL, None, start.run_id)
+    first, *_, record, last = late.text.splitlines()
+    assert first.startswith("loghc: told late: this run began at 20")
+    assert "; it logged last at 20" in first
+    assert record.endswith(" - last")
+    assert last.startswith("loghc: this run was cut off: its watcher died with it")
+    assert (again.event, success.event) == (Event.START, Event.SUCCESS)
+    run(*RUN, *options, "true", cwd=tmp_path, env=env)
+    assert len(receiver.wait(6, timeout=TIMEOUT)) == 6  # it is told once
+    assert left_in(tmp_path / "state") == left_in(tmp_path / "loghc") == []
+
+
+def test_without_a_state_directory_nothing_is_kept(receiver, program, tmp_path):
+    killed_together(receiver, (*RUN, program(SLEEPER)), tmp_path)
+    run(*RUN, "true", cwd=tmp_path)
+    assert [ping.event for ping in receiver.wait(3, timeout=TIMEOUT)][1:] == [
+        Event.START,
+        Event.SUCCESS,
+    ]
+
+
+def test_an_end_that_could_not_be_delivered_is_told_by_the_next(
+    receiver, program, tmp_path, keeping
+):
+    options, env = keeping
+    receiver.always(503)
+    name = program("from loguru import logger\nlogger.info('last')\nraise SystemExit(3)")
+    done = run(*RUN, *options, "--drain", "0.5", name, cwd=tmp_path, env=env)
+    assert done.returncode == 3
+    assert receiver.pings == ()
+    sent = receiver.requests[0].query
+    receiver.always(None)
+    receiver.clear()
+    run(*RUN, *options, "true", cwd=tmp_path, env=env)
+    late, *_ = receiver.wait(3, timeout=TIMEOUT)
+    assert (late.event, late.exit_status) == (Event.FAIL, 3)
+    assert f"rid={late.run_id}" in sent
+    first, record = late.text.splitlines()
+    assert first.startswith("loghc: told late: this run ended at 20")
+    assert record.endswith(" - last")
+    assert [ping.event for ping in receiver.pings] == [Event.FAIL, Event.START, Event.SUCCESS]
+
+
+def test_a_wait_for_the_service_that_a_signal_ends_keeps_the_end(receiver, tmp_path, state):
+    receiver.always(Fault(delay=float("inf")))
+    process = started(*RUN, *state, "--drain", "50", "sh", "-c", "exit 5", cwd=tmp_path)
+    assert "waiting at most" in process.stderr.readline()
+    process.terminate()
+    process.communicate(timeout=TIMEOUT)
+    assert process.returncode == 5
+    receiver.always(None)
+    receiver.clear()
+    run(*RUN, *state, "true", cwd=tmp_path)
+    assert receiver.wait(3, timeout=TIMEOUT)[0].exit_status == 5
+
+
+def test_an_end_that_was_refused_for_good_is_not_kept(receiver, tmp_path, state):
+    receiver.always(404)
+    run(*RUN, *state, "sh", "-c", "exit 5", cwd=tmp_path)
+    assert left_in(tmp_path / "state") == []
+
+
+def test_an_end_that_still_can_not_be_delivered_stays(receiver, tmp_path, state):
+    receiver.always(503)
+    for status in (3, 4):
+        run(*RUN, *state, "--drain", "0.3", "sh", "-c", f"exit {status}", cwd=tmp_path)
+    receiver.always(None)
+    receiver.clear()
+    run(*RUN, *state, "true", cwd=tmp_path)
+    told = receiver.wait(4, timeout=TIMEOUT)
+    assert [ping.exit_status for ping in told] == [3, 4, None, None]
+
+
+def test_another_check_is_not_told(receiver, program, tmp_path, state):
+    killed_together(receiver, (*RUN, *state, program(SLEEPER)), tmp_path)
+    receiver.clear()
+    other = f"{receiver.base_url}/{receiver.ping_key}/other?create=1"
+    run(*RUN, "--health-check-url", other, *state, "true", cwd=tmp_path)
+    assert [ping.event for ping in receiver.pings] == [Event.START, Event.SUCCESS]
+    assert len(left_in(tmp_path / "state")) == 1
+
+
+def test_a_run_that_is_still_watched_is_not_told(receiver, program, tmp_path, state):
+    process = started(*RUN, *state, program(SLEEPER), cwd=tmp_path)
+    receiver.wait(1, timeout=TIMEOUT)
+    run(*RUN, *state, "true", cwd=tmp_path)
+    assert [ping.event for ping in receiver.wait(3, timeout=TIMEOUT)] == [
+        Event.START,
+        Event.START,
+        Event.SUCCESS,
+    ]
+    process.terminate()
+    process.communicate(timeout=TIMEOUT)
+    assert receiver.wait(4, timeout=TIMEOUT)[3].exit_status == 143
+
+
+def test_a_run_whose_program_lives_on_is_not_over(receiver, program, tmp_path, state):
+    process = started(*RUN, *state, program(SLEEPER), cwd=tmp_path)
+    pid = int(process.stdout.readline())
+    receiver.wait(1, timeout=TIMEOUT)
+    process.kill()
+    process.wait(TIMEOUT)
+    run(*RUN, *state, "true", cwd=tmp_path)
+    assert len(receiver.wait(3, timeout=TIMEOUT)) == 3
+    os.kill(pid, signal.SIGKILL)
+    wait_until_gone(pid)
+    process.communicate(timeout=TIMEOUT)
+    run(*RUN, *state, "true", cwd=tmp_path)
+    assert receiver.wait(6, timeout=TIMEOUT)[3].event is Event.FAIL
+
+
+def test_of_two_that_start_at_once_one_tells(receiver, program, tmp_path, state):
+    killed_together(receiver, (*RUN, *state, program(SLEEPER)), tmp_path)
+    receiver.clear()
+    both = [started(*RUN, *state, "true", cwd=tmp_path) for _ in range(2)]
+    for process in both:
+        process.communicate(timeout=TIMEOUT)
+    told = [ping.event for ping in receiver.wait(5, timeout=TIMEOUT)]
+    assert sorted(event.value for event in told) == ["fail", "start", "start", "success", "success"]
+
+
+def test_open_runs_of_a_daemon_are_told(receiver, program, tmp_path, state):
+    name = program(
+        """
+        import os, time
+        from loguru import logger
+        logger.info("sync.start")
+        logger.info("sync.done")
+        logger.info("sync.start")
+        while not os.path.exists("go"):
+            time.sleep(0.01)
+        print(os.getpid(), flush=True)
+        time.sleep(600)
+        """
+    )
+    command = (*RUN, *state, "--markers-only", name)
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE)
+    started_runs = [ping.run_id for ping in receiver.wait(3, timeout=TIMEOUT)]
+    (tmp_path / "go").touch()
+    pid = int(process.stdout.readline())
+    process.kill()
+    os.kill(pid, signal.SIGKILL)
+    process.communicate(timeout=TIMEOUT)
+    wait_until_gone(pid)
+    run(*RUN, *state, "--markers-only", "true", cwd=tmp_path)
+    late = receiver.wait(4, timeout=TIMEOUT)[3]
+    assert (late.event, late.run_id) == (Event.FAIL, started_runs[2])
+    assert len(receiver.pings) == 4
+
+
+def test_as_process_1_of_two_containers(receiver, program, tmp_path, state):
+    unshare = ("unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child")
+    container = (*unshare, "--mount-proc")
+    with contextlib.suppress(OSError):
+        if run(*container, "true", cwd=tmp_path).returncode:
+            pytest.skip("no process namespaces here")
+    process = started(*container, *RUN, *state, program(SLEEPER), cwd=tmp_path)
+    process.stdout.readline()
+    receiver.wait(1, timeout=TIMEOUT)
+    process.kill()  # and with it all that is in there
+    process.communicate(timeout=TIMEOUT)
+    run(*container, *RUN, *state, "true", cwd=tmp_path)
+    told = receiver.wait(4, timeout=TIMEOUT)
+    assert told[1].event is Event.FAIL
+    assert " - last\n" in told[1].text
+
+
+def test_no_secret_is_kept(receiver, tmp_path, state):
+    receiver.always(503)
+    script = f"echo {receiver.url}; exit 3"
+    run(*RUN, *state, "--output", "--drain", "0.3", "sh", "-c", script, cwd=tmp_path)
+    secret = receiver.url.rpartition("/")[2].encode()
+    kept = [path for path in (tmp_path / "state").rglob("*") if path.is_file()]
+    assert any(path.name == "body" for path in kept)
+    assert not any(secret in path.read_bytes() for path in kept)
+    assert all(path.stat().st_mode & 0o077 == 0 for path in kept)
+
+
+# Without processes
+
+
+def test_the_old_and_the_oldest_of_many_are_cleaned_up(tmp_path):
+    now = time.time()
+    box = BlackBox(str(tmp_path))
+    for age in range(25):
+        entry = box.new()
+        entry.release()
+        os.utime(entry.path, (now - age, now - age))
+    old = box.new()
+    old.release()
+    os.utime(old.path, (now - 31 * 24 * 3600,) * 2)
+    held = box.new()
+    os.utime(held.path, (now - 99 * 24 * 3600,) * 2)
+    clean(str(tmp_path), now)
+    left = [tmp_path / name for name in left_in(tmp_path)]
+    assert len(left) == 21
+    assert Path(held.path) in left
+    assert min(path.stat().st_mtime for path in left if path != Path(held.path)) > now - 20
+
+
+def test_an_entry_is_claimed_by_one_at_a_time(tmp_path):
+    box = BlackBox(str(tmp_path))
+    entry = box.new()
+    entry.write({"check": "c", "run_id": "r", "rings": ""})
+    assert box.claim("c") == []
+    entry.release()
+    assert box.claim("d") == []
+    (claimed,) = box.claim("c")
+    assert claimed.fields["run_id"] == "r"
+    assert BlackBox(str(tmp_path)).claim("c") == []
+    claimed.remove()
+    claimed.release()
+    assert left_in(tmp_path) == []
+
+
+def test_what_is_no_entry_does_no_harm(tmp_path):
+    box = BlackBox(str(tmp_path))
+    for name in ("loghc-state-empty", "loghc-state-torn", "other"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "loghc-state-torn" / "lock").touch()
+    (tmp_path / "loghc-state-torn" / "run").write_bytes(b"\xff\0=\n\n=x")
+    (tmp_path / "loghc-state-file").touch()
+    (tmp_path / "loghc-state-link").symlink_to("/")
+    assert box.claim("c") == []
+    clean(str(tmp_path), time.time() + 99 * 24 * 3600)
+    assert left_in(tmp_path) == [
+        "loghc-state-empty",
+        "loghc-state-file",
+        "loghc-state-link",
+        "other",
+    ]
+
+
+def test_a_state_directory_has_one_salt(tmp_path):
+    assert BlackBox(str(tmp_path)).salt == BlackBox(str(tmp_path)).salt
+    (tmp_path / "salt").write_bytes(b"torn")
+    assert len(BlackBox(str(tmp_path)).salt) == 16
+
+
+def test_a_run_directory_is_locked_while_its_watcher_lives(tmp_path):
+    made = RunDirectory(str(tmp_path))
+    assert lock(made.path) is None
+    os.close(made.lock)
+    assert lock(made.path) is not None

@@ -1,0 +1,266 @@
+"""The table of deaths: whatever ends a program, the service hears of it, with the last logged line.
+
+Each program logs "first" and "last", and then dies. A shell that runs it alone sees the same end.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from loghc.ping import Event
+from processes import RUN, TIMEOUT, events, needs_posix, run, started
+
+pytestmark = needs_posix
+
+BEGIN = """
+import atexit, ctypes, multiprocessing, os, resource, signal, sys, threading, time
+from loguru import logger
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+logger.info("first")
+logger.info("last")
+"""
+
+# name: (what follows, exit status or -signal, what the body ends with after the last line)
+DEATHS = {
+    "SIGKILL at once": (
+        "os.kill(os.getpid(), signal.SIGKILL)",
+        -9,
+        "loghc: killed by SIGKILL; perhaps out of memory\n",
+    ),
+    "SIGSEGV": (
+        "ctypes.string_at(0)",
+        -11,
+        "loghc: killed by SIGSEGV: a crash in native code\n",
+    ),
+    "abort": ("os.abort()", -6, "loghc: ended by SIGABRT\n"),
+    "SIGBUS": (
+        "os.kill(os.getpid(), signal.SIGBUS)",
+        -7,
+        "loghc: killed by SIGBUS: a crash in native code\n",
+    ),
+    "os._exit": ("os._exit(3)", 3, ""),
+    "os._exit(0)": ("os._exit(0)", 0, ""),
+    "C's exit": ("ctypes.CDLL(None).exit(3)", 3, ""),
+    "C's _exit in a thread": (
+        "threading.Thread(target=lambda: ctypes.CDLL(None)._exit(4)).start(); time.sleep(60)",
+        4,
+        "",
+    ),
+    "exec of another program": ("os.execlp('sh', 'sh', '-c', 'exit 5')", 5, ""),
+    "exec of another Python": (
+        "os.execl(sys.executable, sys.executable, '-c', 'raise SystemExit(6)')",
+        6,
+        "",
+    ),
+    "a MemoryError under a limit": (
+        "resource.setrlimit(resource.RLIMIT_AS, (2**28, 2**28))\nx = bytearray(2**30)",
+        1,
+        "MemoryError\n",
+    ),
+    "a recursion": (
+        "def f(): f()\nf()",
+        1,
+        "RecursionError: maximum recursion depth exceeded\n",
+    ),
+    "an exception": ("1 / 0", 1, "ZeroDivisionError: division by zero\n"),
+    "sys.exit with a message": ("sys.exit('no such disk')", 1, ""),
+    "sys.exit(300)": ("sys.exit(300)", 44, ""),
+    "an exception in a thread": ("threading.Thread(target=lambda: 1 / 0).start()", 0, ""),
+    "an exception in atexit": ("atexit.register(lambda: 1 / 0)", 0, ""),
+    "os._exit in atexit": ("atexit.register(os._exit, 7)", 7, ""),
+    "a signal by its default": (
+        "signal.alarm(1)\nsignal.pause()",
+        -14,
+        "loghc: ended by SIGALRM\n",
+    ),
+    "an unraisable exit": ("sys.stdout.close(); os.close(1); sys.exit(9)", 9, ""),
+}
+
+
+@pytest.mark.parametrize(("ending", "status", "after"), DEATHS.values(), ids=DEATHS)
+def test_a_death_is_told_with_the_last_line(receiver, program, tmp_path, ending, status, after):
+    name = program(BEGIN + ending)
+    done = run(*RUN, name, cwd=tmp_path)
+    assert done.returncode == status, done.stderr
+    number = status if status >= 0 else 128 - status
+    start, end = receiver.wait(2, timeout=TIMEOUT)
+    assert (start.event, end.event) == (Event.START, Event.FAIL if status else Event.SUCCESS)
+    assert end.exit_status == (number or None)
+    assert start.run_id == end.run_id
+    log, last_line, rest = end.text.partition(" - last\n")
+    assert " - first\n" in log
+    assert last_line
+    assert rest.endswith(after) if after else rest == ""
+
+
+def test_sigkill_after_a_while(receiver, program, tmp_path):
+    name = program(BEGIN + "print(os.getpid(), flush=True)\nwhile True: time.sleep(9)")
+    process = started(*RUN, name, cwd=tmp_path)
+    pid = int(process.stdout.readline())
+    receiver.wait(1, timeout=TIMEOUT)
+    os.kill(pid, signal.SIGKILL)
+    process.communicate(timeout=TIMEOUT)
+    assert process.returncode == -signal.SIGKILL
+    assert events(receiver)[1:] == [(Event.FAIL, 137)]
+    assert " - last\nloghc: killed by SIGKILL" in receiver.pings[1].text
+
+
+@pytest.mark.parametrize("name", ["TERM", "HUP", "INT", "QUIT"])
+def test_a_signal_to_the_program_itself(receiver, program, tmp_path, name):
+    number = getattr(signal, f"SIG{name}")
+    own = "signal.signal(signal.SIGINT, signal.SIG_DFL)\n"
+    script = program(BEGIN + own + "print(os.getpid(), flush=True)\nwhile True: time.sleep(9)")
+    process = started(*RUN, script, cwd=tmp_path)
+    os.kill(int(process.stdout.readline()), number)
+    process.communicate(timeout=TIMEOUT)
+    assert process.returncode == -number
+    assert events(receiver)[1:] == [(Event.FAIL, 128 + number)]
+    assert receiver.pings[1].text.endswith(f" - last\nloghc: ended by SIG{name}\n")
+
+
+def test_a_hung_shutdown_and_then_sigterm(receiver, program, tmp_path):
+    name = program(
+        BEGIN
+        + "signal.signal(signal.SIGTERM, lambda *_: None)\n"  # handled, and so without effect
+        + "atexit.register(lambda: (print('hung', os.getpid(), flush=True),"
+        + " signal.signal(signal.SIGTERM, signal.SIG_DFL), time.sleep(600)))\n"
+    )
+    process = started(*RUN, name, cwd=tmp_path)
+    assert process.stdout.readline().startswith("hung ")
+    while process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(0.2)
+        except subprocess.TimeoutExpired:  # it had not hung yet
+            continue
+    process.communicate()
+    assert process.returncode == -signal.SIGTERM
+    assert receiver.wait(2, timeout=TIMEOUT)[1].exit_status == 143
+    assert " - last\n" in receiver.pings[1].text
+
+
+# Children
+
+
+@pytest.mark.parametrize("how", ["fork", "spawn", "forkserver"])
+@pytest.mark.parametrize(
+    "ending", ["os.kill(os.getpid(), signal.SIGKILL)", "os._exit(3)", "raise OSError('disk full')"]
+)
+def test_the_last_line_of_a_child_of_multiprocessing(receiver, program, tmp_path, how, ending):
+    name = program(
+        f"""
+        import multiprocessing, os, signal, sys
+        from loguru import logger
+        def work():
+            logger.info("last of the child")
+            {ending}
+        if __name__ == "__main__":
+            child = multiprocessing.get_context("{how}").Process(target=work)
+            child.start()
+            child.join()
+            logger.info("the child ended")
+            sys.exit(8 if child.exitcode else 0)
+        """
+    )
+    done = run(*RUN, name, cwd=tmp_path)
+    assert done.returncode == 8, done.stderr
+    assert events(receiver)[1:] == [(Event.FAIL, 8)]
+    body = receiver.pings[1].text
+    assert " - last of the child\n" in body
+    assert body.index("last of the child") < body.index("the child ended")
+
+
+def test_the_last_line_after_a_double_fork(receiver, program, tmp_path):
+    name = program(
+        """
+        import os
+        from loguru import logger
+        reading, writing = os.pipe()
+        if not os.fork():
+            os.setsid()
+            if not os.fork():
+                os.close(reading)
+                logger.info("last of the daemon")
+                os._exit(0)
+            os._exit(0)
+        os.close(writing)
+        os.wait()
+        os.read(reading, 1)  # until the daemon has ended
+        """
+    )
+    run(*RUN, name, cwd=tmp_path)
+    assert events(receiver)[1:] == [(Event.SUCCESS, None)]
+    assert " - last of the daemon\n" in receiver.pings[1].text
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["sh", "-c", f'"{sys.executable}" job.py'],
+        ["sh", "-c", f'"{sys.executable}" job.py; exit $?'],
+        ["sh", "-c", f'exec env -i "PYTHONPATH=$PYTHONPATH" "LOGHC_RUN=$LOGHC_RUN" '
+         f'"{sys.executable}" job.py'],
+        ["sh", "job.sh"],
+    ],
+    ids=["the shell's last command", "under a shell", "by way of env", "from a script"],
+)  # fmt: skip
+def test_a_shell_script_that_runs_python(receiver, program, tmp_path, command):
+    program(BEGIN + "os.kill(os.getpid(), signal.SIGKILL)", "job.py")
+    program(f'set -e\n"{sys.executable}" job.py\necho never', "job.sh")
+    done = run(*RUN, *command, cwd=tmp_path)
+    assert done.returncode in (-9, 137)
+    assert events(receiver)[1:] == [(Event.FAIL, 137)]
+    assert " - last\nloghc: " in receiver.pings[1].text
+    assert "SIGKILL; perhaps out of memory\n" in receiver.pings[1].text
+
+
+# Out of memory, as a container is
+
+
+@pytest.fixture
+def small_group():
+    """A control group with 64 MB of memory, where one can be made."""
+    version_2 = Path("/sys/fs/cgroup/cgroup.controllers").exists()
+    base = Path("/sys/fs/cgroup" if version_2 else "/sys/fs/cgroup/memory")
+    group = base / f"loghc-test-{os.getpid()}"
+    limit = group / ("memory.max" if version_2 else "memory.limit_in_bytes")
+    swap = group / ("memory.swap.max" if version_2 else "memory.memsw.limit_in_bytes")
+    try:
+        group.mkdir()
+    except OSError:
+        pytest.skip("no control group can be made here")
+    try:
+        if not limit.exists():
+            pytest.skip("control groups don't limit memory here")
+        limit.write_text(str(2**26))
+        if swap.exists():
+            swap.write_text("0" if version_2 else str(2**26))
+        yield group
+    finally:
+        group.rmdir()
+
+
+def test_an_oom_kill(receiver, program, tmp_path, small_group):
+    name = program(
+        f"""
+        import os, resource
+        resource.setrlimit(resource.RLIMIT_AS, (2**29, 2**29))  # should the group not limit it
+        open("{small_group}/cgroup.procs", "w").write(str(os.getpid()))
+        from loguru import logger
+        logger.info("last")
+        kept = []
+        while True:
+            kept.append(bytearray(b"x" * 2**20))
+        """
+    )
+    done = run(*RUN, name, cwd=tmp_path)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert events(receiver)[1:] == [(Event.FAIL, 137)]
+    end = " - last\nloghc: killed by SIGKILL; perhaps out of memory\n"
+    assert receiver.pings[1].text.endswith(end)

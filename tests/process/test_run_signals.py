@@ -1,0 +1,367 @@
+"""`loghc run` and signals: from other processes, from a terminal, and as the first process."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import select
+import signal
+import struct
+import subprocess
+import termios
+import time
+from pathlib import Path
+
+import pytest
+
+from loghc.ping import Event
+from loghc.testing import Fault
+from processes import RUN, TIMEOUT, events, needs_posix, run, started
+
+pytestmark = needs_posix
+
+# Prints each signal that it gets, and ends at the second SIGTERM.
+RECORDER = """
+    import os, signal
+    from loguru import logger
+    terms = []
+    def note(number, frame):
+        print("got", signal.Signals(number).name, flush=True)
+        if number == signal.SIGTERM:
+            terms.append(number)
+        if len(terms) == 2:
+            raise SystemExit(4)
+    for name in ("TERM", "HUP", "INT", "QUIT", "USR1", "USR2", "WINCH", "CONT"):
+        signal.signal(getattr(signal, f"SIG{name}"), note)
+    print("ready", os.getpid(), flush=True)
+    while True:
+        signal.pause()
+"""
+
+# Waits for a signal, and does nothing about it.
+SLEEPER = """
+    import os, signal, time
+    from loguru import logger
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    logger.info("asleep")
+    print("ready", os.getpid(), flush=True)
+    while True:
+        time.sleep(0.05)
+"""
+
+
+def ended(process):
+    out, err = process.communicate(timeout=TIMEOUT)
+    return process.returncode, out, err
+
+
+def test_signals_are_forwarded_each_as_often_as_it_came(receiver, program, tmp_path):
+    process = started(*RUN, program(RECORDER), cwd=tmp_path)
+    process.stdout.readline()
+    for name in ("HUP", "INT", "QUIT", "USR1", "USR2", "WINCH", "CONT", "TERM", "TERM"):
+        process.send_signal(getattr(signal, f"SIG{name}"))
+        assert process.stdout.readline() == f"got SIG{name}\n"
+    assert ended(process)[:2] == (4, "")
+    assert events(receiver)[1:] == [(Event.FAIL, 4)]
+
+
+@pytest.mark.parametrize("name", ["TERM", "HUP", "QUIT", "USR1"])
+def test_a_signal_that_kills_the_program_kills_the_watcher(receiver, program, tmp_path, name):
+    number = getattr(signal, f"SIG{name}")
+    process = started(*RUN, program(SLEEPER), cwd=tmp_path)
+    process.stdout.readline()
+    process.send_signal(number)
+    assert ended(process)[0] == -number
+    assert events(receiver)[1:] == [(Event.FAIL, 128 + number)]
+    assert receiver.pings[1].text.endswith(f"asleep\nloghc: ended by SIG{name}\n")
+
+
+def test_there_is_one_core_file_at_most(receiver, program, tmp_path):
+    with contextlib.suppress(OSError):
+        if Path("/proc/sys/kernel/core_pattern").read_text().strip() not in ("core", "core.%p"):
+            pytest.skip("core files go elsewhere here")
+    name = program("import os\nos.abort()")
+    done = run("sh", "-c", 'ulimit -c unlimited; exec "$@"', "sh", *RUN, name, cwd=tmp_path)
+    assert done.returncode == -signal.SIGABRT
+    assert len(list(tmp_path.glob("core*"))) == 1
+
+
+def test_ctrl_c_is_a_keyboard_interrupt(receiver, program, tmp_path):
+    process = started(*RUN, program(SLEEPER), cwd=tmp_path)
+    process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    status, _, err = ended(process)
+    assert status == -signal.SIGINT
+    assert err.endswith("KeyboardInterrupt\n")
+    assert events(receiver)[1:] == [(Event.FAIL, 130)]
+    assert "KeyboardInterrupt\n" in receiver.pings[1].text
+
+
+def test_a_signal_that_was_ignored_is_forwarded_and_still_ignored(receiver, program, tmp_path):
+    name = program(
+        """
+        import signal, sys
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        print("ready", flush=True)
+        sys.stdin.readline()
+        signal.signal(signal.SIGHUP, lambda *_: print("got", flush=True))
+        print("handled", flush=True)
+        sys.stdin.readline()
+        """
+    )
+    command = ("sh", "-c", "trap '' HUP; exec \"$@\"", "sh", *RUN, name)
+    process = subprocess.Popen(
+        command, cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+    )
+    assert process.stdout.readline() == b"ready\n"
+    process.send_signal(signal.SIGHUP)
+    process.stdin.write(b"\n")
+    assert process.stdout.readline() == b"handled\n"
+    process.send_signal(signal.SIGHUP)
+    # Whether the first was forwarded before the program handled it, nobody can say.
+    assert process.stdout.readline() == b"got\n"
+    process.communicate(b"\n", timeout=TIMEOUT)
+    assert process.returncode == 0
+
+
+def test_a_program_that_signals_its_own_group_gets_the_signal_once(receiver, program, tmp_path):
+    name = program(
+        """
+        import os, signal, time
+        count = []
+        signal.signal(signal.SIGTERM, lambda *_: count.append(1))
+        signal.signal(signal.SIGUSR1, lambda *_: count.append(2))
+        os.kill(0, signal.SIGTERM)
+        os.kill(os.getppid(), signal.SIGUSR1)  # whoever that is: not the program
+        # Another process's signal to the watcher comes back after those.
+        signal.signal(signal.SIGUSR2, lambda *_: print(count))
+        print("ready", flush=True)
+        signal.pause()
+        """
+    )
+    process = subprocess.Popen(
+        [*RUN, name],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGUSR2)
+    assert process.communicate(timeout=TIMEOUT)[0] == "[1]\n"
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_wait_for_a_service(receiver, tmp_path, number):
+    receiver.always(Fault(delay=float("inf")))
+    process = started(*RUN, "--drain", "50", "sh", "-c", "echo done; exit 5", cwd=tmp_path)
+    assert process.stdout.readline() == "done\n"
+    assert "waiting at most" in process.stderr.readline()
+    process.send_signal(number)
+    status, _, err = ended(process)
+    assert status == 5
+    assert "2 pings (start, fail)" in err
+    assert "given up" in err
+
+
+def test_a_program_that_is_stopped_and_continued_alone_does_not_stop_its_watcher(
+    receiver, program, tmp_path
+):
+    process = started(*RUN, program(RECORDER), cwd=tmp_path)
+    pid = int(process.stdout.readline().split()[1])
+    os.kill(pid, signal.SIGSTOP)
+    wait_for(lambda: state_of(pid) == "T")
+    os.kill(pid, signal.SIGCONT)
+    assert process.stdout.readline() == "got SIGCONT\n"
+    process.terminate()
+    assert process.stdout.readline() == "got SIGTERM\n"
+    process.terminate()
+    assert ended(process)[0] == 4
+
+
+# A terminal
+
+
+class Terminal:
+    """A pseudo-terminal, and a process in it that leads its session."""
+
+    def __init__(self, command, cwd):
+        self._own, theirs = os.openpty()
+        self.process = subprocess.Popen(
+            command,
+            cwd=cwd,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509
+        )
+        os.close(theirs)
+        self.shown = ""
+
+    def read_until(self, text, after=0):
+        deadline = time.monotonic() + TIMEOUT
+        while text not in self.shown[after:]:
+            ready, _, _ = select.select([self._own], [], [], deadline - time.monotonic())
+            assert ready, f"{text!r} is not in {self.shown!r}"
+            self.shown += os.read(self._own, 4096).decode()
+        return self.shown
+
+    def type(self, keys):
+        os.write(self._own, keys)
+
+    def resize(self, rows, columns):
+        fcntl.ioctl(self._own, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def end(self):
+        """Read all that comes; the exit status."""
+        with contextlib.suppress(OSError):  # the terminal's end
+            while data := os.read(self._own, 4096):
+                self.shown += data.decode()
+        return self.process.wait(TIMEOUT)
+
+    def close(self):
+        os.close(self._own)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+@pytest.fixture
+def terminal(tmp_path):
+    opened = []
+
+    def open_terminal(*command):
+        opened.append(Terminal(command, tmp_path))
+        return opened[-1]
+
+    yield open_terminal
+    for one in opened:
+        one.close()
+
+
+def test_what_a_terminal_sends_reaches_the_program_once(receiver, program, terminal):
+    screen = terminal(*RUN, program(RECORDER))
+    screen.read_until("ready")
+    for keys, name in ((b"\x03", "SIGINT"), (b"\x1c", "SIGQUIT"), (b"\x03", "SIGINT")):
+        screen.type(keys)
+        screen.read_until(f"got {name}", after=len(screen.shown))
+    screen.resize(40, 100)
+    screen.read_until("got SIGWINCH")
+    for _ in range(2):
+        seen = len(screen.shown)
+        screen.process.terminate()
+        screen.read_until("got SIGTERM", after=seen)
+    assert screen.end() == 4
+    counts = [screen.shown.count(f"got {name}") for name in ("SIGINT", "SIGQUIT", "SIGWINCH")]
+    assert counts == [2, 1, 1]
+
+
+def test_ctrl_c_at_a_terminal_ends_program_and_watcher(receiver, program, terminal):
+    screen = terminal(*RUN, program(SLEEPER))
+    screen.read_until("ready")
+    screen.type(b"\x03")
+    assert screen.end() == -signal.SIGINT
+    assert screen.shown.count("KeyboardInterrupt") == 1
+    assert events(receiver)[1:] == [(Event.FAIL, 130)]
+
+
+def test_a_stream_that_is_a_terminal_stays_one(receiver, program, terminal, tmp_path):
+    name = program("import sys\nprint([s.isatty() for s in (sys.stdin, sys.stdout, sys.stderr)])")
+    screen = terminal(*RUN, "--output", name)
+    assert screen.end() == 0
+    assert "[True, True, True]" in screen.shown
+    assert screen.shown.count("loghc: ") == 1
+    assert "are terminals and stay so" in screen.shown
+
+
+def test_ctrl_z_stops_both_and_fg_continues_both(receiver, program, terminal):
+    name = program(RECORDER)
+    watched = " ".join(RUN)
+    shell = f"set -m; {watched} {name}; echo shell sees $?; fg; echo then $?"
+    screen = terminal("bash", "-c", shell)
+    pid = int(screen.read_until("\n").partition("ready ")[2].split()[0])
+    screen.type(b"\x1a")
+    screen.read_until(f"shell sees {128 + signal.SIGTSTP}")
+    screen.read_until("got SIGCONT")
+    wait_for(lambda: state_of(pid) in "SR")
+    watcher = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    for _ in range(2):
+        seen = len(screen.shown)
+        os.kill(watcher, signal.SIGTERM)
+        screen.read_until("got SIGTERM", after=seen)
+    screen.read_until("then 4")
+    assert screen.end() == 0
+
+
+# The first process of a container
+
+UNSHARE = ("unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child")
+
+
+@pytest.fixture
+def first_process(tmp_path):
+    """A command in front of what is to be process 1."""
+    command = (*UNSHARE, "--mount-proc")
+    with contextlib.suppress(OSError):
+        if run(*command, "true", cwd=tmp_path).returncode == 0:
+            return command
+    pytest.skip("no process namespaces here")
+
+
+def test_as_process_1_it_reaps_orphans(receiver, program, first_process, tmp_path):
+    name = program(
+        """
+        import os, pathlib, subprocess, time
+        for _ in range(20):
+            subprocess.run(["sh", "-c", "sleep 0.01 & exit 0"])
+        def left():
+            stats = [p.read_text() for p in pathlib.Path("/proc").glob("[0-9]*/stat")]
+            return [stat for stat in stats if "(sleep)" in stat]
+        deadline = time.monotonic() + 30
+        while left() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        print(os.getppid(), left())
+        """
+    )
+    done = run(*first_process, *RUN, name, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "1 []\n"), done.stderr
+    assert events(receiver) == [(Event.START, None), (Event.SUCCESS, None)]
+
+
+@pytest.mark.parametrize(
+    ("script", "status", "told"),
+    [
+        ("kill $$", 143, 143),
+        ("kill -9 $$", 137, 137),
+        ("exit 7", 7, 7),
+    ],
+)
+def test_as_process_1_it_ends_with_the_status_of_a_shell(
+    receiver, first_process, tmp_path, script, status, told
+):
+    done = run(*first_process, *RUN, "sh", "-c", script, cwd=tmp_path)
+    assert done.returncode == status
+    assert events(receiver) == [(Event.START, None), (Event.FAIL, told)]
+
+
+def test_as_process_1_it_forwards_signals(receiver, program, first_process, tmp_path):
+    process = started(*first_process, *RUN, program(SLEEPER), cwd=tmp_path)
+    process.stdout.readline()
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    os.kill(int(children[0]), signal.SIGTERM)
+    assert ended(process)[0] == 143
+    assert events(receiver) == [(Event.START, None), (Event.FAIL, 143)]
+
+
+def state_of(pid):
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + TIMEOUT
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

@@ -1,0 +1,67 @@
+"""Services of the tests' own: sockets that answer as a test wants, and TLS servers."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+import trustme
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK"
+
+
+@contextmanager
+def service(serve: Callable[[socket.socket], None], host: str = "127.0.0.1") -> Iterator[int]:
+    """A service that handles each connection on a thread of its own; gives its port."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, 0), family=family) as listener:
+
+        def handle(connection: socket.socket) -> None:
+            with connection, suppress(OSError):
+                connection.settimeout(20)
+                serve(connection)
+
+        def accept() -> None:
+            while True:
+                try:
+                    connection = listener.accept()[0]
+                except OSError:
+                    return
+                threading.Thread(target=handle, args=(connection,), daemon=True).start()
+
+        threading.Thread(target=accept, daemon=True).start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def receive_request(connection: socket.socket) -> bytes:
+    """A request whose body ends with ``the end``."""
+    data = b""
+    while not data.rstrip().endswith(b"the end"):
+        more = connection.recv(65_536)
+        if not more:
+            raise OSError("closed")
+        data += more
+    return data
+
+
+def answer_ok(connection: socket.socket) -> None:
+    receive_request(connection)
+    connection.sendall(OK)
+
+
+def unused_port() -> int:
+    """A port that refuses connections."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def server_context(authority: trustme.CA, *names: str, **options: object) -> ssl.SSLContext:
+    """A TLS server's context, with a certificate for some names; default: localhost."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate = authority.issue_cert(*(names or ("localhost",)), **options)  # type: ignore[arg-type]
+    certificate.configure_cert(context)
+    return context

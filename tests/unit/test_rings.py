@@ -1,0 +1,346 @@
+"""The ring against the plainest model: all records one after the other, of which the end is left."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from loghc.inside import layout, mapping
+from loghc.inside import markers as inside_markers
+from loghc.inside import ring as inside_ring
+from loghc.inside.config import read_config
+from loghc.inside.ring import Ring, open_ring
+from loghc.markers import Markers
+from loghc.watch.messages import Message, parse_messages
+from loghc.watch.rings import read_notes, read_ring
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="there is no recorder elsewhere")
+
+CAPACITY = 1024  # the least
+ALL = 10**9
+SIZES = st.one_of(
+    st.integers(0, 200),
+    st.sampled_from([CAPACITY - 33, CAPACITY - 32, CAPACITY - 31, CAPACITY, 5000]),
+)
+
+OpenRing = Callable[..., tuple[Ring, Path]]
+
+
+@pytest.fixture(params=[True, False], ids=["without a lock", "with a lock"])
+def open_one(request, monkeypatch, tmp_path_factory) -> OpenRing:
+    """Opens a ring, the way that Python 3.11 and newer have it, and the way before."""
+    monkeypatch.setattr(inside_ring, "_UNINTERRUPTED", request.param)
+    return lambda capacity=CAPACITY: opened(tmp_path_factory.mktemp("run"), capacity)
+
+
+def opened(directory: Path, capacity: int = CAPACITY) -> tuple[Ring, Path]:
+    ring = open_ring(str(directory), capacity, os.getpid())
+    (path,) = directory.glob("*.ring")
+    return ring, path
+
+
+def descriptors() -> set[str]:
+    return {path.name for path in Path("/proc/self/fd").iterdir()}
+
+
+def record(number: int, size: int) -> bytes:
+    return (b"%d " % number * (size // 2 + 1))[:size]
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(sizes=st.lists(SIZES, max_size=60), limit=st.sampled_from([0, 1, 100, 500, ALL]))
+def test_what_is_read_is_the_end_of_what_was_written(open_one, sizes, limit):
+    ring, path = open_one()
+    given_ = [record(number, size) for number, size in enumerate(sizes)]
+    for number, data in enumerate(given_):
+        ring.append(data, number)
+    kept = [data[-(CAPACITY - layout.FRAME_BYTES) :] for data in given_]  # the longest that fits
+    reading = read_ring(path, limit)
+    frames = reading.frames
+    assert [frame.data for frame in frames] == kept[len(kept) - len(frames) :]
+    assert [frame.time_ns for frame in frames] == list(range(len(kept) - len(frames), len(kept)))
+    assert reading.written == sum(map(len, kept))
+    # No more than is asked for, and no less, but for what was overwritten.
+    assert sum(len(frame.data) for frame in frames[1:]) < max(limit, 1)
+    whole = read_ring(path, ALL).frames
+    assert reading.overwritten == reading.written - sum(len(frame.data) for frame in whole)
+    if sum(len(frame.data) for frame in frames) < limit:
+        assert frames == whole
+    # What the model says is left: as much as there is room for.
+    room = CAPACITY
+    left = 0
+    for data in reversed(kept):
+        room -= len(data) + layout.FRAME_BYTES
+        left += room >= 0
+        if room < 0:
+            break
+    assert len(whole) == left
+
+
+@settings(max_examples=200)
+@given(garbage=st.binary(max_size=3000))
+def test_garbage_is_no_ring(tmp_path_factory, garbage):
+    path = tmp_path_factory.mktemp("garbage") / "1-1.ring"
+    path.write_bytes(garbage)
+    assert read_ring(path, ALL) is None
+
+
+@given(data=st.data())
+def test_a_ring_that_was_damaged_is_read_without_an_exception(tmp_path_factory, data):
+    ring, path = opened(tmp_path_factory.mktemp("run"))
+    for number in range(data.draw(st.integers(0, 50))):
+        ring.append(record(number, 60), number)
+    content = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 20))):
+        place = data.draw(st.integers(0, 127)) if data.draw(st.booleans()) else None
+        place = data.draw(st.integers(0, len(content) - 1)) if place is None else place
+        content[place] = data.draw(st.sampled_from([0, 1, 31, 32, 127, 128, 255]))
+    content = content[: data.draw(st.sampled_from([len(content), 300, 256, 100]))]
+    path.write_bytes(content)
+    reading = read_ring(path, ALL)
+    assert reading is None or len(reading.frames) <= 40
+
+
+def test_what_is_not_a_ring_is_none(tmp_path):
+    assert read_ring(tmp_path / "missing.ring", 1) is None
+    assert read_ring(tmp_path, 1) is None
+    os.mkfifo(tmp_path / "fifo.ring")
+    assert read_ring(tmp_path / "fifo.ring", 1) is None
+    (tmp_path / "link.ring").symlink_to("/dev/zero")
+    assert read_ring(tmp_path / "link.ring", 1) is None
+
+
+def test_frames_that_were_reserved_but_never_written_are_left_out(open_one):
+    """A process dies, or a signal handler logs, in the middle of a write."""
+    ring, path = open_one()
+    for number in range(30):
+        ring.append(record(number, 50), number)
+    content = bytearray(path.read_bytes())
+    head = int.from_bytes(content[40:48], "little")
+    reserved = (head + 90).to_bytes(8, "little")
+    path.write_bytes(content[:40] + reserved + content[48:])
+    after = [frame.time_ns for frame in read_ring(path, ALL).frames]
+    assert after == list(range(after[0], 30))
+    assert len(after) >= 10
+    # One in the middle
+    at = layout.HEADER + head % CAPACITY
+    stamp = content[at - 8 : at]
+    assert int.from_bytes(stamp, "little") == head
+    for back in (82, 164):
+        place = layout.HEADER + (head - back - 1) % CAPACITY
+        content[place] ^= 1
+    path.write_bytes(content)
+    after = [frame.time_ns for frame in read_ring(path, ALL).frames]
+    assert 29 in after
+    assert 28 not in after
+    assert 27 not in after
+    assert 26 in after
+
+
+def test_a_ring_is_read_while_it_is_written(open_one):
+    ring, path = open_one(8192)
+    stop = threading.Event()
+
+    def write() -> None:
+        number = 0
+        while not stop.is_set():
+            ring.append(record(number, number % 150), number)
+            number += 1
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for _ in range(300):
+            frames = read_ring(path, ALL).frames
+            first = frames[0].time_ns if frames else 0
+            for number, frame in enumerate(frames, first):
+                assert frame == (number, record(number, number % 150))
+    finally:
+        stop.set()
+        writer.join()
+
+
+def test_threads_append_one_after_the_other(open_one):
+    ring, path = open_one(1 << 20)
+
+    def write(thread: int) -> None:
+        for number in range(500):
+            ring.append(b"%d %d" % (thread, number), number)
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    found: dict[bytes, list[int]] = {}
+    for frame in read_ring(path, ALL).frames:
+        thread, number = frame.data.split()
+        found.setdefault(thread, []).append(int(number))
+    assert list(found.values()) == [list(range(500))] * 16
+
+
+def test_a_finalizer_may_append_in_the_middle(open_one):
+    ring, path = open_one(1 << 20)
+
+    class Data(bytes):
+        interrupted = False
+
+        def __add__(self, other: bytes) -> bytes:  # where a signal handler may run
+            if not self.interrupted:
+                self.interrupted = True
+                ring.append(b"inner", 1)
+            return bytes(self) + other
+
+    for _ in range(10):
+        ring.append(Data(b"outer"), 2)
+    frames = [frame.data for frame in read_ring(path, ALL).frames]
+    assert sorted(frames) == [b"inner"] * 10 + [b"outer"] * 10
+
+
+def test_the_header_tells_what_happened(open_one):
+    ring, path = open_one()
+    before = time.monotonic_ns()
+    reading = read_ring(path, ALL)
+    assert (reading.pid, reading.failed, reading.markers, reading.level) == (
+        os.getpid(),
+        False,
+        0,
+        -1,
+    )
+    assert (reading.attached, reading.traceback, reading.lost, reading.orphans) == (
+        None,
+        None,
+        0,
+        0,
+    )
+    assert before - 10**10 < reading.started_ns < before
+    assert abs(reading.started_ns + reading.wall_offset_ns - time.time_ns()) < 10**10
+    ring.set_failed()
+    ring.raise_level(30)
+    ring.raise_level(20)
+    ring.set_version("0.7.3" * 20)
+    ring.count(layout.RING_MARKERS)
+    ring.count(layout.RING_LOST)
+    ring.append(b"one\n", 1)
+    ring.append_traceback(b"KeyError\n", 2)
+    ring.append(b"two\n", 3)
+    reading = read_ring(path, ALL)
+    assert (reading.failed, reading.markers, reading.level) == (True, 1, 30)
+    assert (reading.lost, reading.traceback) == (1, "KeyError\n")
+    assert reading.attached == ("0.7.3" * 20)[: layout.VERSION_BYTES]
+    assert [frame.data for frame in reading.frames] == [b"one\n", b"two\n"]
+    assert (reading.written, reading.overwritten) == (8, 0)
+
+
+def test_a_long_record_is_cut_at_a_character(open_one):
+    ring, path = open_one()
+    ring.append(("€" * 1000).encode(), 1)
+    (frame,) = read_ring(path, ALL).frames
+    assert set(frame.data.decode()) == {"€"}
+    assert CAPACITY - layout.FRAME_BYTES - 3 <= len(frame.data) <= CAPACITY - layout.FRAME_BYTES
+
+
+def test_a_ring_keeps_no_descriptor(tmp_path):
+    before = descriptors()
+    opened(tmp_path)
+    assert descriptors() == before
+
+
+def test_a_file_system_that_only_pretends_gets_no_ring(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        mapping.posix, "posix_fallocate", lambda fd, _, size: os.truncate(fd, size), raising=True
+    )
+    with pytest.raises(OSError, match="allocates nothing"):
+        open_ring(str(tmp_path), 1 << 16, 1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_notes_are_read(tmp_path):
+    (tmp_path / "12-345.note").symlink_to("can't open a ring: No space left on device")
+    (tmp_path / "x-1.note").symlink_to("no pid")
+    (tmp_path / "13-1.note").write_text("no link")
+    assert read_notes(tmp_path) == [(12, "can't open a ring: No space left on device")]
+
+
+# Markers and messages
+
+TEXTS = st.text("sync.donerlg-_ é1:\n", max_size=12)
+
+
+@given(
+    st.dictionaries(TEXTS.filter(bool), st.sampled_from(["start", "success", "fail", "log"])),
+    st.lists(st.one_of(TEXTS, st.sampled_from(["sync.done", "sync.done-x", "sync.done- x"]))),
+)
+def test_markers_are_those_that_a_sink_finds(events, messages):
+    inside = inside_markers.Markers([(event, text) for text, event in events.items()])
+    outside = Markers(events)
+    for text in [*messages, *events, *(f"{text}." for text in events)]:
+        found = outside.match(text)
+        assert inside.match(text) == (found and found.value)
+        if found:
+            assert inside.first <= text < inside.after
+
+
+@given(
+    line=st.one_of(st.binary(max_size=60), st.sampled_from([b"\\" * 5000, b"\xe2\x82\xac" * 2000])),
+    run_id=st.one_of(st.none(), st.text(max_size=30), st.integers(), st.just("x" * 5000)),
+    event=st.sampled_from(["start", "success", "fail", "log"]),
+)
+def test_a_message_arrives_as_it_was_sent(tmp_path_factory, line, run_id, event):
+    directory = tmp_path_factory.mktemp("run")
+    os.mkfifo(directory / "channel")
+    channel = os.open(directory / "channel", os.O_RDWR | os.O_NONBLOCK)
+    try:
+        extra = {} if run_id is None else {"run_id": run_id}
+        inside_markers.send(str(directory), event, line, 5, {"extra": extra})
+        data = os.read(channel, 1 << 16)
+    finally:
+        os.close(channel)
+    assert len(data) <= layout.MESSAGE_BYTES
+    (message,), rest = parse_messages(data)
+    assert rest == b""
+    expected = None if run_id is None else str(run_id)[:200].encode("utf-8", "replace").decode()
+    assert message._replace(line=b"") == Message(
+        os.getpid(), 5, event, b"", threading.get_ident(), 0, expected
+    )
+    assert line.startswith(message.line)
+    assert len(message.line) >= min(len(line), 1500)
+    if len(line) == 6000:
+        assert set(message.line.decode()) == {"€"}
+
+
+@given(st.lists(st.one_of(st.binary(max_size=50), st.just(b"loghc1\t1\t2\tfail\t3\t4\t-\tx\n"))))
+def test_garbage_in_the_channel_is_left_out(parts):
+    messages, rest = [], b""
+    for part in parts:
+        more, rest = parse_messages(rest + part)
+        messages += more
+    assert all(message == (1, 2, "fail", b"x", 3, 4, None) for message in messages)
+    good = b"".join(parts).split(b"\n")[:-1].count(b"loghc1\t1\t2\tfail\t3\t4\t-\tx")
+    assert len(messages) == good
+
+
+def test_a_line_without_an_end_is_forgotten():
+    assert parse_messages(b"x" * layout.MESSAGE_BYTES) == ([], b"")
+    assert parse_messages(b"loghc1\t1") == ([], b"loghc1\t1")
+    assert parse_messages(b"loghc1\t" + b"9" * 21 + b"\t2\tfail\t3\t4\t-\tx\n")[0] == []
+    assert parse_messages(b"loghc1\t1\t2\tparty\t3\t4\t-\tx\n")[0] == []
+
+
+def test_the_configuration_is_read(tmp_path):
+    path = tmp_path / "config"
+    path.write_text(
+        "version=1\ncapacity=4096\nlevel=15\nmarker=fail a\\nb\\\\n=\\r\nmarker=log x y\nmarker=log\n"
+        "salt=00\nunknown\n",
+        encoding="utf-8",
+    )
+    config = read_config(str(path))
+    assert (config.capacity, config.level) == (4096, 15)
+    assert config.markers == [("fail", "a\nb\\n=\r"), ("log", "x y")]
