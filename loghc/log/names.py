@@ -175,7 +175,7 @@ _QUOTED = {
 # nothing does, it isn't.
 _BARE = (
     r"(?:[^\s\"'`\\,;&<|│┃%]+|\\(?![\"'nrt])|<(?!/)|%(?!26|22|0a)"
-    r"|[,;&|](?![\s\"'\])}|]|[A-Za-z0-9_.-]{1,64}[=:]|$)|['\"`](?![\s,;)\]}&]|$))"
+    r"|[,;&|](?![\s\"'\])}|]|[A-Za-z0-9_.-]{1,64}[=:]|$)|['\"`](?![\s,;)\]}&]|$))+"
 )
 # What stands for a value that isn't there, or was taken out already. Something must end it.
 _PLACEHOLDER = (
@@ -199,7 +199,7 @@ _REFERENCE = (
     r"|ctx|app|event|process|user|form|credentials|creds|var|local|obj|vault|keyring)\b[.\[(]"
     r"|[A-Za-z_][\w.]{0,60}\((?![\"'])"
     r"|(?:get|getenv|getpass|input|os\.getenv|os\.environ|config|settings)[\w.]{0,40}[(\[]"
-    r"|(?i:[a-z]\w{0,30}[_.])*(?i:pass|password|passwd|passphrase|pwd|pw|secret|token|key|credentials?)(?=[,)\]};]|$|\s))"
+    r"|(?:[A-Za-z][\w.]{0,60}[_.])?(?i:pass|password|passwd|passphrase|pwd|pw|secret|token|key|credentials?)(?=[,)\]};]|$|\s))"
 )
 _WORDS_AFTER = r"(?:[ ][^\s\"'`,;|<>=:]{1,40}){1,24}(?=\s{0,4}(?:\n|$|[\"'`,;|<]))"
 _FUNCTION_WORDS = (
@@ -260,17 +260,17 @@ def secret_values(text: str, low: str) -> Iterator[tuple[int, int]]:
         between = between or column(low, found.end())
         if between is None:
             continue
-        for row in rows[found[0].translate(_NO_JOINT)]:
-            if _counts(row, text, low, begin):
-                start = between.end()
-                if text.startswith(("|", ">"), start):
-                    block = compiled(_BLOCK).match(text, start)
-                    start = block.end() if block else start
-                first, last = _value(text, start, row, weak=weak)
-                if first < last:
-                    yield first, last
-                    done = last
-                    break
+        counting = [
+            row for row in rows[found[0].translate(_NO_JOINT)] if _counts(row, text, low, begin)
+        ]
+        value = _value(text, between.end()) if counting else None
+        if value is None:
+            continue
+        for row in counting:
+            if VALUES[row.value](value.decides) and not (weak and not is_random(value.decides, 6)):
+                done = _end(text, value, row, weak=weak)
+                yield value.begin, done
+                break
 
 
 _SIDE_BY_SIDE = ("',", '",')
@@ -291,38 +291,56 @@ def _counts(name: Name, text: str, low: str, begin: int) -> bool:
     return True
 
 
-def _value(text: str, start: int, name: Name, *, weak: bool) -> tuple[int, int]:
-    """Where the value lies that begins at ``start``; an empty place when there is none to hide."""
+class _Value(NamedTuple):
+    """What follows a name.
+
+    Attributes:
+        begin: where it begins.
+        decides: so much of it as decides whether it is a secret.
+        inside: a pattern for all of it.
+        quoted: it stands in quotes.
+    """
+
+    begin: int
+    decides: str
+    inside: str
+    quoted: bool
+
+
+def _value(text: str, start: int) -> _Value | None:
+    """The value that begins at ``start``; None when there is none, or none to hide."""
+    if text.startswith(("|", ">"), start):
+        block = compiled(_BLOCK).match(text, start)
+        start = block.end() if block else start
     opening = compiled(_OPENING).match(text, start)
-    if opening is not None:
-        first = opening.end()
-        inside = compiled(_quoted(opening["quote"]))
-    else:
-        first, inside = start, compiled(_BARE + "+")
-    placeholder = compiled(_PLACEHOLDER).match(text, first)
+    begin = opening.end() if opening else start
+    inside = _quoted(opening["quote"]) if opening else _BARE
+    placeholder = compiled(_PLACEHOLDER).match(text, begin)
     # What only begins like one, 'it\\'s hunter2', is none.
-    inside_quotes = opening and not opening["quote"].startswith("\\")
-    if placeholder and not (inside_quotes and text.startswith("\\", placeholder.end())):
-        return first, first
-    beginning = inside.match(text, first, first + _DECIDING)
-    if beginning is None:
-        return first, first
-    value = beginning[0] if opening else beginning[0].rstrip(")]}.:")
-    if not value.strip() or (value.endswith("(") and not opening):
-        return first, first
-    if opening is None and compiled(_REFERENCE).match(text, first):
-        return first, first
-    if opening is not None and (_is_sentence(value) or re.fullmatch("[A-Z]+(?:_[A-Z]+)+", value)):
-        return first, first
-    if not VALUES[name.value](value) or (weak and not is_random(value, 6)):
-        return first, first
-    if len(beginning[0]) >= _DECIDING - 1:
-        whole = inside.match(text, first)
-        return first, whole.end() if whole else first
-    last = first + len(value)
-    if opening is None and not weak:
-        last = _end_of_words(text, first, last, name)
-    return first, last
+    plain_quotes = opening and not opening["quote"].startswith("\\")
+    if placeholder and not (plain_quotes and text.startswith("\\", placeholder.end())):
+        return None
+    beginning = compiled(inside).match(text, begin, begin + _DECIDING)
+    decides = beginning[0] if beginning else ""
+    if opening:
+        if _is_sentence(decides) or re.fullmatch("[A-Z]+(?:_[A-Z]+)+", decides):
+            return None
+    else:
+        decides = decides.rstrip(")]}.:")
+        if decides.endswith("(") or compiled(_REFERENCE).match(text, begin):
+            return None
+    return _Value(begin, decides, inside, bool(opening)) if decides.strip() else None
+
+
+def _end(text: str, value: _Value, name: Name, *, weak: bool) -> int:
+    """Where a value ends."""
+    last = value.begin + len(value.decides)
+    if len(value.decides) >= _DECIDING - 8:  # there may be more of it
+        whole = compiled(value.inside).match(text, value.begin)
+        return max(last, whole.end()) if whole else last
+    if value.quoted or weak:
+        return last
+    return _end_of_words(text, value.begin, last, name)
 
 
 def _quoted(quote: str) -> str:

@@ -183,6 +183,20 @@ def test_repetitions_of_each_rule_s_own_pieces_take_time_in_proportion(part: int
                 assert seconds < 8 * seconds_for(filled_to(piece, 25_000)) + 0.05, piece
 
 
+@pytest.mark.parametrize(
+    "piece", ["a_", "a.", "a-", "a_.", "a(", "a a ", *"a([{$<%:/=&|;,'\"\\`_.@# "]
+)
+@pytest.mark.parametrize(
+    "before",
+    ["password=", 'password="', "token: ", "curl -u a:", "aws configure set secret", "://a:"],
+)
+def test_a_long_value_takes_time_in_proportion(before: str, piece: str) -> None:
+    seconds = seconds_for(before + filled_to(piece, 100_000))
+    assert seconds < 0.6
+    if seconds > 0.1:
+        assert seconds < 8 * seconds_for(before + filled_to(piece, 25_000)) + 0.05
+
+
 def test_random_mixtures_of_pieces_take_time_in_proportion() -> None:
     chance = random.Random(1)
     pieces = [piece for example in WORST for piece in beginnings(example)]
