@@ -243,10 +243,14 @@ def _tokens(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """Text in pieces of whole lines, and a moment for other threads between them."""
+    """Text in pieces of whole lines, and a moment for other threads between them.
+
+    A line that is indented belongs to the one before: in YAML, or in a traceback.
+    """
     start = 0
     while start < len(text):
-        end = text.find("\n", start + _PIECE) + 1 or len(text)
+        found = compiled(r"\n(?=\S)").search(text, start + _PIECE, start + 2 * _PIECE)
+        end = found.end() if found else text.find("\n", start + 2 * _PIECE) + 1 or len(text)
         yield text[start:end]
         start = end
         time.sleep(0)

@@ -129,6 +129,12 @@ def test_of_each_class_of_secrets_nearly_all_are_found() -> None:
     assert sum(map(len, missed.values())) <= 0.03 * total.total(), missed
 
 
+def test_what_belongs_to_a_line_is_not_cut_off_from_it() -> None:
+    text = "- name: DB_PASSWORD\n  value: hunter2\n"
+    for before in range(16_340, 16_390):
+        assert "hunter2" not in masked("." * before + "\n" + text + text)
+
+
 def test_ordinary_lines_stay() -> None:
     texts = [
         filled(line, seed)
