@@ -220,8 +220,9 @@ def ordinary_log() -> str:
 def test_a_long_ordinary_log_takes_milliseconds() -> None:
     text = ordinary_log()
     masked(text)  # compiles the patterns
-    # Measured: 15 to 20 ms.
-    assert min(seconds_for(text) for _ in range(5)) < 0.1
+    # Measured: 6 ms where one line is much like the next, 17 ms in a mixture; this one is full of
+    # passwords and keys that aren't, and takes 40.
+    assert min(seconds_for(text) for _ in range(5)) < 0.2
 
 
 def test_other_threads_go_on_while_a_long_log_is_searched() -> None:
@@ -239,11 +240,11 @@ def test_other_threads_go_on_while_a_long_log_is_searched() -> None:
         thread = threading.Thread(target=search)
         thread.start()
         while not done.is_set():
-            begun = time.perf_counter()
+            begun = time.process_time()  # of all threads, and of no other process
             time.sleep(0)
-            longest = max(longest, time.perf_counter() - begun)
+            longest = max(longest, time.process_time() - begun)
         thread.join()
     finally:
         sys.setswitchinterval(interval)
-    # Measured: 2 to 5 ms. A search that held the interpreter throughout would take 100.
-    assert longest < 0.05
+    # Measured: 2 to 5 ms. A search that held the interpreter throughout would take 200.
+    assert longest < 0.03
