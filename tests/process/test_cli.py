@@ -295,7 +295,7 @@ def test_an_error_does_not_show_a_url_that_was_given_in_the_wrong_place(capsys, 
 
 
 def test_python_m_loghc_runs_no_file_of_the_working_directory(tmp_path):
-    for name in ("http", "urllib3", "argparse", "ssl", "json"):
+    for name in ("http", "urllib3", "argparse", "ssl"):
         Path(tmp_path / f"{name}.py").write_text("print('taken over')\nraise SystemExit(9)")
     done = run(*LOGHC, "--version", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, f"loghc {loghc.__version__}\n")
