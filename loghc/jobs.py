@@ -5,13 +5,15 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
+import traceback
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from loghc import options, silence
 from loghc.markers import job_markers
-from loghc.runs import new_run_id
+from loghc.runs import ENDS_RUN, new_run_id
 
 if TYPE_CHECKING:
     from loguru import Logger
@@ -34,9 +36,10 @@ _entered: ContextVar[tuple[_Entered, ...]] = ContextVar("loghc_job")
 class job:  # noqa: N801 - used as a function is
     """Logs ``<name>.start``, then ``<name>.done``, or ``<name>.error`` with the traceback.
 
-    A context manager, and a decorator for functions and coroutine functions. The exception goes
-    on. Each time it is entered is a run with an id of its own, so that overlapping ones pair; the
-    same job may be entered many times, also inside of itself, in threads and in tasks.
+    A context manager, plain and ``async``, and a decorator for functions and coroutine functions.
+    The exception propagates. Each time it is entered is a run with an id of its own, so that
+    overlapping ones pair; the same job may be entered many times, also inside of itself, in threads
+    and in tasks.
 
     The markers come from the module and line of the ``with`` statement, or of the call of the
     decorated function (for a task: of what runs the event loop). A sink whose filter leaves that
@@ -47,13 +50,16 @@ class job:  # noqa: N801 - used as a function is
 
     Args:
         name: of the job, ``"sync"`` by default; what ``HealthSink(job=...)`` names too.
+        not_failures: exceptions (a class, or several) that are no verdict on the job, such as a
+            task queue's Retry, or CancelledError at a deploy. They end the run with
+            ``<name>.log``, so that it counts neither as a success nor as a failure.
         **bind: bound to the markers' records, as by ``logger.bind()``. ``run_id`` names the run; by
             default each has a new UUID.
 
     Raises:
         TypeError: ``name`` is not a str, or what is decorated is not a function: a class, or a
             generator function.
-        ValueError: ``name`` is empty, or has white space at an end.
+        ValueError: ``name`` is empty, has white space in it, ends with a dot, or is a marker.
 
     Example:
         >>> with job("backup"):  # doctest: +SKIP
@@ -62,11 +68,18 @@ class job:  # noqa: N801 - used as a function is
         ... async def backup(): ...
     """
 
-    def __init__(self, name: str = "sync", **bind: object) -> None:
+    def __init__(
+        self,
+        name: str = "sync",
+        *,
+        not_failures: type[BaseException] | Iterable[type[BaseException]] = (),
+        **bind: object,
+    ) -> None:
         if callable(name):
             raise TypeError("job: expected a name; write @job() or @job('name'), not @job")
         job_markers(name)
         self._name = name
+        self._not_failures = options.exceptions("not_failures", not_failures)
         self._bind = bind
         self._last: _Entered | None = None
 
@@ -76,6 +89,20 @@ class job:  # noqa: N801 - used as a function is
         _entered.set((*_entered.get(()), entered))
 
     def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: types.TracebackType | None,
+    ) -> None:
+        """End the run that was entered last."""
+        self._end(self._left(), 2, error, trace)
+
+    async def __aenter__(self) -> None:
+        """Begin a run."""
+        entered = self._last = _Entered(self, self._begin(2))
+        _entered.set((*_entered.get(()), entered))
+
+    async def __aexit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
@@ -129,7 +156,9 @@ class job:  # noqa: N801 - used as a function is
         from loguru import logger  # late: importing loghc must not import loguru
 
         bound = logger.bind(**{"run_id": new_run_id(), **self._bind})
-        bound.opt(depth=depth).info(f"{self._name}.start")
+        start = f"{self._name}.start"
+        with silence.marker_of_job(self._name, start):
+            bound.opt(depth=depth).info(start)
         return bound
 
     def _end(
@@ -139,11 +168,19 @@ class job:  # noqa: N801 - used as a function is
         error: BaseException | None,
         trace: types.TracebackType | None,
     ) -> None:
-        if error is None or (isinstance(error, SystemExit) and error.code in (None, 0)):
-            logger.opt(depth=depth).info(f"{self._name}.done")
+        log = logger.opt(depth=depth).info
+        if error is not None and isinstance(error, self._not_failures):
+            what = "".join(traceback.format_exception_only(type(error), error)).strip()
+            # loguru takes a message for a format only where arguments follow.
+            text = f"{self._name}.log: no verdict, ended by {what}"
+            log = logger.bind(**{ENDS_RUN: True}).opt(depth=depth).info
+        elif error is None or (isinstance(error, SystemExit) and error.code in (None, 0)):
+            text = f"{self._name}.done"
         else:
-            exception = (type(error), error, trace)
-            logger.opt(depth=depth, exception=exception).error(f"{self._name}.error")
+            text = f"{self._name}.error"
+            log = logger.opt(depth=depth, exception=(type(error), error, trace)).error
+        with silence.marker_of_job(self._name, text):
+            log(text)
 
     def _left(self) -> Logger:
         """The run to end: the last that this job entered in this context."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import sys
 import threading
 import time
@@ -10,8 +11,11 @@ import traceback
 from collections.abc import Callable, Generator
 from typing import Any
 
+from loghc.log.tracebacks import without_middle
+
 __all__ = [
     "Completion",
+    "CrashWatch",
     "at_child_exit",
     "closing_text",
     "interpreter_is_exiting",
@@ -20,6 +24,11 @@ __all__ = [
 
 _FIRST_LOOK = 0.001  # seconds between looks at the queue; each is twice as long as the last
 _LONGEST_LOOK = 0.05
+_SUCCESSES = 1000  # successes that a crash may take back, at most
+_CHAINED = 100  # exceptions of one chain
+_NUMBER = "_loghc_number"
+
+_numbers = itertools.count()
 
 
 def interpreter_is_exiting() -> bool:
@@ -37,19 +46,97 @@ def uncaught_exception() -> BaseException | None:
 
     CPython keeps it, for debuggers, before it prints it: no hook of the app's is in the way. In a
     child of multiprocessing it is still being handled while the child cleans up; from Python 3.13
-    on it is gone by then, and None is returned.
+    on it is gone by then, and None is returned. In a session at a prompt the exception that is kept
+    may be an hour old, and ended nothing.
     """
+    if sys.flags.interactive or hasattr(sys, "ps1"):
+        return sys.exc_info()[1]
     kept = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)  # 3.12 on; before
     return sys.exc_info()[1] or kept
 
 
-def closing_text(error: BaseException | None) -> str:
-    """What is put after the log of a run that never ended."""
+def closing_text(error: BaseException | None, limit: int, *, ended: bool = False) -> str:
+    """What is put after the log of a run that the end of the program makes a failure.
+
+    Args:
+        error: the exception that ended the program, if one did.
+        limit: bytes that the traceback takes at most, if it can be made to; its middle goes.
+        ended: the run had ended before.
+    """
     text = "loghc: the program ended and this run had not.\n"
+    if ended:
+        text = "loghc: the program crashed, though this run was told as a success.\n"
     if error is not None:
         # No values of variables, unlike loguru's: nobody chose to send those.
-        text += "".join(traceback.format_exception(type(error), error, error.__traceback__))
+        lines = traceback.format_exception(type(error), error, error.__traceback__)
+        text += without_middle("".join(lines), limit)
     return text
+
+
+class CrashWatch:
+    """Knows which successes the crash of the program takes back.
+
+    A success counts for nothing if it is told while the exception is on its way that then ends the
+    program (in a ``finally``), or after the main thread has crashed, by a thread that works on.
+    """
+
+    def __init__(self) -> None:
+        self._begun: dict[str, int] = {}  # runs that began when an exception was on its way
+        self._told: list[tuple[str, int | None]] = []  # run id, and which exception was on its way
+
+    def start(self, run_id: str) -> None:
+        """A run begins, in the calling thread."""
+        on_its_way = sys.exc_info()[1]
+        if on_its_way is not None:  # the run is about cleaning up after it
+            self._begun[run_id] = _number(on_its_way)
+            if len(self._begun) > _SUCCESSES:
+                del self._begun[next(iter(self._begun))]
+
+    def success(self, run_id: str, thread: int) -> None:
+        """A run is told as a success.
+
+        Args:
+            run_id: which one.
+            thread: by whom. Not the calling thread, where loguru's queue is in between.
+        """
+        main, here = threading.main_thread(), thread == threading.get_ident()
+        on_its_way = sys.exc_info()[1] if here else None
+        # What the main thread logged before it crashed may come through the queue after that.
+        late = not main.is_alive() and (here or thread != main.ident)
+        number = None if on_its_way is None else _number(on_its_way)
+        begun = self._begun.pop(run_id, None)
+        if late or (number is not None and number != begun):
+            self._told.append((run_id, None if late else number))
+            del self._told[:-_SUCCESSES]
+
+    def take_back(self, error: BaseException | None) -> list[str]:
+        """The runs whose success an exception that ends the program takes back, once."""
+        told, self._told = self._told, []
+        if error is None:
+            return []
+        its_own = {each.__dict__.get(_NUMBER) for each in _chain(error)}
+        return [run_id for run_id, number in told if number is None or number in its_own]
+
+
+def _number(error: BaseException) -> int:
+    """A number that an exception keeps.
+
+    To keep the exception itself would keep all that its frames refer to, and ``id()`` is soon
+    another's.
+    """
+    return int(error.__dict__.setdefault(_NUMBER, next(_numbers)))
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    """An exception, and those that it was raised from, or while handling."""
+    found: list[BaseException] = []
+    waiting: list[BaseException | None] = [error]
+    while waiting and len(found) < _CHAINED:
+        each = waiting.pop()
+        if each is not None and all(each is not other for other in found):
+            found.append(each)
+            waiting += [each.__cause__, each.__context__]
+    return found
 
 
 def at_child_exit(finish: Callable[[], None]) -> None:

@@ -21,12 +21,18 @@ def job_markers(job: str) -> dict[str, Event]:
 
     Raises:
         TypeError: ``job`` is not a str.
-        ValueError: ``job`` is empty, or has white space at an end.
+        ValueError: ``job`` is empty, has white space in it, ends with a dot, or is a marker itself.
     """
     if not isinstance(job, str):
         raise TypeError(f"job: expected a str, not {type(job).__name__}")
-    if not job or job != job.strip():
-        raise ValueError(f"job: expected a name without white space around it, not {job!r}")
+    expected = "job: expected a name such as 'photos', without white space"
+    if not job or re.search(r"\s", job):
+        raise ValueError(f"{expected}, not {job!r}")
+    if job.endswith("."):
+        raise ValueError(f"{expected}, not {job!r}: loghc adds the dot itself")
+    stem, _, word = job.rpartition(".")
+    if stem and word in ("start", "done", "error"):
+        raise ValueError(f"{expected}, not the marker {job!r}: the job is {stem!r}")
     return {
         f"{job}.start": Event.START,
         f"{job}.done": Event.SUCCESS,

@@ -5,10 +5,22 @@ from __future__ import annotations
 import math
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-__all__ = ["flag", "function", "mapping", "pool_manager", "request_headers", "seconds", "size"]
+from loghc.ping import Event
+
+__all__ = [
+    "chosen_events",
+    "exceptions",
+    "flag",
+    "function",
+    "mapping",
+    "pool_manager",
+    "request_headers",
+    "seconds",
+    "size",
+]
 
 _LONGEST = threading.TIMEOUT_MAX  # seconds: more than a thread can wait
 _HEADER_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
@@ -51,6 +63,39 @@ def flag(name: str, value: object) -> bool:
     if not isinstance(value, bool):
         raise TypeError(f"{name}: expected True or False, not {value!r}")
     return value
+
+
+def chosen_events(name: str, value: object) -> tuple[Event, ...]:
+    """Events, or their values, at least one; None: all."""
+    if value is None:
+        return tuple(Event)
+    known = ", ".join(f"Event.{event.name}" for event in Event)
+    if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
+        given = repr(value) if isinstance(value, (str, Event)) else type(value).__name__
+        raise TypeError(f"{name}: expected several of {known}, in a tuple or set, not {given}")
+    every = list(value)
+    values = [event.value for event in Event]  # a list: what is given may not be hashable
+    wrong = [each for each in every if not isinstance(each, Event) and each not in values]
+    if wrong:
+        raise ValueError(f"{name}: expected {known}, not {wrong[0]!r}")
+    chosen = {Event(each) for each in every}
+    if not chosen:
+        raise ValueError(f"{name}: expected at least one of {known}: without any, nothing is sent")
+    return tuple(event for event in Event if event in chosen)
+
+
+def exceptions(name: str, value: object) -> tuple[type[BaseException], ...]:
+    """An exception class, or several."""
+    expected = f"{name}: expected exception classes, such as (Retry,)"
+    if isinstance(value, type):
+        value = (value,)
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise TypeError(f"{expected}, not {type(value).__name__}")
+    classes = tuple(value)
+    for each in classes:
+        if not (isinstance(each, type) and issubclass(each, BaseException)):
+            raise TypeError(f"{expected}, not {each!r}")
+    return classes
 
 
 def function(name: str, value: object) -> object:

@@ -95,6 +95,8 @@ class Attempt(NamedTuple):
         transient: trying again may help.
         retry_after: seconds that the service asks to wait, None when it doesn't.
         kept: bytes of the body that the service keeps, where that is less than was sent, else None.
+        foreign_text: what the service answered where it took the ping, but said so in other words
+            than Healthchecks; or empty.
     """
 
     delivered: bool
@@ -104,6 +106,7 @@ class Attempt(NamedTuple):
     transient: bool = False
     retry_after: float | None = None
     kept: int | None = None
+    foreign_text: str = ""
 
 
 @dataclass(frozen=True)

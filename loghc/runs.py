@@ -10,7 +10,13 @@ from typing import Any
 
 from loghc.ping import Event
 
-__all__ = ["ProcessRun", "Runs", "new_run_id", "run_id_from"]
+__all__ = ["ENDS_RUN", "ProcessRun", "Runs", "new_run_id", "run_id_from"]
+
+ENDS_RUN = "ends_run"
+"""Bound to a record as True, it makes its marker the last of its run, whatever it tells.
+
+In the record's ``extra``, so that it arrives wherever the record does: with ``enqueue=True``, and
+in another process."""
 
 _MOST_OPEN = 10_000
 
@@ -92,7 +98,7 @@ class Runs:
                 self._here.set(still_open)
             else:
                 self._elsewhere[lane] = still_open
-        elif event.ends_run:
+        elif event.ends_run or record["extra"].get(ENDS_RUN) is True:
             self._open.pop(run_id, None)
             if not here and still_open in ((), (run_id,)):
                 self._elsewhere.pop(lane, None)

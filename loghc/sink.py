@@ -5,16 +5,19 @@ from __future__ import annotations
 import functools
 import os
 import re
+import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ParamSpec
 
-from loghc import options
+from loghc import options, silence
+from loghc.debug import tell
 from loghc.delivery import Delivery
 from loghc.delivery.report import Report
 from loghc.lifecycle import (
     Completion,
+    CrashWatch,
     at_child_exit,
     closing_text,
     interpreter_is_exiting,
@@ -51,7 +54,22 @@ def _refusing_discreetly(init: Callable[_P, None]) -> Callable[_P, None]:
     return wrapper
 
 
-class HealthSink:
+class _SinkType(type):
+    """Refuses the class where a sink is wanted: loguru would call its ``write`` with no sink."""
+
+    @property
+    def write(cls) -> Callable[[HealthSink, str], None]:
+        """The method; a TypeError where it is ``logger.add`` that asks for it."""
+        if sys._getframe(1).f_globals.get("__name__") == "loguru._logger":
+            raise TypeError(
+                f"logger.add: expected a sink, not the class; write logger.add({cls.__name__}(...))"
+            )
+        method: Callable[[HealthSink, str], None]
+        method = next(vars(kind)["write"] for kind in cls.__mro__ if "write" in vars(kind))
+        return method
+
+
+class HealthSink(metaclass=_SinkType):
     """A loguru sink that pings a monitoring service when a job starts, succeeds or fails.
 
     It keeps the end of the log. When a record's message is a marker (``sync.start``,
@@ -60,10 +78,14 @@ class HealthSink:
 
     Args:
         url: the ping URL, http or https. None: ``HEALTH_CHECK_URL``, then the file that
-            ``HEALTH_CHECK_URL_FILE`` names. Nothing set: a disabled sink, which sends nothing.
+            ``HEALTH_CHECK_URL_FILE`` names. Nothing set: a disabled sink, which sends nothing; the
+            first marker that meets it is told once on standard error, unless
+            ``HEALTH_CHECK_URL=off`` says that this is meant.
         job: the markers are ``<job>.start``, ``<job>.done``, ``<job>.error`` and ``<job>.log``.
             Default ``"sync"``.
         markers: replaces them: a mapping from message to Event.
+        events: the events to send, such as ``(Event.SUCCESS, Event.FAIL)``, for a service that
+            knows no others. The others still open and end runs. None: all.
         limit: bytes of log that a ping carries at most, default 100,000.
         timeout: seconds for one HTTP attempt, connect and read together, default 10.
         drain: seconds that ``stop()`` and interpreter exit wait at most for what is queued,
@@ -101,6 +123,7 @@ class HealthSink:
         *,
         job: str = "sync",
         markers: Mapping[str, Event] | None = None,
+        events: Iterable[Event | str] | None = None,
         limit: int = 100_000,
         timeout: float = 10.0,
         drain: float = 10.0,
@@ -117,6 +140,7 @@ class HealthSink:
             "url": url,
             "job": job,
             "markers": None if markers is None else dict(options.mapping("markers", markers)),
+            "events": options.chosen_events("events", events),
             "limit": options.size("limit", limit),
             "timeout": options.seconds("timeout", timeout),
             "drain": options.seconds("drain", drain),
@@ -130,17 +154,21 @@ class HealthSink:
         self._drain = float(drain)
         own = job_markers(job)
         self._markers = Markers(own if markers is None else markers)
+        self._mask: Callable[[str], str] = str
         self._url = self._connect(redactor(redact))
         self.enabled = self._url is not None
         """Whether there is a URL to ping."""
         self._runs = Runs()
+        self._crash_watch = CrashWatch()
         self._last_marker: object = None
         self._lock = threading.RLock()  # a signal handler may log where a marker is dealt with
         self._child_watched = 0  # the process in which the end of a child is watched
         self._tail = Tail(limit if self.enabled else 1)
-        self._first, self._after = self._markers.first, self._markers.after
-        if self._url is None:
-            self._first = self._after = ""
+        if self.enabled:
+            self._tail.body_size = self._body_size
+        self._listener = self._listen()
+        glancing = self._listener.glancing
+        self._first, self._after = silence.ALL if glancing else self._listener.bounds
         self.complete = Completion(lambda: self.wait(0), self._drain)
         """Called by ``logger.complete()``; awaited, it waits until all pings have an outcome, at
         most ``drain`` seconds, without blocking the event loop."""
@@ -171,8 +199,23 @@ class HealthSink:
         client = PingClient(
             url, masker.text, given["timeout"], given["headers"], given["http"], __version__
         )
-        self._delivery = Delivery(client, report, given["on_outcome"])
+        self._delivery = Delivery(client, report, given["on_outcome"], events=given["events"])
         return url
+
+    def _listen(self) -> silence.Listener:
+        """What notices that this sink pings nothing."""
+        from loghc.service.environment import turned_off
+
+        url, own = self._url, self._options["markers"]
+        return silence.Listener(
+            repr(self),
+            job=self._options["job"],
+            own=own,
+            markers=self._markers,
+            mask=self._mask,
+            target=None if url is None else hash((url.target("", ""), url.credentials)),
+            off=url is None and turned_off(),
+        )
 
     def write(self, message: str) -> None:
         """Take one formatted record from loguru. Returns at once, and never raises."""
@@ -183,7 +226,7 @@ class HealthSink:
                 return
         except (AttributeError, KeyError, TypeError):  # not from loguru, or patched into no text
             return
-        self._mark(record)
+        self._notice(record)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until every ping that was queued is delivered or given up.
@@ -208,13 +251,34 @@ class HealthSink:
         What can't be delivered by then is reported and dropped. The sink works again when it is
         added again. At interpreter exit, each run that has not ended is reported as failed.
         """
+        exiting = interpreter_is_exiting()
         if self.enabled:
-            self._stop(exiting=interpreter_is_exiting())
+            self._stop(exiting=exiting)
+        self._listener.stop(exiting=exiting)
+
+    def _notice(self, record: Mapping[str, Any]) -> None:
+        """Take a marker, or look at one of the first messages: it may be a near miss of one."""
+        listener, message = self._listener, record["message"]
+        if listener.glancing:
+            listener.glance(message)
+        first, after = listener.bounds
+        if not listener.glancing:
+            self._first, self._after = first, after
+        if first <= message < after:
+            self._mark(record)
 
     def _mark(self, record: Mapping[str, Any]) -> None:
         try:
-            event = self._markers.match(record["message"])
-            if event is None or self._delivery.on_own_thread:
+            message = record["message"]
+            event = self._markers.match(message)
+            if event is None:
+                self._listener.look(message)
+                return
+            self._listener.hear()
+            if self._url is None:
+                self._listener.meets_no_url(message)
+                return
+            if self._delivery.on_own_thread:
                 return
             self._watch_child()
             with self._lock:  # markers are queued in the order in which they come
@@ -223,11 +287,23 @@ class HealthSink:
                 if record["thread"] is self._last_marker:
                     return
                 self._last_marker = record["thread"]
-                self._put(event, self._runs.assign(event, record))
+                self._listener.take(event, record, self._url.masked)
+                run_id = self._runs.assign(event, record)
+                tell(f"{self!r} saw {self._listener.quoted(message)}: {event.value}, run {run_id}.")
+                if event is Event.START:
+                    self._crash_watch.start(run_id)
+                elif event is Event.SUCCESS:
+                    self._crash_watch.success(run_id, record["thread"].id)
+                self._put(event, run_id)
         except Exception:  # noqa: BLE001 - a bug of ours must not become the app's
             say_exception(
                 "a marker could not be turned into a ping, please report this:", self._mask
             )
+
+    def _body_size(self) -> int:
+        """Bytes of log that a ping carries at most, as far as that is known by now."""
+        limit: int = self._options["limit"]
+        return min(limit, self._delivery.body_limit or limit)
 
     def _put(self, event: Event, run_id: str, closing: str = "") -> None:
         """Queue a ping with the log as it is now, and a closing text after it."""
@@ -236,16 +312,20 @@ class HealthSink:
             body = functools.partial(self._renderer.render, self._tail.snapshot(), closing)
         self._delivery.put(Ping(event, run_id, body))
 
-    def _fail_open_runs(self, closing: str) -> None:
-        """Queue a failure for each run of this process that has not ended, as its end is near."""
+    def _fail_open_runs(self) -> None:
+        """Queue a failure for each run that the end of this process makes one."""
+        error = uncaught_exception()
+        third = self._body_size() // 3  # the log counts for more than a recursion's traceback
         with self._lock:
             for run_id in self._runs.open_here():
-                self._put(Event.FAIL, run_id, closing)
+                self._put(Event.FAIL, run_id, closing_text(error, third))
             self._runs.close_all()
+            for run_id in self._crash_watch.take_back(error):
+                self._put(Event.FAIL, run_id, closing_text(error, third, ended=True))
 
     def _stop(self, *, exiting: bool) -> None:
         if exiting:
-            self._fail_open_runs(closing_text(uncaught_exception()))
+            self._fail_open_runs()
         self._delivery.stop(self._drain, exiting=exiting)
 
     def _watch_child(self) -> None:

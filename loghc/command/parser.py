@@ -22,7 +22,8 @@ command can't be done as it was given.
 examples:
   {URL_VARIABLE}=https://hc-ping.com/<uuid> loghc ping --message 'it works'
   make backup 2>&1 | loghc ping --log -
-  loghc ping --exit-status $?"""
+  loghc ping --exit-status $?
+  loghc ping --dry-run"""
 
 
 class Parser(argparse.ArgumentParser):
@@ -72,6 +73,11 @@ def commands() -> Parser:
         nargs="*",
         metavar="URL or -",
         help="the ping URL, as with --health-check-url; -: attach the end of standard input",
+    )
+    ping.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="send nothing: say which URL and proxy count, and open the connection",
     )
     _add_url(ping)
     ping.add_argument(

@@ -8,6 +8,7 @@ import sys
 import time
 from typing import BinaryIO
 
+from loghc.command.dry_run import about_answer, dry_run
 from loghc.command.parser import Parser
 from loghc.log.body import Renderer
 from loghc.log.masking import Masker
@@ -59,9 +60,12 @@ def ping(options: argparse.Namespace) -> int:
         parser.error("expected one ping URL")
     if urls and not urls[0].lower().startswith(("http://", "https://")):
         parser.error(f"expected a ping URL or -, not {urls[0]!r}")
-    url = _url(parser, urls[0] if urls else options.health_check_url)
+    given = urls[0] if urls else options.health_check_url
     if not 0 < options.timeout < float("inf"):
         parser.error(f"--timeout: expected a positive number of seconds, not {options.timeout}")
+    if options.dry_run:
+        return dry_run(given, options.timeout)
+    url = _url(parser, given)
     try:
         status = _send_ping(options, url)
     except ValueError as error:
@@ -73,7 +77,7 @@ def ping(options: argparse.Namespace) -> int:
 
 def _url(parser: Parser, given: str | None) -> PingUrl:
     try:
-        url = ping_url(None) if given is None else PingUrl.parse(given, "--health-check-url")
+        url = ping_url(given, "--health-check-url")
     except ValueError as error:
         parser.error(str(error))
     if url is None:
@@ -116,6 +120,9 @@ def _send_ping(options: argparse.Namespace, url: PingUrl) -> int:
             return _NOT_DELIVERED
         made = ", which made the check" if attempt.status == 201 else ""
         print(f"Delivered: {what}, answered with {attempt.status} in {seconds:.2f} s{made}.")
+        foreign = about_answer(attempt)
+        if foreign is not None:
+            print(foreign)
         print(_about_limit(client.body_limit))
         if attempt.kept is not None:
             print(_send_end(client, ping, body, attempt, options.timeout))

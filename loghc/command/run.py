@@ -152,12 +152,11 @@ def _set(options: Options, name: str, value: str) -> None:
 def _url(given: list[str]) -> tuple[PingUrl, list[str]]:
     """The ping URL, and the environment's variables that the program is not to see."""
     try:
+        url = ping_url(given[-1] if given else None, "--health-check-url")
+        if url is None:
+            raise UsageError(_NO_URL)
         if not given:
-            url = ping_url(None)
-            if url is None:
-                raise UsageError(_NO_URL)
             return url, [URL_VARIABLE, URL_FILE_VARIABLE]
-        url = PingUrl.parse(given[-1], "--health-check-url")
     except ValueError as error:
         raise UsageError(str(error)) from None
     try:
@@ -218,8 +217,12 @@ def _drain(options: Options, text: str) -> None:
 
 
 def _job(options: Options, text: str) -> None:
-    if not text or text != text.strip():
-        raise ValueError("expected a name without white space around it")
+    from loghc.markers import job_markers
+
+    try:
+        job_markers(text)
+    except ValueError as error:
+        raise ValueError(str(error).partition("job: ")[2]) from None
     options.job = text
 
 

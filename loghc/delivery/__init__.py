@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 from loghc.delivery.closing import ClosingTime
@@ -15,7 +15,8 @@ from loghc.delivery.outcomes import Outcomes
 from loghc.delivery.report import Report
 from loghc.delivery.retry import Backoff
 from loghc.delivery.thread import ThreadOnDemand
-from loghc.ping import Outcome, Ping, Stats
+from loghc.delivery.vocabulary import Vocabulary
+from loghc.ping import Event, Outcome, Ping, Stats
 
 if TYPE_CHECKING:
     from loghc.service.client import PingClient
@@ -34,6 +35,7 @@ class Delivery:
         report: tells the troubles.
         on_outcome: called with each Outcome, on a thread of its own.
         backoff: the pauses between attempts.
+        events: the events to send; a ping of another one is left out, and has no outcome.
     """
 
     def __init__(
@@ -42,11 +44,13 @@ class Delivery:
         report: Report,
         on_outcome: Callable[[Outcome], object] | None = None,
         backoff: Backoff | None = None,
+        events: Collection[Event] = tuple(Event),
     ) -> None:
         self._client = client
         self._report = report
         self._on_outcome = on_outcome
         self._backoff = backoff or Backoff()
+        self._vocabulary = Vocabulary(events)
         self._open()
 
     def _open(self) -> None:
@@ -60,7 +64,7 @@ class Delivery:
         self._thread = ThreadOnDemand(
             functools.partial(self._send, closing),
             lambda: self._outbox and closing.left > 0,
-            self._outcomes.changed,
+            self._at_rest,
         )
 
     @property
@@ -69,12 +73,20 @@ class Delivery:
         return self._outcomes.stats
 
     @property
+    def body_limit(self) -> int | None:
+        """Bytes of a body that the service keeps, as it last announced; None before it did."""
+        return self._client.body_limit
+
+    @property
     def on_own_thread(self) -> bool:
         """Whether the calling thread is sending, or calling ``on_outcome``, at the moment."""
         return self._thread.is_current or self._outcomes.on_own_thread
 
     def put(self, ping: Ping) -> None:
         """Queue a ping. Returns at once, whoever calls it."""
+        if not self._vocabulary.wants(ping.event):
+            self._report.not_sent(ping)
+            return
         queued = Queued(ping)
         try:
             self._outcomes.expect(queued)
@@ -136,12 +148,22 @@ class Delivery:
         self._report = self._report.clone()
         self._open()
 
+    def _at_rest(self) -> None:
+        self._outcomes.changed()
+        self._thread.start()  # for a ping that an abandoned courier put back
+
     def _send(self, closing: ClosingTime) -> None:
         """Be a courier, on the calling thread."""
         # A clone of the last one's: it knows the limit for a body that the service announced.
         self._client = self._client.clone()
         courier = self._courier = Courier(
-            self._outbox, self._outcomes, self._client, self._report, self._backoff, closing
+            self._outbox,
+            self._outcomes,
+            self._client,
+            self._report,
+            self._vocabulary,
+            self._backoff,
+            closing,
         )
         courier.work()
 

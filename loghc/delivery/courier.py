@@ -10,6 +10,7 @@ from loghc.delivery.outbox import LOG_LEFT_OUT, Outbox, Queued
 from loghc.delivery.outcomes import Outcomes
 from loghc.delivery.report import Report
 from loghc.delivery.retry import Backoff, deliver
+from loghc.delivery.vocabulary import Vocabulary, plain
 from loghc.ping import Attempt, Event, Ping
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Courier:
         outcomes: where what becomes of them goes.
         client: makes the attempts; nobody else uses it.
         report: tells the troubles.
+        vocabulary: what the service is told, and in which words.
         backoff: the pauses between attempts.
         closing: when to be done.
     """
@@ -42,6 +44,7 @@ class Courier:
         outcomes: Outcomes,
         client: PingClient,
         report: Report,
+        vocabulary: Vocabulary,
         backoff: Backoff,
         closing: ClosingTime,
     ) -> None:
@@ -49,6 +52,7 @@ class Courier:
         self._outcomes = outcomes
         self._client = client
         self._report = report
+        self._vocabulary = vocabulary
         self._backoff = backoff
         self._closing = closing
 
@@ -108,11 +112,22 @@ class Courier:
                 self._outbox.put_back(queued)
 
     def _deliver(self, queued: Queued) -> bool:
-        body = queued.body = self._rendered(queued) if queued.body is None else queued.body
+        ping = self._vocabulary.worded(queued.ping)
+        if ping is None:
+            self._report.not_sent(queued.ping)
+            return self._outcomes.withdraw(queued)
+        queued.ping = ping
 
         def send(seconds: float) -> Attempt:
             queued.attempts += 1
-            attempt = self._client.send(queued.ping, body, seconds)
+            try:
+                body = queued.body = self._rendered(queued) if queued.body is None else queued.body
+            except (ImportError, OSError) as error:
+                from loghc.service.client import not_importable
+
+                attempt = not_importable(error)
+            else:
+                attempt = self._client.send(queued.ping, body, seconds)
             if not self._closing.abandoned:  # else it is only that the attempt was cut off
                 queued.last = attempt
             return attempt
@@ -124,24 +139,38 @@ class Courier:
         attempt = deliver(send, self._backoff, self, failed)
         if attempt is None:
             return False
-        if attempt.kept and queued.ping.event.ends_run:
+        may_lack = self._vocabulary.may_lack(queued.ping, attempt)
+        learned = self._vocabulary.learn(queued.ping, attempt)
+        if may_lack and queued.ping.exit_status is not None:
+            queued.ping = plain(queued.ping)  # at once: a failure must not be lost over its wording
+            return self._deliver(queued)
+        if learned:
+            self._report.not_understood(learned)
+        if attempt.kept and self._vocabulary.wants(Event.LOG) and queued.ping.event.ends_run:
             # The service kept the front of the body, and the end is what matters.
-            end = Queued(Ping(Event.LOG, queued.ping.run_id, queued.ping.body), body)
+            end = Queued(Ping(Event.LOG, queued.ping.run_id, queued.ping.body), queued.body)
             self._outcomes.expect(end)
             self._outbox.put_back(end)
         # Said first: who waits for the outcome may end the process as soon as it is there.
         if attempt.delivered:
-            self._report.delivered(queued.ping, self._outcomes.failed)
-        else:
-            self._report.lost(queued.ping, attempt)
+            self._report.delivered(queued.ping)
+        elif not learned:
+            self._report.lost(queued.ping, attempt, check_known=self._vocabulary.check_known)
         return self._outcomes.settle(queued, attempt)
 
     def _rendered(self, queued: Queued) -> bytes:
+        """A ping's body.
+
+        Raises:
+            ImportError, OSError: it can't be made at the moment.
+        """
         try:
             body = queued.ping.body()
             if body is LOG_LEFT_OUT:
                 self._report.left_out()
             return body
+        except (ImportError, OSError):
+            raise
         except Exception:  # noqa: BLE001 - a ping without its log is worth more than none
             self._report.raised("the log could not be attached to a ping, please report this:")
             return b"loghc: the log could not be attached."

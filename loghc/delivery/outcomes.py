@@ -60,6 +60,8 @@ class Outcomes:
                 else:
                     self._failed += 1
         if first:
+            seconds = time.monotonic() - queued.since
+            self._report.outcome(queued.ping, attempt, queued.attempts, seconds)
             if self._on_outcome is not None:
                 self._untold.append(_outcome(queued, attempt))
                 if len(self._untold) > _UNTOLD:
@@ -68,6 +70,12 @@ class Outcomes:
                 self._can_tell = self._teller.start()
             self.changed()
         return first
+
+    def withdraw(self, queued: Queued) -> bool:
+        """A ping is not to be sent after all, and has no outcome; False when it has one already."""
+        withdrawn = self._open.pop(queued, queued) is None
+        self.changed()
+        return withdrawn
 
     def is_open(self, queued: Queued) -> bool:
         """Whether a ping has no outcome yet."""

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
+from loghc.debug import tell
 from loghc.ping import Attempt, Event, Ping
 from loghc.stderr import say, say_exception
 
 __all__ = ["Report"]
 
-_NOT_FOUND = 404
-_log_unknown = object()  # the trouble of a service that takes every ping but those to /log
+# Refusals of one kind of ping: that another kind is taken doesn't end such a trouble.
+_OWN_TO_EVENT = frozenset({400, 404})
 _WORTH_SAYING = 2  # failed attempts for one ping: a single one heals by itself within a second
 _SAID_AGAIN = 60.0  # seconds between two lines about logs that were left out
 _LISTED = 4  # pings that are named one by one; more of them are counted by event
@@ -28,8 +30,8 @@ class Report:
     def __init__(self, where: str, mask: Callable[[str], str] = str) -> None:
         self._where = where
         self._mask = mask
-        self._said: set[object] = set()
-        self._lost = 0  # pings that had failed when all was well the last time
+        # The troubles that were said and are not over, with the number of pings lost to each.
+        self._troubles: dict[_Trouble, int] = {}
         self._left_out = 0
         self._left_out_said_at = -_SAID_AGAIN
 
@@ -53,27 +55,50 @@ class Report:
         if attempts < _WORTH_SAYING:
             return
         self._once(
-            "retrying",
+            _RETRYING,
             f"{_name(ping)} to {self._where} not delivered: {attempt.error}; "
             f"trying again until it is.{_advice(attempt)}",
         )
 
-    def lost(self, ping: Ping, attempt: Attempt) -> None:
-        """The service refused a ping for good."""
-        unknown = attempt.status == _NOT_FOUND and ping.event is Event.LOG
+    def lost(self, ping: Ping, attempt: Attempt, *, check_known: bool = False) -> None:
+        """The service refused a ping for good.
+
+        Args:
+            ping: which one.
+            attempt: what the service answered.
+            check_known: it has taken other pings for the same check.
+        """
+        if attempt.status in _OWN_TO_EVENT:
+            attempt = attempt._replace(advice=_about_suffix(ping, check_known) or attempt.advice)
+        # Not by the answer's text, which may be another each time.
+        trouble = _Trouble(ping.event, attempt.status or attempt.error)
         self._once(
-            # Not by the answer's text, which may be another each time.
-            _log_unknown if unknown else ("lost", attempt.status or attempt.error),
+            trouble,
             f"{_name(ping)} to {self._where} not delivered: {attempt.error}.{_advice(attempt)}",
         )
+        self._troubles[trouble] += 1
+
+    def not_understood(self, suffixes: Sequence[str]) -> None:
+        """The service turned out to know the check, but not all of the protocol."""
+        unknown = " nor ".join(suffixes)
+        consequences = [_CONSEQUENCES[suffix] for suffix in suffixes]
+        say(
+            f"the service at {self._where} knows the check, but not {unknown}: "
+            f"{', and '.join(consequences)}. events= leaves events out from the beginning."
+        )
+        for event in (Event.START, Event.LOG):
+            if f"/{event.value}" in suffixes:
+                for cause in _OWN_TO_EVENT:
+                    self._troubles.pop(_Trouble(event, cause), None)
 
     def dropped(self, ping: Ping, capacity: int) -> None:
         """A ping made room for a newer one."""
         self._once(
-            "dropped",
+            _DROPPED,
             f"{_name(ping)} to {self._where} dropped: {capacity:,} newer ones wait; "
             "more may follow, and will be counted when pings are delivered again.",
         )
+        self._troubles[_DROPPED] += 1
 
     def left_out(self) -> None:
         """A ping leaves without its log, which made room for others."""
@@ -98,25 +123,26 @@ class Report:
     def untold(self) -> None:
         """on_outcome is too slow to be told everything."""
         self._once(
-            "untold", "on_outcome is too slow to be told of every outcome: the oldest are left out."
+            _UNTOLD, "on_outcome is too slow to be told of every outcome: the oldest are left out."
         )
 
-    def delivered(self, ping: Ping, failed: int) -> None:
-        """A ping arrived: if there was trouble, it is over.
+    def outcome(self, ping: Ping, attempt: Attempt, attempts: int, seconds: float) -> None:
+        """For who debugs: what became of a ping."""
+        became = f"delivered, {attempt.status}" if attempt.delivered else f"lost: {attempt.error}"
+        tell(f"{_name(ping)} to {self._where} {became} (attempts: {attempts}, {seconds:.2f} s).")
 
-        Args:
-            ping: which one.
-            failed: pings that failed so far, since the sink was made.
-        """
-        lasting = self._said & {_log_unknown}  # says nothing of the other pings, nor they of it
-        if ping.event is Event.LOG:
-            lasting = set()
-        if self._said - lasting:
-            lost = failed - self._lost
-            meanwhile = f"; {_count(lost)} lost meanwhile" if lost else ""
-            say(f"pings to {self._where} are delivered again{meanwhile}.")
-            self._said = lasting
-        self._lost = failed
+    def not_sent(self, ping: Ping) -> None:
+        """For who debugs: a ping is not to be sent, by ``events=`` or as it is not understood."""
+        tell(f"{_name(ping)} to {self._where} left out.")
+
+    def delivered(self, ping: Ping) -> None:
+        """A ping arrived: what trouble there was with such pings is over."""
+        over = [trouble for trouble in self._troubles if trouble.ends_with(ping.event)]
+        if not over:
+            return
+        lost = sum(self._troubles.pop(trouble, 0) for trouble in over)
+        meanwhile = f"; {_count(lost)} lost meanwhile" if lost else ""
+        say(f"pings to {self._where} are delivered again{meanwhile}.")
 
     def waiting(self, pings: int, seconds: float) -> None:
         """The app is held up while pings are delivered."""
@@ -131,16 +157,59 @@ class Report:
         if len(events) > _LISTED:
             events = [f"{events.count(event)} {event}" for event in dict.fromkeys(events)]
         names = ", ".join(events)
+        if _RETRYING in self._troubles:
+            self._troubles[_RETRYING] += len(pings)
         because = f": {cause}" if cause else ""
         say(
             f"{_count(len(pings))} ({names}) to {self._where} not delivered within "
             f"{seconds:.1f} s{because}; given up."
         )
 
-    def _once(self, key: object, text: str) -> None:
-        if key not in self._said:
-            self._said.add(key)
+    def _once(self, trouble: _Trouble, text: str) -> None:
+        if trouble not in self._troubles:
+            self._troubles[trouble] = 0
             say(text)
+
+
+class _Trouble(NamedTuple):
+    """What is said once, until it is over.
+
+    Attributes:
+        event: whose pings are refused; None: the trouble is everybody's.
+        cause: why: the status of the answer, where there was one.
+    """
+
+    event: Event | None
+    cause: object
+
+    def ends_with(self, event: Event) -> bool:
+        """Whether it is over when a ping of this event is delivered."""
+        return self.event is event or self.cause not in _OWN_TO_EVENT
+
+
+_RETRYING = _Trouble(None, "retrying")
+_DROPPED = _Trouble(None, "dropped")
+_UNTOLD = _Trouble(None, "untold")
+_CONSEQUENCES = {
+    "/start": "no more starts are sent",
+    "/log": "no more logs are sent",
+    "/<status>": "a failure is sent as /fail",
+}
+
+
+def _about_suffix(ping: Ping, check_known: bool) -> str:  # noqa: FBT001
+    """What to do about a refusal that may be about a ping's suffix alone, or an empty str."""
+    if ping.event is Event.START:
+        return (
+            "The service knows no check by this URL, or does not know /start: "
+            "then events= leaves starts out."
+        )
+    if ping.event is Event.FAIL and check_known:
+        return (
+            "The service knows the check, but not /fail: a missing success is all that tells "
+            "it of a failure."
+        )
+    return ""
 
 
 def _name(ping: Ping) -> str:

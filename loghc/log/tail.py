@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Callable
 
+from loghc.log.tracebacks import without_middle
 from loghc.utf8 import encode
 
 __all__ = ["CONTEXT", "Snapshot", "Tail"]
@@ -54,6 +56,10 @@ class Tail:
     Args:
         limit: bytes of UTF-8 to keep, 1 or more.
 
+    Attributes:
+        body_size: gives the bytes of it that are sent at most, as far as that is known by now. A
+            traceback takes no more than a third of them.
+
     Example:
         >>> tail = Tail(1000)
         >>> tail.append("one\\n")
@@ -62,10 +68,11 @@ class Tail:
         b'one\\ntwo\\n'
     """
 
-    __slots__ = ("_chunks", "_limit", "_lock", "_recent", "_size")
+    __slots__ = ("_chunks", "_limit", "_lock", "_recent", "_size", "body_size")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
+        self.body_size: Callable[[], int] = lambda: limit
         self._recent: list[str] = []
         self._chunks: deque[bytes] = deque()
         self._size = 0  # bytes in all chunks
@@ -102,6 +109,9 @@ class Tail:
 
     def _append_long(self, text: str) -> None:
         """Add one record without making it wait for others."""
+        record = getattr(text, "record", None)
+        if record is not None and record.get("exception"):
+            text = without_middle(text, self.body_size() // 3)
         keep = self._limit + CONTEXT  # characters: no fewer than that many bytes
         with self._lock:
             self._settle()

@@ -14,6 +14,7 @@ from loghc.ping import Answer, Attempt, Event
 
 __all__ = ["announced_limit", "interpret_answer", "interpret_error", "shown"]
 
+_OWN_TEXTS = ("ok", "created")  # what Healthchecks answers to a ping that it takes
 _SHOWN = 120  # characters of an answer's text that are shown
 _LONGEST_ERROR = 240  # characters
 _LONGEST_DATE = 64  # characters
@@ -67,7 +68,9 @@ def interpret_answer(event: Event, answer: Answer, mask: Callable[[str], str]) -
     if 200 <= status < 300:
         disguised = re.fullmatch(r"OK \((not found|rate limited)\)", said, re.IGNORECASE)
         if disguised is None:
-            return Attempt(delivered=True, status=status)
+            foreign = f'"{shown(said[:_SHOWN])}"' if said else "nothing"
+            foreign = "" if said.lower() in _OWN_TEXTS else foreign
+            return Attempt(delivered=True, status=status, foreign_text=foreign)
         meaning, advice = _MEANING[404 if disguised[1].lower() == "not found" else 429]
         transient = disguised[1].lower() == "rate limited"
     elif 300 <= status < 400:

@@ -9,7 +9,7 @@ import stat
 from loghc.service.url import UUID, PingUrl
 from loghc.stderr import say
 
-__all__ = ["URL_FILE_VARIABLE", "URL_VARIABLE", "ping_url"]
+__all__ = ["URL_FILE_VARIABLE", "URL_VARIABLE", "ping_url", "turned_off"]
 
 URL_VARIABLE = "HEALTH_CHECK_URL"
 URL_FILE_VARIABLE = "HEALTH_CHECK_URL_FILE"
@@ -22,7 +22,7 @@ _LIKE_A_URL = r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(:[0-9]+)?/."
 _warned: set[str] = set()  # paths of files of which it was said that others can get at them
 
 
-def ping_url(given: str | None) -> PingUrl | None:
+def ping_url(given: str | None, source: str = "url") -> PingUrl | None:
     """The ping URL that was given, or the environment's, or None when there is none.
 
     A file that others than its owner and its group can read, change or replace is warned about,
@@ -31,17 +31,21 @@ def ping_url(given: str | None) -> PingUrl | None:
     Args:
         given: the URL; None: ``HEALTH_CHECK_URL``, then what the file that
             ``HEALTH_CHECK_URL_FILE`` names contains (the way containers pass secrets). White space
-            around those two doesn't count; empty ones count as not set.
+            around those two doesn't count; empty ones count as not set. ``off`` as the variable's
+            value: none, and the file doesn't count.
+        source: where ``given`` came from, named in errors.
 
     Raises:
         TypeError: ``given`` is not a str.
         ValueError: the URL is not one, or the file can't be read.
     """
     if given is not None:
-        return PingUrl.parse(given)
+        return _check_url(given, source)
     text = os.environ.get(URL_VARIABLE, "").strip()
+    if turned_off():
+        return None
     if text:
-        return PingUrl.parse(text, URL_VARIABLE)
+        return _check_url(text, URL_VARIABLE)
     path = os.environ.get(URL_FILE_VARIABLE, "").strip()
     if not path:
         return None
@@ -49,7 +53,23 @@ def ping_url(given: str | None) -> PingUrl | None:
         raise ValueError(
             f"{URL_FILE_VARIABLE}: expected the path of a file, not a URL; {URL_VARIABLE} takes one"
         )
-    return PingUrl.parse(_content(path), URL_FILE_VARIABLE)
+    return _check_url(_content(path), URL_FILE_VARIABLE)
+
+
+def _check_url(text: str, source: str) -> PingUrl:
+    """A ping URL that names a check: a host's bare address would be answered by a web page."""
+    url = PingUrl.parse(text, source)
+    if not url.path and not url.query:
+        raise ValueError(
+            f"{source}: expected a ping URL such as https://hc-ping.com/<uuid>; "
+            f"{url.origin} is a host's address alone, and a check's URL has a path"
+        )
+    return url
+
+
+def turned_off() -> bool:
+    """Whether the environment says that no pings are wanted: ``HEALTH_CHECK_URL=off``."""
+    return os.environ.get(URL_VARIABLE, "").strip().lower() == "off"
 
 
 def _content(path: str) -> str:

@@ -126,6 +126,29 @@ class Transport:
                 response.release_conn() if whole else response.close()
         return Answer.of(response.status, response.headers.items(), start)
 
+    def open(self, url: str, seconds: float) -> None:
+        """Open a connection and close it again, with no request sent to the service.
+
+        Args:
+            url: where to.
+            seconds: for all of it.
+
+        Raises:
+            urllib3.exceptions.HTTPError, OSError: it could not be opened.
+        """
+        self._deadline.begin(seconds)
+        with _quiet():
+            pool = self._manager.connection_from_url(url)
+            connection = pool._get_conn(timeout=self._deadline.left())
+            connection.timeout = self._deadline.left()
+            try:
+                if pool.proxy is not None and url.startswith("https:"):
+                    pool._prepare_proxy(connection)
+                else:
+                    connection.connect()
+            finally:
+                connection.close()
+
     def close(self) -> None:
         """Close the connections, unless they are the caller's; the next request opens others."""
         self._deadline.cut_by(None)

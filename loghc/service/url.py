@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
+from loghc.service.slips import slip_in
+
 __all__ = ["UUID", "PingUrl", "ipv4_address"]
 
 # Patterns are compiled when they are first used: importing loghc must stay cheap.
@@ -80,6 +82,9 @@ class PingUrl:
             raise ValueError(f"{source}: {expected}, not an empty str")
         if len(text) > _LONGEST:
             raise ValueError(f"{source}: {expected}, of {_LONGEST} characters at most")
+        slip = slip_in(text)
+        if slip is not None:
+            raise ValueError(f"{source}: {expected}; {slip}")
         if not text.isprintable() or " " in text or "\\" in text:
             raise ValueError(
                 f"{source}: {expected}, without white space, backslashes or control characters"

@@ -28,7 +28,11 @@ _MOST_OWED = 32  # ends that are remembered until they are delivered
 
 
 def _delivery(
-    url: PingUrl, masker: Masker, timeout: float, on_outcome: Callable[[Outcome], object]
+    url: PingUrl,
+    masker: Masker,
+    timeout: float,
+    on_outcome: Callable[[Outcome], object],
+    events: Collection[str] | None,
 ) -> Delivery:
     from loghc.service.client import PingClient
 
@@ -36,7 +40,11 @@ def _delivery(
     if url.exposed:
         report.exposed()
     return Delivery(
-        PingClient(url, masker.text, timeout, {}, None, __version__), report, on_outcome
+        PingClient(url, masker.text, timeout, {}, None, __version__),
+        report,
+        on_outcome,
+        # Here, too: the end of a cut log is sent as a log, unless those are left out.
+        events=tuple(Event) if events is None else [Event(value) for value in events],
     )
 
 
@@ -94,7 +102,7 @@ class Pings:
         self._renderer = Renderer(limit, self._masker, redactor(redact))
         self._ends: Counter[str] = Counter()  # by run id, queued and without an outcome yet
         self._owed: dict[str, Ping] = {}  # by run id, the last end, if it may still be delivered
-        self._delivery = _delivery(url, self._masker, timeout, self._told)
+        self._delivery = _delivery(url, self._masker, timeout, self._told, events)
 
     def warm_up(self) -> None:
         """Import what is needed to send, on a thread, where no start ping does."""

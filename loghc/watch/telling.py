@@ -161,6 +161,12 @@ class Teller:
             text = closing(tracebacks, [*lines, *verdict.lines])
             self._pings.put(verdict.event, self._run_id, log, text, verdict.exit_status)
             return
+        if not self._received and not facts.markers:
+            listened = ", ".join(self._options.all_markers())
+            say(
+                "no marker was seen, so nothing was pinged: --markers-only listens for "
+                f"{self._pings.masked(listened)}."
+            )
         lines += ["loghc: the program ended and this run had not", *verdict.lines]
         for run_id in self._runs.take_open():
             self._pings.put(

@@ -72,6 +72,7 @@ def test_no_command_or_an_unknown_one_is_refused(capsys):
     [
         ["https://hc-ping.com/9e9d9bbe-4f2b-4a0e-a1e0-111111111111"],
         ["hc-ping.com/pingkey0123456789/slug"],
+        ["ping", "a", "https://hc-ping.com/9e9d9bbe-4f2b-4a0e-a1e0-111111111111"],
         ["ping", "--url=https://hc-ping.com/9e9d9bbe-4f2b-4a0e-a1e0-111111111111"],
         ["ping", "--exit-status", "9e9d9bbe-4f2b-4a0e-a1e0-111111111111"],
         ["ping", "--timeout", "https://hc-ping.com/9e9d9bbe-4f2b-4a0e-a1e0-111111111111"],

@@ -371,6 +371,26 @@ def test_an_on_outcome_that_never_returns_holds_up_no_exit(
     assert [each.event for each in ping_receiver.pings] == [Event.START, Event.SUCCESS]
 
 
+def test_a_ping_that_comes_as_two_stops_end_is_not_given_up_before_its_time(
+    ping_receiver: PingReceiver,
+) -> None:
+    for _ in range(5):
+        ping_receiver.script(Fault(delay=0.3))
+        delivery = delivery_to(ping_receiver.url)
+        delivery.put(numbered(0))
+        stops = [threading.Thread(target=delivery.stop, args=(30,)) for _ in range(2)]
+        for stop in stops:
+            stop.start()
+        while all(stop.is_alive() for stop in stops):
+            pass
+        delivery.put(numbered(1))
+        for stop in stops:
+            stop.join()
+        assert delivery.wait(20)
+        delivery.stop(5)
+        assert delivery.stats == Stats(2, 0, 0)
+
+
 HUNG_LOOK_UP = """
 import _thread, socket
 

@@ -408,7 +408,7 @@ BAD_OPTIONS: list[tuple[dict[str, Any], type[Exception], str]] = [
         "not 'failed'",
     ),
     ({"job": 5}, TypeError, "job: expected a str, not int"),
-    ({"job": ""}, ValueError, "job: expected a name without white space around it, not ''"),
+    ({"job": ""}, ValueError, "job: expected a name such as 'photos', without white space, not ''"),
     ({"job": 5, "markers": {}}, TypeError, "job: expected a str, not int"),
 ]
 

@@ -100,11 +100,11 @@ def test_every_marker_lies_within_the_bounds_that_are_looked_at_first(
 
 
 def test_the_job_names_the_markers() -> None:
-    assert job_markers("nightly backup") == {
-        "nightly backup.start": Event.START,
-        "nightly backup.done": Event.SUCCESS,
-        "nightly backup.error": Event.FAIL,
-        "nightly backup.log": Event.LOG,
+    assert job_markers("nightly-backup") == {
+        "nightly-backup.start": Event.START,
+        "nightly-backup.done": Event.SUCCESS,
+        "nightly-backup.error": Event.FAIL,
+        "nightly-backup.log": Event.LOG,
     }
 
 

@@ -1,0 +1,49 @@
+"""Tracebacks cut to size: a recursion's, of a thousand frames, would leave no room for the log."""
+
+from __future__ import annotations
+
+import re
+
+from loghc.utf8 import encode
+
+__all__ = ["without_middle"]
+
+_FRAME = r'(?m)^(?=[ >|+]*File ")'  # also loguru's, and those within exception groups
+_NOTE = "  ... loghc left out {} frames here ...\n"
+_NOTE_SIZE = 60  # bytes, at least as long as any note
+
+
+def without_middle(text: str, limit: int) -> str:
+    """A text that takes no more bytes than a limit, because frames in its middle are gone.
+
+    Its beginning, which says what happened where, and its end, which names the error, share the
+    room. What belongs to a frame stays or goes together, as does the message of an error: a secret
+    is not cut in two, and is recognised later.
+
+    Args:
+        text: with a traceback in it.
+        limit: bytes in UTF-8.
+
+    Returns:
+        The text as it was if it fits, or if its parts are too long for it to be made to fit.
+    """
+    if len(text) <= limit and len(encode(text)) <= limit:
+        return text
+    parts = re.split(_FRAME, text)
+    sizes = [len(encode(part)) for part in parts]
+    room = limit - _NOTE_SIZE
+    end = _fitting(sizes[::-1], room // 2)
+    begin = _fitting(sizes, room - sum(sizes[len(sizes) - end :]))
+    if begin == 0 or end == 0:
+        return text
+    note = _NOTE.format(f"{len(parts) - begin - end:,}")
+    return "".join([*parts[:begin], note, *parts[len(parts) - end :]])
+
+
+def _fitting(sizes: list[int], room: int) -> int:
+    """How many of the first parts fit."""
+    for count, size in enumerate(sizes):
+        room -= size
+        if room < 0:
+            return count
+    return len(sizes)

@@ -1,0 +1,26 @@
+"""What is usually wrong with a text that should be a ping URL, in words."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["slip_in"]
+
+_PLACEHOLDER = r"<[^<>/]*>|%3C[^/]*%3E|\{[^{}/]*\}|/\$\w+|your-uuid-here"
+
+
+def slip_in(text: str) -> str | None:
+    """The slip that a text given as a ping URL shows; None where it shows none of the usual ones.
+
+    Args:
+        text: as it was given. Nothing of it is in the answer that may be a secret.
+    """
+    if text[:1] in ("'", '"', "\u201c", "\u2018"):
+        return "it stands in quotes; leave them out"
+    name = re.match(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]{0,40})\s*=\s*['\"]?https?:", text)
+    if name:
+        return f"it begins with {name[1]}=; the URL alone is what belongs there"
+    placeholder = re.search(_PLACEHOLDER, text.partition("?")[0], re.IGNORECASE)
+    if placeholder:
+        return "a placeholder stands in it; put what your own check's URL has in its place"
+    return None

@@ -1,0 +1,92 @@
+"""What is refused names the slip, and shows no secret."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from loghc import HealthSink, job
+
+KEY = "9e9d9bbe-4f2b-4a0e-a1e0-111111111111"
+URL = f"https://hc-ping.com/{KEY}"
+
+
+@pytest.mark.parametrize(
+    ("text", "slip"),
+    [
+        ("https://hc-ping.com/<uuid>", "a placeholder stands in it"),
+        ("https://hc-ping.com/<your-uuid>", "a placeholder stands in it"),
+        (f"https://hc-ping.com/<{KEY}>", "a placeholder stands in it"),
+        ("https://hc-ping.com/%3Cuuid%3E", "a placeholder stands in it"),
+        ("https://hc-ping.com/{uuid}", "a placeholder stands in it"),
+        ("https://hc-ping.com/$HC_UUID", "a placeholder stands in it"),
+        ("https://hc-ping.com/your-uuid-here", "a placeholder stands in it"),
+        (f"'{URL}'", "it stands in quotes"),
+        (f'"{URL}"', "it stands in quotes"),
+        (f"HEALTH_CHECK_URL={URL}", "it begins with HEALTH_CHECK_URL="),
+        (f'export HEALTH_CHECK_URL="{URL}"', "it begins with HEALTH_CHECK_URL="),
+        ("https://hc-ping.com", "https://hc-ping.com is a host's address alone"),
+        ("https://user:hunter2@hc-ping.com/", "https://hc-ping.com is a host's address alone"),
+    ],
+)
+@pytest.mark.parametrize("where", ["url", "HEALTH_CHECK_URL", "HEALTH_CHECK_URL_FILE"])
+def test_a_slip_in_the_url_is_named_wherever_it_stands(
+    text: str, slip: str, where: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    if where == "HEALTH_CHECK_URL":
+        monkeypatch.setenv(where, text)
+    elif where == "HEALTH_CHECK_URL_FILE":
+        path = tmp_path / "url"
+        path.write_text(f"{text}\n")
+        path.chmod(0o600)
+        monkeypatch.setenv(where, str(path))
+    with pytest.raises(ValueError, match=rf"^{where}: expected a ping URL") as caught:
+        HealthSink(text if where == "url" else None)
+    assert slip in str(caught.value)
+    assert KEY not in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        URL,
+        "https://hc-ping.com/key/slug?create=1",
+        "https://example.com/?token=x",
+        "https://example.com/a=b",
+        "https://example.com/price$5",
+    ],
+)
+def test_a_url_without_a_slip_is_taken(text: str) -> None:
+    assert HealthSink(text).enabled
+
+
+def test_a_secret_that_looks_like_a_setting_is_not_shown() -> None:
+    with pytest.raises(ValueError, match="no scheme") as caught:
+        HealthSink("c2VjcmV0IGtleQ==")
+    assert "c2VjcmV0" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "slip"),
+    [
+        ("photos.", "not 'photos.': loghc adds the dot itself"),
+        ("my photos", "without white space, not 'my photos'"),
+        (" photos", "without white space, not ' photos'"),
+        ("photos\n", "without white space"),
+        ("", "not ''"),
+        ("photos.start", "not the marker 'photos.start': the job is 'photos'"),
+        ("nightly.photos.error", "the job is 'nightly.photos'"),
+    ],
+)
+def test_a_slip_in_the_name_of_a_job_is_named(name: str, slip: str) -> None:
+    for refuses in (lambda: HealthSink(URL, job=name), lambda: job(name)):
+        with pytest.raises(ValueError, match=r"^job: expected a name such as 'photos'") as caught:
+            refuses()
+        assert slip in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["sync", "nightly-backup", "a.b", "start", "photos.logs"])
+def test_other_names_are_taken(name: str) -> None:
+    assert HealthSink(URL, job=name).enabled
