@@ -18,7 +18,7 @@ def diagnosed_values(text: str) -> Iterator[tuple[int, int]]:
     r"""Where the values lie of variables whose names say that they are secret: begin and end.
 
     Example:
-        >>> text = "  login(token)\\n        \u2514 'hunter2'"
+        >>> text = "  login(token)\n        \u2514 'hunter2'"
         >>> [text[begin:end] for begin, end in diagnosed_values(text)]
         ["'hunter2'"]
     """

@@ -155,7 +155,7 @@ _SEPARATOR = (
     r"|[\"'],[ \t]{0,4}[\"']?value[\"']?[ \t]{0,4}[:=][ \t]{0,4}(?=[\"'])"  # name, and "value": "x"
     r"|[\"'],[ \t]{0,4}(?=b?[\"'])"  # ("x-api-key", "x")
     r"|[\"'][ \t]{1,4}(?:value|content)=(?=[\"'])"  # key="password" value="x"
-    r"|(?: [a-z:]{1,20}=[\"'][^\"'<>\n]{0,64}[\"'])?[\"']?>(?:<!\[cdata\[)?(?=[^<\n]{1,4096}</)"  # <password>x</password>
+    r"|(?: [a-z:]{1,20}=[\"'][^\"'<>\n]{0,64}[\"'])?[\"']?>(?:<!\[cdata\[)?(?=[^<\n]{1,512}</)"  # <password>x</password>
     r"|[\"']?\n[ \t]{0,16}value:[ \t]{1,4}"  # - name: PASSWORD, and on the next line its value
     r"|</(?:key|name|string|th|td|dt)>\s{0,16}<(?:string|value|td|dd)>"
     r")"

@@ -6,6 +6,7 @@ import base64
 import re
 import threading
 import time
+from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
@@ -281,6 +282,25 @@ def test_the_worst_input_takes_time_in_proportion_to_its_length(part: str) -> No
     assert seconds < 2.0
     # Quadratic would be 16 times as long.
     assert seconds < 9 * seconds_for(text(25_000)) + 0.02
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({}, "sync.done, password=[redacted], card ACME-123\n"),
+        ({"redact": r"ACME-\d+"}, "sync.done, password=[redacted], card [redacted]\n"),
+        ({"mask_secrets": False}, "sync.done, password=hunter2, card ACME-123\n"),
+    ],
+    ids=str,
+)
+def test_the_ready_made_rules_hold_unless_somebody_says_no(
+    options: dict[str, Any], text: str, ping_receiver: PingReceiver
+) -> None:
+    handler = logger.add(HealthSink(ping_receiver.url, **options), format="{message}")
+    logger.info("sync.done, password=hunter2, card ACME-123")
+    logger.remove(handler)
+    (ping,) = ping_receiver.wait(1)
+    assert ping.text == text
 
 
 def test_the_ready_made_rules_go_with_rules_of_ones_own(ping_receiver: PingReceiver) -> None:
