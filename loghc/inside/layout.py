@@ -34,7 +34,7 @@ FRAME = "=QQQQ"  # start, time, written before, end
 FRAME_BYTES = 32
 # Added to the bytes before a frame:
 TRACEBACK = 1 << 62  # it is no record, but the traceback of an uncaught exception
-CUT = 1 << 61  # it is the end of a record that was longer than the ring
+CUT = 1 << 61  # it is the end of a record that was longer than half the ring
 WRITTEN_MASK = CUT - 1
 
 SUFFIX = ".ring"

@@ -32,7 +32,7 @@ class Ring:
     Attributes:
         append: adds a record: its data and its time. Thread-safe, and safe for a signal handler
             or a finalizer that appends in the middle of it. Only the end of a record that is longer
-            than the ring is kept.
+            than half the ring is kept.
     """
 
     def __init__(self, mapping: "Any", capacity: int) -> None:
@@ -75,7 +75,7 @@ def _appender(mapping: "Any", words: "Any", capacity: int) -> "tuple[Any, Any]":
     """`Ring.append` without a lock. It is called for each record, and every operation counts."""
     pack = load("_struct").Struct(FRAME).pack
     write = _writer(mapping, capacity)
-    longest = capacity - FRAME_BYTES
+    longest = _longest(capacity)
     head = capacity
     base = capacity - HEADER  # a position less this is where it lies in the file, in this lap
     lap = 2 * capacity  # the position where this lap ends
@@ -87,7 +87,7 @@ def _appender(mapping: "Any", words: "Any", capacity: int) -> "tuple[Any, Any]":
         while True:
             start = head
             end = start + size + 32
-            if end > lap:
+            if end > lap or size > longest:
                 append_slowly(data, time_ns)
                 return
             frame = data + pack(start, time_ns, written, end)
@@ -127,7 +127,7 @@ def _locking_appender(mapping: "Any", words: "Any", capacity: int) -> "tuple[Any
     """`Ring.append` with a lock that its owner may take again: space is reserved, then written."""
     pack = load("_struct").Struct(FRAME).pack
     write = _writer(mapping, capacity)
-    longest = capacity - FRAME_BYTES
+    longest = _longest(capacity)
     head = capacity
     written = 0
     lock = _thread.RLock()
@@ -192,6 +192,11 @@ def open_ring(directory: str, capacity: int, pid: int) -> Ring:
     words[RING_HEAD] = capacity
     words[layout.RING_MAGIC] = layout.MAGIC
     return Ring(mapping, capacity)
+
+
+def _longest(capacity: int) -> int:
+    """Bytes of a record at most: a huge one must not push out all others, nor be lost to one."""
+    return capacity // 2 - FRAME_BYTES
 
 
 def _end(data: bytes, size: int) -> bytes:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import _thread
 import errno
 import os
 import signal
-import threading
 
 from loghc.watch.command import Command
 from loghc.watch.signals import Inherited, take_over
@@ -188,4 +188,4 @@ def _die_of(number: int) -> None:
     signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
     # To this very thread: the one that waits for signals would take it.
-    signal.pthread_kill(threading.get_ident(), number)
+    signal.pthread_kill(_thread.get_ident(), number)

@@ -130,12 +130,7 @@ class Collector:
         frames = _until(end.frames(), until_ns)
         if last:
             frames = _with_last(frames, until_ns or 0, last)
-        if not frames:
-            return Snapshot((), begins_inside_record=False), facts
-        # A record that was cut to fit its ring is longer than all that is kept: it is the first.
-        first, *rest = frames
-        chunks = (first.data, b"".join(frame.data for frame in rest))
-        return Snapshot(chunks, begins_inside_record=first.cut), facts
+        return _snapshot(frames), facts
 
     def _rings(self) -> list[str]:
         """The rings that are there, oldest first."""
@@ -144,6 +139,15 @@ class Collector:
         except OSError:
             return []
         return [os.path.join(self._directory, name) for name in sorted(names, key=_opened)]
+
+
+def _snapshot(frames: list[Frame]) -> Snapshot:
+    """The frames; but none before one that is only the end of a record that was too long."""
+    cut = max((position for position, frame in enumerate(frames) if frame.cut), default=None)
+    if cut is None:
+        return Snapshot((b"".join(frame.data for frame in frames),), begins_inside_record=False)
+    rest = b"".join(frame.data for frame in frames[cut + 1 :])
+    return Snapshot((frames[cut].data, rest), begins_inside_record=True)
 
 
 def _until(frames: list[Frame], until_ns: int | None) -> list[Frame]:

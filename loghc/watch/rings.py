@@ -27,7 +27,7 @@ class Frame(NamedTuple):
     Attributes:
         time_ns: when it was logged, by CLOCK_MONOTONIC.
         data: the formatted record, UTF-8.
-        cut: it was longer than the ring, and this is its end.
+        cut: it was longer than half the ring, and this is its end.
     """
 
     time_ns: int

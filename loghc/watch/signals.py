@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import signal
-import threading
 from collections import deque
 from collections.abc import Callable
 
@@ -110,6 +110,8 @@ class Signals:
         for number in _WAITED_FOR:
             # Never called, as all threads block the signals. But an ignored one wouldn't be kept.
             signal.signal(number, _nothing)
+        import threading  # not before the program has been started
+
         thread = threading.Thread(target=self._wait, name="loghc-signals", daemon=True)
         try:
             thread.start()
@@ -145,7 +147,7 @@ def stop_by(number: int) -> None:
     """Stop this process by a terminal's signal, as the program was. For the main thread."""
     signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
-    signal.pthread_kill(threading.get_ident(), number)  # it goes on here when it is continued
+    signal.pthread_kill(_thread.get_ident(), number)  # it goes on here when it is continued
     signal.pthread_sigmask(signal.SIG_BLOCK, {number})
     signal.signal(number, _nothing)
 

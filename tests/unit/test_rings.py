@@ -24,10 +24,11 @@ from loghc.watch.rings import read_notes, read_ring
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="there is no recorder elsewhere")
 
 CAPACITY = 1024  # the least
+LONGEST = CAPACITY // 2 - layout.FRAME_BYTES  # bytes of a record
 ALL = 10**9
 SIZES = st.one_of(
     st.integers(0, 200),
-    st.sampled_from([CAPACITY - 33, CAPACITY - 32, CAPACITY - 31, CAPACITY, 5000]),
+    st.sampled_from([LONGEST - 1, LONGEST, LONGEST + 1, CAPACITY - 32, CAPACITY, 5000]),
 )
 
 OpenRing = Callable[..., tuple[Ring, Path]]
@@ -61,12 +62,12 @@ def test_what_is_read_is_the_end_of_what_was_written(open_one, sizes, limit):
     given_ = [record(number, size) for number, size in enumerate(sizes)]
     for number, data in enumerate(given_):
         ring.append(data, number)
-    kept = [data[-(CAPACITY - layout.FRAME_BYTES) :] for data in given_]  # the longest that fits
+    kept = [data[-LONGEST:] for data in given_]  # the longest that fits
     reading = read_ring(path, limit)
     frames = reading.frames
     assert [frame.data for frame in frames] == kept[len(kept) - len(frames) :]
     assert [frame.time_ns for frame in frames] == list(range(len(kept) - len(frames), len(kept)))
-    longer = [len(data) > CAPACITY - layout.FRAME_BYTES for data in given_]
+    longer = [len(data) > LONGEST for data in given_]
     assert [frame.cut for frame in frames] == longer[len(kept) - len(frames) :]
     assert reading.written == sum(map(len, kept))
     # No more than is asked for, and no less, but for what was overwritten.
@@ -246,7 +247,7 @@ def test_a_long_record_is_cut_at_a_character(open_one):
     ring.append(("€" * 1000).encode(), 1)
     (frame,) = read_ring(path, ALL).frames
     assert set(frame.data.decode()) == {"€"}
-    assert CAPACITY - layout.FRAME_BYTES - 3 <= len(frame.data) <= CAPACITY - layout.FRAME_BYTES
+    assert LONGEST - 3 <= len(frame.data) <= LONGEST
 
 
 def test_what_is_older_than_asked_for_is_not_read(open_one):
