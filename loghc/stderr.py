@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import select
 import sys
@@ -32,11 +33,8 @@ def say(text: str) -> None:
     stream = sys.stderr
     if stream is None:  # a program without a console
         return
-    try:
-        descriptor = stream.fileno()
-    except Exception:  # noqa: BLE001 - a stream of the app's own, such as StringIO
-        descriptor = -1
-    if descriptor < 0 or not hasattr(select, "poll"):
+    descriptor = _descriptor_of(stream)
+    if descriptor is None:
         _write_to(stream, line)
         return
     data = line.encode("utf-8", "backslashreplace")
@@ -53,6 +51,16 @@ def say_exception(what: str, mask: Callable[[str], str] = str) -> None:
         mask: takes secrets out of the traceback.
     """
     say(f"{what}\n{mask(traceback.format_exc()).rstrip()}")
+
+
+def _descriptor_of(stream: TextIO) -> int | None:
+    """Where Python's own kind of stream writes to; None for others, such as StringIO or a tee."""
+    if type(stream) is not io.TextIOWrapper or not hasattr(select, "poll"):
+        return None
+    try:
+        return stream.fileno()
+    except (OSError, ValueError):  # of no file, or closed
+        return None
 
 
 def _write_ready(descriptor: int) -> None:

@@ -59,6 +59,11 @@ class RunDirectory:
     @property
     def messages(self) -> list[Message]:
         """The markers that came through the channel since it was last asked."""
+        return [message for message in self.news if message.event != "ring"]
+
+    @property
+    def news(self) -> list[Message]:
+        """All that came through the channel since it was last asked."""
         data = b""
         while select.select([self.channel], [], [], 0)[0]:
             data += os.read(self.channel, 1 << 16)

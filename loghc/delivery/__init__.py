@@ -64,7 +64,7 @@ class Delivery:
         self._thread = ThreadOnDemand(
             functools.partial(self._send, closing),
             lambda: self._outbox and closing.left > 0,
-            self._outcomes.changed,
+            self._at_rest,
         )
 
     @property
@@ -147,6 +147,10 @@ class Delivery:
         self._client = self._client.after_fork()
         self._report = self._report.clone()
         self._open()
+
+    def _at_rest(self) -> None:
+        self._outcomes.changed()
+        self._thread.start()  # for a ping that an abandoned courier put back
 
     def _send(self, closing: ClosingTime) -> None:
         """Be a courier, on the calling thread."""

@@ -117,11 +117,17 @@ class Courier:
             self._report.not_sent(queued.ping)
             return self._outcomes.withdraw(queued)
         queued.ping = ping
-        body = queued.body = self._rendered(queued) if queued.body is None else queued.body
 
         def send(seconds: float) -> Attempt:
             queued.attempts += 1
-            attempt = self._client.send(queued.ping, body, seconds)
+            try:
+                body = queued.body = self._rendered(queued) if queued.body is None else queued.body
+            except (ImportError, OSError) as error:
+                from loghc.service.client import not_importable
+
+                attempt = not_importable(error)
+            else:
+                attempt = self._client.send(queued.ping, body, seconds)
             if not self._closing.abandoned:  # else it is only that the attempt was cut off
                 queued.last = attempt
             return attempt
@@ -142,7 +148,7 @@ class Courier:
             self._report.not_understood(learned)
         if attempt.kept and self._vocabulary.wants(Event.LOG) and queued.ping.event.ends_run:
             # The service kept the front of the body, and the end is what matters.
-            end = Queued(Ping(Event.LOG, queued.ping.run_id, queued.ping.body), body)
+            end = Queued(Ping(Event.LOG, queued.ping.run_id, queued.ping.body), queued.body)
             self._outcomes.expect(end)
             self._outbox.put_back(end)
         # Said first: who waits for the outcome may end the process as soon as it is there.
@@ -153,11 +159,18 @@ class Courier:
         return self._outcomes.settle(queued, attempt)
 
     def _rendered(self, queued: Queued) -> bytes:
+        """A ping's body.
+
+        Raises:
+            ImportError, OSError: it can't be made at the moment.
+        """
         try:
             body = queued.ping.body()
             if body is LOG_LEFT_OUT:
                 self._report.left_out()
             return body
+        except (ImportError, OSError):
+            raise
         except Exception:  # noqa: BLE001 - a ping without its log is worth more than none
             self._report.raised("the log could not be attached to a ping, please report this:")
             return b"loghc: the log could not be attached."

@@ -3,6 +3,7 @@
 import posix
 import sys
 
+from .stdlib import load
 from .tap import Tap
 from .text import traceback_text
 
@@ -26,7 +27,7 @@ class Ending:
 
     def register(self) -> None:
         """Be called at this process's exit, and at that of its children."""
-        sys.modules["atexit"].register(self.at_exit)
+        load("atexit").register(self.at_exit)
         posix.register_at_fork(after_in_child=self.after_fork)
         self._at_end_of_child()
 
@@ -46,10 +47,12 @@ class Ending:
         """A child of multiprocessing leaves without atexit callbacks."""
         util = sys.modules.get("multiprocessing.util")
         process = sys.modules.get("multiprocessing.process")
-        if util is None or process is None or not (forked or process.parent_process()):
+        if util is None or process is None:
             return
         try:
-            # It begins by forgetting all finalizers: those of its parent, it supposes.
+            if not forked and not _is_child(process):
+                return
+            # A child begins by forgetting all finalizers: those of its parent, it supposes.
             util.register_after_fork(self, Ending._finalize)
             if not forked:
                 self._finalize()
@@ -74,6 +77,12 @@ class Ending:
             self._tap.append_traceback(text.encode("utf-8", "replace"))
         except BaseException:
             return
+
+
+def _is_child(process: "Any") -> bool:
+    """Whether this is a child of multiprocessing, be it still on its way to its function."""
+    own = process.current_process()
+    return process.parent_process() is not None or getattr(own, "_inheriting", False)
 
 
 def _left_main(trace: "Any") -> bool:

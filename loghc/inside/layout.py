@@ -5,8 +5,8 @@ which may wrap around the area's end. Positions in the area count on from lap to
 `capacity`, so that a position tells its lap and is never 0; `position % capacity` is where it lies.
 
 A frame is the data of one record, and then four native 64-bit words: the position where the frame
-begins; CLOCK_MONOTONIC in ns; the bytes of all records before it, plus `TRACEBACK` if it is none
-but the traceback of an uncaught exception; and the position where the frame ends. So the frames can
+begins; CLOCK_MONOTONIC in ns; the bytes of all records before it, and flags;
+and the position where the frame ends. So the frames can
 be walked backwards from the newest, and a frame that is half-written, or was overwritten since, is
 known by words that don't fit.
 """
@@ -32,7 +32,10 @@ HEADER = 256  # bytes
 
 FRAME = "=QQQQ"  # start, time, written before, end
 FRAME_BYTES = 32
-TRACEBACK = 1 << 62
+# Added to the bytes before a frame:
+TRACEBACK = 1 << 62  # it is no record, but the traceback of an uncaught exception
+CUT = 1 << 61  # it is the end of a record that was longer than the ring
+WRITTEN_MASK = CUT - 1
 
 SUFFIX = ".ring"
 NOTE_SUFFIX = (

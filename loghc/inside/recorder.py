@@ -27,4 +27,8 @@ def attach(loguru: object, directory: str) -> None:
         tap = Tap(directory, read_config(directory + "/config"), version)
         Ending(tap).register()
         _taps.append(tap)
-    watch(loguru, _taps[0])
+    try:
+        watch(loguru, _taps[0])
+    except Exception:
+        _taps[0].note("this loguru can't be recorded: its handlers are not where they were")
+        raise

@@ -61,6 +61,10 @@ class Ring:
         start = layout.RING_VERSION * 8
         self._mapping[start : start + len(text)] = text
 
+    def count_orphan(self) -> None:
+        """Count a forked child that got no ring. It takes no lock: that is the parent's."""
+        self._words[layout.RING_ORPHANS] += 1
+
     def count(self, word: int) -> None:
         """Count one more of something, such as markers (`layout.RING_MARKERS`)."""
         with self._lock:
@@ -99,8 +103,9 @@ def _appender(mapping: "Any", words: "Any", capacity: int) -> "tuple[Any, Any]":
         nonlocal head, base, lap, written
         if len(data) > longest:
             data = _end(data, longest)
+            flag += layout.CUT
         size = len(data)
-        counted = 0 if flag else size
+        counted = 0 if flag >= layout.TRACEBACK else size
         while True:
             start = head
             end = start + size + 32
@@ -131,12 +136,13 @@ def _locking_appender(mapping: "Any", words: "Any", capacity: int) -> "tuple[Any
         nonlocal head, written
         if len(data) > longest:
             data = _end(data, longest)
+            flag += layout.CUT
         size = len(data) + FRAME_BYTES
         with lock:
             start = head
             head = end = start + size
             before = written
-            if not flag:
+            if flag < layout.TRACEBACK:
                 written = before + size - FRAME_BYTES
             words[RING_HEAD] = end
             write(start, data + pack(start, time_ns, before + flag, end))

@@ -1,10 +1,11 @@
 """Takes in what the program's own handlers are given, and puts it into the process's ring."""
 
 import posix
+import sys
 import time
 
 from .config import Config
-from .layout import NOTE_SUFFIX, RING_LOST, RING_MARKERS, RING_ORPHANS
+from .layout import NOTE_SUFFIX, RING_LOST, RING_MARKERS
 from .markers import Markers, send
 from .ring import Ring, open_ring
 from .text import MILLISECONDS, format_level, format_record, format_second
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 __all__ = ["Tap"]
 
 _monotonic_ns = time.monotonic_ns
+
+# Up to Python 3.9, a program that goes on to recurse after a RecursionError that it didn't get is
+# aborted. It would get one anyway, from loguru or a call or two later.
+RECURSION_IS_FATAL = sys.version_info < (3, 10)
 
 
 class Tap:
@@ -66,6 +71,9 @@ class Tap:
                 self.append(data, now)
             else:
                 self._mark(event, data, now, record)
+        except RecursionError:
+            if RECURSION_IS_FATAL:
+                raise
         except Exception:
             self._lose()
 
@@ -90,10 +98,15 @@ class Tap:
         self.append(data, now)
         if ring is not None:
             ring.count(RING_MARKERS)
+        if not self._tell(event, data, now, record) and ring is None and event == "fail":
+            self._leave_failure()
+
+    def _leave_failure(self) -> None:
+        """Say that a failure marker was logged where nothing else can, without a descriptor."""
         try:
-            send(self._directory, event, data, now, record)
+            posix.mknod(self._directory + "/failed", 0o100600)
         except OSError:
-            return  # full, or nobody is there any more
+            return
 
     def forget(self) -> None:
         """In a forked child: leave the ring to the parent. The next record opens another."""
@@ -122,19 +135,33 @@ class Tap:
         try:
             ring = open_ring(self._directory, self._capacity, pid)
             ring.set_version(self._version)
-            self._ring = ring
-            self.append = ring.append
-        except Exception as error:
-            self._say_why(error, parents, pid)
+        except Exception as error:  # without a ring there is no log, and that is all
+            self._say_why(error, parents)
+            return
+        self._ring = ring
+        self.append = ring.append
+        self._tell("ring", b"", _monotonic_ns(), {})
 
-    def _say_why(self, error: Exception, parents: "Ring | None", pid: int) -> None:
-        """Leave word for the watcher in a way that takes neither a descriptor nor space."""
-        if parents is not None:
-            parents.count(RING_ORPHANS)
-        name = f"{self._directory}/{pid}-{_monotonic_ns()}{NOTE_SUFFIX}"
-        reason = getattr(error, "strerror", None) or error.__class__.__name__
+    def _tell(self, event: str, data: bytes, now: int, record: "dict[str, Any]") -> bool:
         try:
-            posix.symlink(f"can't open a ring: {reason}", name)
+            send(self._directory, event, data, now, record)
+        except RecursionError:
+            raise
+        except Exception:  # the channel is full, or nobody is there any more
+            return False
+        return True
+
+    def _say_why(self, error: Exception, parents: "Ring | None") -> None:
+        if parents is not None:
+            parents.count_orphan()
+        reason = getattr(error, "strerror", None) or error.__class__.__name__
+        self.note(f"can't open a ring: {reason}")
+
+    def note(self, text: str) -> None:
+        """Leave word for the watcher in a way that takes neither a descriptor nor space."""
+        name = f"{self._directory}/{posix.getpid()}-{_monotonic_ns()}{NOTE_SUFFIX}"
+        try:
+            posix.symlink(text, name)
         except OSError:
             return
 
@@ -165,6 +192,8 @@ class Tap:
 def _text(record: "dict[str, Any]", from_decorator: object) -> str:
     try:
         return format_record(record, from_decorator)
+    except RecursionError:
+        raise
     except Exception:
         return f"{record['message']}\n"
 
@@ -210,10 +239,10 @@ def _emitter(tap: Tap) -> "Any":
                 f"{record['name']}:{record['function']}:{record['line']} - {message}\n".encode(),
                 now,
             )
+        except RecursionError:
+            if RECURSION_IS_FATAL:
+                raise
         except Exception:
-            try:
-                tap.record(record, from_decorator, is_raw)
-            except Exception:
-                return
+            tap.record(record, from_decorator, is_raw)
 
     return emit

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
+from loghc.imports import importing
 from loghc.log.masking import Masker
 from loghc.log.redaction import Redactor
 from loghc.log.tail import CONTEXT, Snapshot
@@ -19,16 +19,6 @@ WITHHELD = b"loghc: the log is withheld, as a redact rule failed.\n"
 """The body when the log can't be redacted."""
 
 _PIECE = 65_536  # bytes that are masked at once
-
-# The rules are imported with the first body. A child forked meanwhile would wait for ever for the
-# end of an import whose thread it does not have: so forking waits instead.
-_importing = threading.Lock()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_importing.acquire,
-        after_in_parent=_importing.release,
-        after_in_child=_importing.release,
-    )
 
 
 class Renderer:
@@ -60,32 +50,35 @@ class Renderer:
         Args:
             snapshot: the log.
             closing: text to put after it, or an empty str.
+
+        Raises:
+            ImportError, OSError: the ready-made rules can't be imported at the moment.
         """
+        ready_made = _secrets() if self._mask_secrets else ()
         chunks, limit = (*snapshot.chunks, encode(closing)), self._limit
         try:
-            body = self._clean(chunks)
+            body = self._clean(chunks, ready_made)
             if snapshot.begins_inside_record and len(body) < limit + CONTEXT:
                 # Its first bytes may be the end of a secret cut in two. Rules that made the text
                 # shorter must not bring them back in. The records after the first chunk are whole.
-                rest = self._clean(chunks[1:])
+                rest = self._clean(chunks[1:], ready_made)
                 whole = len(rest) if body.endswith(rest) else 0
                 limit = min(limit, whole + max(0, len(body) - whole - CONTEXT))
         except BaseException as error:  # the user's own rule may raise anything
-            if _is_ctrl_c(error):
+            if _is_interrupt(error):
                 raise
             self._say(error)
             return keep_end(WITHHELD, limit)
         return keep_end(body, limit)
 
-    def _clean(self, chunks: Iterable[bytes]) -> bytes:
+    def _clean(self, chunks: Iterable[bytes], ready_made: Sequence[Redactor]) -> bytes:
         """Chunks put together, masked and redacted."""
         data = self._masked(b"".join(chunks))
-        if self._redact is None and not self._mask_secrets:
+        if self._redact is None and not ready_made:
             return data
         text = data.decode("utf-8", "replace")
-        if self._mask_secrets:
-            for rule in _secrets():
-                text = rule(text)
+        for rule in ready_made:
+            text = rule(text)
         if self._redact is None:
             return encode(text)
         return self._masked(encode(self._redact(text)))
@@ -106,7 +99,7 @@ class Renderer:
 
 
 def _secrets() -> tuple[Redactor, ...]:
-    with _importing:
+    with importing:
         from loghc.log.secrets import SECRETS
     return SECRETS
 
@@ -125,7 +118,7 @@ def _pieces(data: bytes) -> Iterator[bytes]:
         start = end
 
 
-def _is_ctrl_c(error: BaseException) -> bool:
-    """Whether it is the user who interrupts the program, and not a rule that raises."""
+def _is_interrupt(error: BaseException) -> bool:
+    """Whether it is for the program, such as Ctrl-C, and not from a rule that raises."""
     on_main_thread = threading.current_thread() is threading.main_thread()
-    return isinstance(error, KeyboardInterrupt) and on_main_thread
+    return on_main_thread and not isinstance(error, (Exception, SystemExit, GeneratorExit))

@@ -30,6 +30,8 @@ COMMANDS = (
     Command("curl", "-u|--user|-U|--proxy-user", "user:password", "curl -u bob:«hunter2» https://x", "curl -u bob https://x"),
     Command("curl", "-[a-zA-Z]{1,6}u", "user:password", "curl -sSu bob:«hunter2» https://x", "curl -su bob https://x"),
     Command("curl", "--pass|--key-passphrase|--proxy-pass|--oauth2-bearer", "argument", "curl --pass «hunter2» -E x.pem", "curl --path-as-is x"),
+    Command("curl", "-u|--user", "token", "curl -u «a1b2c3d4e5f6g7h8i9j0»: https://x", "curl -u bob: https://x"),
+    Command("conda token", "set", "argument", "conda token set «a1b2c3d4»", "conda token list"),
     Command("wget", "--(?:http-|ftp-|proxy-)?passw(?:or)?d", "argument", "wget --http-passwd «hunter2» x", "wget --no-check x"),
     Command("sshpass", "-p", "either", "sshpass -p «hunter2» ssh bob@x", "sshpass -f file ssh"),
     Command("(?:mysql|mysqldump|mysqladmin|mysqlimport|mysqlsh|mysqlpump|mysqlcheck|mariadb|mariadb-dump|mariadb-admin)", "-p(?!ort)", "glued", "mysqldump -u root -p«hunter2» shop", "mysql -u root -p shop"),
@@ -58,10 +60,10 @@ COMMANDS = (
     Command("vault", "login(?: -[a-z-]+(?:=[a-z]+)?){0,3}", "random", "vault login «s1a2b3c4d5e6»", "vault login -method=oidc"),
     Command("(?:npm config set|yarn config set|pnpm config set)", r"\S{0,80}_(?:authToken|auth|password)", "argument", "npm config set //x/:_authToken «a1b2-c3d4»", "npm config set registry https://x"),
     Command("kubectl create secret", "--from-literal=[^=\\s]{1,64}", "argument", "kubectl create secret generic x --from-literal=a=«hunter2»", "kubectl create secret generic x --from-file=a"),
-    Command("(?:aws configure|composer config|poetry config|pip config|git config|gcloud config|conda config)", r"(?:set |--global |--auth ){0,2}[\w./:-]*(?:secret|token|password|pypi-token|http-basic)[\w./:-]*(?: set)?(?: [a-z]+(?= \S))?", "argument", "aws configure set aws_secret_access_key «ab/cd+ef»", "aws configure set region eu-west-1"),
+    Command("(?:aws configure|composer config|poetry config|pip config|git config|gcloud config|conda config)", r"(?:set |--global |--auth ){0,2}[\w./:-]{0,64}(?:secret|token|password|oauth|http-basic)[\w./:-]{0,64}(?: set)?(?: [a-z]+(?= \S))?", "argument", "aws configure set aws_secret_access_key «ab/cd+ef»", "aws configure set region eu-west-1"),
     Command("(?:heroku|fly|flyctl|railway|wrangler|doppler|supabase|gh|vercel|netlify)", r"(?:config|secrets?|variables|env)[: ](?:set|put)(?: [\w-]+)? ?[A-Z0-9_]{0,32}(?:KEY|TOKEN|PASS|SECRET|URL|PASSWORD|DSN)[A-Z0-9_]{0,16}(?: (?:--body|-b|--value))?", "argument", "fly secrets set SIGNING_KEY=«hunter2»", "fly secrets set TZ=UTC"),
     Command("(?:mc alias|mcli alias|mc config)", r"(?:host )?(?:set|add) \S+ \S+ \S+", "argument", "mc alias set x https://y bob «hunter2»", "mc alias list"),
-    Command("(?:ipmitool|mosquitto_pub|mosquitto_sub|mqttx)", "-P", "argument", "ipmitool -H x -U bob -P «hunter2» power", "ipmitool -H x power"),
+    Command("(?:ipmitool|mosquitto_pub|mosquitto_sub|mqttx)", "-P", "either", "ipmitool -H x -U bob -P «hunter2» power", "ipmitool -H x power"),
     Command("(?:snmpwalk|snmpget|snmpset|snmpbulkwalk)", "-c|-A", "argument", "snmpwalk -v2c -c «hunter2» x", "snmpwalk -v3 x"),
     Command("(?:snmpwalk|snmpget|snmpset|snmpbulkwalk)", "-X", "argument", "snmpget -v3 -A «authpass1» -X «privpass1» x", "snmpget -v3 x"),
     Command("(?:plink|pscp|psftp|putty)", "-pw", "argument", "plink -pw «hunter2» bob@x", "plink bob@x"),
@@ -87,6 +89,7 @@ FORMS = {
     "user:password": rf"(?:{_NEXT}|(?=\w))[^\s:\"'|;$]{{0,64}}:{_NO_OPTION}(?P<secret>[^\s\"'|;]+)",
     "user%password": rf"(?:{_NEXT})[^\s%\"'|;]{{0,64}}%(?P<secret>[^\s\"'|;]+)",
     "user,password": rf"(?:{_NEXT})[^\s,\"'|;]{{0,64}},(?P<secret>[^\s\"'|;]+)",
+    "token": rf"{_NEXT}{_NO_OPTION}(?P<secret>[\w.-]{{20,}})",
     "random": rf"{_NEXT}{_NO_OPTION}(?P<secret>[\w.-]{{8,}})",
 }
 """How a secret follows an option."""
@@ -97,7 +100,8 @@ def pattern(command: Command) -> str:
     option = re.sub(r"(?<!\[) (?!\])", lambda _: _BLANK, command.option)
     first = r"(?:\.exe)?[\"']?,?[ \t]{1,4}"
     # Other arguments, on the same line or on one that continues it; not another command's.
-    others = r"(?:(?!&&)[^\s|;]{1,200}(?:[ \t]{1,8}|(?<=\\)\r?\n[ \t]{0,8})){0,16}?"
+    again = rf"(?!&&|{command.program}\b)"
+    others = rf"(?:{again}[^\s|;]{{1,200}}(?:[ \t]{{1,8}}|(?<=\\)\r?\n[ \t]{{0,8}})){{0,16}}?"
     return rf"(?<![\w.-]){command.program}{first}{others}[\"']?(?:{option}){FORMS[command.secret]}"
 
 

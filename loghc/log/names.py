@@ -45,10 +45,14 @@ class Name(NamedTuple):
 _OWNERS = tuple(
     "access account admin api app application auth authentication authorization bearer bot client"
     " consumer cookie crypt crypto csrf decryption deploy encrypt encryption fernet function"
-    " functions hmac host id identity install installation integration jwt licence license"
+    " functions hmac host id identity install installation instrumentation integration jwt licence license"
     " logged_in login master nonce oauth personal preshared private push refresh registration"
     " registry robot root salt sas secret secure security server service session shared sign"
     " signature signing ssh ssl sso storage subscription tls user vapid vault webhook xsrf".split()
+)
+_SECRET_OWNERS = tuple(
+    "admin api app application auth client consumer cookie hmac jwt nextauth oauth session shared"
+    " signing webhook".split()
 )
 # Keys and tokens that are no secrets.
 _HARMLESS = tuple(
@@ -68,7 +72,7 @@ NAMES = (
     Name("pin|pin_code", "code", "pin: «4711»", "pin: 17", whole=True),
     Name("otp|totp|mfa_code|2fa_code|verification_code|security_code|one_time_code|cvv|cvc", "code", "otp=«123456»", "OTP: sent", whole=True),
     Name("recovery_code|backup_code|reset_code|invite_code|magic_code|recovery_key", "random", "recovery code: «a1b2c-d3e4f»", "backup code: done"),
-    Name("mnemonic|seed_phrase|recovery_phrase|secret_phrase|backup_phrase|seed_words", "line", "mnemonic: «legal winner thank year wave»", "mnemonic: None"),
+    Name("mnemonic|wallet_seed|seed_phrase|recovery_phrase|secret_phrase|backup_phrase|seed_words", "line", "mnemonic: «legal winner thank year wave»", "mnemonic: None"),
     Name("psk|pre_shared_key|preshared_key|community_string", "any", "wpa_psk=«hunter2»", "psk=", whole=True),
     # The same in other languages
     Name("contraseña|contrasena|clave|senha|palavra_passe|parola|mot_de_passe|mdp", "any", "contraseña: «hunter2»", "clave: None", whole=True),
@@ -77,6 +81,7 @@ NAMES = (
     Name("пароль|κωδικός|סיסמה|كلمة_المرور|mật_khẩu|mat_khau|kata_sandi", "any", "пароль: «hunter2»", "пароль:", whole=True),
     Name("パスワード|暗証番号|密码|密碼|口令|비밀번호", "any", "密码：«hunter2»", "密码："),
     # Secrets
+    Name("secret", "any", "COOKIE_SECRET=«keyboard»", "client_secret: missing", after=_SECRET_OWNERS),
     Name("secret|secret_value|secret_string|secret_text|secret_id", "no word", "client_secret=«hunter2»", "arn:aws:secretsmanager:eu-west-1:1:secret:db-1", unless=(":",)),
     Name("credential", "no word", "credentials: «bob/hunter2»", "credentials: valid"),
     Name("requirepass|masterauth", "any", "requirepass=«hunter2»", "masterauth="),
@@ -87,7 +92,7 @@ NAMES = (
     Name("key", "long", "STRIPE_KEY=«a1b2c3d4e5f6g7h8i9»", "primary_key=12", whole=True, unless=_HARMLESS),
     Name("jwt|client_assertion|assertion|saml_response", "random", "jwt=«a1b2c3d4e5»", "jwt: expired", whole=True),
     Name("auth", "random", '"auth": "«Ym9iOmh1bnRlcjI=»"', "auth: basic", whole=True),
-    Name("signature|sig", "long", "signature: «a1b2c3d4e5f6g7h8i9»", "signature: (self, x: int)", whole=True),
+    Name("signature|signature_256|sig", "long", "signature: «a1b2c3d4e5f6g7h8i9»", "signature: (self, x: int)", whole=True),
     Name("session|session_id|sess_id|phpsessid|jsessionid|sid", "longer", "sessionid=«a1b2c3d4e5f6g7h8i9j0k1l2»", "session=7f3a9c started", whole=True),
 )  # fmt: skip
 
@@ -145,18 +150,18 @@ _QUOTE = r"(?:\\{0,3}[\"'`]|&quot;|&#x?[0-9a-f]{2};|%22)"
 _SEPARATOR = (
     r"s?[0-9]{0,2}"  # password2
     r"(?:"
-    rf"(?:{_QUOTE}|\x1b\[[0-9;]{{1,8}}m)?[\])]?[ \t]{{0,8}}(?:=>|:=|==?|:|：|%3d|%3a)"
+    rf"(?:{_QUOTE}|\x1b\[[0-9;]{{1,8}}m)?[\])]?[ \t]{{0,8}}(?:=>|:=|==?|::?|：|%3d|%3a|\\u003d)"
     r"(?:\x1b\[[0-9;]{1,8}m)?[ \t]{0,8}"
     r"|[\"'],[ \t]{0,4}[\"']?value[\"']?[ \t]{0,4}[:=][ \t]{0,4}(?=[\"'])"  # name, and "value": "x"
     r"|[\"'],[ \t]{0,4}(?=b?[\"'])"  # ("x-api-key", "x")
     r"|[\"'][ \t]{1,4}(?:value|content)=(?=[\"'])"  # key="password" value="x"
-    r"|(?: [a-z:]{1,20}=[\"'][^\"'<>\n]{0,64}[\"'])?>(?=[^<\n]{1,4096}</)"  # <password>x</password>
+    r"|(?: [a-z:]{1,20}=[\"'][^\"'<>\n]{0,64}[\"'])?[\"']?>(?:<!\[cdata\[)?(?=[^<\n]{1,4096}</)"  # <password>x</password>
     r"|[\"']?\n[ \t]{0,16}value:[ \t]{1,4}"  # - name: PASSWORD, and on the next line its value
     r"|</(?:key|name|string|th|td|dt)>\s{0,16}<(?:string|value|td|dd)>"
     r")"
 )
 # Weaker: the cells of a table, columns.
-_COLUMN = r"s?(?P<weak>[ \t]{0,16}[|│┃][ \t]{1,16}|[ \t]{2,16}|\t{1,4})(?=[^\s|│┃])"
+_COLUMN = r"s?(?P<weak>[ \t]{0,16}[|│┃][ \t]{1,16}|[ \t]{2,16}|\t{1,4}|\\t)(?=[^\s|│┃])"
 _BLOCK = r"[|>][+-]?[ \t]{0,4}\n[ \t]{1,16}"  # of YAML
 _OPENING = (
     r"\[?(?:(?!get|env|os|config|settings|input)[A-Za-z_][A-Za-z0-9_.]{0,40}\()?"
@@ -170,7 +175,7 @@ _QUOTED = {
 # nothing does, it isn't.
 _BARE = (
     r"(?:[^\s\"'`\\,;&<|│┃%]+|\\(?![\"'nrt])|<(?!/)|%(?!26|22|0a)"
-    r"|[,;&|](?![\s\"'\])}|]|[A-Za-z0-9_.-]{1,64}[=:]|$)|['\"`](?![\s,;)\]}&]|$))"
+    r"|[,;&|](?![\s\"'\])}|]|[A-Za-z0-9_.-]{1,64}[=:]|$)|['\"`](?![\s,;)\]}&]|$))+"
 )
 # What stands for a value that isn't there, or was taken out already. Something must end it.
 _PLACEHOLDER = (
@@ -194,7 +199,7 @@ _REFERENCE = (
     r"|ctx|app|event|process|user|form|credentials|creds|var|local|obj|vault|keyring)\b[.\[(]"
     r"|[A-Za-z_][\w.]{0,60}\((?![\"'])"
     r"|(?:get|getenv|getpass|input|os\.getenv|os\.environ|config|settings)[\w.]{0,40}[(\[]"
-    r"|(?i:[a-z]\w{0,30}[_.])*(?i:pass|password|passwd|passphrase|pwd|pw|secret|token|key|credentials?)(?=[,)\]};]|$|\s))"
+    r"|(?:[A-Za-z][\w.]{0,60}[_.])?(?i:pass|password|passwd|passphrase|pwd|pw|secret|token|key|credentials?)(?=[,)\]};]|$|\s))"
 )
 _WORDS_AFTER = r"(?:[ ][^\s\"'`,;|<>=:]{1,40}){1,24}(?=\s{0,4}(?:\n|$|[\"'`,;|<]))"
 _FUNCTION_WORDS = (
@@ -255,17 +260,17 @@ def secret_values(text: str, low: str) -> Iterator[tuple[int, int]]:
         between = between or column(low, found.end())
         if between is None:
             continue
-        for row in rows[found[0].translate(_NO_JOINT)]:
-            if _counts(row, text, low, begin):
-                start = between.end()
-                if text.startswith(("|", ">"), start):
-                    block = compiled(_BLOCK).match(text, start)
-                    start = block.end() if block else start
-                first, last = _value(text, start, row, weak=weak)
-                if first < last:
-                    yield first, last
-                    done = last
-                    break
+        counting = [
+            row for row in rows[found[0].translate(_NO_JOINT)] if _counts(row, text, low, begin)
+        ]
+        value = _value(text, between.end()) if counting else None
+        if value is None:
+            continue
+        for row in counting:
+            if VALUES[row.value](value.decides) and not (weak and not is_random(value.decides, 6)):
+                done = _end(text, value, row, weak=weak)
+                yield value.begin, done
+                break
 
 
 _SIDE_BY_SIDE = ("',", '",')
@@ -286,35 +291,56 @@ def _counts(name: Name, text: str, low: str, begin: int) -> bool:
     return True
 
 
-def _value(text: str, start: int, name: Name, *, weak: bool) -> tuple[int, int]:
-    """Where the value lies that begins at ``start``; an empty place when there is none to hide."""
+class _Value(NamedTuple):
+    """What follows a name.
+
+    Attributes:
+        begin: where it begins.
+        decides: so much of it as decides whether it is a secret.
+        inside: a pattern for all of it.
+        quoted: it stands in quotes.
+    """
+
+    begin: int
+    decides: str
+    inside: str
+    quoted: bool
+
+
+def _value(text: str, start: int) -> _Value | None:
+    """The value that begins at ``start``; None when there is none, or none to hide."""
+    if text.startswith(("|", ">"), start):
+        block = compiled(_BLOCK).match(text, start)
+        start = block.end() if block else start
     opening = compiled(_OPENING).match(text, start)
-    if opening is not None:
-        first = opening.end()
-        inside = compiled(_quoted(opening["quote"]))
+    begin = opening.end() if opening else start
+    inside = _quoted(opening["quote"]) if opening else _BARE
+    placeholder = compiled(_PLACEHOLDER).match(text, begin)
+    # What only begins like one, 'it\\'s hunter2', is none.
+    plain_quotes = opening and not opening["quote"].startswith("\\")
+    if placeholder and not (plain_quotes and text.startswith("\\", placeholder.end())):
+        return None
+    beginning = compiled(inside).match(text, begin, begin + _DECIDING)
+    decides = beginning[0] if beginning else ""
+    if opening:
+        if _is_sentence(decides) or re.fullmatch("[A-Z]+(?:_[A-Z]+)+", decides):
+            return None
     else:
-        first, inside = start, compiled(_BARE + "+")
-    if compiled(_PLACEHOLDER).match(text, first):
-        return first, first
-    beginning = inside.match(text, first, first + _DECIDING)
-    if beginning is None:
-        return first, first
-    value = beginning[0] if opening else beginning[0].rstrip(")]}.:")
-    if not value.strip() or (value.endswith("(") and not opening):
-        return first, first
-    if opening is None and compiled(_REFERENCE).match(text, first):
-        return first, first
-    if opening is not None and (_is_sentence(value) or re.fullmatch("[A-Z]+(?:_[A-Z]+)+", value)):
-        return first, first
-    if not VALUES[name.value](value) or (weak and not is_random(value, 6)):
-        return first, first
-    if len(beginning[0]) >= _DECIDING - 1:
-        whole = inside.match(text, first)
-        return first, whole.end() if whole else first
-    last = first + len(value)
-    if opening is None and not weak:
-        last = _end_of_words(text, first, last, name)
-    return first, last
+        decides = decides.rstrip(")]}.:")
+        if decides.endswith("(") or compiled(_REFERENCE).match(text, begin):
+            return None
+    return _Value(begin, decides, inside, bool(opening)) if decides.strip() else None
+
+
+def _end(text: str, value: _Value, name: Name, *, weak: bool) -> int:
+    """Where a value ends."""
+    last = value.begin + len(value.decides)
+    if len(value.decides) >= _DECIDING - 8:  # there may be more of it
+        whole = compiled(value.inside).match(text, value.begin)
+        return max(last, whole.end()) if whole else last
+    if value.quoted or weak:
+        return last
+    return _end_of_words(text, value.begin, last, name)
 
 
 def _quoted(quote: str) -> str:

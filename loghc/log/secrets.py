@@ -169,13 +169,19 @@ def _without_secrets(text: str) -> str:
 
 def _by_rules(text: str, low: str) -> Iterator[tuple[int, int]]:
     """Secrets that tell by the text around them, and by commands."""
+    # Each word once: a log has the same ones over and over, and this is searched a hundred times.
+    once = " ".join(set(low.split()))
+
+    def has(anchor: str) -> bool:
+        return anchor in (low if " " in anchor else once)
+
     for rule in _WHOLE:
-        if any(anchor in (low if rule.folded else text) for anchor in rule.anchors):
+        if any(has(anchor.lower()) for anchor in rule.anchors):
             yield from rule.spans(text, low)
-    words = _BY_WORD.keys() & set(low.translate(_NO_WORD).split())
+    words = _BY_WORD.keys() & set(once.translate(_NO_WORD).split())
     lines: dict[Rule, dict[int, int]] = {}
     for anchor, rules in (*((word, _BY_WORD[word]) for word in words), *_BY_TEXT.items()):
-        if anchor in low:
+        if has(anchor):
             yield from _beginning_with(anchor, text, low)
             found = _lines_with(anchor, low)
             for rule in rules:
@@ -243,10 +249,14 @@ def _tokens(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """Text in pieces of whole lines, and a moment for other threads between them."""
+    """Text in pieces of whole lines, and a moment for other threads between them.
+
+    A line that is indented belongs to the one before: in YAML, or in a traceback.
+    """
     start = 0
     while start < len(text):
-        end = text.find("\n", start + _PIECE) + 1 or len(text)
+        found = compiled(r"\n(?=\S)").search(text, start + _PIECE, start + 2 * _PIECE)
+        end = found.end() if found else text.find("\n", start + 2 * _PIECE) + 1 or len(text)
         yield text[start:end]
         start = end
         time.sleep(0)

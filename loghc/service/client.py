@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import base64
-import os
-import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from loghc.imports import importing
 from loghc.ping import Attempt, Ping
 from loghc.service.deadline import Deadline
 from loghc.service.proxies import proxy_for
@@ -23,17 +22,7 @@ if TYPE_CHECKING:
     from loghc.ping import Answer
     from loghc.service.transport import Transport
 
-__all__ = ["PingClient"]
-
-# What is needed to send is imported when the first ping is sent. A child forked meanwhile would
-# wait for ever for the end of an import whose thread it does not have: so forking waits instead.
-_importing = threading.Lock()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_importing.acquire,
-        after_in_parent=_importing.release,
-        after_in_child=_importing.release,
-    )
+__all__ = ["PingClient", "not_importable"]
 
 
 class PingClient:
@@ -99,11 +88,11 @@ class PingClient:
             seconds: that the attempt may take, if that is less than the client's timeout.
         """
         try:
-            with _importing:
+            with importing:
                 from loghc.service import transport as _  # noqa: F401
                 from loghc.service.answer import announced_limit, interpret_answer, interpret_error
         except Exception as error:  # noqa: BLE001 - whatever it is, it may be over at the next try
-            return _not_importable(error)
+            return not_importable(error)
         if self.body_limit is not None:
             body = keep_end(body, self.body_limit)
         try:
@@ -172,7 +161,8 @@ class PingClient:
 _inherited: list[object] = []  # what a forked child never touches again
 
 
-def _not_importable(error: Exception) -> Attempt:
+def not_importable(error: Exception) -> Attempt:
+    """What it means that an import failed: it may work at the next attempt."""
     return Attempt(
         delivered=False,
         error=f"what sends pings can't be imported now ({type(error).__name__}: {error})",

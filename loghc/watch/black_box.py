@@ -27,6 +27,8 @@ __all__ = ["BlackBox", "Entry", "clean"]
 
 _OLD = 30 * 24 * 3600  # seconds after which nobody will claim it any more
 _MOST = 20  # entries of the dead that are kept
+_YOUNG = 60  # seconds in which a directory may not be complete yet
+_REFERRED_TO = "referred-to"  # a file in a run directory outside of the state directory
 _ENTRY = "loghc-state-"
 _SALT = 16  # bytes
 
@@ -102,6 +104,7 @@ class BlackBox:
         """A new entry for a run: its directory itself, where that lies in the state directory."""
         if os.path.dirname(run.path) == self.directory:
             return Entry(run.path, run.lock)
+        os.close(os.open(os.path.join(run.path, _REFERRED_TO), os.O_WRONLY | os.O_CREAT, 0o600))
         return self.new()
 
     def new(self) -> Entry:
@@ -131,11 +134,15 @@ class BlackBox:
 
 
 def clean(directory: str, now: float | None = None) -> None:
-    """Delete what nobody claims of entries or run directories: the old, and the oldest of many."""
+    """Delete what nobody claims of entries or run directories: the old, and the oldest of many.
+
+    A run directory that no entry refers to is nobody's as soon as its run is over.
+    """
     now = time.time() if now is None else now
     found = _directories(directory, (_ENTRY, PREFIX))
     for position, (changed, path) in enumerate(reversed(found)):
-        if position < _MOST and now - changed < _OLD:
+        age = now - changed
+        if age < _YOUNG or (_is_claimable(path) and position < _MOST and age < _OLD):
             continue
         with contextlib.suppress(OSError):
             descriptor = lock(path)
@@ -143,6 +150,10 @@ def clean(directory: str, now: float | None = None) -> None:
                 if not living(path):
                     remove(path)
                 os.close(descriptor)
+
+
+def _is_claimable(path: str) -> bool:
+    return any(os.path.exists(os.path.join(path, name)) for name in ("run", _REFERRED_TO))
 
 
 def _directories(directory: str, prefixes: tuple[str, ...]) -> list[tuple[float, str]]:

@@ -6,25 +6,16 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Iterable
-from operator import attrgetter
 
 from loghc.log.tail import CONTEXT, Snapshot
+from loghc.watch.end import End
 from loghc.watch.processes import is_alive
-from loghc.watch.rings import Frame, Reading
-from loghc.watch.rings import read_ring as _read_ring
+from loghc.watch.rings import Frame, Reading, read_ring
 
 __all__ = ["Collector", "Facts"]
 
 _TRACEBACKS = 5  # the newest are kept
-_LONGEST_OUTPUT = 65_536  # bytes without an end of line that are kept together
 _DIGITS = 19  # of a number that fits into 64 bits
-_time = attrgetter("time_ns")
-
-
-def read_ring(path: str, limit: int, since_ns: int) -> Reading | None:
-    """XXX until rings.py can do it."""
-    return _read_ring(path, limit)
 
 
 class Facts:
@@ -90,21 +81,16 @@ class Collector:
     def __init__(self, directory: str, limit: int) -> None:
         self._directory = directory
         self._keep = limit + CONTEXT
-        self._lock = threading.Lock()  # output is added on a thread of its own
-        self._folded: list[Frame] = []
+        self._folded = End(self._keep)
         self._facts = Facts()
-        self._output: list[Frame] = []
-        self._output_size = 0
+        self._lock = threading.Lock()  # output is added on a thread of its own
+        self._output = End(self._keep)
 
     def add_output(self, data: bytes) -> None:
         """Keep what the program printed: whole lines where possible."""
         frame = Frame(time.monotonic_ns(), _as_text(data))
         with self._lock:
-            self._output.append(frame)
-            self._output_size += len(frame.data)
-            if self._output_size > 2 * self._keep + _LONGEST_OUTPUT:
-                self._output = _newest(self._output, self._keep)
-                self._output_size = sum(len(frame.data) for frame in self._output)
+            self._output.add([frame])
 
     def fold(self) -> None:
         """Take in the rings that nobody writes to any more, and delete them."""
@@ -112,10 +98,10 @@ class Collector:
         newest = {_owner(path): path for path in paths}
         for path in paths:
             if newest[_owner(path)] != path or not is_alive(_owner(path)):
-                reading = read_ring(path, self._keep, self._since(self._folded))
+                reading = read_ring(path, self._keep, self._folded.since_ns)
                 if reading is not None:
                     self._facts.add(reading)
-                    self._folded = _newest(_merged([self._folded, reading.frames]), self._keep)
+                    self._folded.add(reading.frames)
                 with contextlib.suppress(OSError):
                     os.unlink(path)
 
@@ -131,19 +117,25 @@ class Collector:
             last: a record that is to be the last: a marker's own.
         """
         facts = self._facts.copy()
+        end = self._folded.copy()
         with self._lock:
-            frames = _merged([self._folded, self._output])
+            end.add(self._output.frames())
+        # Further back, to have enough without what was logged since.
+        size = self._keep if until_ns is None else 2 * self._keep
         for path in reversed(self._rings()):
-            reading = read_ring(path, self._keep, self._since(frames))
+            reading = read_ring(path, size, end.since_ns)
             if reading is not None:
                 facts.add(reading)
-                frames = _newest(_merged([frames, reading.frames]), 2 * self._keep)
-        if until_ns is not None:
-            frames = [frame for frame in frames if frame.time_ns <= until_ns]
+                end.add(_until(reading.frames, until_ns))
+        frames = _until(end.frames(), until_ns)
         if last:
             frames = _with_last(frames, until_ns or 0, last)
-        chunks = tuple(frame.data for frame in _newest(frames, self._keep))
-        return Snapshot((b"".join(chunks),), begins_inside_record=False), facts
+        if not frames:
+            return Snapshot((), begins_inside_record=False), facts
+        # A record that was cut to fit its ring is longer than all that is kept: it is the first.
+        first, *rest = frames
+        chunks = (first.data, b"".join(frame.data for frame in rest))
+        return Snapshot(chunks, begins_inside_record=first.cut), facts
 
     def _rings(self) -> list[str]:
         """The rings that are there, oldest first."""
@@ -153,33 +145,20 @@ class Collector:
             return []
         return [os.path.join(self._directory, name) for name in sorted(names, key=_opened)]
 
-    def _since(self, frames: list[Frame]) -> int:
-        """The time before which a record can't be in the end of the log any more."""
-        size = 0
-        for frame in reversed(frames):
-            size += len(frame.data)
-            if size >= self._keep:
-                return frame.time_ns
-        return 0
 
-
-def _merged(lists: Iterable[list[Frame]]) -> list[Frame]:
-    # Sorting lists that are sorted already is what Python's sort is best at.
-    return sorted((frame for frames in lists for frame in frames), key=_time)
-
-
-def _newest(frames: list[Frame], size: int) -> list[Frame]:
-    """The last frames of which the data adds up to at least a size."""
-    position = len(frames)
-    while position and size > 0:
-        position -= 1
-        size -= len(frames[position].data)
-    return frames[position:]
+def _until(frames: list[Frame], until_ns: int | None) -> list[Frame]:
+    if until_ns is None or not frames or frames[-1].time_ns <= until_ns:
+        return frames
+    return [frame for frame in frames if frame.time_ns <= until_ns]
 
 
 def _with_last(frames: list[Frame], time_ns: int, last: bytes) -> list[Frame]:
     """The frames with a record as their last, which may be among them: then it is whole there."""
-    own = [frame for frame in frames if frame.time_ns == time_ns and frame.data.endswith(last)]
+    own = [
+        frame
+        for frame in frames
+        if frame.time_ns == time_ns and (frame.data.startswith(last) or frame.data.endswith(last))
+    ]
     return [frame for frame in frames if frame not in own[:1]] + (own[:1] or [Frame(time_ns, last)])
 
 

@@ -11,19 +11,20 @@ __all__ = ["Message", "parse_messages"]
 
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 _UNESCAPED = {b"t": b"\t", b"n": b"\n"}
-_EVENTS = frozenset({"start", "success", "fail", "log"})
+_EVENTS = frozenset({"start", "success", "fail", "log", "ring", "sink"})
 _FIELDS = 8
 _DIGITS = 20  # at most, of a number; int() of a long text takes long
 
 
 class Message(NamedTuple):
-    """A marker that was logged.
+    """A marker that was logged, or other news.
 
     Attributes:
         pid: the process that logged it.
         time_ns: when, by CLOCK_MONOTONIC.
-        event: "start", "success", "fail" or "log".
-        line: its record as in the ring, cut to what a message holds.
+        event: the marker's, "start", "success", "fail" or "log"; "ring" when a process has opened
+            its ring; "sink" for the options of a HealthSink that hands its markers over.
+        line: its record as in the ring, cut to what a message holds; a sink's options.
         thread: the identifier of the thread.
         task: tells one asyncio task from another, 0 outside of one.
         run_id: `run_id` in the record's `extra`, None without.

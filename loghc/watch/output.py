@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import math
 import os
 import select
 import threading
@@ -12,7 +13,8 @@ from collections.abc import Callable, Collection
 __all__ = ["Output"]
 
 _STREAMS = {1: "standard output", 2: "standard error"}
-_AT_ONCE = 65_536  # bytes read at a time: as much as a pipe holds
+_AT_ONCE = 65_536  # bytes read at a time: as much as a pipe holds,
+_MOST_IN_PIPE = 2**20  # or as much as it holds where somebody made it larger
 _LONGEST_LINE = 65_536  # bytes without an end of line that are held back from the log
 _HIGH = 10  # the first descriptor for pipes, out of the way of the standard streams
 
@@ -96,16 +98,20 @@ class _Pump:
         poll = select.poll()
         poll.register(self._reading, select.POLLIN)
         poll.register(self._stopping, select.POLLIN)
-        while True:
-            ready = dict(poll.poll())
+        left = math.inf  # bytes still to be passed on
+        while left > 0:
+            stopping = self._stopping in dict(poll.poll())
+            if stopping and left == math.inf:
+                left = _MOST_IN_PIPE  # what comes after them is not the program's any more
             try:
                 data = os.read(self._reading, _AT_ONCE)
             except BlockingIOError:
-                if self._stopping in ready:
+                if stopping:
                     break
                 continue
             if not data:
                 break
+            left -= len(data)
             self._record(data)
             if not self._pass_on(data):
                 break

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 __all__ = ["Body", "Pings"]
 
 _NOT_FOR_GOOD = (408, 425, 429)  # refusals that may not last
+_RULE_LEFT_BEHIND = (
+    "has a redact rule that can't leave its process. Give --redact to loghc run instead."
+)
 _MOST_OWED = 32  # ends that are remembered until they are delivered
 
 
@@ -169,20 +172,21 @@ class Pings:
         for key, value in fields:
             if key == "limit" and value.isascii() and value.isdigit() and int(value[:12]) > 0:
                 self._limit = min(self._limit, int(value[:12]))
-            elif key == "redact" and value and value not in self._redact:
+            elif key == "redact" and value:
                 self._redact.append(value)
-            elif key in ("send_logs", "redact") and value in ("", "0") and self._send_logs:
-                self._send_logs = False
-                say(
-                    "no log is sent with pings: a HealthSink of the program's says send_logs=False."
-                    if key == "send_logs"
-                    else "no log is sent with pings: a HealthSink of the program's has a redact "
-                    "rule that can't leave its process. Give --redact to loghc run instead."
-                )
+            elif key == "send_logs" and value in ("", "0"):
+                self._withhold("says send_logs=False.")
+            elif key == "redact":
+                self._withhold(_RULE_LEFT_BEHIND)
         try:
             self._renderer = Renderer(self._limit, self._masker, redactor(self._redact))
-        except (TypeError, ValueError):
+        except ValueError:
+            self._withhold(_RULE_LEFT_BEHIND)
+
+    def _withhold(self, why: str) -> None:
+        if self._send_logs:
             self._send_logs = False
+            say(f"no log is sent with pings: a HealthSink of the program's {why}")
 
     def masked(self, text: str) -> str:
         """A text without the ping URL's secret."""

@@ -27,10 +27,12 @@ class Frame(NamedTuple):
     Attributes:
         time_ns: when it was logged, by CLOCK_MONOTONIC.
         data: the formatted record, UTF-8.
+        cut: it was longer than the ring, and this is its end.
     """
 
     time_ns: int
     data: bytes
+    cut: bool = False
 
 
 class Reading(NamedTuple):
@@ -74,12 +76,13 @@ class Note(NamedTuple):
     text: str
 
 
-def read_ring(path: str | os.PathLike[str], limit: int) -> Reading | None:
+def read_ring(path: str | os.PathLike[str], limit: int, since_ns: int = 0) -> Reading | None:
     """Read the end of a ring.
 
     Args:
         path: the file.
         limit: bytes; records are read, from the newest back, until they are at least as long.
+        since_ns: records before this time are not read either.
 
     Returns:
         None if the file isn't a ring, or not yet.
@@ -99,7 +102,7 @@ def read_ring(path: str | os.PathLike[str], limit: int) -> Reading | None:
         return None
     finally:
         os.close(fd)
-    return _reading(copy, head, limit)
+    return _reading(copy, head, limit, since_ns)
 
 
 def read_notes(directory: str | os.PathLike[str]) -> list[Note]:
@@ -128,7 +131,7 @@ def _read(fd: int, size: int) -> bytes:
     return b"".join(parts)
 
 
-def _reading(copy: bytes, head: int, limit: int) -> Reading | None:
+def _reading(copy: bytes, head: int, limit: int, since_ns: int) -> Reading | None:
     words = memoryview(copy)[: layout.HEADER].cast("Q")
     capacity = words[layout.RING_CAPACITY]
     if (
@@ -138,7 +141,7 @@ def _reading(copy: bytes, head: int, limit: int) -> Reading | None:
     ):
         return None
     walk = _Walk(copy[layout.HEADER : layout.HEADER + capacity], words[layout.RING_HEAD], head)
-    frames, traceback, written = walk.newest(limit)
+    frames, traceback, written = walk.newest(limit, since_ns)
     version = copy[layout.RING_VERSION * 8 :][: layout.VERSION_BYTES].rstrip(b"\0")
     return Reading(
         pid=words[layout.RING_PID],
@@ -174,7 +177,7 @@ class _Walk:
         self._head = head
         self._first = max(later - capacity, self._offset, capacity)
 
-    def newest(self, limit: int) -> tuple[list[Frame], str | None, int]:
+    def newest(self, limit: int, since_ns: int) -> tuple[list[Frame], str | None, int]:
         """The newest records, oldest first; the traceback; bytes of records ever."""
         frames: list[Frame] = []
         traceback = None
@@ -186,13 +189,13 @@ class _Walk:
             is_traceback = before & layout.TRACEBACK
             data = self._text[start - self._offset : end - self._offset - layout.FRAME_BYTES]
             if written is None:
-                written = (before & ~layout.TRACEBACK) + (0 if is_traceback else len(data))
+                written = (before & layout.WRITTEN_MASK) + (0 if is_traceback else len(data))
             if is_traceback:
                 traceback = traceback or data.decode("utf-8", "replace")
-            elif size >= limit:
+            elif size >= limit or time_ns < since_ns:
                 break
             else:
-                frames.append(Frame(time_ns, data))
+                frames.append(Frame(time_ns, data, bool(before & layout.CUT)))
                 size += len(data)
             frame = self._last_frame(start)
         frames.reverse()
@@ -203,7 +206,7 @@ class _Walk:
         if self._first == len(self._text):  # the first lap: nothing was overwritten
             return 0
         frame = self._first_frame()
-        return written if frame is None else frame[2] & ~layout.TRACEBACK
+        return written if frame is None else frame[2] & layout.WRITTEN_MASK
 
     def _last_frame(self, until: int) -> tuple[int, int, int, int] | None:
         """The last whole frame that ends at a position or before: start, time, written, end."""

@@ -73,13 +73,20 @@ class Teller:
             on_end=self._recovery.told,
         )
 
-    def begin(self) -> None:
-        """The program has started: tell what is left of earlier runs, and then that."""
+    def begin(self, terminals: list[str]) -> None:
+        """The program has started: tell what is left of earlier runs, and then that.
+
+        Args:
+            terminals: streams that are passed through without ``--output`` keeping them.
+        """
         self._recovery.begin(self._run_id, self._pings)
         if self._runs is None and self._options.start:
             self._pings.put(Event.START, self._run_id, _NO_LOG)
         else:
             self._pings.warm_up()
+        if terminals:
+            verb = "are terminals and stay so" if terminals[1:] else "is a terminal and stays one"
+            say(f"{' and '.join(terminals)} {verb}: not recorded by --output.")
 
     def cannot_start(self, error: CannotStartError) -> None:
         """The command could not be started: that is a failure, too."""
@@ -93,16 +100,6 @@ class Teller:
         """Keep what the program printed. May be called from any thread."""
         self._printed = True
         self.collector.add_output(data)
-
-    def say_unrecorded(self, terminals: list[str]) -> None:
-        """Say which streams are passed through without ``--output`` keeping them."""
-        if terminals:
-            verb = (
-                "are terminals and stay so: they are"
-                if terminals[1:]
-                else ("is a terminal and stays one: it is")
-            )
-            say(f"{' and '.join(terminals)} {verb} not recorded by --output.")
 
     def take_messages(self) -> bool:
         """Take in what came through the channel; whether anything did."""

@@ -13,15 +13,17 @@ from loghc.watch import child, signals
 from loghc.watch.command import Command
 from loghc.watch.options import Options
 from loghc.watch.run_directory import RunDirectory
+from loghc.watch.starting import Started, start_program
 
 TYPE_CHECKING = False  # typing takes longer to import than the program to start
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import NoReturn, ParamSpec
+    from typing import NoReturn, ParamSpec, TypeVar
 
     from loghc.watch.telling import Teller
 
     _P = ParamSpec("_P")
+    _T = TypeVar("_T")
 
 __all__ = ["watch"]
 
@@ -31,66 +33,57 @@ _LATE = (
     1.0  # seconds after the program's death in which the signal that killed it may come here, too
 )
 _PASSING_ON = 1.0  # seconds that the last ping waits for the program's output
-_LARGEST_RING = 2**27  # bytes
 _POLLING = 1000  # milliseconds between two looks where the system can't tell of a process's end
 
 
 def watch(options: Options, command: Command) -> NoReturn:
     """Start a command, watch it to its end, tell the service, and end as it did."""
-    closed = _keep_standard_descriptors()
-    inherited = signals.take_over()
-    run, trouble = _run_directory(options)
-    output = None
-    if options.output:
-        from loghc.watch.output import Output
-
-        output = Output(closed)
-    env = child.initial_environment()
-    if run is not None:
-        bootstrap = os.path.join(os.path.dirname(os.path.dirname(__file__)), "inside", "bootstrap")
-        env = child.environment(env, bootstrap, run.path)
-    for name in options.url_variables:
-        env.pop(os.fsencode(name), None)
-    try:
-        pid = child.start(command, env, inherited, output.streams if output else {})
-        error = None
-    except child.CannotStartError as failed:
-        pid, error = 0, failed
-    watcher = _Watcher(pid, run)
+    started = start_program(options, command)
+    watcher = _Watcher(started.pid, started.run)
     watcher.signals.start()
-    from loghc.watch.telling import Teller  # now, beside the program
-
-    teller = Teller(options, command, run, trouble)
-    if error is not None:
-        status = error.status << 8
-        _safely(teller.cannot_start, error)
+    teller = _safely(_teller, options, command, started)
+    output = started.output
+    if started.error is not None:
+        status = started.error.status << 8
+        if teller is not None:
+            _safely(teller.cannot_start, started.error)
     else:
         if output is not None:
-            output.start(teller.keep_output)
-            teller.say_unrecorded(output.terminals)
-        _safely(teller.begin)
+            output.start(teller.keep_output if teller is not None else len)
+        if teller is not None:
+            _safely(teller.begin, output.terminals if output else [])
         status = watcher.until_end(teller)
         if output is not None:
             output.finish()
             output.wait(_PASSING_ON)
-        _safely(teller.end, pid, status, watcher.user)
-    watcher.signals.call(watcher.interrupting(teller, status))
-    _safely(teller.deliver)
-    if output is not None and not watcher.interrupted:
-        output.wait(None)
-    _safely(teller.close)
+        if teller is not None:
+            _safely(teller.end, started.pid, status, watcher.user)
+    if teller is not None:
+        watcher.signals.call(watcher.interrupting(teller, status))
+        _safely(teller.deliver)
+    while output is not None and not watcher.interrupted and not output.wait(_PASSING_ON):
+        pass  # as long as it takes, as the program itself would have had to
+    if teller is not None:
+        _safely(teller.close)
     _flush()
     child.end_like(status)
 
 
-def _safely(function: Callable[_P, object], *args: _P.args, **kwargs: _P.kwargs) -> None:
-    """Call what a bug in loghc must not keep the watcher from watching, or from its exit status."""
+def _teller(options: Options, command: Command, started: Started) -> Teller:
+    from loghc.watch.telling import Teller  # not before the program has been started
+
+    return Teller(options, command, started.run, started.trouble)
+
+
+def _safely(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T | None:
+    """Call a function, in which a bug must keep loghc neither from watching nor from its exit."""
     try:
-        function(*args, **kwargs)
+        return function(*args, **kwargs)
     except Exception:  # noqa: BLE001
         from loghc.stderr import say_exception
 
         say_exception("the run could not be told, please report this:")
+        return None
 
 
 class _Watcher:
@@ -115,7 +108,7 @@ class _Watcher:
         self.user: int | None = None
         self.interrupted = False
 
-    def until_end(self, teller: Teller) -> int:
+    def until_end(self, teller: Teller | None) -> int:
         """Take in what comes until the program has ended; its wait status."""
         poll = select.poll()
         poll.register(self._woken, select.POLLIN)
@@ -123,10 +116,11 @@ class _Watcher:
             poll.register(self._run.channel, select.POLLIN)
         while self._status is None:
             self._take_signals()
-            _safely(teller.take_messages)
+            if teller is not None:
+                _safely(teller.take_messages)
             if self._status is None:
                 poll.poll(self.signals.pause)
-        while living := teller.waited_for():
+        while teller is not None and (living := _safely(teller.waited_for)):
             self._until_all_ended(living, poll, teller)
         return self._status
 
@@ -216,51 +210,6 @@ class _Watcher:
     def _wake_up(self) -> None:
         with contextlib.suppress(BlockingIOError):
             os.write(self._wake, b"x")
-
-
-def _keep_standard_descriptors() -> list[int]:
-    """Have nothing of the watcher's own become a standard stream that was closed; which were."""
-    closed = []
-    while (opened := os.open(os.devnull, os.O_RDWR)) <= 2:
-        closed.append(opened)  # it stays open here; the program doesn't inherit it
-    os.close(opened)
-    return closed
-
-
-def _run_directory(options: Options) -> tuple[RunDirectory | None, str]:
-    """The run directory, configured; or None, and why there is none."""
-    from loghc.version import __version__
-    from loghc.watch.identity import identity
-
-    salt = os.urandom(16)
-    run = None
-    try:
-        if options.state is not None:
-            os.makedirs(options.state, mode=0o700, exist_ok=True)
-        run = RunDirectory(options.state)
-        run.configure(
-            [
-                ("version", __version__),
-                ("capacity", str(_capacity(options.limit))),
-                *([("level", str(options.level))] if options.level is not None else []),
-                ("job", options.job),
-                *(("marker", f"{event} {text}") for text, event in options.all_markers().items()),
-                ("limit", str(options.limit)),
-                ("salt", salt.hex()),
-                ("url_hash", identity(options.url, salt)),
-                ("hand_over", "1"),
-            ]
-        )
-    except OSError as error:
-        if run is not None:
-            run.remove()
-        return None, f"no run directory could be made: {error.strerror}"
-    return run, ""
-
-
-def _capacity(limit: int) -> int:
-    """Bytes of a ring: what a ping carries, and as much again for the frames around records."""
-    return min(max(65_536, 2 * limit + 16_384), _LARGEST_RING) // 4096 * 4096
 
 
 def _flush() -> None:

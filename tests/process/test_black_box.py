@@ -260,23 +260,43 @@ def test_no_secret_is_kept(receiver, tmp_path, state):
 # Without processes
 
 
+def aged(path, seconds):
+    os.utime(path, (time.time() - seconds,) * 2)
+
+
 def test_the_old_and_the_oldest_of_many_are_cleaned_up(tmp_path):
-    now = time.time()
     box = BlackBox(str(tmp_path))
-    for age in range(25):
+    for number in range(25):
         entry = box.new()
+        entry.write({"check": "c"})
         entry.release()
-        os.utime(entry.path, (now - age, now - age))
+        aged(entry.path, 100 + number)
     old = box.new()
+    old.write({"check": "c"})
     old.release()
-    os.utime(old.path, (now - 31 * 24 * 3600,) * 2)
+    aged(old.path, 31 * 24 * 3600)
     held = box.new()
-    os.utime(held.path, (now - 99 * 24 * 3600,) * 2)
-    clean(str(tmp_path), now)
+    aged(held.path, 99 * 24 * 3600)
+    clean(str(tmp_path))
     left = [tmp_path / name for name in left_in(tmp_path)]
     assert len(left) == 21
     assert Path(held.path) in left
-    assert min(path.stat().st_mtime for path in left if path != Path(held.path)) > now - 20
+    oldest = min(path.stat().st_mtime for path in left if path != Path(held.path))
+    assert oldest > time.time() - 150
+
+
+def test_a_run_directory_that_no_entry_refers_to_goes_when_its_run_is_over(tmp_path):
+    (tmp_path / "memory").mkdir()
+    box = BlackBox(str(tmp_path / "state"))
+    runs = [RunDirectory(str(tmp_path / "memory")) for _ in range(4)]
+    living, dead, referred_to, young = runs
+    box.record(referred_to)
+    for run_ in (dead, referred_to, young):
+        os.close(run_.lock)
+    for run_ in (living, dead, referred_to):
+        aged(run_.path, 100)
+    clean(str(tmp_path / "memory"))
+    assert [Path(run_.path).exists() for run_ in runs] == [True, False, True, True]
 
 
 def test_an_entry_is_claimed_by_one_at_a_time(tmp_path):

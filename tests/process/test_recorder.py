@@ -1,4 +1,4 @@
-"""The recorder in real processes: what it takes, wherever it is logged, however the process ends."""
+"""The recorder in real processes: what it takes, and what is left however the process ends."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from recorded import CAPACITY, RunDirectory, run_directory
+from recorded import BOOTSTRAP, CAPACITY, RunDirectory, run, run_directory
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="there is no recorder elsewhere")
 
@@ -72,7 +72,8 @@ def test_a_records_time_is_that_of_the_programs_own_log(recorded, watch):
         import sys, time
         from loguru import logger
         logger.remove()
-        logger.add(sys.stdout, format="{time:YYYY-MM-DD HH:mm:ss.SSS} | {level: <8} | {name}:{function}:{line} - {message}")
+        form = "{time:YYYY-MM-DD HH:mm:ss.SSS} | {level: <8} | {name}:{function}:{line} - {message}"
+        logger.add(sys.stdout, format=form)
         for _ in range(130):
             logger.info("x")
             time.sleep(0.01)
@@ -90,35 +91,72 @@ LOGS = {
         ["b"],
     ),
     "the least of several": (
-        "n = logger.add(print, level='TRACE')\nlogger.trace('a')\nlogger.remove(n)\nlogger.trace('b')",
+        "n = logger.add(print, level='TRACE')\n"
+        "logger.trace('a')\n"
+        "logger.remove(n)\n"
+        "logger.trace('b')",
         ["a"],
     ),
-    "configured": ("logger.configure(handlers=[dict(sink=print, level=25)])\nlogger.info('a')\nlogger.log(26, 'b')", ["b"]),
-    "filters are not asked": ("logger.remove()\nlogger.add(print, filter='other')\nlogger.info('a')", ["a"]),
+    "configured": (
+        "logger.configure(handlers=[dict(sink=print, level=25)])\n"
+        "logger.info('a')\n"
+        "logger.log(26, 'b')",
+        ["b"],
+    ),
+    "filters are not asked": (
+        "logger.remove()\nlogger.add(print, filter='other')\nlogger.info('a')",
+        ["a"],
+    ),
     "enqueued": ("logger.remove()\nlogger.add(print, enqueue=True)\nlogger.info('a')", ["a"]),
     "bound, patched, contextualized": (
-        "logger.bind(a=1).info('a {a}', a=2)\nlogger.patch(lambda r: r.update(message='b')).info('x')\n"
+        "logger.bind(a=1).info('a {a}', a=2)\n"
+        "logger.patch(lambda r: r.update(message='b')).info('x')\n"
         "with logger.contextualize(c=1):\n    logger.opt(lazy=True).info('{}', lambda: 'c')",
         ["a 2", "b", "c"],
     ),
-    "disabled": ("logger.disable('__main__')\nlogger.info('a')\nlogger.enable('__main__')\nlogger.info('b')", ["b"]),
+    "disabled": (
+        "logger.disable('__main__')\nlogger.info('a')\nlogger.enable('__main__')\nlogger.info('b')",
+        ["b"],
+    ),
     "copied": (
-        "import copy\nlogger.remove()\nother = copy.deepcopy(logger)\nother.add(print)\nother.info('a')\nlogger.info('b')",
+        "import copy\n"
+        "logger.remove()\n"
+        "other = copy.deepcopy(logger)\n"
+        "other.add(print)\n"
+        "other.info('a')\n"
+        "logger.info('b')",
         ["a"],
     ),
-    "pickled": ("import pickle\nlogger.remove()\nother = pickle.loads(pickle.dumps(logger))\nother.add(print)\nother.info('a')", ["a"]),
+    "pickled": (
+        "import pickle\n"
+        "logger.remove()\n"
+        "other = pickle.loads(pickle.dumps(logger))\n"
+        "other.add(print)\n"
+        "other.info('a')",
+        ["a"],
+    ),
     "a core of its own": (
-        "from loguru._logger import Core, Logger\nown = Logger(Core(), *logger._options)\nown.add(print)\nown.info('a')",
+        "from loguru._logger import Core, Logger\n"
+        "own = Logger(Core(), *logger._options)\n"
+        "own.add(print)\n"
+        "own.info('a')",
         ["a"],
     ),
     "imported again": (
-        "for name in [n for n in sys.modules if n.split('.')[0] == 'loguru']:\n    del sys.modules[name]\n"
+        "for name in [n for n in sys.modules if n.split('.')[0] == 'loguru']:\n"
+        "    del sys.modules[name]\n"
         "from loguru import logger as again\nagain.info('a')\nlogger.info('b')",
         ["a", "b"],
     ),
-    "reloaded": ("import importlib, loguru\nimportlib.reload(loguru).logger.info('a')\nlogger.info('b')", ["a", "b"]),
+    "reloaded": (
+        "import importlib, loguru\nimportlib.reload(loguru).logger.info('a')\nlogger.info('b')",
+        ["a", "b"],
+    ),
     "surrogates": ("logger.info('a\\ud800b')", ["a?b"]),
-    "braces and colors": ("logger.info('{}')\nlogger.opt(colors=True).info('<red>a</red>')", ["{}", "a"]),
+    "braces and colors": (
+        "logger.info('{}')\nlogger.opt(colors=True).info('<red>a</red>')",
+        ["{}", "a"],
+    ),
     "numbers": ("logger.info(12)", ["12"]),
     "broken by a patcher": (
         "logger.remove()\nlogger.add(print, format='{message}')\n"
@@ -127,11 +165,12 @@ LOGS = {
         ["a", "b"],
     ),
     "in UTC": (
-        "from datetime import timezone\nutc = logger.patch(lambda r: r.update(time=r['time'].astimezone(timezone.utc)))\n"
+        "from datetime import timezone\n"
+        "utc = logger.patch(lambda r: r.update(time=r['time'].astimezone(timezone.utc)))\n"
         "logger.info('a')\nutc.info('b')\nlogger.info('c')",
         ["a", "b", "c"],
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("source", "expected"), LOGS.values(), ids=LOGS)
@@ -217,7 +256,8 @@ def test_a_run_that_is_over_concerns_nobody(recorded, watch):
         QUIET
         + "import shutil\nshutil.rmtree(os.environ['LOGHC_RUN'])\nlogger.error('sync.error')\n"
         "import subprocess\n"
-        "print(subprocess.run([sys.executable, '-c', 'from loguru import logger; logger.info(1)']).returncode)"
+        "code = 'from loguru import logger; logger.info(1)'\n"
+        "print(subprocess.run([sys.executable, '-c', code]).returncode)"
     )
     assert out == "0\n"
 
@@ -288,14 +328,14 @@ def test_what_an_exceptions_str_does_harms_nothing(recorded, watch, body):
 def test_a_marker_is_told_at_once_and_kept(recorded, watch):
     recorded(
         QUIET
-        + "logger.info('sync.log')\nlogger.bind(run_id='a b').error('sync.error: no space\\tleft')\n"
+        + "logger.info('sync.log')\nlogger.bind(run_id='a b').error('sync.error: no\\tspace')\n"
         "logger.info('sync.errors')\nlogger.info('sync.log.x')\nos._exit(0)"
     )
     first, second = watch.messages
     reading = watch.reading
     assert (first.event, first.run_id, first.task) == ("log", None, 0)
     assert (second.event, second.run_id, second.pid) == ("fail", "a b", reading.pid)
-    assert (second.time_ns, second.line) == reading.frames[1]
+    assert (second.time_ns, second.line) == reading.frames[1][:2]
     assert (reading.failed, reading.markers) == (True, 2)
 
 
@@ -303,7 +343,8 @@ def test_a_markers_thread_and_task_are_told(recorded, watch):
     recorded(
         QUIET + "import asyncio, threading\n"
         "t = threading.Thread(target=logger.info, args=('sync.log',))\nt.start()\nt.join()\n"
-        "async def work():\n    logger.info('sync.log')\n    await asyncio.sleep(0.01)\n    logger.info('sync.log')\n"
+        "async def work():\n    logger.info('sync.log')\n    await asyncio.sleep(0.01)\n"
+        "    logger.info('sync.log')\n"
         "async def main():\n    await asyncio.gather(work(), work())\nasyncio.run(main())"
     )
     thread, a, b, c, d = watch.messages
@@ -335,8 +376,8 @@ def test_a_marker_without_a_reader_is_no_sigpipe(recorded, watch):
     os.close(watch.channel)
     try:
         recorded(
-            QUIET
-            + "import signal\nsignal.signal(signal.SIGPIPE, signal.SIG_DFL)\nlogger.error('sync.error')"
+            QUIET + "import signal\nsignal.signal(signal.SIGPIPE, signal.SIG_DFL)\n"
+            "logger.error('sync.error')"
         )
     finally:
         watch.channel = os.dup(0)
@@ -385,6 +426,40 @@ if __name__ == "__main__":
     assert len({reading.pid for reading in watch.readings}) == len(watch.readings) >= 5
 
 
+def test_each_ring_that_is_opened_is_told(recorded, watch):
+    recorded(
+        QUIET + "if not os.fork():\n    logger.info('x')\n    os._exit(0)\nos.wait()\nos.fork()"
+    )
+    news = [(message.event, message.pid) for message in watch.news]
+    assert news == [("ring", reading.pid) for reading in watch.readings]
+    assert len(news) == 2
+
+
+def test_a_failure_is_left_somewhere_though_there_is_neither_ring_nor_channel(recorded, watch):
+    (watch.path / "channel").unlink()
+    recorded(
+        """
+        import os, resource
+        from loguru import logger
+        used = len(os.listdir("/proc/self/fd")) + 20
+        resource.setrlimit(resource.RLIMIT_NOFILE, (used, used))
+        files = []
+        try:
+            while True:
+                files.append(os.dup(0))
+        except OSError:
+            pass
+        logger.remove()
+        logger.add(lambda m: None)
+        if not os.fork():
+            logger.error("sync.error")
+            os._exit(0)
+        os.wait()
+        """
+    )
+    assert (watch.path / "failed").exists()
+
+
 def test_a_spawned_child_that_gets_the_logger_is_recorded(recorded, watch):
     recorded(
         """
@@ -394,9 +469,10 @@ def test_a_spawned_child_that_gets_the_logger_is_recorded(recorded, watch):
             log.info("in the child")
             log.complete()
         if __name__ == "__main__":
+            multiprocessing.set_start_method("spawn")
             logger.remove()
             logger.add(sys.stdout, enqueue=True)
-            child = multiprocessing.get_context("spawn").Process(target=work, args=(logger,))
+            child = multiprocessing.Process(target=work, args=(logger,))
             child.start()
             child.join()
         """
@@ -484,7 +560,7 @@ def test_a_signal_handler_that_logs_anywhere_loses_nothing(recorded, watch):
             def emit(self, *args): pass
             def stop(self): pass
         logger.add(lambda m: None)
-        logger._core.handlers[0] = Handler()
+        logger._core.handlers[1] = Handler()
         count = 0
         def handle(*args):
             global count
@@ -496,7 +572,7 @@ def test_a_signal_handler_that_logs_anywhere_loses_nothing(recorded, watch):
             logger.info("outer {}", n)
         signal.setitimer(signal.ITIMER_REAL, 0)
         print(count)
-        """.replace("logger.remove()", "logger.remove()")
+        """
     )
     found = messages(watch)
     assert [m for m in found if m[0] == "o"] == [f"outer {n}" for n in range(1500)]
@@ -533,6 +609,35 @@ def test_without_a_descriptor_there_is_a_note_and_no_ring(recorded, watch):
     assert watch.reading.orphans == 1
     (note,) = watch.notes
     assert "Too many open files" in note.text
+
+
+def test_a_loguru_of_another_make_is_left_alone(recorded, watch, program):
+    program("class logger:\n    info = print", "loguru.py")
+    assert recorded("from loguru import logger\nlogger.info('x')") == "x\n"
+    (note,) = watch.notes
+    assert "can't be recorded" in note.text
+
+
+PYTHONS = ["python2.7", *(f"python3.{minor}" for minor in range(5, 15))]
+
+
+@pytest.mark.parametrize("name", PYTHONS)
+def test_any_python_starts_as_without(watch, tmp_path, program, name):
+    python = shutil.which(name)
+    if (
+        not python
+        or subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode
+    ):
+        pytest.skip("not installed")
+    program("import sys\nsys.own = __name__", "lib/sitecustomize.py")
+    show = "import sys; print(sorted(sys.modules), sys.path, getattr(sys, 'own', None)); 1/0"
+    for paths in ([], [str(tmp_path / "lib")]):
+        env = {"PYTHONPATH": os.pathsep.join(paths)} if paths else {}
+        alone = run([python, "-c", show], tmp_path, env)
+        env = {**watch.environment, "PYTHONPATH": os.pathsep.join([str(BOOTSTRAP), *paths])}
+        recorded = run([python, "-c", show], tmp_path, env)
+        assert (recorded.stdout, recorded.stderr) == (alone.stdout, alone.stderr)
+        assert recorded.returncode == alone.returncode == 1
 
 
 def test_a_file_size_limit_that_kills_is_not_touched(recorded, watch):

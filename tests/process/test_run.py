@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -193,7 +194,8 @@ def test_the_ping_url_is_not_the_programs_to_see(receiver, tmp_path):
 def test_the_run_directory_is_the_users_alone_and_gone_afterwards(receiver, program, tmp_path):
     name = program(
         """
-        import os
+        import contextlib
+import os
         from loguru import logger
         logger.info("x")
         path = os.environ["LOGHC_RUN"]
@@ -500,6 +502,56 @@ def test_processes_are_put_together_in_order_of_time(receiver, program, tmp_path
     assert sum("noise" in line for line in lines) == 600
 
 
+def test_the_last_lines_of_64_processes_that_log_flat_out(receiver, program, tmp_path):
+    name = program(
+        """
+        import multiprocessing
+        from loguru import logger
+        def work(barrier, number):
+            for step in range(200):
+                logger.info("noise " * 20)
+            barrier.wait()
+            logger.info(f"last of {number}")
+        if __name__ == "__main__":
+            logger.remove()
+            logger.add(lambda message: None)
+            context = multiprocessing.get_context("fork")
+            barrier = context.Barrier(64)
+            workers = [context.Process(target=work, args=(barrier, n)) for n in range(64)]
+            [worker.start() for worker in workers]
+            [worker.join() for worker in workers]
+        """
+    )
+    run(*RUN, name, cwd=tmp_path)
+    lines = told(receiver)[1].text.splitlines()
+    last = [line.rpartition("last of ")[2] for line in lines[-64:]]
+    assert sorted(map(int, last)) == list(range(64))
+
+
+def test_many_short_children_leave_no_many_files(receiver, program, tmp_path):
+    name = program(
+        """
+        import contextlib
+import os
+        from loguru import logger
+        logger.remove()
+        logger.add(lambda message: None)
+        most = 0
+        for number in range(500):
+            if not os.fork():
+                logger.info(f"child {number}")
+                os._exit(0)
+            os.wait()
+            most = max(most, len(os.listdir(os.environ["LOGHC_RUN"])))
+        print(most)
+        """
+    )
+    done = run(*RUN, name, cwd=tmp_path)
+    assert int(done.stdout) < 300
+    words = [line.rpartition(" ")[2] for line in told(receiver)[1].text.splitlines()]
+    assert words == [str(number) for number in range(500)]
+
+
 def test_a_body_is_the_end_of_a_long_log(receiver, program, tmp_path):
     name = program(
         """
@@ -539,7 +591,8 @@ def test_a_log_that_is_missing_is_explained(receiver, tmp_path, command, said):
 def test_a_program_that_drops_its_privileges_first_is_explained(receiver, program, tmp_path):
     name = program(
         """
-        import os
+        import contextlib
+import os
         os.setgid(65534)
         os.setuid(65534)
         """
@@ -622,6 +675,33 @@ def test_output_that_a_child_still_holds_is_not_waited_for(receiver, tmp_path):
     done = run(*RUN, "--output", "sh", "-c", "sleep 50 & echo $!", cwd=tmp_path)
     os.kill(int(done.stdout), signal.SIGKILL)
     assert told(receiver)[1].text.startswith(done.stdout)
+
+
+def test_output_that_a_child_goes_on_to_flood_is_not_waited_for(receiver, tmp_path):
+    script = "yes & echo $! >pid; sleep 0.1; exit 3"
+    process = subprocess.Popen(
+        [*RUN, "--output", "sh", "-c", script], cwd=tmp_path, stdout=subprocess.DEVNULL
+    )
+    try:
+        assert process.wait(TIMEOUT) == 3
+    finally:
+        with contextlib.suppress(ProcessLookupError):  # it may have had its SIGPIPE
+            os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+    assert events(receiver) == [(Event.START, None), (Event.FAIL, 3)]
+
+
+def test_a_signal_ends_the_wait_for_a_reader_that_reads_nothing(receiver, tmp_path):
+    reading, writing = os.pipe()
+    script = "head -c 60000 /dev/zero; head -c 60000 /dev/zero; exit 3"
+    process = subprocess.Popen([*RUN, "--output", "sh", "-c", script], cwd=tmp_path, stdout=writing)
+    told(receiver, 2)  # the end is told though the output is stuck
+    while process.poll() is None:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(0.2)
+    assert process.returncode == 3
+    os.close(reading)
+    os.close(writing)
 
 
 # A service in trouble

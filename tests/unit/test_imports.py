@@ -17,7 +17,7 @@ ROOT = Path(loghc.__file__).parent
 # What a room, a folder or a module of its own, may import of loghc. Of the modules beside the
 # sink, each serves it, and knows no more than it needs.
 LEAVES = {"options", "markers", "runs", "lifecycle", "stderr", "utf8", "version"}
-PING = {"ping", "stderr", "utf8", "version"}
+PING = {"ping", "imports", "stderr", "utf8", "version"}
 SERVICE = {"service", *PING}
 MIDDLE = {"log", "delivery", *SERVICE}
 SINK = {"sink", "jobs", *LEAVES, *MIDDLE}
@@ -25,6 +25,7 @@ ALLOWED = {
     "ping": set(),
     "stderr": set(),
     "utf8": set(),
+    "imports": set(),
     "version": set(),
     "lifecycle": {"stderr"},
     "options": PING,

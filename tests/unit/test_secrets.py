@@ -129,6 +129,12 @@ def test_of_each_class_of_secrets_nearly_all_are_found() -> None:
     assert sum(map(len, missed.values())) <= 0.03 * total.total(), missed
 
 
+def test_what_belongs_to_a_line_is_not_cut_off_from_it() -> None:
+    text = "- name: DB_PASSWORD\n  value: hunter2\n"
+    for before in range(16_340, 16_390):
+        assert "hunter2" not in masked("." * before + "\n" + text + text)
+
+
 def test_ordinary_lines_stay() -> None:
     texts = [
         filled(line, seed)
@@ -183,6 +189,20 @@ def test_repetitions_of_each_rule_s_own_pieces_take_time_in_proportion(part: int
                 assert seconds < 8 * seconds_for(filled_to(piece, 25_000)) + 0.05, piece
 
 
+@pytest.mark.parametrize(
+    "piece", ["a_", "a.", "a-", "a_.", "a(", "a a ", *"a([{$<%:/=&|;,'\"\\`_.@# "]
+)
+@pytest.mark.parametrize(
+    "before",
+    ["password=", 'password="', "token: ", "curl -u a:", "aws configure set secret", "://a:"],
+)
+def test_a_long_value_takes_time_in_proportion(before: str, piece: str) -> None:
+    seconds = seconds_for(before + filled_to(piece, 100_000))
+    assert seconds < 0.6
+    if seconds > 0.1:
+        assert seconds < 8 * seconds_for(before + filled_to(piece, 25_000)) + 0.05
+
+
 def test_random_mixtures_of_pieces_take_time_in_proportion() -> None:
     chance = random.Random(1)
     pieces = [piece for example in WORST for piece in beginnings(example)]
@@ -200,8 +220,9 @@ def ordinary_log() -> str:
 def test_a_long_ordinary_log_takes_milliseconds() -> None:
     text = ordinary_log()
     masked(text)  # compiles the patterns
-    # Measured: 15 to 20 ms.
-    assert min(seconds_for(text) for _ in range(5)) < 0.1
+    # Measured: 6 ms where one line is much like the next, 17 ms in a mixture; this one is full of
+    # passwords and keys that aren't, and takes 40.
+    assert min(seconds_for(text) for _ in range(5)) < 0.2
 
 
 def test_other_threads_go_on_while_a_long_log_is_searched() -> None:
@@ -219,11 +240,11 @@ def test_other_threads_go_on_while_a_long_log_is_searched() -> None:
         thread = threading.Thread(target=search)
         thread.start()
         while not done.is_set():
-            begun = time.perf_counter()
+            begun = time.process_time()  # of all threads, and of no other process
             time.sleep(0)
-            longest = max(longest, time.perf_counter() - begun)
+            longest = max(longest, time.process_time() - begun)
         thread.join()
     finally:
         sys.setswitchinterval(interval)
-    # Measured: 2 to 5 ms. A search that held the interpreter throughout would take 100.
-    assert longest < 0.05
+    # Measured: 2 to 5 ms. A search that held the interpreter throughout would take 200.
+    assert longest < 0.03

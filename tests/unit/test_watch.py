@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loghc.log.body import Renderer
+from loghc.log.masking import Masker
 from loghc.log.tail import CONTEXT
 from loghc.ping import Event
 from loghc.service.url import PingUrl
@@ -240,6 +242,21 @@ def test_a_markers_record_is_the_last_and_what_came_later_is_not_there(tmp_path)
     assert body == b"one\ntwo\nsync.log and more\n"
     body, _ = rendered(collector, until_ns=2, last=b"overwritten\n")
     assert body == b"one\nsync.log and more\ntwo\noverwritten\n"
+
+
+def test_a_record_longer_than_its_ring_leaves_no_half_of_a_secret(tmp_path):
+    secret = "9e9d9bbe-4f2b-4a0e-a1e0-111111111111"
+    url = PingUrl.parse(f"https://hc.example/{secret}")
+    ring = open_ring(str(tmp_path), 2**14, os.getpid())
+    ring.append(b"before\n", 1)
+    ring.append(b"x" * 2**15 + b"\n", 2)
+    log, _ = Collector(str(tmp_path), 1000).read()
+    assert log.begins_inside_record
+    for length in range(2**14 - 100, 2**14):
+        ring.append((secret + "x" * length + "\n").encode(), 4)
+        log, _ = Collector(str(tmp_path), 2**14).read()
+        body = Renderer(2**14, Masker(url), None).render(log, "")
+        assert b"1111" not in body
 
 
 def test_output_is_text_and_bounded(tmp_path):

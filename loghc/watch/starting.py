@@ -1,0 +1,106 @@
+"""Sets the scene for a program, and starts it: all that has to be done before, and no more."""
+
+from __future__ import annotations
+
+import os
+
+from loghc.watch import child, signals
+from loghc.watch.command import Command
+from loghc.watch.options import Options
+from loghc.watch.run_directory import RunDirectory
+
+TYPE_CHECKING = False  # typing takes longer to import than the program to start
+if TYPE_CHECKING:
+    from loghc.watch.output import Output
+
+__all__ = ["Started", "start_program"]
+
+_BOOTSTRAP = os.path.join(os.path.dirname(os.path.dirname(__file__)), "inside", "bootstrap")
+_LARGEST_RING = 2**27  # bytes
+
+
+class Started:
+    """A program that was started, or could not be.
+
+    Attributes:
+        pid: its process, 0 if there is none.
+        error: why it could not be started.
+        run: the run directory; None: there is none.
+        trouble: why there is none.
+        output: what takes in what it prints, if that is wanted.
+    """
+
+    def __init__(self, run: RunDirectory | None, trouble: str, output: Output | None) -> None:
+        self.pid = 0
+        self.error: child.CannotStartError | None = None
+        self.run = run
+        self.trouble = trouble
+        self.output = output
+
+
+def start_program(options: Options, command: Command) -> Started:
+    """Start a program. The signals that the watcher waits for are blocked from then on."""
+    closed = _keep_standard_descriptors()
+    inherited = signals.take_over()
+    run, trouble = _run_directory(options)
+    output = None
+    if options.output:
+        from loghc.watch.output import Output
+
+        output = Output(closed)
+    started = Started(run, trouble, output)
+    env = child.initial_environment()
+    if run is not None:
+        env = child.environment(env, _BOOTSTRAP, run.path)
+    for name in options.url_variables:
+        env.pop(os.fsencode(name), None)
+    try:
+        started.pid = child.start(command, env, inherited, output.streams if output else {})
+    except child.CannotStartError as error:
+        started.error = error
+    return started
+
+
+def _keep_standard_descriptors() -> list[int]:
+    """Have nothing of the watcher's own become a standard stream that was closed; which were."""
+    closed = []
+    while (opened := os.open(os.devnull, os.O_RDWR)) <= 2:
+        closed.append(opened)  # it stays open here; the program doesn't inherit it
+    os.close(opened)
+    return closed
+
+
+def _run_directory(options: Options) -> tuple[RunDirectory | None, str]:
+    """The run directory, configured; or None, and why there is none."""
+    from loghc.version import __version__
+    from loghc.watch.identity import identity
+
+    salt = os.urandom(16)
+    run = None
+    try:
+        if options.state is not None:
+            os.makedirs(options.state, mode=0o700, exist_ok=True)
+        run = RunDirectory(options.state)
+        run.configure(
+            [
+                ("version", __version__),
+                ("capacity", str(_capacity(options.limit))),
+                *([("level", str(options.level))] if options.level is not None else []),
+                ("job", options.job),
+                *(("marker", f"{event} {text}") for text, event in options.all_markers().items()),
+                ("limit", str(options.limit)),
+                ("salt", salt.hex()),
+                ("url_hash", identity(options.url, salt)),
+                ("hand_over", "1"),
+            ]
+        )
+    except OSError as error:
+        if run is not None:
+            run.remove()
+        return None, f"no run directory could be made: {error.strerror}"
+    return run, ""
+
+
+def _capacity(limit: int) -> int:
+    """Bytes of a ring: what a ping carries, and as much again for the frames around records."""
+    return min(max(65_536, 2 * limit + 16_384), _LARGEST_RING) // 4096 * 4096
