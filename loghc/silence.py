@@ -167,7 +167,7 @@ class Listener:
         self._events.add(event)
         # By value: loguru's queue hands each sink a copy of its own.
         thread, process = record["thread"].id, record["process"].id
-        key = (record["time"], hash(record["message"]), thread, process, self.target)
+        key = (record.get("time"), hash(record["message"]), thread, process, self.target)
         lately = tuple(_process.lately)
         if any(other is not self and key == known for known, other in lately):
             _process.say_once(

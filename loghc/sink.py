@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 from loghc import options, silence
-from loghc.debug import tell
+from loghc.debug import debugging, tell
 from loghc.delivery import Delivery
 from loghc.delivery.report import Report
 from loghc.lifecycle import (
@@ -289,7 +289,9 @@ class HealthSink(metaclass=_SinkType):
                 self._last_marker = record["thread"]
                 self._listener.take(event, record, self._url.masked)
                 run_id = self._runs.assign(event, record)
-                tell(f"{self!r} saw {self._listener.quoted(message)}: {event.value}, run {run_id}.")
+                if debugging():
+                    quoted = self._listener.quoted(message)
+                    tell(f"{self!r} saw {quoted}: {event.value}, run {run_id}.")
                 if event is Event.START:
                     self._crash_watch.start(run_id)
                 elif event is Event.SUCCESS:

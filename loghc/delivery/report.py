@@ -80,16 +80,13 @@ class Report:
 
     def not_understood(self, suffixes: Sequence[str]) -> None:
         """The service turned out to know the check, but not all of the protocol."""
-        unknown = " nor ".join(suffixes)
-        consequences = [_CONSEQUENCES[suffix] for suffix in suffixes]
-        say(
-            f"the service at {self._where} knows the check, but not {unknown}: "
-            f"{', and '.join(consequences)}. events= leaves events out from the beginning."
-        )
-        for event in (Event.START, Event.LOG):
-            if f"/{event.value}" in suffixes:
-                for cause in _OWN_TO_EVENT:
-                    self._troubles.pop(_Trouble(event, cause), None)
+        news = [suffix for suffix in suffixes if not self._forget(suffix)]
+        if news:
+            consequences = [_CONSEQUENCES[suffix] for suffix in news]
+            say(
+                f"the service at {self._where} knows the check, but not {' nor '.join(news)}: "
+                f"{', and '.join(consequences)}. events= leaves events out from the beginning."
+            )
 
     def dropped(self, ping: Ping, capacity: int) -> None:
         """A ping made room for a newer one."""
@@ -165,6 +162,19 @@ class Report:
             f"{seconds:.1f} s{because}; given up."
         )
 
+    def _forget(self, suffix: str) -> bool:
+        """Count a suffix's trouble as over; whether it was said, with what would come of it."""
+        refusals = [
+            trouble
+            for trouble in self._troubles
+            if trouble.event is not None
+            and f"/{trouble.event.value}" == suffix
+            and trouble.cause in _OWN_TO_EVENT
+        ]
+        for trouble in refusals:
+            del self._troubles[trouble]
+        return bool(refusals)
+
     def _once(self, trouble: _Trouble, text: str) -> None:
         if trouble not in self._troubles:
             self._troubles[trouble] = 0
@@ -199,10 +209,11 @@ _CONSEQUENCES = {
 
 def _about_suffix(ping: Ping, check_known: bool) -> str:  # noqa: FBT001
     """What to do about a refusal that may be about a ping's suffix alone, or an empty str."""
-    if ping.event is Event.START:
+    if ping.event in (Event.START, Event.LOG):
+        name = ping.event.value
         return (
-            "The service knows no check by this URL, or does not know /start: "
-            "then events= leaves starts out."
+            f"The service knows no check by this URL, or does not know /{name}: if it takes other "
+            f"pings, no more {name}s are sent. events= leaves them out from the beginning."
         )
     if ping.event is Event.FAIL and check_known:
         return (

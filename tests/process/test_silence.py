@@ -14,7 +14,7 @@ import pytest
 from conftest import RunScript, complaints
 from loghc import Event
 from loghc.testing import PingReceiver
-from processes import needs_posix
+from processes import RUN, needs_posix, run
 
 BEGIN = """
 import asyncio, os, sys
@@ -377,6 +377,23 @@ def test_the_exit_is_quick_and_raises_nothing_with_loguru_changed(run_script: Ru
         del logger._core
     """
     run_script(BEGIN + textwrap.dedent(text), URL, env={"LOGHC_DEBUG": "1"})
+
+
+@needs_posix
+def test_a_watched_program_that_logs_no_marker_where_only_markers_count_is_told(
+    receiver: PingReceiver, tmp_path: Path
+) -> None:
+    program = tmp_path / "program.py"
+    program.write_text("from loguru import logger\nlogger.info('hello')\n")
+    options = ("--markers-only", "--marker", "Bye=success")
+    done = run(*RUN, *options, program, cwd=tmp_path)
+    (line,) = complaints(done.stderr)
+    assert "no marker was seen, so nothing was pinged: --markers-only listens for " in line
+    assert "sync.start" in line
+    assert "Bye" in line
+    program.write_text("from loguru import logger\nlogger.info('Bye')\n")
+    assert complaints(run(*RUN, *options, program, cwd=tmp_path).stderr) == []
+    assert len(receiver.pings) == 1
 
 
 # The last word.

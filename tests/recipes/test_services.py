@@ -172,7 +172,9 @@ def test_without_its_setting_a_service_that_knows_no_start_is_told_the_ends(
     two_runs(service.url)
     assert service.noted == ["success", "fail"]
     assert service.refused == ["/start", "/log"]
-    assert "knows the check, but not /log nor /start" in said()[-1]
+    start, log = said()
+    assert "does not know /start" in start
+    assert "does not know /log" in log
 
 
 def test_without_its_setting_a_service_that_knows_the_plain_url_alone_never_takes_a_failure(

@@ -775,7 +775,7 @@ def test_a_refusal_with_another_text_each_time_is_said_once(
 def test_a_service_without_log_pings_is_mentioned_once(
     ping_receiver: PingReceiver, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ping_receiver.script(*(404, None) * 4)
+    ping_receiver.script(404)
     sink = HealthSink(ping_receiver.url)
     logger.add(sink, format="{message}")
     for _ in range(4):

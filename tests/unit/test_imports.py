@@ -16,7 +16,18 @@ ROOT = Path(loghc.__file__).parent
 
 # What a room, a folder or a module of its own, may import of loghc. Of the modules beside the
 # sink, each serves it, and knows no more than it needs.
-LEAVES = {"options", "markers", "runs", "lifecycle", "stderr", "utf8", "version"}
+LEAVES = {
+    "debug",
+    "lifecycle",
+    "markers",
+    "near_misses",
+    "options",
+    "runs",
+    "silence",
+    "stderr",
+    "utf8",
+    "version",
+}
 PING = {"ping", "imports", "stderr", "utf8", "version"}
 SERVICE = {"service", *PING}
 MIDDLE = {"log", "delivery", *SERVICE}
@@ -27,14 +38,17 @@ ALLOWED = {
     "utf8": set(),
     "imports": set(),
     "version": set(),
-    "lifecycle": {"stderr"},
+    "debug": {"stderr"},
+    "lifecycle": {"stderr", "log"},
+    "near_misses": {"markers", *PING},
+    "silence": {"debug", "markers", "near_misses", *SERVICE},
     "options": PING,
     "markers": PING,
     "runs": PING,
-    "jobs": {"ping", "markers", "runs", "stderr"},
+    "jobs": {"options", "ping", "markers", "runs", "silence", "stderr"},
     "service": SERVICE,
     "log": {"log", *SERVICE},
-    "delivery": {"delivery", *SERVICE},
+    "delivery": {"debug", "delivery", *SERVICE},
     "sink": SINK,
     "watch": {"watch", "inside", *SINK},
     "inside": {"inside"},
