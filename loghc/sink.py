@@ -15,6 +15,7 @@ from loghc import options, silence
 from loghc.debug import debugging, tell
 from loghc.delivery import Delivery
 from loghc.delivery.report import Report
+from loghc.handover import HandOver, watcher_of
 from loghc.lifecycle import (
     Completion,
     CrashWatch,
@@ -155,9 +156,10 @@ class HealthSink(metaclass=_SinkType):
         own = job_markers(job)
         self._markers = Markers(own if markers is None else markers)
         self._mask: Callable[[str], str] = str
+        self._delivery: Delivery | HandOver
         self._url = self._connect(redactor(redact))
-        self.enabled = self._url is not None
-        """Whether there is a URL to ping."""
+        self.enabled = self._url is not None or self._watcher is not None
+        """Whether there is a URL to ping, or a ``loghc run`` that does."""
         self._runs = Runs()
         self._crash_watch = CrashWatch()
         self._last_marker: object = None
@@ -181,6 +183,10 @@ class HealthSink(metaclass=_SinkType):
 
         given = self._options
         url = ping_url(given["url"])
+        self._watcher = watcher_of(url, given)
+        if self._watcher is not None:
+            self._delivery = self._watcher
+            return url
         if url is None:
             return None
         from loghc.log.body import Renderer
@@ -275,6 +281,9 @@ class HealthSink(metaclass=_SinkType):
                 self._listener.look(message)
                 return
             self._listener.hear()
+            if self._watcher is not None:
+                self._watcher.tell(event, record)
+                return
             if self._url is None:
                 self._listener.meets_no_url(message)
                 return
@@ -312,7 +321,7 @@ class HealthSink(metaclass=_SinkType):
         body: Callable[[], bytes] = bytes
         if self._options["send_logs"]:
             body = functools.partial(self._renderer.render, self._tail.snapshot(), closing)
-        self._delivery.put(Ping(event, run_id, body))
+        self._delivery.put(Ping(event, run_id, body))  # type: ignore[union-attr]  # never a HandOver
 
     def _fail_open_runs(self) -> None:
         """Queue a failure for each run that the end of this process makes one."""
@@ -350,6 +359,8 @@ class HealthSink(metaclass=_SinkType):
 
     def __repr__(self) -> str:
         where = "disabled" if self._url is None else repr(self._url.masked)
+        if self._watcher is not None:
+            where = "watched by loghc run"
         return f"HealthSink({where}, job={self._options['job']!r})"
 
 

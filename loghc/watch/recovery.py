@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from loghc.ping import Event, Ping
 from loghc.runs import run_id_from
+from loghc.service.identity import identity
 from loghc.stderr import say
 from loghc.version import __version__
 from loghc.watch.black_box import BlackBox, Entry, clean
 from loghc.watch.closing import closing
 from loghc.watch.collector import Collector
-from loghc.watch.identity import identity
 from loghc.watch.options import Options
 from loghc.watch.pings import Body, Pings
 from loghc.watch.run_directory import RunDirectory, memory_directory

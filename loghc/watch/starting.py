@@ -72,8 +72,8 @@ def _keep_standard_descriptors() -> list[int]:
 
 def _run_directory(options: Options) -> tuple[RunDirectory | None, str]:
     """The run directory, configured; or None, and why there is none."""
+    from loghc.service.identity import identity
     from loghc.version import __version__
-    from loghc.watch.identity import identity
 
     salt = os.urandom(16)
     run = None

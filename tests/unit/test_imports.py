@@ -31,7 +31,7 @@ LEAVES = {
 PING = {"ping", "imports", "stderr", "utf8", "version"}
 SERVICE = {"service", *PING}
 MIDDLE = {"log", "delivery", *SERVICE}
-SINK = {"sink", "jobs", *LEAVES, *MIDDLE}
+SINK = {"sink", "handover", "inside", "jobs", *LEAVES, *MIDDLE}
 ALLOWED = {
     "ping": set(),
     "stderr": set(),
@@ -52,6 +52,7 @@ ALLOWED = {
     "sink": SINK,
     "watch": {"watch", "inside", *SINK},
     "inside": {"inside"},
+    "handover": {"inside", *SERVICE},
     "command": {"command", "watch", *SINK},
     "testing": {"testing", *PING},
     "__init__": {"sink", "jobs", "ping", "version", "log"},

@@ -20,9 +20,9 @@ if os.name != "posix":
     pytest.skip("the watcher needs a POSIX system", allow_module_level=True)
 
 from loghc.inside.ring import open_ring
+from loghc.service.identity import identity
 from loghc.watch.collector import Collector
 from loghc.watch.command import resolve
-from loghc.watch.identity import identity
 from loghc.watch.marked_runs import MarkedRuns
 from loghc.watch.messages import Message
 from loghc.watch.run_directory import RunDirectory, parse_fields, read_fields, write_fields

@@ -1,0 +1,166 @@
+"""What a HealthSink does in a program that ``loghc run`` watches: the watcher sends its pings."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from loghc.ping import Event, Stats
+from loghc.stderr import say
+from loghc.utf8 import encode
+from loghc.version import __version__
+
+if TYPE_CHECKING:
+    from loghc.inside.markers import Markers
+    from loghc.service.url import PingUrl
+
+__all__ = ["HandOver", "watcher_of"]
+
+_RUN = "LOGHC_RUN"  # names the watcher's run directory
+
+_LONGEST = 3_000  # bytes of a sink's options that fit into one message with all else
+
+_said: set[str] = set()  # versions of which it was said that they don't work together
+
+
+def watcher_of(url: PingUrl | None, options: Mapping[str, Any]) -> HandOver | None:
+    """The watcher of this program, if it watches it for the same check; else None.
+
+    Args:
+        url: the sink's own ping URL; None: it has none, and any watcher's will do.
+        options: the sink's.
+    """
+    directory = os.environ.get(_RUN)
+    if not directory:
+        return None
+    try:
+        fields = _fields(os.path.join(directory, "config"))  # noqa: PTH118
+        if fields.get("hand_over") != "1":
+            return None
+        if url is not None:
+            from loghc.service.identity import identity
+
+            if identity(url, bytes.fromhex(fields["salt"])) != fields["url_hash"]:
+                return None
+        if fields["version"] != __version__:
+            _say_version(fields["version"])
+            return None
+        return HandOver(directory, options)
+    except (ImportError, KeyError, OSError, ValueError):  # it is gone, or of another kind
+        return None
+
+
+class HandOver:
+    """Takes the place of a sink's delivery: markers go to the watcher, which pings.
+
+    Args:
+        directory: the watcher's run directory.
+        options: the sink's. Those that keep a log from leaving the machine count for the watcher,
+            too.
+    """
+
+    stats = Stats(0, 0, 0)
+    on_own_thread = False
+    body_limit = None
+
+    def __init__(self, directory: str, options: Mapping[str, Any]) -> None:
+        from loghc.inside.config import read_config
+        from loghc.inside.markers import Markers
+
+        self._directory = directory
+        self._events = options["events"]
+        self._options = _as_fields(options)
+        self._told_options = 0  # the process that told them
+        # What the recorder in this program looks for itself.
+        config = read_config(os.path.join(directory, "config"))  # noqa: PTH118
+        self._recorders: Markers = Markers(config.markers)
+
+    def tell(self, event: Event, record: Mapping[str, Any]) -> None:
+        """Tell the watcher of a marker. Returns at once."""
+        if self._events is not None and event not in self._events:
+            return
+        message = str(record["message"])
+        try:
+            if self._told_options != os.getpid():
+                self._send("sink", self._options, record)
+                self._told_options = os.getpid()
+            recorded = self._is_recorded()
+            if recorded and self._recorders.match(message) == event.value:
+                return
+            # What is recorded is in the log already.
+            self._send(event.value, b"" if recorded else encode(f"{message}\n"), record)
+        except OSError:
+            if event is Event.FAIL:  # a full channel must not turn it into a success
+                self._leave_word()
+
+    def wait(self, _timeout: float | None = None) -> bool:
+        """There is nothing to wait for."""
+        return True
+
+    def stop(self, _seconds: float, *, exiting: bool = False) -> None:
+        """There is nothing to deliver."""
+
+    def after_fork(self) -> None:
+        """Nothing is held that a forked child could not use."""
+
+    def _send(self, event: str, line: bytes, record: Mapping[str, Any]) -> None:
+        from loghc.inside.markers import send
+
+        send(self._directory, event, line, time.monotonic_ns(), dict(record))
+
+    def _is_recorded(self) -> bool:
+        """Whether this process has a ring, and with it a recorder that finds markers."""
+        own = f"{os.getpid()}-"
+        try:
+            names = os.listdir(self._directory)  # noqa: PTH208
+        except OSError:
+            return False
+        return any(name.startswith(own) and name.endswith(".ring") for name in names)
+
+    def _leave_word(self) -> None:
+        try:
+            flags = os.O_CREAT | os.O_WRONLY
+            os.close(os.open(os.path.join(self._directory, "failed"), flags, 0o600))  # noqa: PTH118
+        except OSError as error:
+            say(f"a failure could not be handed to loghc run: {error.strerror}.")
+
+
+def _fields(path: str) -> dict[str, str]:
+    with open(path, encoding="utf-8") as file:  # noqa: PTH123
+        return dict(line.rstrip("\n").partition("=")[::2] for line in file)
+
+
+def _as_fields(options: Mapping[str, Any]) -> bytes:
+    """What keeps a log from leaving the machine, as lines of ``key=value``."""
+    lines = [f"limit={options['limit']}"]
+    if not options["send_logs"]:
+        lines.append("send_logs=0")
+    rules = options["redact"]
+    rules = (rules,) if isinstance(rules, (str, re.Pattern)) or callable(rules) else rules
+    for rule in rules:
+        pattern = rule.pattern if isinstance(rule, re.Pattern) and not _flags(rule) else rule
+        lines.append("redact" if not isinstance(pattern, str) else f"redact={_escaped(pattern)}")
+    fields = encode("".join(f"{line}\n" for line in lines))
+    # Rules that are too long for a message are as good as ones that can't be carried over.
+    return fields if len(fields) <= _LONGEST else encode(f"{lines[0]}\nredact\n")
+
+
+def _flags(pattern: re.Pattern[str]) -> int:
+    """The flags that a pattern's own text doesn't give it."""
+    return pattern.flags & ~re.UNICODE & ~re.compile(pattern.pattern).flags
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
+
+
+def _say_version(version: str) -> None:
+    if version not in _said:
+        _said.add(version)
+        say(
+            f"this program's loghc is version {__version__}, that of loghc run is {version}: "
+            "the HealthSink pings by itself."
+        )

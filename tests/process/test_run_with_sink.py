@@ -1,0 +1,128 @@
+"""A HealthSink in a program that `loghc run` watches: it hands its markers to the watcher."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from loghc.ping import Event
+from loghc.testing import PingReceiver
+from processes import RUN, needs_posix, run
+
+pytestmark = needs_posix
+
+BEGIN = """
+import os, sys
+from loguru import logger
+from loghc import HealthSink
+logger.remove()
+"""
+
+Watched = Callable[..., "tuple[list[tuple[Event, int | None, str]], str]"]
+
+
+@pytest.fixture
+def watched(tmp_path: Path, receiver: PingReceiver) -> Watched:
+    """Runs a program's text; gives what the service was told, and standard error."""
+
+    def watch(text: str, *options: str) -> tuple[list[tuple[Event, int | None, str]], str]:
+        (tmp_path / "program.py").write_text(BEGIN + text)
+        done = run(*RUN, *options, "program.py", cwd=tmp_path)
+        told = [(ping.event, ping.exit_status, ping.text) for ping in receiver.pings]
+        return told, done.stderr
+
+    return watch
+
+
+@pytest.fixture
+def other() -> Iterator[PingReceiver]:
+    with PingReceiver() as receiver:
+        yield receiver
+
+
+def test_a_sink_without_a_url_hands_its_markers_over_though_the_process_leaves_by_os_exit(
+    watched: Watched,
+) -> None:
+    told, _ = watched(
+        'logger.add(HealthSink(job="photos"), format="{message}")\n'
+        'logger.info("photos.start")\n'
+        'logger.info("photos.log: half of them")\n'
+        'logger.error("photos.error: disk full")\n'
+        "os._exit(0)\n"
+    )
+    events = [(event, status) for event, status, _ in told]
+    assert events == [
+        (Event.START, None),
+        (Event.LOG, None),
+        (Event.FAIL, None),
+        (Event.FAIL, None),  # the whole log; what was told is not followed by a success
+    ]
+    assert told[1][2].endswith("photos.log: half of them\n")
+    assert told[2][2].endswith("photos.error: disk full\n")
+    assert told[2][2].count("disk full") == 1
+
+
+def test_a_sink_with_the_watcher_s_url_sends_nothing_itself(
+    watched: Watched, receiver: PingReceiver
+) -> None:
+    told, _ = watched(
+        f'logger.add(HealthSink("{receiver.url}"))\nlogger.info("sync.start")\n'
+        'logger.error("sync.error: x")\n'
+    )
+    assert [event for event, _, _ in told] == [Event.START, Event.FAIL, Event.FAIL]
+
+
+def test_a_sink_with_another_url_works_by_itself(watched: Watched, other: PingReceiver) -> None:
+    told, _ = watched(
+        f'logger.add(HealthSink("{other.url}"))\nlogger.info("sync.start")\n'
+        'logger.info("sync.done")\n'
+    )
+    assert [event for event, _, _ in told] == [Event.START, Event.SUCCESS]
+    assert [ping.event for ping in other.pings] == [Event.START, Event.SUCCESS]
+
+
+def test_with_markers_only_the_sink_s_markers_are_the_runs(watched: Watched) -> None:
+    told, _ = watched(
+        'logger.add(HealthSink(job="photos"))\n'
+        'for marker in ("start", "done", "start"):\n    logger.info("photos." + marker)\n',
+        "--markers-only",
+    )
+    events = [event for event, _, _ in told]
+    assert events == [Event.START, Event.SUCCESS, Event.START, Event.FAIL]
+
+
+def test_the_sink_s_options_tighten_the_watcher_s(watched: Watched) -> None:
+    told, _ = watched(
+        r'logger.add(HealthSink(job="photos", redact=["hush", "a\nb"], limit=200))' "\n"
+        'for n in range(50):\n    logger.info("hush {}", n)\n'
+        'logger.info("photos.log: hush")\n'
+    )
+    assert [event for event, _, _ in told] == [Event.START, Event.LOG, Event.SUCCESS]
+    for _, _, text in told[1:]:
+        assert "hush" not in text
+        assert "[redacted]" in text
+        assert len(text) <= 200
+
+
+def test_a_rule_that_cannot_leave_the_process_empties_the_bodies(watched: Watched) -> None:
+    told, stderr = watched(
+        'logger.add(HealthSink(job="photos", redact=lambda text: text.replace("hush", "")))\n'
+        'logger.info("photos.log: hush")\n'
+    )
+    assert [text for _, _, text in told] == ["", "", ""]
+    assert stderr.count("no log is sent with pings") == 1
+
+
+def test_a_failure_is_known_though_the_channel_is_full(watched: Watched) -> None:
+    told, _ = watched(
+        'fd = os.open(os.environ["LOGHC_RUN"] + "/channel", os.O_RDWR | os.O_NONBLOCK)\n'
+        "os.kill(os.getppid(), 19)\n"  # the watcher stops, and reads nothing
+        "try:\n    while True:\n        os.write(fd, bytes(4096))\n"
+        "except BlockingIOError:\n    pass\n"
+        'logger.add(HealthSink(job="photos"))\n'
+        'logger.error("photos.error: x")\n'
+        "os.kill(os.getppid(), 18)\n"
+    )
+    assert told[-1][0] is Event.FAIL
