@@ -146,8 +146,10 @@ class Signals:
 def stop_by(number: int) -> None:
     """Stop this process by a terminal's signal, as the program was. For the main thread."""
     signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
-    signal.pthread_kill(_thread.get_ident(), number)  # it goes on here when it is continued
+    # In this order: the terminal's own signal may still be pending here, and would stop it twice.
+    # When it is continued, the system forgets whatever else would stop it.
+    signal.pthread_kill(_thread.get_ident(), number)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})  # it goes on here when it is continued
     signal.pthread_sigmask(signal.SIG_BLOCK, {number})
     signal.signal(number, _nothing)
 

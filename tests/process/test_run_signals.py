@@ -210,7 +210,10 @@ class Terminal:
         while text not in self.shown[after:]:
             ready, _, _ = select.select([self._own], [], [], deadline - time.monotonic())
             assert ready, f"{text!r} is not in {self.shown!r}"
-            self.shown += os.read(self._own, 4096).decode()
+            try:
+                self.shown += os.read(self._own, 4096).decode()
+            except OSError:  # nobody has it open any more
+                raise AssertionError(f"{text!r} is not in {self.shown!r}") from None
         return self.shown
 
     def type(self, keys):
