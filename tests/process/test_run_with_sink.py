@@ -95,7 +95,8 @@ def test_with_markers_only_the_sink_s_markers_are_the_runs(watched: Watched) -> 
 
 def test_the_sink_s_options_tighten_the_watcher_s(watched: Watched) -> None:
     told, _ = watched(
-        r'logger.add(HealthSink(job="photos", redact=["hush", "a\nb"], limit=200))' "\n"
+        r'logger.add(HealthSink(job="photos", redact=["hush", "a\nb"], limit=200))'
+        "\n"
         'for n in range(50):\n    logger.info("hush {}", n)\n'
         'logger.info("photos.log: hush")\n'
     )
