@@ -46,4 +46,5 @@ NOTE_SUFFIX = (
 # in ns, event, thread, task, run id, the record. In the last two, "\\", "\t" and "\n" are escaped
 # by a backslash. A run id of "-" is none; others begin with "=".
 MESSAGE = b"loghc1"
+END = "end"  # the event of a log that ends its run without a verdict
 MESSAGE_BYTES = 4096  # at most; what PIPE_BUF is on Linux: such a write is never split

@@ -45,6 +45,8 @@ def send(directory: str, event: str, line: bytes, time_ns: int, record: "dict[st
     The channel is opened for each message: a descriptor that is kept could become the program's. It
     is opened for reading, too, so that a write without a reader is no SIGPIPE.
     """
+    if event == "log" and _ends_run(record):
+        event = layout.END
     fields = (
         layout.MESSAGE,
         b"%d" % posix.getpid(),
@@ -71,6 +73,14 @@ def _task() -> int:
         return id(asyncio.current_task())
     except Exception:
         return 0
+
+
+def _ends_run(record: "dict[str, Any]") -> bool:
+    """Whether the run ends here without a verdict, as `loghc.job` says it."""
+    try:
+        return record["extra"]["ends_run"] is True
+    except Exception:
+        return False
 
 
 def _run_id(record: "dict[str, Any]") -> bytes:

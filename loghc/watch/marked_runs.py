@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from loghc.inside import layout
 from loghc.ping import Event
 from loghc.runs import new_run_id, run_id_from
 from loghc.watch.messages import Message
@@ -42,7 +43,7 @@ class MarkedRuns:
             self._open[run_id] = None
             self._lanes[lane] = [*(other for other in here if other != run_id), run_id]
             self._forget()
-        elif event.ends_run:
+        elif event.ends_run or message.event == layout.END:
             self._open.pop(run_id, None)
         return run_id
 

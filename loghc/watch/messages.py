@@ -11,7 +11,7 @@ __all__ = ["Message", "parse_messages"]
 
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 _UNESCAPED = {b"t": b"\t", b"n": b"\n"}
-_EVENTS = frozenset({"start", "success", "fail", "log", "ring", "sink"})
+_EVENTS = frozenset({"start", "success", "fail", "log", layout.END, "ring", "sink"})
 _FIELDS = 8
 _DIGITS = 20  # at most, of a number; int() of a long text takes long
 

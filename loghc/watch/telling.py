@@ -6,6 +6,7 @@ import contextlib
 import os
 from collections import Counter
 
+from loghc.inside import layout
 from loghc.log.redaction import Redactor
 from loghc.log.tail import Snapshot
 from loghc.ping import Event
@@ -189,11 +190,12 @@ class Teller:
         if message.event == "sink":
             self._pings.tighten(parse_fields(message.line))
             return
-        event = Event(message.event)
+        ends = message.event == layout.END
+        event = Event.LOG if ends else Event(message.event)
         self._received += 1
         if self._runs is not None:
             run_id = self._runs.assign(event, message)
-            if event is Event.START or event.ends_run:
+            if event is Event.START or event.ends_run or ends:
                 self._recovery.note_open(self._runs.open)
         else:
             run_id = self._run_id

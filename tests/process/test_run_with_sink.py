@@ -93,6 +93,19 @@ def test_with_markers_only_the_sink_s_markers_are_the_runs(watched: Watched) -> 
     assert events == [Event.START, Event.SUCCESS, Event.START, Event.FAIL]
 
 
+@pytest.mark.parametrize("added", ["", 'logger.add(HealthSink(job="photos"))\n'])
+def test_a_job_that_ends_without_a_verdict_leaves_no_run_open(watched: Watched, added: str) -> None:
+    told, _ = watched(
+        f"{added}logger.add(sys.stdout)\n"
+        "from loghc import job\n"
+        'with job("photos", not_failures=KeyError):\n    {}["x"]\n',
+        "--markers-only",
+        "--job",
+        "photos",
+    )
+    assert [event for event, _, _ in told] == [Event.START, Event.LOG]
+
+
 def test_the_sink_s_options_tighten_the_watcher_s(watched: Watched) -> None:
     told, _ = watched(
         r'logger.add(HealthSink(job="photos", redact=["hush", "a\nb"], limit=200))'
