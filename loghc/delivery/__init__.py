@@ -128,7 +128,7 @@ class Delivery:
             if not exiting:
                 raise
         finally:
-            if not closing.abandoned:  # by another thread's stop(), at the same time
+            if closing is self._closing:  # else another thread's stop() was faster
                 self._begin_anew(None if drained else time.monotonic() - begun)
         if exiting:
             until = ClosingTime(time.monotonic() + _TELLING_AT_EXIT)

@@ -194,8 +194,7 @@ def test_the_ping_url_is_not_the_programs_to_see(receiver, tmp_path):
 def test_the_run_directory_is_the_users_alone_and_gone_afterwards(receiver, program, tmp_path):
     name = program(
         """
-        import contextlib
-import os
+        import os
         from loguru import logger
         logger.info("x")
         path = os.environ["LOGHC_RUN"]
@@ -460,7 +459,17 @@ def test_level_limit_and_redaction_shape_the_log(receiver, program, tmp_path):
         logger.info("token=hunter2 and pin=1234")
         """
     )
-    shape = ("--level", "info", "--limit", "90", "--redact", r"token=\S+", "--redact", r"pin=\d+")
+    shape = (
+        "--no-mask-secrets",
+        "--level",
+        "info",
+        "--limit",
+        "90",
+        "--redact",
+        r"token=\S+",
+        "--redact",
+        r"pin=\d+",
+    )
     run(*RUN, *shape, name, cwd=tmp_path)
     body = told(receiver)[1].text
     assert len(body) <= 90
@@ -531,8 +540,7 @@ def test_the_last_lines_of_64_processes_that_log_flat_out(receiver, program, tmp
 def test_many_short_children_leave_no_many_files(receiver, program, tmp_path):
     name = program(
         """
-        import contextlib
-import os
+        import os
         from loguru import logger
         logger.remove()
         logger.add(lambda message: None)
@@ -591,8 +599,7 @@ def test_a_log_that_is_missing_is_explained(receiver, tmp_path, command, said):
 def test_a_program_that_drops_its_privileges_first_is_explained(receiver, program, tmp_path):
     name = program(
         """
-        import contextlib
-import os
+        import os
         os.setgid(65534)
         os.setuid(65534)
         """

@@ -145,7 +145,7 @@ assert sink.wait(20)
             process.kill()
             process.wait()
     assert said.startswith("loghc: start ping to ")
-    assert said.count("404 not found") == 2  # the log's own, too
+    assert said.count("404 not found") == 3  # each event's own: the log's, and the end's
 
 
 @pytest.mark.parametrize("stream", ["None", "open(os.devnull, 'w')", "io.StringIO()", "Closed()"])

@@ -163,7 +163,7 @@ def test_a_log_ping_that_a_service_does_not_know_stops_no_other(
     logger.info("sync.done")
     assert app.sink.wait(20)
     assert [ping.event for ping in ping_receiver.pings] == [Event.SUCCESS]
-    assert "may not know /log" in capsys.readouterr().err
+    assert "does not know /log" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
