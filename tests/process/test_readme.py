@@ -291,6 +291,26 @@ def test_the_commands_have_the_options_that_are_told(page: Path) -> None:
             assert program, line
 
 
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_units_have_no_comment_behind_a_value(page: Path) -> None:
+    # systemd takes it for a part of the value.
+    for line in "".join(blocks(page, "ini")).splitlines():
+        assert line.startswith("#") or "#" not in line
+
+
+def test_the_chart_is_drawn_from_the_results() -> None:
+    results = json.loads(text(ROOT / "benchmarks" / "results" / "results.json"))
+    rows = {row["case"]: row for row in results["sections"]["services"]["rows"]}
+    milliseconds = {"µs": 0.001, "ms": 1, "s": 1000}
+    (chart,) = blocks(README, "text")[1:]
+    for line in chart.splitlines():
+        name, value, unit, *_ = line.split()
+        told = float(value) * milliseconds[unit]
+        row = rows[f"service hung: {name}"]
+        assert row["unit"] == "ms"
+        assert told == pytest.approx(row["value"]["median"], rel=0.2), line
+
+
 def test_the_example_of_a_test_passes(tmp_path: Path) -> None:
     example = re.search(r"```python\n(.*?)```", section("Testing your own program"), re.DOTALL)
     assert example is not None
