@@ -198,6 +198,7 @@ def test_an_interrupt_in_a_wait_loses_no_ping(
     assert done.stdout == "True 5\n", done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", ["threads", "no threads"])
 def test_ctrl_c_in_a_wait_and_then_in_a_stop_reaches_the_app_each_time(
     threads: str, ping_receiver: PingReceiver, run_script: RunScript

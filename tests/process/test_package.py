@@ -74,7 +74,7 @@ def test_the_wheel_holds_the_licence(shipped: set[str]) -> None:
 
 def test_the_wheel_needs_loguru_and_urllib3_and_nothing_else(metadata: Message) -> None:
     needed = [line for line in metadata.get_all("Requires-Dist", []) if "extra ==" not in line]
-    assert sorted(needed) == ["loguru>=0.7", "urllib3>=2"]
+    assert sorted(needed) == ["loguru>=0.7", "urllib3>=2.0.2"]
     assert metadata["Requires-Python"] == ">=3.10"
 
 
