@@ -204,6 +204,7 @@ def test_an_hour_of_outage_at_full_speed_holds_32_logs_and_the_tail() -> None:
     assert sink.stats.pending == 400
 
 
+@pytest.mark.slow
 def test_a_week_of_outage_holds_so_many_pings_and_no_more() -> None:
     sink = HealthSink(f"http://127.0.0.1:{unused_port()}/x", drain=0.1)
     logger.add(sink, format="{message}", catch=False)
