@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import time
+from _queue import Empty, SimpleQueue  # a queue.py beside the script can't hide it
 from collections import deque
 from collections.abc import Callable
-from queue import Empty, SimpleQueue
 
 from loghc.ping import Attempt, Event, Ping
 

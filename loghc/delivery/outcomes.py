@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from _queue import Empty, SimpleQueue  # a queue.py beside the script can't hide it
 from collections import deque
 from collections.abc import Callable
-from queue import Empty, SimpleQueue
 
 from loghc.delivery.closing import ClosingTime
 from loghc.delivery.outbox import Queued

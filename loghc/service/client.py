@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import os
+import sys
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from loghc.imports import importing
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
     from loghc.ping import Answer
     from loghc.service.transport import Transport
 
-__all__ = ["PingClient", "not_importable"]
+__all__ = ["PingClient", "hidden_library", "not_importable"]
 
 
 class PingClient:
@@ -87,6 +90,13 @@ class PingClient:
             body: what to attach; its end is kept where the service's limit is smaller.
             seconds: that the attempt may take, if that is less than the client's timeout.
         """
+        hidden = hidden_library()
+        if hidden is not None:
+            return Attempt(
+                delivered=False,
+                error=f"{hidden} hides a library that sends pings",
+                advice="Rename that file.",
+            )
         try:
             with importing:
                 from loghc.service import transport as _  # noqa: F401
@@ -169,3 +179,19 @@ def not_importable(error: Exception) -> Attempt:
         advice="A process without free descriptors, or after chroot, can't import.",
         transient=True,
     )
+
+
+def hidden_library() -> str | None:
+    """The path of a file that would be run in place of what sends pings; None where there is none.
+
+    A script's own directory goes before the libraries: a file there may have any name.
+    """
+    standard = os.path.dirname(os.__file__)  # noqa: PTH120 - pathlib is not imported for this
+    for name in ("http", "email", "queue", "urllib3"):
+        spec = None if name in sys.modules else find_spec(name)
+        if spec is None or spec.origin is None:
+            continue
+        genuine = spec.submodule_search_locations is not None or spec.origin.startswith(standard)
+        if not genuine:
+            return spec.origin
+    return None

@@ -9,7 +9,7 @@ import re
 import socket
 import subprocess
 import sys
-from queue import Empty, SimpleQueue
+from _queue import Empty, SimpleQueue  # a queue.py beside the script can't hide it
 from typing import Any
 
 from loghc.service.deadline import Deadline

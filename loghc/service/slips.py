@@ -20,7 +20,8 @@ def slip_in(text: str) -> str | None:
     name = re.match(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]{0,40})\s*=\s*['\"]?https?:", text)
     if name:
         return f"it begins with {name[1]}=; the URL alone is what belongs there"
-    placeholder = re.search(_PLACEHOLDER, text.partition("?")[0], re.IGNORECASE)
-    if placeholder:
+    # A password may well look like one.
+    path = re.sub(r"[^/]*//[^/]*@", "", text.partition("?")[0])
+    if re.search(_PLACEHOLDER, path, re.IGNORECASE):
         return "a placeholder stands in it; put what your own check's URL has in its place"
     return None

@@ -165,6 +165,7 @@ def test_a_record_costs_the_same_after_a_thousand_and_after_a_hundred_thousand(
         assert 100 <= cost["bytes"] < 600
 
 
+@pytest.mark.slow
 def test_a_record_costs_the_same_after_a_million(work: Work) -> None:
     sink = HealthSink(URL)
     first = work_for(work, sink, 10_000)

@@ -42,6 +42,7 @@ def plain(
     return run([sys.executable, *args], cwd, env, stdin)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", PROGRAMS.values(), ids=PROGRAMS)
 def test_a_recorded_program_prints_and_ends_as_without(tmp_path, source):
     args, stdin, files = parsed(source)

@@ -118,6 +118,7 @@ print(target > 30, dead)
 """
 
 
+@pytest.mark.slow
 def test_an_exception_at_any_line_of_a_marker_call_leaves_the_sink_working(
     ping_receiver: PingReceiver, run_script: RunScript
 ) -> None:
@@ -127,6 +128,7 @@ def test_an_exception_at_any_line_of_a_marker_call_leaves_the_sink_working(
     assert len(successes) > 30
 
 
+@pytest.mark.slow
 def test_a_handler_that_takes_its_time_and_then_raises_doubles_no_ping(
     ping_receiver: PingReceiver, run_script: RunScript
 ) -> None:
@@ -198,6 +200,7 @@ def test_an_interrupt_in_a_wait_loses_no_ping(
     assert done.stdout == "True 5\n", done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", ["threads", "no threads"])
 def test_ctrl_c_in_a_wait_and_then_in_a_stop_reaches_the_app_each_time(
     threads: str, ping_receiver: PingReceiver, run_script: RunScript

@@ -16,6 +16,8 @@ import pytest
 from loghc.ping import Event
 from processes import RUN, run
 
+pytestmark = pytest.mark.slow
+
 
 def alone_and_watched(name, *args, cwd, env=None, options=()):
     """What a console script does by itself, and what it does under loghc."""

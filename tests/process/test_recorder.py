@@ -621,6 +621,7 @@ def test_a_loguru_of_another_make_is_left_alone(recorded, watch, program):
 PYTHONS = ["python2.7", *(f"python3.{minor}" for minor in range(5, 15))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PYTHONS)
 def test_any_python_starts_as_without(watch, tmp_path, program, name):
     python = shutil.which(name)

@@ -273,6 +273,7 @@ def seconds_for(text: str) -> float:
     return best
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", WORST)
 def test_the_worst_input_takes_time_in_proportion_to_its_length(part: str) -> None:
     def text(size: int) -> str:

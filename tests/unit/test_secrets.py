@@ -177,6 +177,7 @@ WORST = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("part", range(8))
 def test_repetitions_of_each_rule_s_own_pieces_take_time_in_proportion(part: int) -> None:
@@ -189,6 +190,7 @@ def test_repetitions_of_each_rule_s_own_pieces_take_time_in_proportion(part: int
                 assert seconds < 8 * seconds_for(filled_to(piece, 25_000)) + 0.05, piece
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "piece", ["a_", "a.", "a-", "a_.", "a(", "a a ", *"a([{$<%:/=&|;,'\"\\`_.@# "]
 )
