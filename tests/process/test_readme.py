@@ -1,9 +1,13 @@
-"""The README says what the code does."""
+"""The README says what the code does, and so do the pages that it links."""
 
 from __future__ import annotations
 
+import ast
+import importlib.util
 import inspect
+import json
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -11,12 +15,23 @@ from pathlib import Path
 import pytest
 
 from loghc import HealthSink
-from loghc.delivery.outbox import LOGS
+from loghc.command.parser import commands
+from loghc.command.run_options import parse, split
+from loghc.delivery.outbox import LOGS, PINGS
+from loghc.testing import PingReceiver
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+README = ROOT / "README.md"
+DELIVERY = ROOT / "loghc" / "delivery" / "README.md"
+PAGES = sorted(
+    page
+    for pattern in ("*.md", ".github/*.md", "benchmarks/*.md", "loghc/**/*.md", "tests/**/*.md")
+    for page in ROOT.glob(pattern)
+)
+NAMES = [page.relative_to(ROOT).as_posix() for page in PAGES]
+WORDS = 2000  # that the README has at most
 
-# Each row of "When things go wrong", by its beginning, and the tests that show it.
+# Each row of the table of faults, by its beginning, and the tests that show it.
 FAULTS = {
     "connection refused": [
         "test_a_passing_fault_costs_a_retry_with_the_same_run_id_and_no_order",
@@ -31,6 +46,9 @@ FAULTS = {
     "an answer that is not HTTP": [
         "test_a_passing_fault_costs_a_retry_with_the_same_run_id_and_no_order",
     ],
+    "an answer whose head is too large": [
+        "test_a_head_that_is_too_large_is_a_refusal_for_good_and_named_so",
+    ],
     "an answer that never ends": ["test_an_endless_answer_is_read_no_further_than_64_kib"],
     "408": [
         "test_a_passing_fault_costs_a_retry_with_the_same_run_id_and_no_order",
@@ -41,15 +59,28 @@ FAULTS = {
         "test_a_200_that_says_not_found_is_reported_as_not_delivered",
     ],
     "an answer is lost": ["test_a_passing_fault_costs_a_retry_with_the_same_run_id_and_no_order"],
-    "an outage": ["test_an_outage_is_said_once_and_its_end_once_and_nothing_is_lost"],
-    "more than 32 pings wait": [
-        "test_what_overflows_the_queue_is_dropped_oldest_first_and_said",
-        "test_an_hour_of_outage_at_full_speed_holds_32_bodies_and_the_tail",
+    "what sends pings can't be imported": [
+        "test_what_cannot_be_imported_at_the_moment_is_a_passing_fault",
+    ],
+    "an outage": [
+        "test_an_outage_is_said_once_and_its_end_once_and_nothing_is_lost",
+        "test_logs_that_overflow_are_left_out_oldest_first_and_counted",
+        "test_an_hour_of_outage_at_full_speed_holds_32_logs_and_the_tail",
+        "test_starts_lose_their_logs_first_then_lines_then_successes_and_failures_last",
+    ],
+    "more than 10,000 pings wait": [
+        "test_a_week_of_outage_holds_so_many_pings_and_no_more",
+        "test_what_overflows_is_known_at_once_and_bounds_what_waits",
+        "test_every_failure_stays_whatever_floods_the_outbox",
     ],
     "the program ends while pings wait": [
         "test_exit_is_bounded_and_what_is_lost_is_said_once",
         "test_a_long_wait_says_what_it_waits_for",
         "test_markers_just_before_the_end_arrive",
+    ],
+    "nobody reads standard error": [
+        "test_pings_go_on_and_are_retried_while_nobody_reads_what_is_said",
+        "test_what_could_not_be_said_is_said_when_somebody_reads_again",
     ],
     "Ctrl-C during that wait": [
         "test_ctrl_c_during_the_wait_gives_up_at_once",
@@ -81,49 +112,200 @@ FAULTS = {
 }
 
 
+# The same for the README's tables of deaths and of trouble, which are shorter.
+SHORT = {
+    "an exception, Ctrl-C": FAULTS["an uncaught exception"],
+    "SIGTERM": [
+        "test_a_signal_to_the_program_itself",
+        "test_a_process_that_is_killed_says_nothing_more",
+    ],
+    "SIGKILL": FAULTS["the process is killed"],
+    "a power cut": ["test_a_watcher_that_died_with_its_program_is_told_of_by_the_next"],
+    "no connection": [*FAULTS["connection refused"], *FAULTS["408"]],
+    "other 4xx": FAULTS["400"],
+    "a long outage": [*FAULTS["an outage"], *FAULTS["more than 10,000 pings wait"]],
+    "the program ends meanwhile": FAULTS["the program ends while pings wait"],
+    "a fork": FAULTS["the process forks"],
+}
+
+
+def text(page: Path) -> str:
+    return page.read_text(encoding="utf-8")
+
+
 def section(title: str) -> str:
-    parts = re.split(r"^## (.*)\n", README, flags=re.MULTILINE)
+    parts = re.split(r"^## (.*)\n", text(README), flags=re.MULTILINE)
     return parts[parts.index(title) + 1]
 
 
-def rows(title: str) -> list[list[str]]:
-    """The cells of the section's first table, without its head."""
-    lines = [line for line in section(title).splitlines() if line.startswith("|")]
-    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[2:]]
+def tables(markdown: str) -> list[list[list[str]]]:
+    """The cells of each table, row by row, without their heads."""
+    found = re.findall(r"(?:^\|.*\n)+", markdown, re.MULTILINE)
+    return [
+        [[cell.strip() for cell in line.strip("|").split(" | ")] for line in table.splitlines()[2:]]
+        for table in found
+    ]
 
 
-def test_every_fault_that_the_readme_tells_of_has_its_tests() -> None:
-    told = [row[0] for row in rows("When things go wrong")]
-    assert len(told) == len(FAULTS)
-    for start in FAULTS:
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", text(page), re.MULTILINE | re.DOTALL)
+
+
+def test_the_readme_is_short() -> None:
+    assert len(text(README).split()) <= WORDS
+
+
+@pytest.mark.parametrize(
+    ("told", "shown"),
+    [
+        ([row[0] for row in tables(text(DELIVERY))[0]], FAULTS),
+        ([row[0] for table in tables(section("Deaths and faults")) for row in table], SHORT),
+    ],
+    ids=["all", "short"],
+)
+def test_every_fault_that_is_told_of_has_its_tests(
+    told: list[str], shown: dict[str, list[str]]
+) -> None:
+    assert len(told) == len(shown)
+    for start in shown:
         assert sum(row.startswith(start) for row in told) == 1, start
-    tests = "\n".join(path.read_text(encoding="utf-8") for path in ROOT.glob("tests/**/test_*.py"))
-    for names in FAULTS.values():
+    tests = "\n".join(map(text, ROOT.glob("tests/**/test_*.py")))
+    for names in shown.values():
+        assert names
         for name in names:
             assert f"def {name}(" in tests, name
 
 
 def test_the_table_of_options_is_the_signature() -> None:
-    told = {row[0].strip("`"): row[1].strip("`") for row in rows("Options")}
+    told = {row[0].strip("`"): row[1].strip("`") for row in tables(section("Options"))[0]}
     parameters = inspect.signature(HealthSink).parameters.values()
     assert list(told) == [parameter.name for parameter in parameters]
     for parameter in parameters:
-        given = eval(told[parameter.name])
+        given = ast.literal_eval(told[parameter.name])
         assert given == parameter.default, parameter.name
 
 
-def test_the_queue_is_as_long_as_the_readme_says() -> None:
-    assert f"up to {LOGS}" in section("When things go wrong")
+def test_the_queue_is_as_long_as_is_told() -> None:
+    assert f"{PINGS:,} pings wait, {LOGS} with their log" in section("Deaths and faults")
+    assert f"up to {LOGS}" in text(DELIVERY)
+    assert f"more than {PINGS:,} pings wait" in text(DELIVERY)
 
 
-def test_links_within_the_readme_lead_somewhere() -> None:
-    titles = re.findall(r"^#+ (.*)$", README, re.MULTILINE)
-    anchors = {re.sub(r"[^\w -]", "", title).strip().lower().replace(" ", "-") for title in titles}
-    for target in re.findall(r"\]\(([^)]+)\)", README):
-        if target.startswith("#"):
-            assert target[1:] in anchors, target
-        elif "://" not in target:
-            assert (ROOT / target).exists(), target
+def anchors(page: Path) -> set[str]:
+    titles = re.findall(r"^#+ (.*)$", text(page), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title).strip().lower().replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)]+)\)", text(page)):
+        if "://" in target:
+            continue
+        file, _, anchor = target.partition("#")
+        linked = page.parent / file if file else page
+        assert linked.exists(), target
+        assert not anchor or anchor in anchors(linked), target
+
+
+def test_each_section_is_in_the_list_of_contents() -> None:
+    titles = re.findall(r"^## (.*)$", text(README), re.MULTILINE)
+    listed = re.findall(r"^\[.*\]\(#(.*)\)(?: ·)?$", text(README), re.MULTILINE)
+    assert listed == [re.sub(r"[^\w -]", "", each).lower().replace(" ", "-") for each in titles]
+
+
+def test_each_page_is_linked() -> None:
+    linked = {README}
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#]+)[)#]", text(page)):
+            linked.add((page.parent / target).resolve())
+    assert set(PAGES) <= linked
+
+
+# Runs blocks of code as a reader would, each on its own: against a receiver in the service's place.
+RUNNER = """
+import json, sys, time
+from loguru import logger
+import loghc
+def over(*_):
+    raise KeyboardInterrupt  # the end of an endless loop
+time.sleep = over
+try:
+    from apscheduler.schedulers.blocking import BlockingScheduler
+except ImportError:
+    pass
+else:
+    BlockingScheduler.start = lambda scheduler: None
+url, blocks = json.load(sys.stdin)
+for block in blocks:
+    print(block, file=sys.stderr)
+    given = {"__name__": "__main__", "logger": logger, "HealthSink": loghc.HealthSink}
+    try:
+        exec(compile(block.replace("https://hc-ping.com/<uuid>", url), "block", "exec"), given)
+    except KeyboardInterrupt:
+        pass
+    logger.remove()
+"""
+
+# What can't be run here: a part of a program, files that aren't there.
+PARTS = ("@app.task", "our-ca.pem", "worker_process_shutdown")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_the_code_compiles_and_runs(page: Path, receiver: PingReceiver, tmp_path: Path) -> None:
+    found = blocks(page, "python")
+    for block in found:
+        compile(block, "block", "exec")
+    whole = [block for block in found if not any(part in block for part in PARTS)]
+    if importlib.util.find_spec("apscheduler") is None:
+        whole = [block for block in whole if "apscheduler" not in block]
+    if not whole:
+        return
+    done = subprocess.run(
+        [sys.executable, "-c", RUNNER],
+        input=json.dumps([receiver.url, whole]),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    if page == README:
+        events = [ping.event.value for ping in receiver.pings]
+        assert events == ["start", "success"] * 3, done.stderr
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_the_commands_have_the_options_that_are_told(page: Path) -> None:
+    shell = [line for name in ("sh", "console", "crontab", "ini") for line in blocks(page, name)]
+    for line in re.findall(r"\bloghc (?:run|ping)\b.*", "\n".join(shell)):
+        _, command, *words = shlex.split(line, comments=True)
+        if command == "ping":
+            commands().parse_args([command, *words])
+        else:
+            given, program = split(words)
+            parse(given)
+            assert program, line
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_units_have_no_comment_behind_a_value(page: Path) -> None:
+    # systemd takes it for a part of the value.
+    for line in "".join(blocks(page, "ini")).splitlines():
+        assert line.startswith("#") or "#" not in line
+
+
+def test_the_chart_is_drawn_from_the_results() -> None:
+    results = json.loads(text(ROOT / "benchmarks" / "results" / "results.json"))
+    rows = {row["case"]: row for row in results["sections"]["services"]["rows"]}
+    milliseconds = {"µs": 0.001, "ms": 1, "s": 1000}
+    (chart,) = blocks(README, "text")[1:]
+    for line in chart.splitlines():
+        name, value, unit, *_ = line.split()
+        told = float(value) * milliseconds[unit]
+        row = rows[f"service hung: {name}"]
+        assert row["unit"] == "ms"
+        assert told == pytest.approx(row["value"]["median"], rel=0.2), line
 
 
 def test_the_example_of_a_test_passes(tmp_path: Path) -> None:
@@ -142,6 +324,8 @@ def test_the_example_of_a_test_passes(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("word", ["/root", "/work", "/tmp/", "TODO", "FIXME"])
-def test_no_path_of_a_machine_and_no_loose_end_is_in_the_readme(word: str) -> None:
-    assert word not in README
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_no_path_of_a_machine_and_no_loose_end_is_told(page: Path) -> None:
+    for word in ("/root", "/work", "TODO", "FIXME"):
+        assert word not in text(page)
+    assert page != README or "/tmp/" not in text(page)
