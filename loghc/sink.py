@@ -8,6 +8,7 @@ import re
 import sys
 import threading
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ParamSpec
 
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from loghc.service.url import PingUrl
 
 __all__ = ["HealthSink"]
+
+_REMEMBERED = 64  # markers, to tell one that comes through two handlers from two
 
 _P = ParamSpec("_P")
 
@@ -162,7 +165,7 @@ class HealthSink(metaclass=_SinkType):
         """Whether there is a URL to ping, or a ``loghc run`` that does."""
         self._runs = Runs()
         self._crash_watch = CrashWatch()
-        self._last_marker: object = None
+        self._seen: deque[object] = deque(maxlen=_REMEMBERED)
         self._lock = threading.RLock()  # a signal handler may log where a marker is dealt with
         self._child_watched = 0  # the process in which the end of a child is watched
         self._tail = Tail(limit if self.enabled else 1)
@@ -293,9 +296,9 @@ class HealthSink(metaclass=_SinkType):
             with self._lock:  # markers are queued in the order in which they come
                 # A sink that was added twice gets the very same record twice. Of the record a part
                 # is kept that is its own: the record itself would keep its exception's frames.
-                if record["thread"] is self._last_marker:
+                if any(seen is record["thread"] for seen in self._seen):
                     return
-                self._last_marker = record["thread"]
+                self._seen.append(record["thread"])
                 self._listener.take(event, record, self._url.masked)
                 run_id = self._runs.assign(event, record)
                 if debugging():

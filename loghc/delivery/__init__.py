@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Delivery"]
 
 _WORTH_SAYING = 1.0  # seconds of holding up the app after which it is said
-_TELLING_AT_EXIT = 0.5  # seconds that the exit leaves on_outcome for what it was not told yet
+_AT_EXIT = 0.5  # seconds that the exit leaves to on_outcome, and to what was cut off
 
 
 class Delivery:
@@ -122,6 +122,7 @@ class Delivery:
             exiting: the interpreter exits; Ctrl-C then ends the wait, and goes no further.
         """
         begun, closing, drained = time.monotonic(), self._closing, False
+        thread = self._thread
         try:
             drained = self._drain(begun, seconds, closing)
         except KeyboardInterrupt:
@@ -131,8 +132,10 @@ class Delivery:
             if closing is self._closing:  # else another thread's stop() was faster
                 self._begin_anew(None if drained else time.monotonic() - begun)
         if exiting:
-            until = ClosingTime(time.monotonic() + _TELLING_AT_EXIT)
+            until = ClosingTime(time.monotonic() + _AT_EXIT)
             self._outcomes.wait_for(lambda: not self._outcomes.telling, until)
+            thread.end(until.left)
+            self._outcomes.end(until.left)
 
     def abort(self) -> None:
         """Make a ``stop()`` in progress give up now. A signal handler may call this."""
@@ -227,6 +230,8 @@ class Delivery:
             courier.abandon()
         pending = [] if given_up_after is None else self._outcomes.open()
         given_up = [each for each in pending if self._outcomes.settle(each, each.unfinished)]
+        for queued in given_up:
+            self._outbox.discard(queued)
         self._new_courier_thread()
         if given_up and given_up_after is not None:
             cause = next((each.last.error for each in given_up if each.last is not None), None)

@@ -115,6 +115,11 @@ class Outbox:
         self._forget(queued)
         return queued
 
+    def discard(self, queued: Queued) -> None:
+        """Take a ping out, if it waits."""
+        if _discard(self._waiting, queued):
+            self._forget(queued)
+
     def ring(self) -> None:
         """Wake whoever waits for something to do."""
         if self._bell.empty():  # one is enough

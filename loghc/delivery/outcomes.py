@@ -106,6 +106,10 @@ class Outcomes:
         to_be_told = self._can_tell and self._untold
         return bool(to_be_told or self._teller.at_work) and not self._teller.is_current
 
+    def end(self, seconds: float) -> None:
+        """Wait until the thread that calls ``on_outcome`` has ended, so many seconds at most."""
+        self._teller.end(seconds)
+
     @property
     def on_own_thread(self) -> bool:
         """Whether the calling thread is the one that calls ``on_outcome``."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import _thread
+import sys
 import threading
+import time
 from collections.abc import Callable
 
 __all__ = ["ThreadOnDemand"]
@@ -34,6 +36,7 @@ class ThreadOnDemand:
         self._idle = idle
         # The thread at work. One operation of a dict takes the place, and one gives it back.
         self._holder: dict[str, int] = {}
+        self._started: set[int] = set()
 
     @property
     def at_work(self) -> bool:
@@ -68,7 +71,24 @@ class ThreadOnDemand:
                 del self._holder[_WORKING]
                 self._idle()
 
+    def end(self, seconds: float) -> None:
+        """Wait until no thread of this is left, not even the rest of one that is about to end.
+
+        Before Python 3.12 the interpreter can crash at its exit when a thread ends meanwhile.
+
+        Args:
+            seconds: to wait at most.
+        """
+        until = time.monotonic() + seconds
+        own = threading.get_ident()
+        # Only the interpreter knows: the last that a thread does, it does in C.
+        while self._started & sys._current_frames().keys() - {own}:
+            if time.monotonic() >= until:
+                return
+            time.sleep(0.001)
+
     def _run(self) -> None:
+        self._started.add(threading.get_ident())
         while self._any_work():
             self.run_here(self._work)
             if self._holder:

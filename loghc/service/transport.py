@@ -245,8 +245,8 @@ class _Bounded(HTTPConnection):
                 for option in self.socket_options or ():
                     sock.setsockopt(*option)
                 sock.settimeout(self._deadline.left() / (len(found) - position))
-                sock.connect(address)
                 self._watch(sock)
+                sock.connect(address)
                 sock.settimeout(self._deadline.left())  # for a TLS handshake, as a whole
             except OSError as error:  # a deadline that passed, too
                 if sock is not None:
