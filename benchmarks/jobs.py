@@ -18,6 +18,7 @@ from loghc.testing import PingReceiver
 
 __all__ = [
     "LOGHC",
+    "LOGHC_UNMASKED",
     "URLLIB3",
     "Jobs",
     "added_by_import",
@@ -28,6 +29,7 @@ __all__ = [
 
 NOTHING = "no pings"
 LOGHC = "loghc"
+LOGHC_UNMASKED = "loghc, mask_secrets=False"
 URLLIB3 = "bare urllib3 on a thread"
 REQUESTS = "requests"
 BORGMATIC = "borgmatic"
@@ -52,6 +54,15 @@ _JOBS = {
         begin="""
 from loghc import HealthSink
 logger.add(HealthSink(sys.argv[1]))
+logger.info("sync.start")
+""",
+        end='logger.info("sync.done")',
+    ),
+    # As the bare one below, which masks nothing either.
+    LOGHC_UNMASKED: _WORK.format(
+        begin="""
+from loghc import HealthSink
+logger.add(HealthSink(sys.argv[1], mask_secrets=False))
 logger.info("sync.start")
 """,
         end='logger.info("sync.done")',
@@ -128,6 +139,7 @@ _IMPORT = """
 import time, loguru
 started = time.process_time()
 import {module}
+getattr({module}, "HealthSink", None)  # loghc imports it when it is asked for
 print(time.process_time() - started)
 """
 
@@ -200,7 +212,7 @@ def measure_jobs() -> Section:
         "jobs",
         "A whole short job, as a process",
         "Start, 1,000 records, done, exit, against a receiver on this machine. "
-        f"Goal: 1.10 of {URLLIB3}.",
+        f"Goal: {LOGHC_UNMASKED} at 1.10 of {URLLIB3}.",
         rows,
     )
 
