@@ -90,14 +90,14 @@ class PingClient:
             body: what to attach; its end is kept where the service's limit is smaller.
             seconds: that the attempt may take, if that is less than the client's timeout.
         """
-        hidden = hidden_library()
-        if hidden is not None:
-            return Attempt(
-                delivered=False,
-                error=f"{hidden} hides a library that sends pings",
-                advice="Rename that file.",
-            )
         try:
+            hidden = hidden_library()
+            if hidden is not None:
+                return Attempt(
+                    delivered=False,
+                    error=f"{hidden} hides a library that sends pings",
+                    advice="Rename that file.",
+                )
             with importing:
                 from loghc.service import transport as _  # noqa: F401
                 from loghc.service.answer import announced_limit, interpret_answer, interpret_error
