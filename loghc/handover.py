@@ -135,6 +135,8 @@ def _fields(path: str) -> dict[str, str]:
 
 def _as_fields(options: Mapping[str, Any]) -> bytes:
     """What keeps a log from leaving the machine, as lines of ``key=value``."""
+    from loghc.inside.config import escaped
+
     lines = [f"limit={options['limit']}"]
     if not options["send_logs"]:
         lines.append("send_logs=0")
@@ -142,7 +144,7 @@ def _as_fields(options: Mapping[str, Any]) -> bytes:
     rules = (rules,) if isinstance(rules, (str, re.Pattern)) or callable(rules) else rules
     for rule in rules:
         pattern = rule.pattern if isinstance(rule, re.Pattern) and not _flags(rule) else rule
-        lines.append("redact" if not isinstance(pattern, str) else f"redact={_escaped(pattern)}")
+        lines.append("redact" if not isinstance(pattern, str) else f"redact={escaped(pattern)}")
     fields = encode("".join(f"{line}\n" for line in lines))
     # Rules that are too long for a message are as good as ones that can't be carried over.
     return fields if len(fields) <= _LONGEST else encode(f"{lines[0]}\nredact\n")
@@ -151,10 +153,6 @@ def _as_fields(options: Mapping[str, Any]) -> bytes:
 def _flags(pattern: re.Pattern[str]) -> int:
     """The flags that a pattern's own text doesn't give it."""
     return pattern.flags & ~re.UNICODE & ~re.compile(pattern.pattern).flags
-
-
-def _escaped(value: str) -> str:
-    return value.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
 
 
 def _say_version(version: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from loghc.ping import Event
 
-__all__ = ["ENDS_RUN", "ProcessRun", "Runs", "new_run_id", "run_id_from"]
+__all__ = ["ENDS_RUN", "Runs", "new_run_id", "run_id_from"]
 
 ENDS_RUN = "ends_run"
 """Bound to a record as True, it makes its marker the last of its run, whatever it tells.
@@ -104,11 +104,6 @@ class Runs:
                 self._elsewhere.pop(lane, None)
         return run_id
 
-    @property
-    def any_open(self) -> bool:
-        """Whether a run is open, whoever opened it. May be asked from any thread."""
-        return bool(self._open)
-
     def open_here(self) -> list[str]:
         """The runs that this process opened and that have not ended, oldest first."""
         pid = os.getpid()
@@ -124,32 +119,3 @@ class Runs:
         if known is None and self._open and (event.ends_run or len(self._open) == 1):
             return next(iter(self._open))
         return new_run_id()
-
-
-class ProcessRun(Runs):
-    """The whole process as one run: what any thread or task of it logs belongs to that run.
-
-    An explicit ``run_id`` still names a run of its own.
-
-    Attributes:
-        run_id: the run's.
-        failed: the last marker that ended the run said that it failed.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.run_id = new_run_id()
-        self.failed = False
-
-    @property
-    def any_open(self) -> bool:
-        """Always: the process still runs."""
-        return True
-
-    def assign(self, event: Event, record: Mapping[str, Any]) -> str:
-        """The process's run, unless the record names another."""
-        if record["extra"].get("run_id") is not None:
-            return super().assign(event, record)
-        if event.ends_run:
-            self.failed = event is Event.FAIL
-        return self.run_id

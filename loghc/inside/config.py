@@ -1,6 +1,6 @@
 """What the watcher wants recorded, from the file `config` in the run directory."""
 
-__all__ = ["Config", "read_config"]
+__all__ = ["Config", "escaped", "read_config"]
 
 _UNESCAPED = {"n": "\n", "r": "\r"}
 _CAPACITY = 1 << 18  # bytes of a ring, unless said otherwise
@@ -43,6 +43,11 @@ def read_config(path: str) -> Config:
             if marker:
                 config.markers.append((event, marker))
     return config
+
+
+def escaped(value: str) -> str:
+    """A value as it stands in the file, and in a sink's options."""
+    return value.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
 
 
 def _unescape(value: str) -> str:

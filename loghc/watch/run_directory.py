@@ -7,6 +7,8 @@ import fcntl
 import os
 from collections.abc import Iterable
 
+from loghc.inside.config import escaped
+
 __all__ = ["RunDirectory", "lock", "read_fields", "remove", "write_fields"]
 
 _IN_MEMORY = "/dev/shm"  # noqa: S108 - the directory made in it is the user's alone
@@ -109,7 +111,7 @@ def remove(directory: str) -> None:
 
 def write_fields(path: str, fields: Iterable[tuple[str, str]], *, sync: bool = False) -> None:
     """Write a file of ``key=value`` lines, at once: nobody sees half of it."""
-    lines = "".join(f"{key}={_escaped(value)}\n" for key, value in fields)
+    lines = "".join(f"{key}={escaped(value)}\n" for key, value in fields)
     with open(os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         file.write(lines.encode("utf-8", "replace"))
         if sync:
@@ -136,10 +138,6 @@ def parse_fields(data: bytes) -> list[tuple[str, str]]:
         if key:
             pairs.append((key, _unescaped(value)))
     return pairs
-
-
-def _escaped(value: str) -> str:
-    return value.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
 
 
 def _unescaped(value: str) -> str:
