@@ -110,7 +110,7 @@ class Delivery:
         """
         until = math.inf if timeout is None else time.monotonic() + timeout
         if not self._thread.is_current:
-            self._see_them_sent(until, self._closing)
+            self._see_them_sent(until, ClosingTime(until, self._closing))
             self._outcomes.wait_for(lambda: not self._outcomes.telling, ClosingTime(until))
         return not self._outcomes.pending and not self._outcomes.telling
 
@@ -174,18 +174,24 @@ class Delivery:
         self._report.dropped(queued.ping, PINGS)
         self._outcomes.settle(queued, queued.unfinished)
 
-    def _see_them_sent(self, until: float, within: ClosingTime) -> bool:
-        """Wait until no ping is pending, sending on this thread where there is no other."""
-        thread, closing = self._thread, ClosingTime(until, within)
+    def _see_them_sent(self, until: float, closing: ClosingTime) -> bool:
+        """Wait until no ping is pending, sending on this thread where there is no other.
+
+        Args:
+            until: how long to wait for another thread, as a moment of the monotonic clock.
+            closing: when all has to be sent. What this thread sends has until then: an attempt
+                isn't cut short because there is something to say.
+        """
+        thread, waiting = self._thread, ClosingTime(until, closing)
 
         def done_or_stranded() -> bool:
             return not self._outcomes.pending or not thread.start()
 
-        while self._outcomes.pending and closing.left > 0:
+        while self._outcomes.pending and waiting.left > 0:
             if not thread.start():
                 thread.run_here(functools.partial(self._send, closing))
             else:
-                self._outcomes.wait_for(done_or_stranded, closing)
+                self._outcomes.wait_for(done_or_stranded, waiting)
         return not self._outcomes.pending
 
     def _drain(self, begun: float, seconds: float, closing: ClosingTime) -> bool:

@@ -332,8 +332,8 @@ def test_an_interrupt_where_no_thread_can_be_started_leaves_the_ping_to_the_next
         logger.info("sync.done")
         interrupts = 0
         for number in range(8):
-            signal.setitimer(signal.ITIMER_REAL, 0.01 * number + 0.005)
             try:
+                signal.setitimer(signal.ITIMER_REAL, 0.01 * number + 0.005)
                 sink.wait()
             except Interrupt:
                 interrupts += 1

@@ -558,6 +558,18 @@ def test_two_threads_that_wait_where_none_can_be_started_lose_no_ping(
     assert numbers(ping_receiver) == list(range(60))
 
 
+def test_a_stop_where_no_thread_can_be_started_sends_each_ping_once_to_a_slow_service(
+    no_new_delivery_thread: None, ping_receiver: PingReceiver
+) -> None:
+    ping_receiver.always(Fault(delay=0.8))
+    delivery = delivery_to(ping_receiver.url)
+    delivery.put(numbered(0))
+    delivery.put(numbered(1))
+    delivery.stop(20)
+    assert delivery.stats == Stats(2, 0, 0)
+    assert numbers(ping_receiver) == [0, 1]
+
+
 def test_two_threads_that_wait_where_none_can_be_started_both_return_with_on_outcome_set(
     ping_receiver: PingReceiver, run_script: RunScript
 ) -> None:
