@@ -6,7 +6,8 @@ import re
 
 __all__ = ["slip_in"]
 
-_PLACEHOLDER = r"<[^<>/]*>|%3C[^/]*%3E|\{[^{}/]*\}|/\$\w+|your-uuid-here"
+_PLACEHOLDER = r"<[^<>/]*>|%3c[^/]*%3e|\{[^{}/]*\}|/\$\w+|your-uuid-here"
+_SIGNS = ("<", "%3c", "{", "/$", "your-uuid-here")  # of which each placeholder has one
 
 
 def slip_in(text: str) -> str | None:
@@ -17,11 +18,14 @@ def slip_in(text: str) -> str | None:
     """
     if text[:1] in ("'", '"', "\u201c", "\u2018"):
         return "it stands in quotes; leave them out"
-    name = re.match(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]{0,40})\s*=\s*['\"]?https?:", text)
-    if name:
-        return f"it begins with {name[1]}=; the URL alone is what belongs there"
-    # A password may well look like one.
-    path = re.sub(r"[^/]*//[^/]*@", "", text.partition("?")[0])
-    if re.search(_PLACEHOLDER, path, re.IGNORECASE):
+    # A pattern is compiled only where it may match: making a sink must stay cheap.
+    if "=" in text.partition("://")[0]:
+        name = re.match(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]{0,40})\s*=\s*['\"]?https?:", text)
+        if name:
+            return f"it begins with {name[1]}=; the URL alone is what belongs there"
+    path = text.partition("?")[0].lower()
+    if "@" in path:  # a password may well look like a placeholder
+        path = re.sub(r"[^/]*//[^/]*@", "", path)
+    if any(sign in path for sign in _SIGNS) and re.search(_PLACEHOLDER, path):
         return "a placeholder stands in it; put what your own check's URL has in its place"
     return None
