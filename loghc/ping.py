@@ -1,14 +1,13 @@
 """The values shared by the sink, the delivery and the client: what is sent, and what came of it.
 
-Those of loghc's own are named tuples: a dataclass takes ten times as long to define, which every
-start of a program pays. What users get are dataclasses: ``"%s" % outcome`` has to work.
+None is a dataclass: to define one takes ten times as long, which every start of a program pays.
+Those of loghc's own are named tuples. What users get are not: ``"%s" % outcome`` has to work.
 """
 
 from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
 
 __all__ = ["Answer", "Attempt", "Event", "Outcome", "Ping", "Stats"]
@@ -109,8 +108,27 @@ class Attempt(NamedTuple):
     foreign_text: str = ""
 
 
-@dataclass(frozen=True)
-class Outcome:
+class _Value:
+    """What is compared, hashed and shown by its fields, and never changes."""
+
+    def __eq__(self, other: object) -> bool:
+        return vars(self) == vars(other) if type(self) is type(other) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(tuple(vars(self).values()))
+
+    def __repr__(self) -> str:
+        fields = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
+        return f"{type(self).__name__}({fields})"
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"{type(self).__name__}.{name} can't be changed")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"{type(self).__name__}.{name} can't be deleted")
+
+
+class Outcome(_Value):
     """What became of one ping.
 
     Attributes:
@@ -131,9 +149,28 @@ class Outcome:
     attempts: int
     elapsed: float
 
+    def __init__(
+        self,
+        event: Event,
+        run_id: str,
+        delivered: bool,  # noqa: FBT001 - as in a dataclass
+        status: int | None,
+        error: str | None,
+        attempts: int,
+        elapsed: float,
+    ) -> None:
+        vars(self).update(
+            event=event,
+            run_id=run_id,
+            delivered=delivered,
+            status=status,
+            error=error,
+            attempts=attempts,
+            elapsed=elapsed,
+        )
 
-@dataclass(frozen=True)
-class Stats:
+
+class Stats(_Value):
     """Pings counted by what became of them.
 
     Attributes:
@@ -145,3 +182,6 @@ class Stats:
     delivered: int
     failed: int
     pending: int
+
+    def __init__(self, delivered: int, failed: int, pending: int) -> None:
+        vars(self).update(delivered=delivered, failed=failed, pending=pending)
