@@ -1,0 +1,181 @@
+"""urllib3's connections, with one deadline for the whole of a request.
+
+urllib3 bounds each operation of a socket by itself. What it lacks stands here, as extensions of its
+own classes: one deadline from the look-up of the name to the last byte of the answer, a cut-off
+from another thread, and a bound on what is read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import http.client
+import io
+import socket
+import ssl
+from typing import TYPE_CHECKING, Any
+
+import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from loghc.service.deadline import Deadline
+from loghc.service.lookup import addresses
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+__all__ = ["pool_classes"]
+
+# Bytes of a whole answer, with its head, interim ones before it, and the sizes of chunks.
+_LONGEST_ANSWER = 1024 * 1024
+
+
+def pool_classes(deadline: Deadline) -> dict[str, Any]:
+    """What a pool manager makes its pools with, by scheme: their connections keep to a deadline."""
+    return {
+        "http": functools.partial(_HTTPPool, deadline=deadline),
+        "https": functools.partial(_HTTPSPool, deadline=deadline),
+    }
+
+
+class _EndlessError(http.client.HTTPException):
+    pass
+
+
+class _Reader(io.RawIOBase):
+    """Reads an answer from a socket, within the deadline and not without end."""
+
+    def __init__(self, sock: socket.socket, deadline: Deadline) -> None:
+        self._sock = sock
+        self._raw = sock.makefile("rb", buffering=0)
+        self._deadline = deadline
+        self._left = _LONGEST_ANSWER
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int | None:
+        if self._left <= 0:
+            raise _EndlessError("the answer has no end")
+        with self._deadline.bounds(self._sock):
+            count = self._raw.readinto(buffer)
+        self._left -= count or 0
+        return count
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _Readable:
+    """As much of a socket as http.client's response needs."""
+
+    def __init__(self, sock: socket.socket, deadline: Deadline) -> None:
+        self._sock = sock
+        self._deadline = deadline
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        return io.BufferedReader(_Reader(self._sock, self._deadline))
+
+
+class _Response(http.client.HTTPResponse):
+    def __init__(self, deadline: Deadline, sock: socket.socket, **options: Any) -> None:
+        super().__init__(_Readable(sock, deadline), **options)  # type: ignore[arg-type]
+
+    def begin(self) -> None:
+        try:
+            super().begin()
+        except _EndlessError:
+            raise http.client.LineTooLong("head") from None
+
+    def _read_status(self) -> tuple[str, int, str]:
+        """The status of the real answer. http.client passes over no interim one but 100."""
+        try:
+            while True:
+                version, status, reason = super()._read_status()  # type: ignore[misc]
+                if not 100 <= status < 200:
+                    return version, status, reason
+                http.client.parse_headers(self.fp)
+        except _EndlessError:
+            raise http.client.HTTPException("no answer but interim ones") from None
+
+
+class _Bounded(HTTPConnection):
+    """A connection that keeps to a deadline.
+
+    Args:
+        deadline: given by the pool, with urllib3's own options.
+    """
+
+    debuglevel = 0  # whatever the app sets for http.client: it prints the requests, secrets and all
+
+    def __init__(self, *args: Any, deadline: Deadline, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._deadline = deadline
+        self._second: socket.socket | None = None  # descriptor of the same connection
+        self.response_class = functools.partial(_Response, deadline)  # type: ignore[assignment]
+
+    def _new_conn(self) -> socket.socket:
+        """Connect to the name's addresses in turn, with a fair share of the time for each."""
+        # The name with a dot at its end, where it has one: that is for the look-up alone.
+        found = addresses(self._dns_host, self.port, self._deadline)
+        failure: OSError | None = None
+        for position, (family, kind, protocol, _, address) in enumerate(found):
+            sock = None
+            try:
+                sock = socket.socket(family, kind, protocol)  # the system may allow no IPv6
+                for option in self.socket_options or ():
+                    sock.setsockopt(*option)
+                sock.settimeout(self._deadline.left() / (len(found) - position))
+                self._watch(sock)
+                sock.connect(address)
+                sock.settimeout(self._deadline.left())  # for a TLS handshake, as a whole
+            except OSError as error:  # a deadline that passed, too
+                if sock is not None:
+                    sock.close()
+                failure = failure or error
+            else:
+                return sock
+        raise failure or OSError("the name has no address")
+
+    def send(self, data: Any) -> None:
+        if self.sock is None:
+            self.connect()
+        try:
+            with self._deadline.bounds(self.sock):
+                super().send(data)
+        except (ConnectionResetError, ssl.SSLEOFError) as error:
+            # All versions of urllib3 look for an answer that came first after this one alone.
+            raise BrokenPipeError(error.errno, "closed by the other side") from error
+
+    def close(self) -> None:
+        self._watch(None)
+        super().close()
+
+    def _watch(self, sock: socket.socket | None) -> None:
+        # TLS takes the socket's descriptor over, and a proxy's TLS wraps another around that: a
+        # descriptor of its own reaches the connection whatever stands on top.
+        old, second = self._second, None if sock is None else sock.dup()
+        self._second = second
+        try:
+            self._deadline.cut_by(None if second is None else functools.partial(_shut_down, second))
+        finally:
+            if old is not None:
+                old.close()
+
+
+def _shut_down(sock: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)
+
+
+class _BoundedTLS(_Bounded, HTTPSConnection):
+    pass
+
+
+class _HTTPPool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _Bounded
+
+
+class _HTTPSPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _BoundedTLS

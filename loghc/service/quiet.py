@@ -1,0 +1,47 @@
+"""Keeps urllib3 from logging what loghc requests.
+
+Its debug lines name the ping URL, and a record that it logs may come back, through a handler that
+feeds loguru, to the sink that waits for this very thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import threading
+from collections.abc import Iterator
+
+__all__ = ["quiet"]
+
+_requesting: set[int] = set()  # the threads that make a request of loghc's now
+
+
+class _OnlyOthers(logging.Filter):
+    """Passes what urllib3 logs of requests that are not loghc's."""
+
+    def filter(self, record: logging.LogRecord) -> bool:  # noqa: ARG002
+        return threading.get_ident() not in _requesting
+
+
+_only_others = _OnlyOthers()
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Within this block, urllib3 logs nothing of what the calling thread requests."""
+    # A filter counts for its own logger alone, so every logger of urllib3's gets it. Each time: a
+    # module that urllib3 imports late brings a logger of its own.
+    logging.getLogger("py.warnings").addFilter(_only_others)  # where logging.captureWarnings leads
+    for name in list(logging.root.manager.loggerDict):
+        if name == "urllib3" or name.startswith("urllib3."):
+            logging.getLogger(name).addFilter(_only_others)
+    _requesting.add(threading.get_ident())
+    try:
+        yield
+    finally:
+        _requesting.discard(threading.get_ident())
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_requesting.clear)
