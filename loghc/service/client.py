@@ -6,7 +6,7 @@ import base64
 import os
 import sys
 from collections.abc import Mapping
-from importlib.util import find_spec
+from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING
 
 from loghc.imports import importing
@@ -188,7 +188,7 @@ def hidden_library() -> str | None:
     """
     standard = os.path.dirname(os.__file__)  # noqa: PTH120 - pathlib is not imported for this
     for name in ("http", "email", "queue", "urllib3"):
-        spec = None if name in sys.modules else find_spec(name)
+        spec = None if name in sys.modules else PathFinder.find_spec(name)
         if spec is None or spec.origin is None:
             continue
         genuine = spec.submodule_search_locations is not None or spec.origin.startswith(standard)
