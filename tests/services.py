@@ -54,9 +54,14 @@ def answer_ok(connection: socket.socket) -> None:
 
 
 def unused_port() -> int:
-    """A port that refuses connections."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+    """A port that refuses connections: held, so that nobody else begins to listen there."""
+    holder = socket.socket()
+    holder.bind(("127.0.0.1", 0))
+    _held.append(holder)
+    return int(holder.getsockname()[1])
+
+
+_held: list[socket.socket] = []
 
 
 def server_context(authority: trustme.CA, *names: str, **options: object) -> ssl.SSLContext:
