@@ -49,7 +49,6 @@ def test_apscheduler(
     receiver: PingReceiver,
     tmp_path: Path,
 ) -> None:
-    pytest.importorskip("apscheduler")
     file = copied("scheduler.py", tmp_path, LONG)
     file.write_text(file.read_text().replace("hours=1", "seconds=0.6"))
     command = (*before, str(file)) if before else (sys.executable, str(file))
