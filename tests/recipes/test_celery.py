@@ -14,7 +14,6 @@ from loghc.testing import Fault, PingReceiver
 from pings import runs
 from processes import TIMEOUT, needs_posix
 from recipe_files import MARKERS_ONLY, copied, ended, running, said
-from waiting import wait_until
 
 pytest.importorskip("celery")
 pytestmark = [needs_posix, pytest.mark.slow]
@@ -47,8 +46,9 @@ def sync(self, what):
     if what == "killed":
         os.kill(os.getpid(), signal.SIGKILL)
     if what == "long":
-        Path("begun").touch()
-        time.sleep(1)
+        while not Path("stopping").exists():
+            time.sleep(0.05)
+        time.sleep(0.3)
 
 @app.task(time_limit=1)
 def limited(what):
@@ -71,8 +71,9 @@ def sync(self, what):
     if what == "retried" and self.request.retries == 0:
         raise self.retry(countdown=0)
     if what == "long":
-        Path("begun").touch()
-        time.sleep(1)
+        while not Path("stopping").exists():
+            time.sleep(0.05)
+        time.sleep(0.3)
 """
 
 RUN = [Event.START, Event.SUCCESS]
@@ -80,9 +81,17 @@ RETRIED = [Event.START, Event.LOG]
 
 
 def work(
-    tasks: str, kinds: list[str], folder: Path, before: tuple[str, ...] = MARKERS_ONLY
+    tasks: str,
+    kinds: list[str],
+    receiver: PingReceiver,
+    pings: int,
+    folder: Path,
+    before: tuple[str, ...] = MARKERS_ONLY,
 ) -> None:
-    """Have a Celery do some tasks, each in a process of its own, and stop it during a long one."""
+    """Have a Celery do some tasks, each in a process of its own, and stop it in the last of them.
+
+    `pings` are those of the others, and the start of the last.
+    """
     for name in ("queue", "control"):
         (folder / name).mkdir()
     (folder / "celeryconfig.py").write_text(CONFIGURATION, encoding="utf-8")
@@ -93,8 +102,8 @@ def work(
     subprocess.run(python, cwd=folder, check=True, timeout=TIMEOUT, capture_output=True)
     command = (*before, "celery", "-A", "shop", "worker", "-c", "2", "--max-tasks-per-child=1")
     with running(*command, cwd=folder) as celery:
-        wait_until((folder / "begun").exists, TIMEOUT)
-        wait_until(lambda: not any((folder / "queue").iterdir()), TIMEOUT)
+        receiver.wait(pings, timeout=TIMEOUT)
+        (folder / "stopping").touch()
         assert ended(celery, by=signal.SIGTERM) == 0, said(folder)
 
 
@@ -109,7 +118,7 @@ def test_by_signals_a_retry_is_no_failure_and_a_killed_task_is_one(
 ) -> None:
     copied("celery_runs.py", tmp_path)
     kinds = ["short", "retried", "failing", "killed", "limited", "long"]
-    work(BY_SIGNALS, kinds, tmp_path)
+    work(BY_SIGNALS, kinds, receiver, 13, tmp_path)
     told = runs(receiver)
     assert len(told) == len(kinds)
     assert told.count(RUN) == 2, said(tmp_path)
@@ -123,7 +132,7 @@ def test_by_signals_a_retry_is_no_failure_and_a_killed_task_is_one(
 
 
 def test_by_job_each_try_is_a_run(receiver: PingReceiver, tmp_path: Path) -> None:
-    work(DECORATED, ["short", "retried", "long"], tmp_path)
+    work(DECORATED, ["short", "retried", "long"], receiver, 7, tmp_path)
     told = runs(receiver)
     assert told.count(RUN) == 3, said(tmp_path)
     assert told.count(RETRIED) == 1
@@ -134,7 +143,7 @@ def test_without_loghc_run_each_worker_delivers_its_pings(
     receiver: PingReceiver, tmp_path: Path
 ) -> None:
     tasks = copied("celery_alone.py", tmp_path).read_text(encoding="utf-8") + DECORATED
-    work(tasks, ["short", "retried", "long"], tmp_path, before=())
+    work(tasks, ["short", "retried", "long"], receiver, 7, tmp_path, before=())
     told = runs(receiver)
     assert told.count(RUN) == 3, said(tmp_path)
     assert told.count(RETRIED) == 1
