@@ -15,22 +15,27 @@ from recipe_files import MARKERS_ONLY, copied, ended, running, said
 
 pytestmark = [needs_posix, pytest.mark.slow]
 
+ALONE = (sys.executable,)
 RUN = [Event.START, Event.SUCCESS]
 
 
-@pytest.mark.parametrize("name", ["pool.py", "executor.py", "joblib_runs.py", "dask_runs.py"])
-@pytest.mark.parametrize("before", [[sys.executable], MARKERS_ONLY], ids=["alone", "watched"])
+@pytest.mark.parametrize(
+    ("name", "before", "needs"),
+    [
+        ("pool.py", ALONE, "multiprocessing"),
+        ("pool.py", MARKERS_ONLY, "multiprocessing"),
+        ("executor.py", ALONE, "concurrent"),
+        ("joblib_runs.py", MARKERS_ONLY, "joblib"),
+        ("dask_runs.py", MARKERS_ONLY, "distributed"),
+    ],
+    ids=["Pool", "Pool, watched", "ProcessPoolExecutor", "joblib", "dask"],
+)
 def test_each_item_is_a_run(
-    name: str, before: list[str], receiver: PingReceiver, tmp_path: Path
+    name: str, before: tuple[str, ...], needs: str, receiver: PingReceiver, tmp_path: Path
 ) -> None:
-    copy = copied(name, tmp_path)
-    module = {"joblib_runs.py": "joblib", "dask_runs.py": "distributed"}.get(name)
-    if module is not None:
-        pytest.importorskip(module)
-        if before is not MARKERS_ONLY:
-            pytest.skip("has no sink of its own")
+    pytest.importorskip(needs)
     receiver.always(Fault(delay=0.5))
-    with running(*before, str(copy), cwd=tmp_path) as process:
+    with running(*before, str(copied(name, tmp_path)), cwd=tmp_path) as process:
         assert ended(process) == 0, said(tmp_path)
     assert runs(receiver) == [RUN] * 3, said(tmp_path)
 
