@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -57,6 +58,15 @@ def started(
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def first_process(cwd: Path) -> tuple[str, ...]:
+    """A command in front of what is to be process 1 of a container; killed, it takes all along."""
+    command = ("unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child")
+    with contextlib.suppress(OSError):
+        if run(*command, "--mount-proc", "true", cwd=cwd).returncode == 0:
+            return (*command, "--mount-proc")
+    pytest.skip("no process namespaces here")
 
 
 def terminated(process: subprocess.Popen[str]) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""What a ping carries: the end of the log, without secrets, cut to size."""
+"""What a ping carries: the end of the log, without colours and secrets, cut to size."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Iterable, Iterator, Sequence
 
 from loghc.imports import importing
+from loghc.log.escapes import without_escapes
 from loghc.log.masking import Masker
 from loghc.log.redaction import Redactor
 from loghc.log.tail import CONTEXT, Snapshot
@@ -41,7 +42,7 @@ class Renderer:
         self._said = False
 
     def render(self, snapshot: Snapshot, closing: str) -> bytes:
-        """The last ``limit`` bytes of a snapshot and a closing text, masked and redacted.
+        """The last ``limit`` bytes of a snapshot and a closing text, plain, masked and redacted.
 
         Secrets are looked for in whole records, before the cut: what is cut off first can't leave
         the end of a secret behind, unrecognised. When a rule raises, nothing of the log
@@ -72,8 +73,9 @@ class Renderer:
         return keep_end(body, limit)
 
     def _clean(self, chunks: Iterable[bytes], ready_made: Sequence[Redactor]) -> bytes:
-        """Chunks put together, masked and redacted."""
-        data = self._masked(b"".join(chunks))
+        """Chunks put together, without colours, masked and redacted."""
+        # Before the masking: a colour that begins inside of a secret must not hide it.
+        data = self._masked(without_escapes(b"".join(chunks)))
         if self._redact is None and not ready_made:
             return data
         text = data.decode("utf-8", "replace")

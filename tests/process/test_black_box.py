@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
@@ -15,7 +14,7 @@ from loghc.ping import Event
 from loghc.testing import Fault
 from loghc.watch.black_box import BlackBox, clean
 from loghc.watch.run_directory import RunDirectory, lock
-from processes import RUN, TIMEOUT, needs_posix, run, started
+from processes import RUN, TIMEOUT, first_process, needs_posix, run, started
 
 pytestmark = needs_posix
 
@@ -230,11 +229,7 @@ def test_open_runs_of_a_daemon_are_told(receiver, program, tmp_path, state):
 
 
 def test_as_process_1_of_two_containers(receiver, program, tmp_path, state):
-    unshare = ("unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child")
-    container = (*unshare, "--mount-proc")
-    with contextlib.suppress(OSError):
-        if run(*container, "true", cwd=tmp_path).returncode:
-            pytest.skip("no process namespaces here")
+    container = first_process(tmp_path)
     process = started(*container, *RUN, *state, program(SLEEPER), cwd=tmp_path)
     process.stdout.readline()
     receiver.wait(1, timeout=TIMEOUT)

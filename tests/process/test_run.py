@@ -672,6 +672,23 @@ def test_output_and_records_are_one_log(receiver, program, tmp_path):
     assert words == expected
 
 
+def test_colours_are_passed_on_and_are_not_in_the_log(receiver, program, tmp_path):
+    name = program(
+        r"""
+        from loguru import logger
+        logger.info("\033[31mlogged\033[0m")
+        print("\033[32mprinted\033[0m", flush=True)
+        """
+    )
+    done = run(*RUN, "--output", name, cwd=tmp_path)
+    assert done.stdout == "\033[32mprinted\033[0m\n"
+    assert "\033[31mlogged\033[0m\n" in done.stderr
+    text = told(receiver)[1].text
+    assert "- logged\n" in text
+    assert "printed\n" in text
+    assert "\033" not in text
+
+
 def test_a_reader_of_the_output_that_goes_away_ends_the_program(receiver, tmp_path):
     done = run("sh", "-c", '"$@" | head -1', "sh", *RUN, "--output", "yes", cwd=tmp_path)
     assert done.stdout == "y\n"

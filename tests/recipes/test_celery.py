@@ -1,29 +1,22 @@
-"""The recipes for Celery in README.md, run with a broker of files and a service that is slow."""
+"""The recipes for Celery, with a broker of files and a service that is slow."""
 
 from __future__ import annotations
 
-import re
-import shlex
 import signal
 import subprocess
 import sys
-from collections import defaultdict
 from pathlib import Path
 
 import pytest
 
 from loghc.ping import Event
 from loghc.testing import Fault, PingReceiver
+from pings import runs
 from processes import TIMEOUT, needs_posix
+from recipe_files import MARKERS_ONLY, copied, ended, running, said
 
 pytest.importorskip("celery")
 pytestmark = [needs_posix, pytest.mark.slow]
-
-PAGE = (Path(__file__).parent / "README.md").read_text(encoding="utf-8")
-SECTION = re.split(r"^## (.*)\n", PAGE, flags=re.MULTILINE)
-SECTION = SECTION[SECTION.index("Celery") + 1]
-TASKS, WITHOUT_LOGHC_RUN = re.findall(r"```python\n(.*?)```", SECTION, re.DOTALL)
-(COMMAND,) = re.findall(r"```sh\n(.*)\n```", SECTION)
 
 # Celery's default loader finds this module in the working directory.
 CONFIGURATION = """
@@ -33,55 +26,125 @@ broker_transport_options = {
 }
 task_ignore_result = True
 broker_connection_retry_on_startup = True
+worker_lost_wait = 0.1
 """
 
-SEND = "from shop import sync\nfor _ in range(6): sync.delay()"
+BY_SIGNALS = """
+import os, signal, time
+from pathlib import Path
+from celery import Celery
+import celery_runs
+
+app = Celery("shop")
+
+@app.task(bind=True, max_retries=1)
+def sync(self, what):
+    if what == "retried" and self.request.retries == 0:
+        raise self.retry(countdown=0)
+    if what == "failing":
+        raise OSError("disk full")
+    if what == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if what == "long":
+        while not Path("stopping").exists():
+            time.sleep(0.05)
+        time.sleep(0.3)
+
+@app.task(time_limit=1)
+def limited(what):
+    time.sleep(60)
+"""
+
+# As README.md has it.
+DECORATED = """
+import time
+from pathlib import Path
+from celery import Celery
+from celery.exceptions import Retry
+from loghc import job
+
+app = Celery("shop")
+
+@app.task(bind=True, max_retries=1)
+@job("sync", not_failures=(Retry,))
+def sync(self, what):
+    if what == "retried" and self.request.retries == 0:
+        raise self.retry(countdown=0)
+    if what == "long":
+        while not Path("stopping").exists():
+            time.sleep(0.05)
+        time.sleep(0.3)
+"""
+
+RUN = [Event.START, Event.SUCCESS]
+RETRIED = [Event.START, Event.LOG]
 
 
-@pytest.mark.parametrize("options", [["-c", "2"], ["-c", "2", "--max-tasks-per-child=1"]])
-@pytest.mark.parametrize(
-    ("tasks", "command"),
-    [(TASKS, COMMAND), (TASKS + WITHOUT_LOGHC_RUN, COMMAND[COMMAND.index("celery") :])],
-    ids=["under loghc run", "alone"],
-)
-def test_each_task_is_a_run_whose_pings_all_arrive(
-    receiver: PingReceiver,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+def work(
     tasks: str,
-    command: str,
-    options: list[str],
+    kinds: list[str],
+    receiver: PingReceiver,
+    pings: int,
+    folder: Path,
+    before: tuple[str, ...] = MARKERS_ONLY,
 ) -> None:
-    monkeypatch.setenv("CELERY_LOADER", "default")
-    for folder in ("queue", "control"):
-        (tmp_path / folder).mkdir()
-    (tmp_path / "celeryconfig.py").write_text(CONFIGURATION, encoding="utf-8")
-    (tmp_path / "shop.py").write_text(tasks, encoding="utf-8")
-    python = [sys.executable, "-c", SEND]
-    subprocess.run(python, cwd=tmp_path, check=True, timeout=TIMEOUT, capture_output=True)
+    """Have a Celery do some tasks, each in a process of its own, and stop it in the last of them.
+
+    `pings` are those of the others, and the start of the last.
+    """
+    for name in ("queue", "control"):
+        (folder / name).mkdir()
+    (folder / "celeryconfig.py").write_text(CONFIGURATION, encoding="utf-8")
+    (folder / "shop.py").write_text(tasks, encoding="utf-8")
+    calls = [f"{'limited' if kind == 'limited' else 'sync'}.delay({kind!r})" for kind in kinds]
+    send = "\n".join(["from shop import *", *calls])
+    python = [sys.executable, "-c", send]
+    subprocess.run(python, cwd=folder, check=True, timeout=TIMEOUT, capture_output=True)
+    command = (*before, "celery", "-A", "shop", "worker", "-c", "2", "--max-tasks-per-child=1")
+    with running(*command, cwd=folder) as celery:
+        receiver.wait(pings, timeout=TIMEOUT)
+        (folder / "stopping").touch()
+        assert ended(celery, by=signal.SIGTERM) == 0, said(folder)
+
+
+@pytest.fixture(autouse=True)
+def _slow_service(receiver: PingReceiver, monkeypatch: pytest.MonkeyPatch) -> None:
     receiver.always(Fault(delay=0.5))
+    monkeypatch.setenv("CELERY_LOADER", "default")
 
-    program, *arguments = shlex.split(command)
-    worker = subprocess.Popen(
-        [str(Path(sys.executable).with_name(program)), *arguments, *options],
-        cwd=tmp_path,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        receiver.wait(6, timeout=TIMEOUT)  # in the middle of it
-        while any((tmp_path / "queue").iterdir()):
-            receiver.wait(len(receiver.pings) + 1, timeout=TIMEOUT)
-        worker.send_signal(signal.SIGTERM)
-        _, said = worker.communicate(timeout=TIMEOUT)
-    finally:
-        worker.kill()
-        worker.wait()
 
-    assert worker.returncode == 0, said
-    runs = defaultdict(list)
-    for ping in receiver.pings:
-        runs[ping.run_id].append(ping.event)
-    assert list(runs.values()) == [[Event.START, Event.SUCCESS]] * len(runs), said
-    assert len(runs) == 6
+def test_by_signals_a_retry_is_no_failure_and_a_killed_task_is_one(
+    receiver: PingReceiver, tmp_path: Path
+) -> None:
+    copied("celery_runs.py", tmp_path)
+    kinds = ["short", "retried", "failing", "killed", "limited", "long"]
+    work(BY_SIGNALS, kinds, receiver, 13, tmp_path)
+    told = runs(receiver)
+    assert len(told) == len(kinds)
+    assert told.count(RUN) == 2, said(tmp_path)
+    assert told.count(RETRIED + RUN) == 1  # Celery keeps the id of a task that is tried again
+    failed = [events for events in told if events[:2] == [Event.START, Event.FAIL]]
+    assert len(failed) == 3  # one of them is told twice: Celery says so of a time limit
+    text = b"\n".join(ping.body for ping in receiver.pings if ping.event is Event.FAIL).decode()
+    for reason in ("OSError: disk full", "WorkerLostError", "TimeLimitExceeded"):
+        assert reason in text
+    assert "had not" not in text  # nothing is left to the end of Celery
+
+
+def test_by_job_each_try_is_a_run(receiver: PingReceiver, tmp_path: Path) -> None:
+    work(DECORATED, ["short", "retried", "long"], receiver, 7, tmp_path)
+    told = runs(receiver)
+    assert told.count(RUN) == 3, said(tmp_path)
+    assert told.count(RETRIED) == 1
+    assert len(told) == 4
+
+
+def test_without_loghc_run_each_worker_delivers_its_pings(
+    receiver: PingReceiver, tmp_path: Path
+) -> None:
+    tasks = copied("celery_alone.py", tmp_path).read_text(encoding="utf-8") + DECORATED
+    work(tasks, ["short", "retried", "long"], receiver, 7, tmp_path, before=())
+    told = runs(receiver)
+    assert told.count(RUN) == 3, said(tmp_path)
+    assert told.count(RETRIED) == 1
+    assert len(told) == 4

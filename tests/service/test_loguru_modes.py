@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import functools
 import gc
+import inspect
 import json
+import logging
 import math
 import threading
 import time
@@ -94,12 +96,123 @@ def test_bodies_are_without_colours(ping_receiver: PingReceiver, sink: HealthSin
     assert ping_receiver.wait(1)[0].text == "INFO sync.done: 12 photos\n"
 
 
-def test_colours_that_are_asked_for_are_kept(ping_receiver: PingReceiver, sink: HealthSink) -> None:
-    logger.add(sink, format="<green>{message}</green>", colorize=True)
-    logger.opt(colors=True).info("<red>sync.done</red>")
+def test_colours_that_are_asked_for_are_left_out_of_what_is_sent(
+    ping_receiver: PingReceiver, sink: HealthSink
+) -> None:
+    shown: list[str] = []
+    for target in (shown.append, sink):
+        logger.add(target, format="<green>{level}</green> {message}", colorize=True)
+    logger.opt(colors=True).info("<red>sync.done</red>: <b>12</b> photos")
+    assert "\x1b[31msync.done\x1b[0m" in shown[0]
     (ping,) = ping_receiver.wait(1)
-    assert "\x1b[31msync.done\x1b[0m" in ping.text
+    assert (ping.event, ping.text) == (Event.SUCCESS, "INFO sync.done: 12 photos\n")
+
+
+def test_a_coloured_traceback_comes_without_colours_and_with_its_secrets_masked(
+    ping_receiver: PingReceiver, sink: HealthSink
+) -> None:
+    def login(password: str) -> None:
+        raise PermissionError(f"{len(password)} characters")
+
+    logger.add(sink, colorize=True, diagnose=True)
+    try:
+        login("hunter" + "2")
+    except PermissionError:
+        logger.exception("sync.error")
+    (ping,) = ping_receiver.wait(1)
+    assert "\x1b" not in ping.text
+    assert "login(" in ping.text
+    assert "hunter2" not in ping.text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\x1b[1;38;2;255;0;0mdisk full\x1b[0m",
+        "\x1b]8;id=1;https://example.com\x1b\\disk full\x1b]8;;\x1b\\",
+        "\x1b[31mdisk full\x1b(B\x1b[m",
+        "\x1b[2K\x1b[1Gdisk full\x1b[?25h",
+    ],
+    ids=["true colour", "link", "tput", "cursor"],
+)
+def test_what_a_terminal_would_not_show_is_left_out(
+    text: str, ping_receiver: PingReceiver, sink: HealthSink
+) -> None:
+    logger.add(sink, format="{message}")
+    logger.info("{} [12m] \x1b", text)
+    logger.info("sync.done")
+    assert ping_receiver.wait(1)[0].text == "disk full [12m] \x1b\nsync.done\n"
+
+
+def test_a_colour_in_the_middle_does_not_hide_a_secret(
+    ping_receiver: PingReceiver, sink: HealthSink
+) -> None:
+    logger.add(sink, format="{message}")
+    url = ping_receiver.url
+    logger.info("pinging {}\x1b[1m{}\x1b[0m", url[:-20], url[-20:])
+    logger.info("sync.done")
+    assert url[-20:] not in ping_receiver.wait(1)[0].text
+
+
+def test_the_markup_of_rich_is_text_and_what_it_hides_is_told(
+    ping_receiver: PingReceiver, sink: HealthSink, capfd: pytest.CaptureFixture[str]
+) -> None:
+    handler = pytest.importorskip("rich.logging").RichHandler(markup=True)
+    logger.configure(handlers=[{"sink": handler, "format": "{message}"}, {"sink": sink}])
+    logger.info("[bold]sync.start[/bold]")
+    logger.info("sync.done: [bold]12[/bold] photos")
+    (ping,) = ping_receiver.wait(1)
     assert ping.event is Event.SUCCESS
+    assert "sync.done: [bold]12[/bold] photos" in ping.text
+    assert "'[bold]sync.start[/bold]'" in capfd.readouterr().err
+
+
+# Set up in other ways than by logger.add
+
+
+def test_the_sink_may_be_one_of_the_handlers_that_configure_is_given(
+    ping_receiver: PingReceiver,
+) -> None:
+    sink = HealthSink(ping_receiver.url, job="photos")
+    logger.configure(handlers=[{"sink": sink, "format": "{level} {message}", "level": "INFO"}])
+    logger.debug("looking")
+    logger.info("photos.done")
+    assert ping_receiver.wait(1)[0].text == "INFO photos.done\n"
+
+
+class Intercept(logging.Handler):
+    """Hands records of the standard library's logging to loguru, as loguru's documentation does."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        level: str | int
+        try:
+            level = logger.level(record.levelname).name
+        except ValueError:
+            level = record.levelno
+        frame, depth = inspect.currentframe(), 0
+        while frame and (depth == 0 or frame.f_code.co_filename == logging.__file__):
+            frame, depth = frame.f_back, depth + 1
+        logger.opt(depth=depth, exception=record.exc_info).log(level, record.getMessage())
+
+
+def test_records_and_markers_of_the_standard_librarys_logging_are_taken(
+    ping_receiver: PingReceiver, sink: HealthSink
+) -> None:
+    logger.add(sink, format="{level} {function} {message}")
+    standard = logging.Logger("app")
+    standard.addHandler(Intercept())
+    standard.info("sync.start")
+    standard.warning("%d photos skipped", 3)
+    try:
+        raise OSError("disk full")
+    except OSError:
+        standard.exception("sync.error")
+    start, fail = ping_receiver.wait(2)
+    assert (start.event, fail.event) == (Event.START, Event.FAIL)
+    assert start.run_id == fail.run_id
+    function = inspect.currentframe().f_code.co_name  # type: ignore[union-attr]
+    assert f"WARNING {function} 3 photos skipped\n" in fail.text
+    assert fail.text.endswith("OSError: disk full\n")
 
 
 # Which records come
