@@ -42,6 +42,18 @@ class Handler(StreamRequestHandler):
         while not self._closes:
             self._handle_one()
 
+    def finish(self) -> None:
+        """Close the connection, with a reset where the fault asks for one."""
+        if self._resets:
+            layout = "hh" if sys.platform == "win32" else "ii"
+            self.connection.setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, struct.pack(layout, 1, 0)
+            )
+        super().finish()
+        if self._resets:
+            # Before the server does its polite shutdown, which would send a FIN first.
+            self.connection.close()
+
     def _handle_one(self) -> None:
         try:
             head = read_head(self.rfile)
@@ -55,18 +67,6 @@ class Handler(StreamRequestHandler):
         if head.version != "HTTP/1.0" and "Expect" in head.headers:
             self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         self._serve(head)
-
-    def finish(self) -> None:
-        """Close the connection, with a reset where the fault asks for one."""
-        if self._resets:
-            layout = "hh" if sys.platform == "win32" else "ii"
-            self.connection.setsockopt(
-                socket.SOL_SOCKET, socket.SO_LINGER, struct.pack(layout, 1, 0)
-            )
-        super().finish()
-        if self._resets:
-            # Before the server does its polite shutdown, which would send a FIN first.
-            self.connection.close()
 
     def _serve(self, head: RequestHead) -> None:
         """Handle one request whose head has been read."""

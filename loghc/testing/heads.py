@@ -18,12 +18,16 @@ _LONGEST_REQUEST_LINE: Final = 4_094
 _LONGEST_HEADER: Final = 8_188
 _MOST_HEADERS: Final = 100
 
-_NAMING: Final = "[!#$%&'*+.^_`|~0-9A-Za-z-]"
+# Of a method or a header's name.
+_NAME_CHARACTERS: Final = "[!#$%&'*+.^_`|~0-9A-Za-z-]"
 _REQUEST_LINE: Final = re.compile(
-    f"(?P<method>(?:(?![a-z#]){_NAMING}){{3,20}}) (?P<target>[!-~]+) (?P<version>HTTP/1\\.[0-9])"
+    f"(?P<method>(?:(?![a-z#]){_NAME_CHARACTERS}){{3,20}}) "
+    "(?P<target>[!-~]+) (?P<version>HTTP/1[.][0-9])"
 )
 _ORIGIN: Final = re.compile("[A-Za-z][^/]*://[^/]*")  # of a target as a proxy is asked
-_HEADER: Final = re.compile(f"(?P<name>{_NAMING}+):[ \t]*(?P<value>[^\x00-\x08\n-\x1f\x7f]*)")
+_HEADER: Final = re.compile(
+    f"(?P<name>{_NAME_CHARACTERS}+):[ \t]*(?P<value>[^\x00-\x08\n-\x1f\x7f]*)"
+)
 _ONLY_ONCE: Final = ("host", "content-type", "content-length")
 
 
@@ -117,9 +121,8 @@ def _check_framing(headers: Headers, version: str) -> None:
 
 
 def _is_kept_alive(method: str, headers: Headers, version: str) -> bool:
-    if method == "CONNECT" or re.search(
-        "gzip|deflate|compress", headers.get("Transfer-Encoding", "").lower()
-    ):
+    coding = headers.get("Transfer-Encoding", "").lower()
+    if method == "CONNECT" or re.search("gzip|deflate|compress", coding):
         return False
     wish = headers.get("Connection", "").lower()
     return wish == "keep-alive" or (wish != "close" and version != "HTTP/1.0")

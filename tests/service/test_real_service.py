@@ -1,4 +1,8 @@
-"""PingReceiver answers as a real Healthchecks server did: the table `answers.json`, row by row."""
+"""PingReceiver answers as a real Healthchecks server did: the table `answers.json`, row by row.
+
+One difference has no row: gunicorn closes a connection that has been idle for two seconds, and
+PingReceiver keeps it, so that a test which waits sees the same as one which doesn't.
+"""
 
 from __future__ import annotations
 
