@@ -31,6 +31,7 @@ def run(
     cwd: Path,
     env: Mapping[str, str] | None = None,
     stdin: str | bytes = "",
+    timeout: float = TIMEOUT,
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end; its standard input is `stdin`."""
     return subprocess.run(
@@ -40,7 +41,7 @@ def run(
         input=stdin if isinstance(stdin, str) else stdin.decode(),
         capture_output=True,
         text=True,
-        timeout=TIMEOUT,
+        timeout=timeout,
         check=False,
     )
 

@@ -6,6 +6,7 @@ import contextlib
 import inspect
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -42,8 +43,21 @@ def sync(photos: Sequence[Path], target: Path) -> None:
         logger.info("sync.done, {} photos", len(photos))
 
 
+# What the third run runs. Nothing in it is loghc's.
+_PROGRAM = """\
+import os, signal, time
+from loguru import logger
+
+for number in range(1, 13):
+    logger.info("copied photo-{:02}.jpg", number)
+    time.sleep(0.05)
+    if number == 8:  # as the kernel does when memory runs out
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
 def run(stream: TextIO) -> int:
-    """Run a small sync twice, and show the pings that it sends.
+    """Run a small sync twice, and a program that is killed, and show the pings of all three.
 
     Args:
         stream: where to show it. Colours are used on a terminal, unless ``NO_COLOR`` is set.
@@ -62,10 +76,14 @@ def run(stream: TextIO) -> int:
         ):
             _show_code(page, receiver)
             _show_runs(page, receiver, Path(folder))
+            if os.name == "posix":  # where "loghc run" is
+                _show_killed_run(page, receiver, Path(folder))
+            count = len(receiver.pings)
         page.line()
         page.line(
-            "All 4 pings arrived. In your own app: the same lines, with your check's ping URL."
+            f"All {count} pings arrived. Now your own app: the same lines, or the same command,"
         )
+        page.line("with your check's ping URL.")
         return 0
     except AssertionError as missing:  # a ping that was waited for
         page.line()
@@ -107,6 +125,9 @@ def _show_runs(page: _Page, receiver: PingReceiver, folder: Path) -> None:
         lost = photos[7]
         lost.unlink()
         page.heading(f"The second run is to copy {lost.name} too, which has been deleted since.")
+        page.line(
+            "It is the same process, so the first run's lines are still in the log that it sends."
+        )
         _show_run(page, receiver, photos, target)
     finally:
         logger.remove(handler)
@@ -123,11 +144,43 @@ def _show_run(page: _Page, receiver: PingReceiver, photos: Sequence[Path], targe
     page.line(f"The check is now {receiver.state}.", "1")
 
 
+def _show_killed_run(page: _Page, receiver: PingReceiver, folder: Path) -> None:
+    """Run the program under ``loghc run``, and show the two pings, as for the sync."""
+    first = len(receiver.pings)
+    program = folder / "copy.py"
+    program.write_text(_PROGRAM, encoding="utf-8")
+    page.heading("The third run is killed. loghc is not in this program, but around it:")
+    page.line()
+    page.line(f"    loghc run {program.name}", "1")
+    page.line()
+    for line in _PROGRAM.splitlines():
+        page.line(f"    {line}".rstrip(), "1" if "SIGKILL" in line else "")
+    page.line()
+    # What is set for other runs of "loghc run", or by one around this demo, is not for this one.
+    env = {name: value for name, value in os.environ.items() if not name.startswith("LOGHC_")}
+    env |= {"HEALTH_CHECK_URL": receiver.url, "XDG_STATE_HOME": str(folder)}
+    watcher = subprocess.Popen(  # noqa: S603 - this interpreter, with a program written here
+        [sys.executable, "-m", "loghc", "run", str(program)],
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,  # the log, which the pings show
+    )
+    try:
+        for number in (first, first + 1):
+            _show_ping(page, receiver.wait(number + 1, _PATIENCE)[number])
+    finally:
+        watcher.terminate()
+        watcher.wait()
+    page.line(f"The check is now {receiver.state}.", "1")
+
+
 def _show_ping(page: _Page, ping: ReceivedPing) -> None:
     run = (ping.run_id or "unknown")[:8]
     took = "" if ping.duration is None else f" after {ping.duration:.2f} s"
-    size = f"{len(ping.body):,} bytes of log"
-    page.line(f"  {ping.event.value:7}  run {run}{took}, {size}, ending:", _COLOURS[ping.event])
+    status = "" if ping.exit_status is None else f", exit status {ping.exit_status}"
+    size = f"{len(ping.body):,} bytes of log, ending:" if ping.body else "no log yet"
+    page.line(f"  {ping.event.value:7}  run {run}{took}{status}, {size}", _COLOURS[ping.event])
     for line in _ending(ping.text):
         page.line(f"      | {line}", "2")
 
@@ -135,8 +188,8 @@ def _show_ping(page: _Page, ping: ReceivedPing) -> None:
 def _ending(text: str) -> Iterator[str]:
     """The last lines, and the one with the marker: a traceback may stand between."""
     lines = [line for line in text.splitlines() if line.strip()]
-    marker = max((number for number, line in enumerate(lines) if "sync." in line), default=0)
     last = max(0, len(lines) - _BODY_LINES)
+    marker = max((number for number, line in enumerate(lines) if "sync." in line), default=last)
     first = min(marker, last)
     if first:
         yield f"... {first} lines before"

@@ -27,14 +27,14 @@ def read_body(stream: BufferedIOBase, headers: Headers, *, halfway: bool = False
 
     Raises:
         BrokenOffError: the body ended, or was stopped, in its middle.
-        MalformedError: its stated size is not a number, or too large.
+        MalformedError: its stated size is too large, or a chunk's is not a number.
     """
-    if headers.get("Transfer-Encoding", "").lower() == "chunked":
+    if "Transfer-Encoding" in headers:
         return _read_chunks(stream, halfway=halfway)
-    stated = headers.get("Content-Length", "0").strip()
-    if not re.fullmatch("[0-9]{1,19}", stated) or int(stated) > _LONGEST_BODY:
+    stated = headers.get("Content-Length", "0").lstrip("0")
+    if len(stated) > len(str(_LONGEST_BODY)) or int(stated or "0") > _LONGEST_BODY:
         raise MalformedError(b"")
-    length = int(stated)
+    length = int(stated or "0")
     if halfway:
         raise BrokenOffError(stream.read(length // 2))
     body = stream.read(length)

@@ -8,12 +8,13 @@ import struct
 import sys
 import threading
 import time
-from http.server import BaseHTTPRequestHandler
-from typing import TYPE_CHECKING, Any, Final
+from socketserver import StreamRequestHandler
+from typing import TYPE_CHECKING, Final
 
 from loghc.testing.bodies import BrokenOffError, MalformedError, read_body
 from loghc.testing.faults import Fault
-from loghc.testing.protocol import Answer, usual_reason
+from loghc.testing.heads import RefusedError, read_head
+from loghc.testing.protocol import Answer
 from loghc.testing.requests import Headers, RequestHead
 
 if TYPE_CHECKING:
@@ -24,14 +25,22 @@ __all__ = ["Handler"]
 # Seconds between two looks at whether a client still waits for an answer that never comes.
 _LOOK_INTERVAL: Final = 0.2
 
+# The service closes rather than read so much of a body that it had no use for, in bytes.
+_TOO_MUCH_UNUSED: Final = 65_536
 
-class Handler(BaseHTTPRequestHandler):
+
+class Handler(StreamRequestHandler):
     """Serves one connection, one request after the other, on a thread of its own."""
 
-    protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     server: Server
     _resets = False
+    _closes = False
+
+    def handle(self) -> None:
+        """Serve requests until the connection is to be closed; the socketserver calls this."""
+        while not self._closes:
+            self._handle_one()
 
     def finish(self) -> None:
         """Close the connection, with a reset where the fault asks for one."""
@@ -45,29 +54,24 @@ class Handler(BaseHTTPRequestHandler):
             # Before the server does its polite shutdown, which would send a FIN first.
             self.connection.close()
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Keep standard error clean."""
+    def _handle_one(self) -> None:
+        try:
+            head = read_head(self.rfile)
+        except RefusedError as error:
+            self._refuse(RequestHead("", error.line, "", Headers()), b"", error.status)
+            return
+        if head is None:
+            self._closes = True
+            return
+        self._closes = not head.kept_alive
+        if head.version != "HTTP/1.0" and "Expect" in head.headers:
+            self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self._serve(head)
 
-    def send_error(
-        self,
-        code: int,
-        message: str | None = None,  # noqa: ARG002
-        explain: str | None = None,  # noqa: ARG002
-    ) -> None:
-        """Answer what is not HTTP; http.server's parser calls this."""
-        self._refuse(RequestHead("", self.requestline, "", Headers()), b"", int(code))
-
-    def __getattr__(self, name: str) -> Any:
-        # http.server looks for do_GET, do_POST..., and to the service any method is a ping.
-        if name.startswith("do_"):
-            return self._handle
-        raise AttributeError(name)
-
-    def _handle(self) -> None:
+    def _serve(self, head: RequestHead) -> None:
         """Handle one request whose head has been read."""
         service = self.server.service
         fault = service.next_fault()
-        head = self._head()
         try:
             if fault.cut == "request":
                 raise BrokenOffError(b"")
@@ -78,32 +82,29 @@ class Handler(BaseHTTPRequestHandler):
             service.note(head, error.args[0], None)
             self._hang_up(fault)
         else:
-            answer = service.receive(head, body, fault)
+            verdict, answer = service.receive(head, body, fault)
             ended = fault.delay > 0 and self._pause(fault.delay)
             if ended or fault.cut == "before-answer":
                 self._hang_up(fault)
             else:
-                self._send(answer, fault)
+                self._send(head, answer, fault)
+            if not verdict.reads_body and len(body) >= _TOO_MUCH_UNUSED:
+                self._closes = True
 
-    def _head(self) -> RequestHead:
-        # Not self.path: http.server folds slashes there that the service doesn't fold.
-        target = self.requestline.split()[1]
-        if target.startswith(("http://", "https://")):  # as a proxy is asked
-            target = "/" + target.split("/", 3)[3] if target.count("/") > 2 else "/"
-        path, _, query = target.partition("?")
-        return RequestHead(self.command, path, query, Headers(self.headers.items()))
-
-    def _send(self, answer: Answer, fault: Fault) -> None:
+    def _send(self, asked: RequestHead, answer: Answer, fault: Fault) -> None:
+        if fault.raw is not None or fault.endless:
+            self._closes = True
+        more: list[tuple[str, object]] = [("Connection", "close" if self._closes else "keep-alive")]
         if fault.raw is not None:
             head, body = fault.raw, b""
-            self.close_connection = True
         elif fault.endless:
-            head, body = answer.head(("Connection", "close")), answer.body or b"\n"
-            self.close_connection = True
+            head, body = answer.head(asked.version, *more), answer.body or b"\n"
         else:
             bodiless = answer.status in (204, 304)
-            head = answer.head() if bodiless else answer.head(("Content-Length", len(answer.body)))
-            body = b"" if bodiless or self.command == "HEAD" else answer.body
+            if not bodiless:
+                more.append(("Content-Length", len(answer.body)))
+            head = answer.head(asked.version, *more)
+            body = b"" if bodiless or asked.method == "HEAD" else answer.body
         if fault.cut == "answer":
             head, body = (head, body[: len(body) // 2]) if body else (head[: len(head) // 2], b"")
         self._write(head + body, fault.pace)
@@ -118,7 +119,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         for n in range(len(data)):
             if n and self._pause(pace):
-                self.close_connection = True
+                self._closes = True
                 return
             self.wfile.write(data[n : n + 1])
 
@@ -145,14 +146,16 @@ class Handler(BaseHTTPRequestHandler):
 
     def _hang_up(self, fault: Fault) -> None:
         self._resets = fault.cut is not None and fault.reset
-        self.close_connection = True
+        self._closes = True
 
     def _refuse(self, head: RequestHead, body: bytes, status: int) -> None:
         """Answer, and close without having read the request to its end."""
         self.server.service.note(head, body, status)
-        answer = Answer(status, usual_reason(status), {}, b"")
-        self.wfile.write(answer.head(("Content-Length", 0), ("Connection", "close")))
-        self.close_connection = True
+        answer = Answer.refusing(status)
+        self.wfile.write(
+            answer.head("HTTP/1.1", ("Content-Length", len(answer.body))) + answer.body
+        )
+        self._closes = True
         # Closing over unread bytes resets the connection, and may lose the answer on its way.
         self.connection.shutdown(socket.SHUT_WR)
         self.connection.settimeout(1.0)

@@ -7,7 +7,8 @@ import secrets
 import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from email.utils import formatdate
 from http import HTTPStatus
 from typing import Final, Literal, TypeAlias
 from urllib.parse import parse_qs, unquote
@@ -26,6 +27,7 @@ _ROUTES: Final = (
     re.compile(f"/(?P<uuid>{_UUID})(?:/|{_SUFFIX})?"),
     re.compile(f"/(?P<key>[-a-zA-Z0-9_]+)/(?P<slug>[-a-zA-Z0-9_]+)(?:{_SUFFIX})?"),
 )
+_HOST: Final = re.compile("(?:[a-z0-9.-]+|\\[[a-f0-9]*:[a-f0-9.:]+\\])(?::[0-9]+)?", re.IGNORECASE)
 _RUN_ID: Final = re.compile(_UUID, re.IGNORECASE | re.ASCII)
 
 # The service refuses a longer body, in bytes (Django's DATA_UPLOAD_MAX_MEMORY_SIZE).
@@ -67,7 +69,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the service makes of a request; `check` is None if it refuses it."""
+    """What the service makes of a request; `check` is None if it refuses or ignores it."""
 
     status: int
     text: str
@@ -75,6 +77,7 @@ class Verdict:
     event: Event = Event.SUCCESS
     run_id: str | None = None
     exit_status: int | None = None
+    reads_body: bool = False
 
 
 class Checks:
@@ -85,15 +88,18 @@ class Checks:
         self.uuid = str(uuid.uuid4())
         self.slug = "nightly-sync"
         self.check = Check()
+        self.post_only = False
         self.ambiguous_slugs: set[str] = set()
         self._created: dict[str, Check] = {}
 
     def judge(self, request: RequestHead, body: bytes) -> Verdict:
         """Decide on a request, asking the service's questions in the service's order."""
+        if not _HOST.fullmatch(request.headers.get("Host", "none")):
+            return _page(400)
         path = unquote(request.path)
         route = next((match for regex in _ROUTES if (match := regex.fullmatch(path))), None)
         if route is None:
-            return Verdict(404, "<h1>Not Found</h1>")
+            return _page(404)
         query = parse_qs(request.query, keep_blank_values=True)
         found = self._find(route, may_create=query.get("create", [""])[-1] == "1")
         if found.check is None:
@@ -103,16 +109,26 @@ class Checks:
         exit_status = int(suffix.lstrip("0")[:4] or "0") if suffix.isdigit() else None
         if exit_status is not None and exit_status > 255:
             return Verdict(400, "invalid url format")
-        if len(body) > _LONGEST_BODY:
-            return Verdict(400, "<h1>Bad Request (400)</h1>")
+        # What comes in chunks has no length that the service could go by.
+        reads_body = "Content-Length" in request.headers
+        if reads_body and len(body) > _LONGEST_BODY:
+            return _page(400)
         run_id = query["rid"][-1].lower() if "rid" in query else None
         if run_id is not None and not _RUN_ID.fullmatch(query["rid"][-1]):
-            return Verdict(400, "invalid uuid format")
+            return Verdict(400, "invalid uuid format", reads_body=reads_body)
         if exit_status is not None:
             event = Event.FAIL if exit_status else Event.SUCCESS
         else:
             event = Event(suffix or "success")
-        return Verdict(found.status, found.text, found.check, event, run_id, exit_status)
+        is_ignored = self.post_only and found.check is self.check and request.method != "POST"
+        return replace(
+            found,
+            check=None if is_ignored else found.check,
+            event=event,
+            run_id=run_id,
+            exit_status=exit_status,
+            reads_body=reads_body,
+        )
 
     def _find(self, route: re.Match[str], *, may_create: bool) -> Verdict:
         """Find the check that a URL names, or create it."""
@@ -154,7 +170,11 @@ class Answer:
         body: bytes | str = verdict.text if fault.status is None else reason
         if fault.body is not None:
             body = fault.body
-        headers = {"Content-Type": "text/html; charset=utf-8"}
+        headers = {
+            "Server": "PingReceiver",
+            "Date": formatdate(usegmt=True),
+            "Content-Type": "text/html; charset=utf-8",
+        }
         if status in (200, 201):
             headers["Access-Control-Allow-Origin"] = "*"
             if body_limit is not None:
@@ -165,15 +185,30 @@ class Answer:
             headers[name] = value
         return cls(status, reason, headers, body.encode() if isinstance(body, str) else body)
 
-    def head(self, *more: tuple[str, object]) -> bytes:
-        """Return the status line and headers, as sent."""
-        lines = [f"HTTP/1.1 {self.status} {self.reason}"]
-        lines += [f"{name}: {value}" for name, value in (*self.headers.items(), *more)]
+    @classmethod
+    def refusing(cls, status: int) -> Answer:
+        """Make the answer to what the server refuses without asking the service."""
+        headers = {"Connection": "close", "Content-Type": "text/html"}
+        return cls(status, usual_reason(status), headers, _page(status).text.encode())
+
+    def head(self, version: str, *more: tuple[str, object]) -> bytes:
+        """Return the status line and headers, as sent; the answer's own headers go first."""
+        lines = [f"{version} {self.status} {self.reason}"]
+        own = {name.lower() for name in self.headers}
+        added = [(name, value) for name, value in more if name.lower() not in own]
+        lines += [f"{name}: {value}" for name, value in (*self.headers.items(), *added)]
         return "".join(f"{line}\r\n" for line in (*lines, "")).encode("latin-1", "replace")
 
 
+def _page(status: int) -> Verdict:
+    """A refusal that shows a page, which is here its heading alone."""
+    return Verdict(status, f"<h1>{usual_reason(status)}</h1>")
+
+
 def usual_reason(status: int) -> str:
-    """The reason phrase that goes with a status."""
+    """The reason phrase that goes with a status, as RFC 9110 has it."""
+    if status == 414:  # whose name Python's versions don't agree on
+        return "URI Too Long"
     return HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else "Unknown"
 
 

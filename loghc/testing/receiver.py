@@ -21,10 +21,11 @@ class PingReceiver:
     """A Healthchecks server in this process, to test against: real sockets, no account.
 
     It listens inside a ``with`` statement, or from `start` to `stop`. It has one check with two
-    URLs, and answers as the service does: 404 for an unknown check, 400 for a malformed run id, 201
-    for a slug created by ``?create=1``, and so on. It keeps what arrived, and misbehaves when told
-    to: see `Fault`. To play a service that is down, `stop` it; `start` it, and it is back at the
-    same URL. A check's time limits are not simulated: a run that takes long stays started.
+    URLs, and answers as a real server was seen to: 404 for an unknown check, 400 for a malformed
+    run id, 201 for a slug created by ``?create=1``, and so on. It keeps what arrived, and
+    misbehaves when told to: see `Fault`. To play a service that is down, `stop` it; `start` it, and
+    it is back at the same URL. A check's time limits are not simulated, so a run that takes long
+    stays started; nor are its keyword filters, nor a limit on pings a minute.
 
     All methods may be called from any thread.
 
@@ -40,6 +41,8 @@ class PingReceiver:
             Over the network, nothing that was received can be read.
         history_limit: bytes of memory, about, for the requests and pings that are kept, default
             100,000,000. Beyond it the oldest are dropped, and counted in `dropped_requests`.
+        post_only: the check takes POST alone: a ping by any other method is answered like one that
+            counts, and ignored.
         connection_limit: connections open at once, default 256. One more is closed at once, and
             counted in `refused_connections`. Each may hold up to 4 MiB more, while it is read.
 
@@ -68,6 +71,7 @@ class PingReceiver:
         body_limit: int | None = 100_000,
         ssl_context: ssl.SSLContext | None = None,
         host: str = "127.0.0.1",
+        post_only: bool = False,
         history_limit: int = 100_000_000,
         connection_limit: int = 256,
     ) -> None:
@@ -76,6 +80,7 @@ class PingReceiver:
         if connection_limit < 1:
             raise ValueError(f"connection_limit must be 1 or more, not {connection_limit!r}")
         self._service = Service(history_limit)
+        self._service.checks.post_only = post_only
         self._ssl_context = ssl_context
         self._host = host
         self._port = 0

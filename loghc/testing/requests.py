@@ -40,12 +40,14 @@ class Headers(Mapping[str, str]):
 
 @dataclass(frozen=True, slots=True)
 class RequestHead:
-    """A request without its body; the attributes are those of `ReceivedRequest`."""
+    """A request without its body; most attributes are those of `ReceivedRequest`."""
 
     method: str
     path: str
     query: str
     headers: Headers
+    version: str = "HTTP/1.1"
+    kept_alive: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,8 @@ class ReceivedPing:
         query: the query string as it was sent, without the question mark.
         run_id: the query's ``rid`` in lower case, None without one.
         exit_status: 0 to 255 if the path ended with it, else None.
-        body: the bytes that the service keeps: the first ``body_limit`` of those sent.
+        body: the bytes that the service keeps: the first ``body_limit`` of those sent, and none of
+            a body that was sent in chunks (``Transfer-Encoding: chunked``).
         headers: the request's headers, looked up without regard to case.
         time: when it was received, in UTC.
         method: GET, HEAD, POST or any other: all of them count as pings.

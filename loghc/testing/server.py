@@ -5,11 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-import socketserver
 import ssl
 import sys
 import threading
-from http.server import ThreadingHTTPServer
+from socketserver import ThreadingTCPServer
 from typing import Any
 
 from loghc.testing.handler import Handler
@@ -18,9 +17,10 @@ from loghc.testing.service import Service
 __all__ = ["Server"]
 
 
-class Server(ThreadingHTTPServer):
+class Server(ThreadingTCPServer):
     """Listens from the moment it is made, on a thread of its own, until `stop`."""
 
+    daemon_threads = True
     # A burst of clients waits here until the one accepting thread gets to them.
     request_queue_size = 4096
     # On Windows this option lets two servers share a port; elsewhere a restart needs it.
@@ -49,10 +49,6 @@ class Server(ThreadingHTTPServer):
             target=self.serve_forever, args=(0.01,), name="loghc-ping-receiver", daemon=True
         )
         self._thread.start()
-
-    def server_bind(self) -> None:
-        """Bind without HTTPServer's look-up of the host's name, which can take seconds."""
-        socketserver.TCPServer.server_bind(self)
 
     def get_request(self) -> tuple[socket.socket, Any]:
         """Accept a connection, and wrap it for TLS."""

@@ -71,15 +71,15 @@ class Service:
         with self.changed:
             return self.faults.next()
 
-    def receive(self, head: RequestHead, body: bytes, fault: Fault) -> Answer:
-        """Judge a whole request, remember it, and return the answer."""
+    def receive(self, head: RequestHead, body: bytes, fault: Fault) -> tuple[Verdict, Answer]:
+        """Judge a whole request, remember it, and return what it is and the answer."""
         with self.changed:
             verdict = self.checks.judge(head, body)
             answer = Answer.to(verdict, fault, self.body_limit)
             status = answer.status if is_answered(fault) else None
             self._remember(head, body, status, verdict if is_counted(fault) else None)
             self.changed.notify_all()
-        return answer
+        return verdict, answer
 
     def note(self, head: RequestHead, body: bytes, status: int | None) -> None:
         """Remember a request that can't be a ping, and the status of its answer."""
@@ -98,7 +98,7 @@ class Service:
                 query=head.query,
                 run_id=verdict.run_id,
                 exit_status=verdict.exit_status,
-                body=body[: self.body_limit],
+                body=body[: self.body_limit] if verdict.reads_body else b"",
                 headers=head.headers,
                 time=now,
                 method=head.method,

@@ -25,11 +25,13 @@ def temporary(tmp_path: Path) -> Path:
     return folder
 
 
-def test_it_shows_two_runs_as_the_service_sees_them(run_script: RunScript, temporary: Path) -> None:
+def test_it_shows_three_runs_as_the_service_sees_them(
+    run_script: RunScript, temporary: Path
+) -> None:
     done = run_script(RUN, env={"TMPDIR": str(temporary)})
 
     assert (done.returncode, done.stderr) == (0, "")
-    code, first, second = re.split(r"(?m)^The (?:first|second) run .*$", done.stdout)
+    code, first, second, third = re.split(r"(?m)^The (?:first|second|third) run .*$", done.stdout)
     assert re.search(r'(?m)^    logger\.add\(HealthSink\("http://127\.0\.0\.1:\d+/.*"\)\)$', code)
     assert '        logger.info("sync.start")' in code
     assert re.search(r"(?m)^  start    run \w{8}, \d+ bytes of log, ending:$", first)
@@ -38,7 +40,21 @@ def test_it_shows_two_runs_as_the_service_sees_them(run_script: RunScript, tempo
     assert re.search(r"(?m)^  fail     run \w{8} after \d\.\d\d s, [\d,]+ bytes of log,", second)
     assert re.search(r"(?m)^      \| .* sync\.error: photo-08\.jpg$", second)
     assert re.search(r"(?m)^      \| FileNotFoundError: .*photo-08\.jpg'$", second)
-    assert "The check is now down.\n\nAll 4 pings arrived." in second
+    assert second.endswith("The check is now down.\n\n")
+    assert "the first run's lines are still in the log" in second
+    assert re.search(r"(?m)^  start .*\n      \| \.\.\. 11 lines before$", second)
+    assert "\n    loghc run copy.py\n" in third
+    assert "            os.kill(os.getpid(), signal.SIGKILL)" in third
+    assert re.search(r"(?m)^  start    run \w{8}, no log yet$", third)
+    assert re.search(
+        r"(?m)^  fail     run \w{8} after \d\.\d\d s, exit status 137, \d+ bytes of log, ending:$",
+        third,
+    )
+    assert re.search(
+        r"(?m)^      \| .* copied photo-08\.jpg\n      \| loghc: killed by SIGKILL", third
+    )
+    assert "photo-09" not in third
+    assert "The check is now down.\n\nAll 6 pings arrived." in third
     assert list(temporary.iterdir()) == []
     # For a pipe it is plain, and no wider than a terminal.
     assert "\033" not in done.stdout
@@ -60,7 +76,7 @@ def test_a_terminal_gets_colours_unless_they_are_unwanted(
     )
     os.close(inside)
     shown = b""
-    while b"All 4 pings arrived" not in shown:
+    while b"All 6 pings arrived" not in shown:
         shown += os.read(terminal, 10_000)
     assert demo.wait(20) == 0
     os.close(terminal)
@@ -110,8 +126,11 @@ def test_a_ping_that_does_not_arrive_is_a_failure(run_script: RunScript, tempora
     assert list(temporary.iterdir()) == []
 
 
-@pytest.fixture
-def running_demo(temporary: Path) -> Iterator[subprocess.Popen[str]]:
+@pytest.fixture(params=[1, 3])
+def running_demo(
+    request: pytest.FixtureRequest, temporary: Path
+) -> Iterator[subprocess.Popen[str]]:
+    """A demo in its first run, and one in its third."""
     with subprocess.Popen(
         [sys.executable, "-c", RUN],
         stdout=subprocess.PIPE,
@@ -120,8 +139,9 @@ def running_demo(temporary: Path) -> Iterator[subprocess.Popen[str]]:
         env=os.environ | {"TMPDIR": str(temporary)},
     ) as demo:
         assert demo.stdout is not None
-        while not next(demo.stdout).startswith("  start "):
-            assert demo.poll() is None
+        for _ in range(request.param):
+            while not next(demo.stdout).startswith("  start "):
+                assert demo.poll() is None
         assert len(list(temporary.iterdir())) == 1
         yield demo
 
@@ -132,7 +152,7 @@ def test_ctrl_c_leaves_nothing_behind(running_demo: subprocess.Popen[str], tempo
     rest, errors = running_demo.communicate(timeout=20)
 
     assert (running_demo.returncode, errors) == (130, "")
-    assert "success" not in rest  # the start was shown while the sync ran
+    assert not re.search("(?m)^  (success|fail) ", rest)  # the start was shown while the sync ran
     assert list(temporary.iterdir()) == []
 
 

@@ -19,6 +19,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timezone
 from email.message import Message
+from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -240,6 +241,27 @@ def test_any_method_is_a_ping(receiver: PingReceiver, method: str) -> None:
     assert (ping.method, ping.body) == (method, b"a body")
 
 
+def test_a_check_can_take_post_only() -> None:
+    with PingReceiver(post_only=True) as receiver:
+        assert send(receiver.url + "/fail", method="GET").status == 200
+        assert (receiver.pings, receiver.state) == ((), "new")
+        assert [request.accepted for request in receiver.requests] == [False]
+        assert send(receiver.url).status == 200
+        assert [ping.method for ping in receiver.pings] == ["POST"]
+
+
+def test_an_answer_says_when_and_from_whom_unless_a_fault_does(receiver: PingReceiver) -> None:
+    receiver.script(None, Fault(headers={"Server": "nginx", "Date": "now", "Connection": "x"}))
+
+    usual, changed = (send(receiver.url).headers for _ in range(2))
+
+    sent = parsedate_to_datetime(usual["Date"])
+    assert abs((datetime.now(timezone.utc) - sent).total_seconds()) < 60
+    assert usual["Server"] == "PingReceiver"
+    assert changed.get_all("Server") == ["nginx"]
+    assert (changed.get_all("Date"), changed.get_all("Connection")) == (["now"], ["x"])
+
+
 def test_a_head_request_gets_no_body(receiver: PingReceiver) -> None:
     assert converse(receiver, head(receiver, method="HEAD")).endswith(b"\r\n\r\n")
 
@@ -355,7 +377,7 @@ def test_a_cut_character_shows_as_a_replacement(receiver: PingReceiver) -> None:
     assert receiver.pings[0].text == "caf\ufffd"
 
 
-def test_chunked_bodies_are_read_and_the_connection_lives_on(receiver: PingReceiver) -> None:
+def test_chunked_bodies_are_read_but_the_service_keeps_nothing(receiver: PingReceiver) -> None:
     chunks = b"4;name=value\r\nphot\r\n3\r\nos!\r\n0\r\nTrailer: x\r\n\r\n"
     answers = converse(
         receiver,
@@ -366,7 +388,8 @@ def test_chunked_bodies_are_read_and_the_connection_lives_on(receiver: PingRecei
     )
 
     assert answers.count(b"HTTP/1.1 200 OK") == 2
-    assert [ping.body for ping in receiver.pings] == [b"photos!", b"hi"]
+    assert [request.body for request in receiver.requests] == [b"photos!", b"hi"]
+    assert [ping.body for ping in receiver.pings] == [b"", b"hi"]
 
 
 def test_a_waiting_client_is_told_to_continue(receiver: PingReceiver) -> None:
@@ -506,7 +529,7 @@ def test_the_oldest_requests_are_dropped_beyond_the_history_limit() -> None:
 def test_many_small_requests_with_long_headers_are_bounded_too() -> None:
     with PingReceiver(history_limit=500_000) as receiver:
         for _ in range(30):
-            send(receiver.url, headers={"X-Long": "x" * 50_000})
+            send(receiver.url, headers={f"X-{n}": "x" * 8_000 for n in range(6)})
 
         assert 5 < len(receiver.requests) < 10
         assert len(receiver.requests) + receiver.dropped_requests == 30
