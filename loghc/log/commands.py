@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 __all__ = ["COMMANDS", "Command", "pattern", "programs"]
 
 
-class Command(NamedTuple):
+class Command:
     """A command with a secret in its arguments.
 
     Attributes:
@@ -19,11 +18,14 @@ class Command(NamedTuple):
         stays: a look-alike that stays.
     """
 
-    program: str
-    option: str
-    secret: str
-    caught: str
-    stays: str
+    __slots__ = ("caught", "option", "program", "secret", "stays")
+
+    def __init__(self, program: str, option: str, secret: str, caught: str, stays: str) -> None:
+        self.program = program
+        self.option = option
+        self.secret = secret
+        self.caught = caught
+        self.stays = stays
 
 
 COMMANDS = (
@@ -98,14 +100,22 @@ FORMS = {
 def pattern(command: Command) -> str:
     """A regular expression for a command, up to its secret."""
     option = re.sub(r"(?<!\[) (?!\])", lambda _: _BLANK, command.option)
+    names, after = _names(command)
+    # It begins with the names, and looks back from there: so the search is fast.
+    program = "|".join(rf"{name}(?<![\w.-]{name})" for name in names)
     first = r"(?:\.exe)?[\"']?,?[ \t]{1,4}"
     # Other arguments, on the same line or on one that continues it; not another command's.
     again = rf"(?!&&|{command.program}\b)"
     others = rf"(?:{again}[^\s|;]{{1,200}}(?:[ \t]{{1,8}}|(?<=\\)\r?\n[ \t]{{0,8}})){{0,16}}?"
-    return rf"(?<![\w.-]){command.program}{first}{others}[\"']?(?:{option}){FORMS[command.secret]}"
+    return rf"(?:{program}){after}{first}{others}[\"']?(?:{option}){FORMS[command.secret]}"
 
 
-def programs(command: Command) -> tuple[str, ...]:
+def programs(command: Command) -> set[str]:
     """The words of which each text with such a command has one."""
-    names = command.program.removeprefix("(?:").partition(")")[0].split("|")
-    return tuple({re.split("[^a-z0-9]", name)[0] for name in names})
+    return {name.replace("-", " ").replace("_", " ").split()[0] for name in _names(command)[0]}
+
+
+def _names(command: Command) -> tuple[list[str], str]:
+    """A program's names, and the pattern for what must follow them."""
+    names, _, after = command.program.removeprefix("(?:").partition(")")
+    return names.split("|"), after

@@ -6,31 +6,41 @@ import base64
 import binascii
 import re
 from collections.abc import Callable
-from typing import NamedTuple
 
-from loghc.log.names import is_random
+from loghc.log.values import is_random
 
 __all__ = ["TEXTS", "Text"]
 
 
-class Text(NamedTuple):
+class Text:
     """A text with a secret in it.
 
     Attributes:
         anchors: words of which one is in each such text, in lower case, with ``|`` between them. A
             ``~`` before it: it may be a part of a word. So may what isn't letters and digits alone.
-            A ``^`` before them all: the pattern begins with one of them, but for looking back.
+            A ``^`` before them all: the pattern begins with one of them. Good where it begins with
+            words, for which a search takes longer than for a sign.
         pattern: a regular expression, for text in lower case, with a group ``secret``.
         caught: a text with the secret in ``«»``.
         stays: a look-alike that stays.
         confirm: what is found is a secret only if this says so of it, as it was written.
     """
 
-    anchors: str
-    pattern: str
-    caught: str
-    stays: str
-    confirm: Callable[[str], bool] | None = None
+    __slots__ = ("anchors", "caught", "confirm", "pattern", "stays")
+
+    def __init__(
+        self,
+        anchors: str,
+        pattern: str,
+        caught: str,
+        stays: str,
+        confirm: Callable[[str], bool] | None = None,
+    ) -> None:
+        self.anchors = anchors
+        self.pattern = pattern
+        self.caught = caught
+        self.stays = stays
+        self.confirm = confirm
 
 
 def _is_basic(token: str) -> bool:
@@ -70,17 +80,17 @@ _CHARACTER = r"[^\s\"'`,;<>|)\]]"
 
 TEXTS = (
     # Users' passwords and keys in URLs; also with a / in the password, but no port
-    Text("^://", r"://(?!\[)[^\s:/?#@\"'<>]{0,128}:(?![0-9]{1,5}(?:[/?#\s\"',;)]|$)|\*+@|\[redacted)(?P<secret>(?:[^\s\"'<>:]|:(?!//)){1,4096})@",
+    Text("://", r"://(?!\[)[^\s:/?#@\"'<>]{0,128}:(?![0-9]{1,5}(?:[/?#\s\"',;)]|$)|\*+@|\[redacted)(?P<secret>(?:[^\s\"'<>:]|:(?!//)){1,4096})@",
          "postgres://bob:«hunter2»@db:5432/x", "https://example.com:443/@bob"),
-    Text("^%3a%2f%2f", r"%3a%2f%2f[^\s:/?#@\"'<>%]{0,128}%3a(?P<secret>[^\s\"'<>&@]{1,256}?)(?:%40|@)",
+    Text("%3a%2f%2f", r"%3a%2f%2f[^\s:/?#@\"'<>%]{0,128}%3a(?P<secret>[^\s\"'<>&@]{1,256}?)(?:%40|@)",
          "postgres%3A%2F%2Fbob%3A«hunter2»%40db", "http%3A%2F%2Fdb%3A5432"),
-    Text("^://", r"://(?P<secret>[a-z0-9_.~-]{20,256})@", "https://«a1b2c3d4e5f6g7h8i9j0»@sentry.example/1", "ssh://git@github.com/x", _has_digit),
+    Text("://", r"://(?P<secret>[a-z0-9_.~-]{20,256})@", "https://«a1b2c3d4e5f6g7h8i9j0»@sentry.example/1", "ssh://git@github.com/x", _has_digit),
     Text("@", r"(?<![\w./:@-])[a-z][\w.-]{0,40}:(?P<secret>[^\s\"'`@:/,;(){}<>]{4,128})@(?=(?:tcp|unix|protocol)?[(]|[a-z0-9.-]{1,64}:[0-9]{2,5}(?:/|\b)|[a-z0-9-]{1,40}(?:\.[a-z0-9-]{1,40}){1,6}/)",
          "bob:«hunter2»@tcp(db:3306)/x", "mail:12@example"),
-    Text("^jdbc:oracle", r"jdbc:oracle:\w{1,8}:\w{1,40}/(?P<secret>[^\s@\"']{1,128})@", "jdbc:oracle:thin:bob/«tiger2»@//db:1521/x", "jdbc:oracle:thin:@db:1521:x"),
-    Text("^?|&|%26|%3f|#", r"(?:[?&#;]|&amp;|%26|%3f)(?:[a-z0-9]{1,20}[_-]){0,3}(?:token|sig|signature|auth|authkey|pass|pwd|jwt|access|apikey|appid|secret|otp|ticket|passkey|code_verifier)(?:=|%3d)(?P<secret>[^\s&\"'<>#%`*\[][^\s&\"'<>#`]*)",
+    Text("jdbc:oracle", r"jdbc:oracle:\w{1,8}:\w{1,40}/(?P<secret>[^\s@\"']{1,128})@", "jdbc:oracle:thin:bob/«tiger2»@//db:1521/x", "jdbc:oracle:thin:@db:1521:x"),
+    Text("?|&|%26|%3f|#", r"(?:[?&#;]|&amp;|%26|%3f)(?:[a-z0-9]{1,20}[_-]){0,3}(?:token|sig|signature|auth|authkey|pass|pwd|jwt|access|apikey|appid|secret|otp|ticket|passkey|code_verifier)(?:=|%3d)(?P<secret>[^\s&\"'<>#%`*\[][^\s&\"'<>#`]*)",
          "https://x/?X-Amz-Signature=«hunter2»", "https://x/?page=2"),
-    Text("^?|&", r"[?&](?:amp;)?(?:key|k|code|hash|sid|session|secret_?id|state|nonce|t|s|id_?hint|h|hmac|policy|credential|x-amz-credential|x-amz-security-token|awsaccesskeyid|auth_?code|samlresponse|relaystate|invite)=(?P<secret>[^\s&\"'<>#]{8,})",
+    Text("?|&", r"[?&](?:amp;)?(?:key|k|code|hash|sid|session|secret_?id|state|nonce|t|s|id_?hint|h|hmac|policy|credential|x-amz-credential|x-amz-security-token|awsaccesskeyid|auth_?code|samlresponse|relaystate|invite)=(?P<secret>[^\s&\"'<>#]{8,})",
          "https://maps.example/?key=«a1b2c3d4e5»", "https://x/?key=title", is_random),
     # Addresses that are secrets by themselves
     Text("slack|zapier|discord|discordapp|telegram|make|integromat|office|ifttt|hooks|webhook|webhooks|integration|integrations|nosnch|cronitor|uptimerobot|heartbeat|incoming|infura|alchemy|quiknode|hc",
@@ -91,10 +101,10 @@ TEXTS = (
          r"|nosnch\.in/|cronitor\.link/(?:p/)?|uptimerobot\.com/|/api/v1/(?:heartbeat|incoming)[\w-]{0,16}/"
          r"|infura\.io/(?:ws/)?v3/|alchemy\.com/v2/|quiknode\.pro/|hc-ping\.com/)(?P<secret>[a-z0-9_:/@-]{10,256})",
          "https://hooks.slack.com/services/«T0A1B2C3/B0A1B2C3/a1b2c3d4e5f6g7h8»", "POST /hooks/deploy 200", is_random),
-    Text("^/ping/|/push/|/heartbeat/|/p/",
+    Text("/ping/|/push/|/heartbeat/|/p/",
          r"/(?:ping|push|heartbeat|p)/(?P<secret>[a-f0-9]{8}-?(?:[a-f0-9]{4}-?){3}[a-f0-9]{12}|[a-z0-9_-]{20,64})(?![\w-])",
          "https://hc.example.com/ping/«9e9d9bbe-4f2b-4a0e-a1e0-111111111111»", "GET /ping/nightly 200", _has_digit),
-    Text("^/reset|/password|/confirm|/verify|/invite|/activate|/magic|webhook.site/", r"(?:/(?:reset|password|confirm|verify|invite|activate|magic)[\w-]{0,24}|webhook\.site)/(?P<secret>[\w.-]{16,256})", "GET /reset-password/«a1b2c3d4e5f6g7h8i9j0» 200", "GET /reset-password/done 200", lambda value: is_random(value, 16)),
+    Text("/reset|/password|/confirm|/verify|/invite|/activate|/magic|webhook.site/", r"(?:/(?:reset|password|confirm|verify|invite|activate|magic)[\w-]{0,24}|webhook\.site)/(?P<secret>[\w.-]{16,256})", "GET /reset-password/«a1b2c3d4e5f6g7h8i9j0» 200", "GET /reset-password/done 200", lambda value: is_random(value, 16)),
     Text("^signature", r"signature: ?(?P<secret>t=[0-9]{1,16},v[0-9]=[a-f0-9]{16,}[^\s\"']*)", "Stripe-Signature: «t=1700000000,v1=0123456789abcdef0123»", "signature: t=1"),
     # Headers
     Text("^authorization", rf"authorization{_HEADER}{_SCHEMES}[ \t]{{1,4}}(?!is |auth|required|\[redacted|\*{{3}})(?P<secret>[^\s\"'\\,;]+)", "Authorization: Bearer «hunter2»", "Authorization: denied"),
@@ -126,7 +136,7 @@ TEXTS = (
     Text("^echo|printf", r"(?:echo|printf)(?: -[ne]{1,2})?[ ]{1,2}(?:[\"']%s(?:\\n)?[\"'] )?[\"']?(?P<secret>[^\"'|\n]{1,128}?)[\"']?[ ]{0,2}\|[ ]{0,2}(?:sudo -\w{0,4}s|docker login|podman login|helm registry|passwd|gpg|cryptsetup|su |kinit|smbpasswd|openssl|gh auth|vault)", "echo «hunter2» | sudo -S ls", "echo done | tee x"),
     Text("chpasswd", r"(?:echo|printf) [\"']?[\w.-]{1,32}:(?P<secret>[^\"'|\n]{1,64})[\"']?[ ]{0,2}\|[ ]{0,2}(?:sudo )?chpasswd", "echo 'bob:«hunter2»' | chpasswd", "chpasswd failed"),
     Text("<<<", r"(?:secret|login|token|password|auth)[^\n]{0,64}<<<[ ]?[\"']?(?P<secret>[^\s\"'$]{4,})", "gh auth login --with-token <<< «hunter2x»", "cat <<< x"),
-    Text("^-storepass|-keypass|-srcstorepass|-deststorepass", r"-(?:src|dest)?(?:store|key)pass(?:[ \t]{1,4}|[\"'], ?[\"'])[\"']?(?P<secret>[^\s\"',]{1,128})", "keytool -keypass «changeit1»", "-storepass"),
+    Text("-storepass|-keypass|-srcstorepass|-deststorepass", r"-(?:src|dest)?(?:store|key)pass(?:[ \t]{1,4}|[\"'], ?[\"'])[\"']?(?P<secret>[^\s\"',]{1,128})", "keytool -keypass «changeit1»", "-storepass"),
     # SQL
     Text("^identified|password", r"(?:identified (?:with [\w'\"]{1,40} )?(?:by|as)|password)(?: password)?[ \t]{1,4}e?[\"'](?P<secret>[^\"'\n]{1,256})[\"']", "CREATE USER bob IDENTIFIED BY '«hunter2»'", "IDENTIFIED BY ''"),
     Text("^password|crypt|encrypt|decrypt|md5|sha1|sha2", r"(?:password|crypt|encrypt|decrypt|md5|sha[12]|sha2_\d{3})\(\\?[\"'](?P<secret>[^\"'\n\\]{1,256})\\?[\"']", "SET PASSWORD FOR bob = PASSWORD('«hunter2»')", "password('')"),
@@ -140,23 +150,23 @@ TEXTS = (
     Text("login", r"[a-z]?[0-9]{1,5} login [\"']?[^\s\"']{1,64}[\"']? [\"']?(?P<secret>[^\s\"'\\]{1,128})", "a001 LOGIN bob «hunter2»", "a001 LOGIN bob"),
     # Files of credentials
     Text("machine |login ", r"login[ \t\n]{1,4}\S{1,64}\s{1,8}(?:account \S{1,64}\s{1,4})?password[ \t]{1,4}(?P<secret>[^\s\"']{1,128})", "machine x\n  login bob\n  password «hunter2»", "login bob password"),
-    Text("^:5432:|:5433:|:6432:|:*:", r"(?<=[\w.*-]):(?:543[0-9]|6432|\*):(?:[\w.*-]{1,63}):(?:[\w.*-]{1,63}):(?P<secret>[^\s\"']{1,128})", "db.example.com:5432:shop:bob:«hunter2»", "listening on db:5432"),
-    Text("^:_", r":_(?:auth|authtoken|password)[ ]?=[ ]?[\"']?(?!\$)(?P<secret>[^\s\"']{4,})", "//registry.example/:_authToken=«hunter2»", "//registry.example/:_authToken=${NPM_TOKEN}"),
+    Text(":5432:|:5433:|:6432:|:*:", r"(?<=[\w.*-]):(?:543[0-9]|6432|\*):(?:[\w.*-]{1,63}):(?:[\w.*-]{1,63}):(?P<secret>[^\s\"']{1,128})", "db.example.com:5432:shop:bob:«hunter2»", "listening on db:5432"),
+    Text(":_", r":_(?:auth|authtoken|password)[ ]?=[ ]?[\"']?(?!\$)(?P<secret>[^\s\"']{4,})", "//registry.example/:_authToken=«hunter2»", "//registry.example/:_authToken=${NPM_TOKEN}"),
     Text("private-lines", r"private-lines: ?[0-9]{1,4}\s{1,4}(?P<secret>(?:[a-z0-9+/=]{20,100}\s{1,4}){0,100}[a-z0-9+/=]{4,100})", "Private-Lines: 2\n«AAAAgQDabcdefghijklmnop\nabcdefgh==»", "Private-Lines: 8"),
     Text("private-mac", r"private-mac: ?(?P<secret>[a-f0-9]{32,})", "Private-MAC: «0123456789abcdef0123456789abcdef»", "Private-MAC: none"),
-    Text("^~ls0tls1crudjtib", r"(?P<secret>ls0tls1crudjtib(?:[a-z0-9]{2,80}ufjjvkfursblrv|squ5|sse|fq|pueftg|qukt)[a-z0-9+/=]{20,})", "key: «LS0tLS1CRUdJTiBSU0EgUFJJVkFURSBLRVktLS0tLQpNSUlFb3dJQkFBS0NBUUVB»", "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0t"),
+    Text("~ls0tls1crudjtib", r"(?P<secret>ls0tls1crudjtib(?:[a-z0-9]{2,80}ufjjvkfursblrv|squ5|sse|fq|pueftg|qukt)[a-z0-9+/=]{20,})", "key: «LS0tLS1CRUdJTiBSU0EgUFJJVkFURSBLRVktLS0tLQpNSUlFb3dJQkFBS0NBUUVB»", "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0t"),
     # Shapes that need more than a template
-    Text("^~eyj", r"eyj(?:(?<![a-z0-9_-]eyj)|(?<=\\[nrt]eyj)|(?<=%[0-9a-f]{2}eyj))(?P<secret>[a-z0-9_-]{8,}\.[a-z0-9_-]{8,}(?:\.[a-z0-9_-]{0,4096}){0,3})", "got eyJ«hbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl»", "eyJ is how one begins"),
-    Text("^~akia|~asia", r"a[ks]ia[a-z0-9]{16}[^\w\n]{1,8}(?:[a-z_ ]{1,32}[=:][ \"']{1,3})?(?P<secret>[a-z0-9+/]{40})(?![a-z0-9+/])", "AKIA«IOSFODNN7EXAMPLE»:«wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY»", "akia: none"),
-    Text("^$", r"(?<![\w$])(?P<secret>\$(?:1|2[abxy]|5|6|y|7|apr1|argon2id?|argon2i|scrypt|pbkdf2-sha\d{3})\$[^\s\"':,;]{12,})", "bob:«$6$abcdefgh$0123456789abcdef0123»:19000", "$6 and $12.50", _has_digit),
+    Text("~eyj", r"eyj(?:(?<![a-z0-9_-]eyj)|(?<=\\[nrt]eyj)|(?<=%[0-9a-f]{2}eyj))(?P<secret>[a-z0-9_-]{8,}\.[a-z0-9_-]{8,}(?:\.[a-z0-9_-]{0,4096}){0,3})", "got eyJ«hbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl»", "eyJ is how one begins"),
+    Text("~akia|~asia", r"a[ks]ia[a-z0-9]{16}[^\w\n]{1,8}(?:[a-z_ ]{1,32}[=:][ \"']{1,3})?(?P<secret>[a-z0-9+/]{40})(?![a-z0-9+/])", "AKIA«IOSFODNN7EXAMPLE»:«wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY»", "akia: none"),
+    Text("$", r"(?<![\w$])(?P<secret>\$(?:1|2[abxy]|5|6|y|7|apr1|argon2id?|argon2i|scrypt|pbkdf2-sha\d{3})\$[^\s\"':,;]{12,})", "bob:«$6$abcdefgh$0123456789abcdef0123»:19000", "$6 and $12.50", _has_digit),
     Text("pbkdf2_sha|scram-sha|{ssha|{sha|bcrypt_sha", r"(?:pbkdf2_sha\d{1,3}\$|scram-sha-\d{1,3}\$|\{ss?ha\d{0,3}\}|bcrypt_sha256\$)(?P<secret>[^\s\"',;]{16,})", "pbkdf2_sha256$«600000$a1b2c3$d4e5f6g7h8i9j0»", "SCRAM-SHA-256 authentication"),
     Text("^otpauth", r"otpauth://[^\s\"']{1,200}?[?&]secret=(?P<secret>[a-z2-7]{8,})", "otpauth://totp/x?secret=«JBSWY3DPEHPK3PXP»", "otpauth://totp/x"),
     Text("^private|priv|signing|wallet|secret", r"(?:private|priv|secret|signing|wallet)(?:[_ -]?key)?\w{0,12}[ \"':=]{1,6}(?P<secret>(?:0x)?[a-f0-9]{64})(?![a-f0-9])", "private key «0x4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318»", "sha256 0x12"),
-    Text("^~xprv|~nsec1", r"(?:(?<![a-z0-9])(?:xprv|nsec1))(?P<secret>[a-z0-9]{50,120})", "xprv«9s21ZrQH143K24Mfq5zL5MhWK9hUhhGbd45hLXo2Pq2oqzMMo63oStZzFAzHGBP2UuGCq»", "xprv is a prefix"),
-    Text("^apikey-", r"apikey-(?P<secret>[a-f0-9]{8}-(?:[a-f0-9]{4}-){3}[a-f0-9]{12})", "ApiKey-«9e9d9bbe-4f2b-4a0e-a1e0-111111111111»", "ApiKey-header"),
-    Text("^--", r"--(?:[a-z0-9]{1,20}[_-]){0,3}(?:pass(?:word|wd|phrase|code)?|pwd|pw|secret|token|api-?key|access-?key|secret-?key|auth-?token|private-?key|key|credentials?)(?:[ \t]{1,4}[\"']?|[\"'],[ \t]{0,4}[\"'])(?!-|file|stdin|\$|<|\[redacted|\*{3}|/|~|\./|is |for |and |or |not |to |option|required|must|was )(?P<secret>(?<=\")[^\"\n]+|(?<=')[^'\n]+|(?<![\"'])[^\s\"'|;,)\]]+)",
+    Text("~xprv|~nsec1", r"(?:(?<![a-z0-9])(?:xprv|nsec1))(?P<secret>[a-z0-9]{50,120})", "xprv«9s21ZrQH143K24Mfq5zL5MhWK9hUhhGbd45hLXo2Pq2oqzMMo63oStZzFAzHGBP2UuGCq»", "xprv is a prefix"),
+    Text("apikey-", r"apikey-(?P<secret>[a-f0-9]{8}-(?:[a-f0-9]{4}-){3}[a-f0-9]{12})", "ApiKey-«9e9d9bbe-4f2b-4a0e-a1e0-111111111111»", "ApiKey-header"),
+    Text("--", r"--(?:[a-z0-9]{1,20}[_-]){0,3}(?:pass(?:word|wd|phrase|code)?|pwd|pw|secret|token|api-?key|access-?key|secret-?key|auth-?token|private-?key|key|credentials?)(?:[ \t]{1,4}[\"']?|[\"'],[ \t]{0,4}[\"'])(?!-|file|stdin|\$|<|\[redacted|\*{3}|/|~|\./|is |for |and |or |not |to |option|required|must|was )(?P<secret>(?<=\")[^\"\n]+|(?<=')[^'\n]+|(?<![\"'])[^\s\"'|;,)\]]+)",
          "mysqldump --password «hunter2» x", "--password-file /x"),
-    Text("^http -|https -", r"https? (?:-[a-z] |--[a-z-]{1,20} ){0,4}(?:-a|--auth)[ =][\"']?[^\s:\"']{1,64}:(?P<secret>[^\s\"']{1,128})", "http -a bob:«hunter2» :8000/x", "http -v bob:x"),
-    Text("^$env:|setx", r"(?:\$env:|\bsetx )(?:\w{0,40}_)?(?:pass\w{0,8}|pw|pwd|token|key|secret)[ ]{1,2}[\"']?(?!=)(?P<secret>[^\s\"'=]{4,})", 'setx API_TOKEN «a1b2c3d4»', "setx LANG de", _is_unguessable),
-    Text("^-pass|/pass", r"[-/]pass(?:word|phrase)?(?:[ :]|[\"'], ?[\"'])[\"']?(?![-:/$<*\[]|file|env)(?P<secret>[^\s\"'|;,]{4,})", "influx -password «hunter2»", "-pass 3", _is_unguessable),
+    Text("http -|https -", r"https? (?:-[a-z] |--[a-z-]{1,20} ){0,4}(?:-a|--auth)[ =][\"']?[^\s:\"']{1,64}:(?P<secret>[^\s\"']{1,128})", "http -a bob:«hunter2» :8000/x", "http -v bob:x"),
+    Text("$env:|setx", r"(?:\$env:|\bsetx )(?:\w{0,40}_)?(?:pass\w{0,8}|pw|pwd|token|key|secret)[ ]{1,2}[\"']?(?!=)(?P<secret>[^\s\"'=]{4,})", 'setx API_TOKEN «a1b2c3d4»', "setx LANG de", _is_unguessable),
+    Text("-pass|/pass", r"[-/]pass(?:word|phrase)?(?:[ :]|[\"'], ?[\"'])[\"']?(?![-:/$<*\[]|file|env)(?P<secret>[^\s\"'|;,]{4,})", "influx -password «hunter2»", "-pass 3", _is_unguessable),
 )  # fmt: skip

@@ -15,7 +15,8 @@ import pytest
 
 from loghc.log.commands import COMMANDS
 from loghc.log.names import NAMES
-from loghc.log.secrets import RULES, SECRETS, lowered
+from loghc.log.rules import RULES, lowered
+from loghc.log.secrets import SECRETS
 from loghc.log.shapes import CLASSES, PLACE, SHAPES, Shape
 from loghc.log.texts import TEXTS
 
