@@ -7,11 +7,12 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 
 from loghc.log.values import (
+    NEAR,
     WITH_DIGITS,
     end_of,
-    has_digit_near,
     is_random,
     is_secret,
+    next_digit,
     separator,
     value_at,
 )
@@ -186,18 +187,20 @@ def secret_values(text: str, low: str, begin_with: Iterable[str]) -> Iterator[tu
         low: the same in lower case, of the same length.
         begin_with: beginnings of names that may be in it.
     """
-    done = 0
+    done = digit = 0
     for name in _names(low, begin_with):
         begin, end = name.span()
-        rows = _rows_of(name[0])
-        # What takes least to find out comes first, as for most names there is no value.
-        if begin < done or (_all_with_digits(rows) and not has_digit_near(text, end)):
+        if begin < done:  # a part of the value before
             continue
-        between = separator(low, end)
+        # What takes least to find out comes first, as most names have no value.
+        if digit < end:
+            digit = next_digit(text, end)
+        rows = _rows_of(name[0])
+        between = separator(low, end) if digit < end + NEAR or not _have_digits(rows) else None
         if between is None:
             continue
         rows = _counting(rows, text, low, begin)
-        if not rows or (_all_with_digits(rows) and not has_digit_near(text, end)):
+        if not rows or (digit > end + NEAR and _have_digits(rows)):
             continue
         start, weak = between
         value = value_at(text, start)
@@ -218,7 +221,7 @@ def _rows_of(name: str) -> tuple[Name, ...]:
 
 
 @cache
-def _all_with_digits(rows: tuple[Name, ...]) -> bool:
+def _have_digits(rows: tuple[Name, ...]) -> bool:
     """Whether the values of all rows have digits."""
     return WITH_DIGITS.issuperset(row.value for row in rows)
 

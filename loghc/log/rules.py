@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import islice
 
 from loghc.log.commands import COMMANDS, Command, programs
@@ -132,7 +132,8 @@ def _sort_rules() -> None:
                 if text != anchor:
                     _IN_WORDS.add(text)
     for anchor in _ANCHORED:
-        _PARTS[anchor] = max(_parts(anchor), key=len, default="")
+        parts = [anchor] if anchor.isalpha() else _parts(anchor)
+        _PARTS[anchor] = max(parts, key=len, default="")
 
 
 def _sort_shape(rule: Rule, shape: Shape) -> None:
@@ -168,14 +169,17 @@ class Needed:
         tokens: there are tokens in it that tell by their shape.
     """
 
-    def __init__(self, words: Iterable[str]) -> None:
+    def __init__(self, words: Collection[str]) -> None:
+        longest = max(map(len, words), default=0)
         once = "\n".join(words)
         low = lowered(once)
         letters = "\n".join(set(_parts(low)))
         self.names = beginnings(letters)
         found = [anchor for anchor, part in _PARTS.items() if part in letters]
         self.anchored = {anchor: _ANCHORED[anchor] for anchor in found if _stands_in(low, anchor)}
-        self.whole = [rule for rule in _WHOLE if _may_find(rule, once, low)]
+        self.whole = [
+            rule for rule in _WHOLE if rule.before < longest and _may_find(rule, once, low)
+        ]
         self.tokens = next(tokens(once), None) is not None
 
 

@@ -160,7 +160,7 @@ TEXTS = (
     Text("~akia|~asia", r"a[ks]ia[a-z0-9]{16}[^\w\n]{1,8}(?:[a-z_ ]{1,32}[=:][ \"']{1,3})?(?P<secret>[a-z0-9+/]{40})(?![a-z0-9+/])", "AKIA«IOSFODNN7EXAMPLE»:«wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY»", "akia: none"),
     Text("$", r"(?<![\w$])(?P<secret>\$(?:1|2[abxy]|5|6|y|7|apr1|argon2id?|argon2i|scrypt|pbkdf2-sha\d{3})\$[^\s\"':,;]{12,})", "bob:«$6$abcdefgh$0123456789abcdef0123»:19000", "$6 and $12.50", _has_digit),
     Text("pbkdf2_sha|scram-sha|{ssha|{sha|bcrypt_sha", r"(?:pbkdf2_sha\d{1,3}\$|scram-sha-\d{1,3}\$|\{ss?ha\d{0,3}\}|bcrypt_sha256\$)(?P<secret>[^\s\"',;]{16,})", "pbkdf2_sha256$«600000$a1b2c3$d4e5f6g7h8i9j0»", "SCRAM-SHA-256 authentication"),
-    Text("^otpauth", r"otpauth://[^\s\"']{1,200}?[?&]secret=(?P<secret>[a-z2-7]{8,})", "otpauth://totp/x?secret=«JBSWY3DPEHPK3PXP»", "otpauth://totp/x"),
+    Text("^otpauth", r"otpauth://[^\s\"'?]{1,200}\?(?:[^\s\"'&]{1,64}&){0,6}secret=(?P<secret>[a-z2-7]{8,})", "otpauth://totp/x?secret=«JBSWY3DPEHPK3PXP»", "otpauth://totp/x"),
     Text("^private|priv|signing|wallet|secret", r"(?:private|priv|secret|signing|wallet)(?:[_ -]?key)?\w{0,12}[ \"':=]{1,6}(?P<secret>(?:0x)?[a-f0-9]{64})(?![a-f0-9])", "private key «0x4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318»", "sha256 0x12"),
     Text("~xprv|~nsec1", r"(?:(?<![a-z0-9])(?:xprv|nsec1))(?P<secret>[a-z0-9]{50,120})", "xprv«9s21ZrQH143K24Mfq5zL5MhWK9hUhhGbd45hLXo2Pq2oqzMMo63oStZzFAzHGBP2UuGCq»", "xprv is a prefix"),
     Text("apikey-", r"apikey-(?P<secret>[a-f0-9]{8}-(?:[a-f0-9]{4}-){3}[a-f0-9]{12})", "ApiKey-«9e9d9bbe-4f2b-4a0e-a1e0-111111111111»", "ApiKey-header"),

@@ -7,13 +7,14 @@ from collections.abc import Callable
 from functools import cache
 
 __all__ = [
+    "NEAR",
     "WITH_DIGITS",
     "Value",
     "compiled",
     "end_of",
-    "has_digit_near",
     "is_random",
     "is_secret",
+    "next_digit",
     "separator",
     "value_at",
 ]
@@ -146,7 +147,8 @@ _FUNCTION_WORDS = (
     r"|\(.*|failed|retrying|#.*|//.*|&&|2>&1)(?: |$)"
 )
 _DECIDING = 96  # characters of a value that decide whether it is one
-_NEAR = 3 * _DECIDING  # a value begins and decides within so many characters of its name
+NEAR = 3 * _DECIDING
+"""A value begins and decides within so many characters of its name."""
 _SIDE_BY_SIDE = ("',", '",')
 _SEPARATING = frozenset("0123456789=:%\\\"'`&\x1b]) \t：|│┃>\n<")
 
@@ -184,9 +186,10 @@ def separator(low: str, begin: int) -> tuple[int, bool] | None:
     return None if column is None else (column.end(), True)
 
 
-def has_digit_near(text: str, begin: int) -> bool:
-    """Whether a digit follows that may be one of the value's."""
-    return compiled("[0-9]").search(text, begin, begin + _NEAR) is not None
+def next_digit(text: str, begin: int) -> int:
+    """Where the next digit is, or where the text ends."""
+    found = compiled("[0-9]").search(text, begin)
+    return len(text) if found is None else found.start()
 
 
 def value_at(text: str, start: int) -> Value | None:
