@@ -75,6 +75,10 @@ COMMANDS = (
     Command("(?:useradd|usermod)", "-p|--password", "argument", "usermod -p '«$6$ab$cd»' bob", "useradd -m bob"),
     Command("rclone", "obscure", "argument", "rclone obscure «hunter2»", "rclone sync a b"),
     Command("(?:gpg|gpg2|borg|restic|duplicity|cryptsetup|ansible-vault|ansible-playbook|ssh-keygen)", "--passphrase|-N|-P", "argument", "gpg --batch --passphrase «hunter2» -d x", "gpg --batch -d x"),
+    Command("b2 authorize-account", r"\S+", "argument", "b2 authorize-account 0a1b «K00aB3dE5f»", "b2 authorize-account"),
+    Command("bundle config", r"(?:set )?(?:--global |--local )?\S+", "user:password", "bundle config gems.example.com bob:«hunter2»", "bundle config path vendor"),
+    Command("codecov", "-t|--token", "argument", "codecov -t «9e9d9bbe-4f2b»", "codecov -f cov.xml"),
+    Command("ngrok", "(?:config )?(?:add-)?authtoken", "argument", "ngrok config add-authtoken «2aB3cD4eF5»", "ngrok http 80"),
     Command("kubeadm", "--token", "argument", "kubeadm join x --token «abcdef.0123456789abcdef»", "kubeadm init"),
     Command("git", r"-c [\"']?http\.\S{0,64}extraheader=[\"']?authorization: \w+|-c [\"']?http\.\S{0,64}extraheader=[\"']?AUTHORIZATION: \w+", "argument", "git -c http.extraheader='AUTHORIZATION: basic «Ym9iOng=»' fetch", "git -c gc.auto=0 fetch"),
 )  # fmt: skip

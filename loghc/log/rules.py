@@ -184,15 +184,14 @@ class Needed:
 
 
 def _stands_in(low: str, anchor: str) -> bool:
-    """Whether an anchor is in a text; and not only as a part of words, if it is one."""
-    first = anchor.partition(" ")[0]
-    if not first.isalnum() or anchor in _IN_WORDS:
-        return first in low
-    for place in islice(places(first, low), _TRIES):
-        end = place + len(first)
+    """Whether an anchor may be in a text, of which the words are given in whatever order."""
+    if not anchor.isalnum() or anchor in _IN_WORDS:
+        return all(word in low for word in anchor.split())
+    for place in islice(places(anchor, low), _TRIES):
+        end = place + len(anchor)
         if not (low[place - 1 : place].isalnum() or low[end : end + 1].isalnum()):
             return True
-    return low.count(first) > _TRIES
+    return low.count(anchor) > _TRIES
 
 
 def _may_find(rule: Rule, once: str, low: str) -> bool:

@@ -49,6 +49,7 @@ def is_random(value: str, least: int = 8) -> bool:
         and compiled(r"[^\W\d_]").search(value) is not None
         and " " not in value
         and is_unlike_words(value)
+        and not compiled("[a-z_]+=[0-9.]+").fullmatch(value)  # tokens: prompt=512 total=600
     )
 
 
@@ -262,9 +263,13 @@ def _end_of_words(text: str, first: int, last: int, kind: str) -> int:
     if text[last : last + 1] != " ":
         return last
     more = compiled(_WORDS_AFTER).match(text, last, last + 400)
-    if more is None or compiled(_FUNCTION_WORDS).search(more[0]):
+    if more is None:
+        return last
+    if kind == "line":
+        return more.end()
+    if compiled(_FUNCTION_WORDS).search(more[0]):
         return last
     line = text[max(text.rfind("\n", max(0, first - 64), first) + 1, first - 64, 0) : first]
     # PASSWORD=some words, as "env" lists them; but not "PASSWORD=x program".
     listed = re.fullmatch(r"\s*[A-Z0-9_]+=", line) and more[0].count(" ") > 1
-    return more.end() if listed or kind == "line" or line.endswith(": ") else last
+    return more.end() if listed or line.endswith(": ") else last
