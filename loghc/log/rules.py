@@ -107,7 +107,6 @@ _WHOLE: list[Rule] = []  # rules for all of a text that has an anchor
 _BY_HEAD: dict[str, list[Rule]] = {}  # rules for tokens, by how they begin
 _BY_FRONT: dict[str, list[Rule]] = {}  # the same where a dot or the like is in the beginning
 _RUN = "[A-Za-z0-9_+-]{11,}"  # every token has one
-_IN_RUN = "_+-"  # what may be in a run, besides letters and digits
 _HEAD = 3  # characters
 _TRIES = 64  # a rule that is looked at in vain does no harm
 
@@ -141,10 +140,10 @@ def _sort_shape(rule: Rule, shape: Shape) -> None:
         _WHOLE.append(rule)  # its run may begin elsewhere
         return
     for anchor in rule.anchors:
-        run = len(anchor)
-        while run and (anchor[run - 1].isalnum() or anchor[run - 1] in _IN_RUN):
-            run -= 1
-        front = anchor[:run]
+        run = anchor
+        while run and not run.replace("-", "").replace("_", "").isalnum():
+            run = run[1:]
+        front = anchor.removesuffix(run)
         (_BY_FRONT if front else _BY_HEAD).setdefault(front or anchor[:_HEAD], []).append(rule)
 
 

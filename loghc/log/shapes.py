@@ -224,9 +224,9 @@ def pattern(shape: Shape) -> str:
 
 def _alternatives(text: str) -> list[str]:
     """What a text with ``{a|b}`` in it may be."""
-    before, _, rest = text.partition("{")
-    if not rest:
-        return [before]
+    before, brace, rest = text.partition("{")
+    if not brace:
+        return [text]
     choices, _, after = rest.partition("}")
     return [before + choice + end for choice in choices.split("|") for end in _alternatives(after)]
 
