@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 __all__ = ["COMMANDS", "Command", "pattern", "programs"]
 
 
-class Command(NamedTuple):
+class Command:
     """A command with a secret in its arguments.
 
     Attributes:
@@ -19,11 +18,14 @@ class Command(NamedTuple):
         stays: a look-alike that stays.
     """
 
-    program: str
-    option: str
-    secret: str
-    caught: str
-    stays: str
+    __slots__ = ("caught", "option", "program", "secret", "stays")
+
+    def __init__(self, program: str, option: str, secret: str, caught: str, stays: str) -> None:
+        self.program = program
+        self.option = option
+        self.secret = secret
+        self.caught = caught
+        self.stays = stays
 
 
 COMMANDS = (
@@ -73,6 +75,10 @@ COMMANDS = (
     Command("(?:useradd|usermod)", "-p|--password", "argument", "usermod -p '«$6$ab$cd»' bob", "useradd -m bob"),
     Command("rclone", "obscure", "argument", "rclone obscure «hunter2»", "rclone sync a b"),
     Command("(?:gpg|gpg2|borg|restic|duplicity|cryptsetup|ansible-vault|ansible-playbook|ssh-keygen)", "--passphrase|-N|-P", "argument", "gpg --batch --passphrase «hunter2» -d x", "gpg --batch -d x"),
+    Command("b2 authorize-account", r"\S+", "argument", "b2 authorize-account 0a1b «K00aB3dE5f»", "b2 authorize-account"),
+    Command("bundle config", r"(?:set )?(?:--global |--local )?\S+", "user:password", "bundle config gems.example.com bob:«hunter2»", "bundle config path vendor"),
+    Command("codecov", "-t|--token", "argument", "codecov -t «9e9d9bbe-4f2b»", "codecov -f cov.xml"),
+    Command("ngrok", "(?:config )?(?:add-)?authtoken", "argument", "ngrok config add-authtoken «2aB3cD4eF5»", "ngrok http 80"),
     Command("kubeadm", "--token", "argument", "kubeadm join x --token «abcdef.0123456789abcdef»", "kubeadm init"),
     Command("git", r"-c [\"']?http\.\S{0,64}extraheader=[\"']?authorization: \w+|-c [\"']?http\.\S{0,64}extraheader=[\"']?AUTHORIZATION: \w+", "argument", "git -c http.extraheader='AUTHORIZATION: basic «Ym9iOng=»' fetch", "git -c gc.auto=0 fetch"),
 )  # fmt: skip
@@ -98,14 +104,22 @@ FORMS = {
 def pattern(command: Command) -> str:
     """A regular expression for a command, up to its secret."""
     option = re.sub(r"(?<!\[) (?!\])", lambda _: _BLANK, command.option)
+    names, after = _names(command)
+    # It begins with the names, and looks back from there: so the search is fast.
+    program = "|".join(rf"{name}(?<![\w.-]{name})" for name in names)
     first = r"(?:\.exe)?[\"']?,?[ \t]{1,4}"
     # Other arguments, on the same line or on one that continues it; not another command's.
     again = rf"(?!&&|{command.program}\b)"
     others = rf"(?:{again}[^\s|;]{{1,200}}(?:[ \t]{{1,8}}|(?<=\\)\r?\n[ \t]{{0,8}})){{0,16}}?"
-    return rf"(?<![\w.-]){command.program}{first}{others}[\"']?(?:{option}){FORMS[command.secret]}"
+    return rf"(?:{program}){after}{first}{others}[\"']?(?:{option}){FORMS[command.secret]}"
 
 
-def programs(command: Command) -> tuple[str, ...]:
+def programs(command: Command) -> set[str]:
     """The words of which each text with such a command has one."""
-    names = command.program.removeprefix("(?:").partition(")")[0].split("|")
-    return tuple({re.split("[^a-z0-9]", name)[0] for name in names})
+    return {name.replace("-", " ").replace("_", " ").split()[0] for name in _names(command)[0]}
+
+
+def _names(command: Command) -> tuple[list[str], str]:
+    """A program's names, and the pattern for what must follow them."""
+    names, _, after = command.program.removeprefix("(?:").partition(")")
+    return names.split("|"), after

@@ -6,12 +6,11 @@ import base64
 import binascii
 import re
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
 from urllib.parse import unquote
 
-from loghc.log.spelling import any_spelling, spellings
+from loghc.log.spelling import is_uuid, spellings, spellings_in_either_case
 from loghc.service.proxies import proxy_for
-from loghc.service.url import UUID, PingUrl
+from loghc.service.url import PingUrl
 
 __all__ = ["MASK", "Masker"]
 
@@ -31,18 +30,27 @@ _WORD_BEGINS = r"(?:(?<![A-Za-z0-9_])|(?<=\\[nrt]))"
 _WORD_ENDS = r"(?![A-Za-z0-9_])"
 
 
-class _Place(NamedTuple):
+class _Place:
     """A secret that is masked only where it stands as it does in a URL, or as a word.
 
-    Attributes:
+    Args:
         secret: its text.
         before: a pattern for what stands before it, and stays.
         after: a pattern for what follows it, and stays.
     """
 
-    secret: str
-    before: str
-    after: str = ""
+    def __init__(self, secret: str, before: str, after: str = "") -> None:
+        self._spelled = [text.encode() for text in spellings_in_either_case(secret)]
+        self._before = before.encode()
+        self._after = after.encode()
+
+    def masked_in(self, data: bytes) -> bytes:
+        """Data without it."""
+        if not any(spelled in data for spelled in self._spelled):
+            return data
+        spelled = b"|".join(map(re.escape, self._spelled))
+        pattern = b"(%b)(?:%b)%b" % (self._before, spelled, self._after)
+        return re.sub(pattern, rb"\1" + MASK.encode(), data)
 
 
 class Masker:
@@ -64,33 +72,40 @@ class Masker:
     """
 
     def __init__(self, url: PingUrl, *headers: Mapping[str, str | bytes] | None) -> None:
-        secrets: list[str | _Place] = [*_url_secrets(url), *_proxy_secrets(url)]
-        for mapping in headers:
-            secrets += _header_secrets(mapping or {})
-        keys = {spelled for key in secrets if isinstance(key, str) for spelled in spellings(key)}
-        # Bytes: a log is masked as it is, without decoding it first. Those in small letters are
-        # looked for first, which takes a tenth of the time of a search in either case. Nothing is
-        # compiled before it is needed: the app waits for a sink to be made.
-        self._keys = [
-            (spelled.lower(), re.escape(spelled))
-            for spelled in sorted({key.encode() for key in keys}, key=len, reverse=True)
-        ]
-        self._places = [
-            f"({place.before}){any_spelling(place.secret)}{place.after}".encode()
-            for place in dict.fromkeys(secrets)
-            if isinstance(place, _Place)
-        ]
+        # Nothing is looked for in them before it is needed: the app waits for a sink to be made.
+        self._url = url
+        self._headers = [dict(mapping) for mapping in headers if mapping]
+        self._secrets: tuple[list[tuple[bytes, bytes]], list[_Place]] | None = None
 
     def data(self, data: bytes) -> bytes:
         """UTF-8 without the secrets."""
-        for place in self._places:
-            data = re.sub(place, rb"\1" + MASK.encode(), data)
+        if self._secrets is None:
+            self._secrets = self._found()
+        keys, places = self._secrets
+        for place in places:
+            data = place.masked_in(data)
         low = data.lower()
-        for key, pattern in self._keys:
+        for key, pattern in keys:
             if key in low:
                 data = re.sub(pattern, MASK.encode(), data, flags=re.IGNORECASE)
                 low = data.lower()
         return data
+
+    def _found(self) -> tuple[list[tuple[bytes, bytes]], list[_Place]]:
+        """The secrets that are masked everywhere, and those that are in some places.
+
+        The former in small letters, and as patterns: to look for the former first takes a tenth of
+        the time of a search in either case.
+        """
+        secrets: list[str | _Place] = [*_url_secrets(self._url), *_proxy_secrets(self._url)]
+        for mapping in self._headers:
+            secrets += _header_secrets(mapping)
+        keys = {spelled for key in secrets if isinstance(key, str) for spelled in spellings(key)}
+        longest_first = sorted({key.encode() for key in keys}, key=len, reverse=True)
+        return (
+            [(key.lower(), re.escape(key)) for key in longest_first],
+            [place for place in secrets if isinstance(place, _Place)],
+        )
 
     def text(self, text: str) -> str:
         """Text without the secrets."""
@@ -100,7 +115,8 @@ class Masker:
 def _url_secrets(url: PingUrl) -> Iterator[str | _Place]:
     segments = [unquote(segment) for segment in url.path.split("/") if segment]
     yield from _path_secrets(url, segments)
-    for name, value in re.findall(r"([^&=]*)=?([^&]*)", url.query):
+    for part in url.query.split("&") if url.query else ():
+        name, _, value = part.partition("=")
         if _is_key(unquote(value or name)):
             yield unquote(value or name)
         elif len(value) >= _SHORTEST_PASSWORD:
@@ -112,16 +128,17 @@ def _url_secrets(url: PingUrl) -> Iterator[str | _Place]:
 
 def _path_secrets(url: PingUrl, segments: list[str]) -> Iterator[str | _Place]:
     keys = [segment for segment in segments[-2:] if _is_key(segment)]
-    if len(keys) == 2 and not re.fullmatch(UUID, keys[1]):
+    if len(keys) == 2 and not is_uuid(keys[1]):
         keys.pop()  # <key>/<slug>: a slug is no secret
-    secrets = [segment for segment in segments if segment in keys or re.fullmatch(UUID, segment)]
+    secrets = [segment for segment in segments if segment in keys or is_uuid(segment)]
     yield from secrets
     if segments == secrets[:1]:
         return  # a path that is one secret alone is found as that
     before = _SLASH
     if len(segments) == 1 and len(segments[0]) < _SHORTEST_KEY:
         # So short, it is a secret only behind its own host.
-        before = rf"(?i:{any_spelling(url.authority)}){_SLASH}"
+        authority = "|".join(map(re.escape, spellings_in_either_case(url.authority)))
+        before = rf"(?i:{authority}){_SLASH}"
     yield _Place("/".join(segments), before, r"(?![\w-])")
 
 
@@ -182,5 +199,6 @@ def _is_key(text: str) -> bool:
     """Whether a text can't be a word that a log has of its own."""
     if len(text) < _SHORTEST_KEY:
         return False
-    mixed = re.search(r"[0-9]|[a-z][A-Z]|[^\w.-]", text)
-    return bool(mixed) or (text.isalnum() and len(text) > _LONGEST_WORD)
+    if any(digit in text for digit in "0123456789") or re.search(r"[a-z][A-Z]|[^\w.-]", text):
+        return True
+    return text.isalnum() and len(text) > _LONGEST_WORD

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-import itertools
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
-from operator import itemgetter
-from typing import NamedTuple
 
-__all__ = ["NAMES", "Name", "compiled", "is_random", "is_secret_name", "secret_values"]
+from loghc.log.values import (
+    NEAR,
+    WITH_DIGITS,
+    end_of,
+    is_random,
+    is_secret,
+    next_digit,
+    separator,
+    value_at,
+)
+
+__all__ = [
+    "NAMES",
+    "Name",
+    "beginnings",
+    "is_secret_name",
+    "secret_values",
+]
 
 
-@cache
-def compiled(pattern: str) -> re.Pattern[str]:
-    """A regular expression, compiled when it is first used."""
-    return re.compile(pattern)
-
-
-class Name(NamedTuple):
+class Name:
     """Names whose values are secrets, also at the end of a longer name: ``db_password``.
 
     Attributes:
@@ -32,13 +40,34 @@ class Name(NamedTuple):
         unless: words that make it harmless where they stand right before the name.
     """
 
-    words: str
-    value: str
-    caught: str
-    stays: str
-    whole: bool = False
-    after: tuple[str, ...] = ()
-    unless: tuple[str, ...] = ()
+    __slots__ = ("after", "caught", "stays", "unless", "value", "whole", "words")
+
+    def __init__(
+        self,
+        words: str,
+        value: str,
+        caught: str,
+        stays: str,
+        *,
+        whole: bool = False,
+        after: Iterable[str] = (),
+        unless: Iterable[str] = (),
+    ) -> None:
+        self.words = words
+        self.value = value
+        self.caught = caught
+        self.stays = stays
+        self.whole = whole
+        self.after = _by_last_letter(after)
+        self.unless = _by_last_letter(unless)
+
+
+def _by_last_letter(words: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Words by what they end with: so whether a text ends with one of many is found at once."""
+    found: dict[str, tuple[str, ...]] = {}
+    for word in words:
+        found[word[-1]] = (*found.get(word[-1], ()), word)
+    return found
 
 
 # What makes a key, or a token, one that is secret.
@@ -67,12 +96,13 @@ NAMES = (
     Name("pass_word|passwd|pass_phrase|pass_code|passwort|pass_key|pword|psswd|pswd|passwrd", "any", "password=«hunter2»", "password changed for bob"),
     Name("pwd", "no path", "Pwd=«hunter2»", "OLDPWD=/home/bob"),
     Name("pass", "no number", "DB_PASS=«hunter2»", "pass=12 fail=0", whole=True),
-    Name("pass", "no number", "DBPASS=«hunter2»", "compass=north", after=("db", "user", "root", "admin", "mysql", "ftp", "smtp")),
+    Name("pass", "no number", "DBPASS=«hunter2»", "compass=north", after=("db", "user", "root", "admin", "mysql", "ftp", "smtp", "ssh", "ldap", "mail", "redis")),
     Name("pw", "no number", "DB_PW='«hunter2»'", "pw=3", whole=True),
     Name("pin|pin_code", "code", "pin: «4711»", "pin: 17", whole=True),
     Name("otp|totp|mfa_code|2fa_code|verification_code|security_code|one_time_code|cvv|cvc", "code", "otp=«123456»", "OTP: sent", whole=True),
     Name("recovery_code|backup_code|reset_code|invite_code|magic_code|recovery_key", "random", "recovery code: «a1b2c-d3e4f»", "backup code: done"),
     Name("mnemonic|wallet_seed|seed_phrase|recovery_phrase|secret_phrase|backup_phrase|seed_words", "line", "mnemonic: «legal winner thank year wave»", "mnemonic: None"),
+    Name("security_answer|secret_answer", "line", "security answer: «Rex the dog»", "security answer: none"),
     Name("psk|pre_shared_key|preshared_key|community_string", "any", "wpa_psk=«hunter2»", "psk=", whole=True),
     # The same in other languages
     Name("contraseña|contrasena|clave|senha|palavra_passe|parola|mot_de_passe|mdp", "any", "contraseña: «hunter2»", "clave: None", whole=True),
@@ -90,302 +120,141 @@ NAMES = (
     Name("token", "no word", "access_token=«hunter2»", "access token: expired", after=_OWNERS),
     Name("token", "random", "token=«a1b2c3d4e5»", "unexpected token: identifier", unless=_HARMLESS),
     Name("key", "long", "STRIPE_KEY=«a1b2c3d4e5f6g7h8i9»", "primary_key=12", whole=True, unless=_HARMLESS),
+    Name("routing_key|honeycomb_team", "long", "routing_key: «0a1b2c3d4e5f6a7b8c9d0e1f2a3b4c5d»", "routing_key=orders.created"),
     Name("jwt|client_assertion|assertion|saml_response", "random", "jwt=«a1b2c3d4e5»", "jwt: expired", whole=True),
     Name("auth", "random", '"auth": "«Ym9iOmh1bnRlcjI=»"', "auth: basic", whole=True),
     Name("signature|signature_256|sig", "long", "signature: «a1b2c3d4e5f6g7h8i9»", "signature: (self, x: int)", whole=True),
     Name("session|session_id|sess_id|phpsessid|jsessionid|sid", "longer", "sessionid=«a1b2c3d4e5f6g7h8i9j0k1l2»", "session=7f3a9c started", whole=True),
 )  # fmt: skip
 
-_UUID = r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}"
-
-
-def is_unlike_words(value: str) -> bool:
-    """Whether a value is no word, no few words joined, no small number, and no path."""
-    if value.isdigit():
-        return len(value) >= 8
-    if value.startswith(("/", "./", "../", "~/", "http://", "https://", "arn:", "file:")):
-        return False
-    if value.isalpha():
-        return len(value) >= 16 or bool(re.search("[a-z][A-Z]+[a-z]|[A-Z]{2}[a-z]", value))
-    return bool(re.search(r"\d|[^\w ./:-]", value))
-
-
-def is_random(value: str, least: int = 8) -> bool:
-    """Whether a value has letters and digits, as what was made by chance has."""
-    return (
-        len(value) >= least
-        and compiled("[0-9]").search(value) is not None
-        and compiled(r"[^\W\d_]").search(value) is not None
-        and " " not in value
-        and is_unlike_words(value)
-    )
-
-
-def _is_longer(value: str, least: int) -> bool:
-    """Whether a value is random and no UUID, path or list, nor a number with a unit or a date."""
-    return is_random(value, least) and not re.fullmatch(
-        rf"(?i:{_UUID})|[\w./-]+\.[a-z]{{2,4}}|[\w-]+(?:[:/][\w.-]+)+|[0-9T:.+Z-]+", value
-    )
-
-
-VALUES: dict[str, Callable[[str], bool]] = {
-    "any": bool,
-    "line": bool,
-    "no path": lambda value: not value.startswith(("/", "./", "~")),
-    "no number": lambda value: (
-        not value.isdigit()
-        and not value.startswith(("/", "./", "~"))
-        and not re.fullmatch(r"[0-9.,]+[a-z%]{0,3}|[0-9]+[/:][0-9]+", value)
-    ),
-    "no word": is_unlike_words,
-    "code": lambda value: value.isdigit() and 3 <= len(value) <= 10,
-    "random": is_random,
-    "long": lambda value: _is_longer(value, 16),
-    "longer": lambda value: _is_longer(value, 20),
-}
-"""Which values count as secret, for the names that say so."""
-
-# What stands between a name and its value.
-_QUOTE = r"(?:\\{0,3}[\"'`]|&quot;|&#x?[0-9a-f]{2};|%22)"
-_SEPARATOR = (
-    r"s?[0-9]{0,2}"  # password2
-    r"(?:"
-    rf"(?:{_QUOTE}|\x1b\[[0-9;]{{1,8}}m)?[\])]?[ \t]{{0,8}}(?:=>|:=|==?|::?|：|%3d|%3a|\\u003d)"
-    r"(?:\x1b\[[0-9;]{1,8}m)?[ \t]{0,8}"
-    r"|[\"'],[ \t]{0,4}[\"']?value[\"']?[ \t]{0,4}[:=][ \t]{0,4}(?=[\"'])"  # name, and "value": "x"
-    r"|[\"'],[ \t]{0,4}(?=b?[\"'])"  # ("x-api-key", "x")
-    r"|[\"'][ \t]{1,4}(?:value|content)=(?=[\"'])"  # key="password" value="x"
-    r"|(?: [a-z:]{1,20}=[\"'][^\"'<>\n]{0,64}[\"'])?[\"']?>(?:<!\[cdata\[)?(?=[^<\n]{1,512}</)"  # <password>x</password>
-    r"|[\"']?\n[ \t]{0,16}value:[ \t]{1,4}"  # - name: PASSWORD, and on the next line its value
-    r"|</(?:key|name|string|th|td|dt)>\s{0,16}<(?:string|value|td|dd)>"
-    r")"
-)
-# Weaker: the cells of a table, columns.
-_COLUMN = r"s?(?P<weak>[ \t]{0,16}[|│┃][ \t]{1,16}|[ \t]{2,16}|\t{1,4}|\\t)(?=[^\s|│┃])"
-_BLOCK = r"[|>][+-]?[ \t]{0,4}\n[ \t]{1,16}"  # of YAML
-_OPENING = (
-    r"\[?(?:(?!get|env|os|config|settings|input)[A-Za-z_][A-Za-z0-9_.]{0,40}\()?"
-    r"[bBrRuUfF]{0,2}(?P<quote>\\{0,3}(?:\"\"\"|[\"'`])|&quot;|&#39;|%22)"
-)
-_QUOTED = {
-    '"': r"(?:[^\"\\\n]+|\\.)*",
-    "'": r"(?:[^'\\\n]+|\\.|'')*",
-}
-# Punctuation may be a part of a bare value; where something follows that has a name of its own, or
-# nothing does, it isn't.
-_BARE = (
-    r"(?:[^\s\"'`\\,;&<|│┃%]+|\\(?![\"'nrt])|<(?!/)|%(?!26|22|0a)"
-    r"|[,;&|](?![\s\"'\])}|]|[A-Za-z0-9_.-]{1,64}[=:]|$)|['\"`](?![\s,;)\]}&]|$))+"
-)
-# What stands for a value that isn't there, or was taken out already. Something must end it.
-_PLACEHOLDER = (
-    r"(?:\*{2,}|[xX]{3,}|\u2022+|\.{3}|\u2026|-+|\[(?i:redacted|masked|filtered|hidden|secret|removed|scrubbed)\]"
-    r"|<[A-Za-z_ .-]{0,40}>|\$\{\w{0,64}\}|\$\(\w|\$\w{1,64}|\{\{[^}\n]{0,64}\}\}|\{[\w.]{0,40}\}|%\(\w{0,40}\)s|%s"
-    r"|\[\]|\{\}|!\w{1,40}|:\w{1,40}|\?|@\w{1,40}"
-    r"|(?i:none|null|nil|undefined|true|false|yes|no|not|is|was|has|had|are|and|or|to|too|for|from|of|in|on"
-    r"|at|by|the|an?|as|if|it|this|that|must|should|may|can(?:not|'t)?|could|will|does|do|did|with|without|only|via"
-    r"|required|missing|unset|set|empty|blank|option|argument|ok|okay|valid|validated|invalid|incorrect|wrong|bad"
-    r"|accepted|rejected|denied|changed|updated|reset|rotated|rotating|created|deleted|removed|expired|expires|expiring"
-    r"|revoked|renewed|refreshed|loaded|found|present|absent|provided|given|stored|saved|generated|generating"
-    r"|encrypted|hashed|plain|strong|weak|short|long|length|minimum|maximum|min|max|unknown|any|failed|failure"
-    r"|success|successful|successfully|error|enabled|disabled|active|inactive|unchanged|unauthorized|authentication|authenticated"
-    r"|str|string|bytes|int|bool|float|optional|optional\[str\]|text|varchar|char|field|input|type|object|secretstr"
-    r"|n/a|hidden|redacted|masked|filtered|\(?not shown\)?|sensitive|see|using|use|check|please|your|new|old))"
-    r"(?=[\s\"`,;&)}\]<.!?]|'(?!')|\\[\"'nrt]|$)"
-)
-# A name in a program's code, or a call, that yields the value: shown, it is no secret.
-_REFERENCE = (
-    r"(?:(?:self|cls|this|settings|config|cfg|conf|env|environ|os|args|kwargs|options|opts|secrets|request|data|params"
-    r"|ctx|app|event|process|user|form|credentials|creds|var|local|obj|vault|keyring)\b[.\[(]"
-    r"|[A-Za-z_][\w.]{0,60}\((?![\"'])"
-    r"|(?:get|getenv|getpass|input|os\.getenv|os\.environ|config|settings)[\w.]{0,40}[(\[]"
-    r"|(?:[A-Za-z][\w.]{0,60}[_.])?(?i:pass|password|passwd|passphrase|pwd|pw|secret|token|key|credentials?)(?=[,)\]};]|$|\s))"
-)
-_WORDS_AFTER = r"(?:[ ][^\s\"'`,;|<>=:]{1,40}){1,24}(?=\s{0,4}(?:\n|$|[\"'`,;|<]))"
-_FUNCTION_WORDS = (
-    r"(?i) (?:for|from|to|of|in|on|at|by|is|was|are|has|and|or|with|the|an?|user|as|not|but|after|before|when|->|-\w+"
-    r"|\(.*|failed|retrying|#.*|//.*|&&|2>&1)(?: |$)"
-)
 _LONGEST_BEFORE = 24  # characters
-_DECIDING = 96  # characters of a value that decide whether it is one
-
-
-def any_of(words: Iterable[str]) -> str:
-    """A pattern for words, of which none begins with another, that shares what they share."""
-    parts = []
-    for first, group in itertools.groupby(sorted(words), key=itemgetter(0)):
-        rests = [word[1:] for word in group]
-        parts.append(re.escape(first) + (any_of(rests) if all(rests) else ""))
-    return f"(?:{'|'.join(parts)})" if len(parts) > 1 else parts[0]
+_DIGITS = "0123456789"
+_JOINTS = "_ -"  # in this order: it also stands in a pattern
 
 
 @cache
-def _finder() -> tuple[re.Pattern[str], dict[str, re.Pattern[str]], dict[str, list[Name]]]:
-    """What finds names: how they begin, for each beginning the names, and for each name its rows."""
-    rows: dict[str, list[Name]] = {}
-    for row in NAMES:
-        for word in row.words.split("|"):
-            rows.setdefault(word.replace("_", ""), []).append(row)
+def _by_beginning() -> dict[str, list[str]]:
+    """The names that begin with a word, of which none begins with another."""
+    found: dict[str, list[str]] = {}
+    last = "\n"
     words = {word for row in NAMES for word in row.words.split("|")}
-    begins = {word.split("_")[0] for word in words}
-    begins = {word for word in begins if not any(word.startswith(x) for x in begins - {word})}
-    names = {
-        begin: "|".join(
-            re.escape(word).replace("_", "[_ -]?")
-            for word in sorted(words, key=len, reverse=True)
-            if word.startswith(begin)
-        )
-        for begin in begins
-    }
-    return re.compile(any_of(begins)), {x: re.compile(names[x]) for x in names}, rows
+    for head, word in sorted((word.split("_")[0], word) for word in words):
+        last = last if head.startswith(last) else head
+        found.setdefault(last, []).append(word)
+    return found
 
 
-def secret_values(text: str, low: str) -> Iterator[tuple[int, int]]:
+def beginnings(letters: str) -> list[str]:
+    """The beginnings of the names that may be in a text.
+
+    Args:
+        letters: the text in lower case, as far as it is letters, in whatever order.
+    """
+    return [
+        beginning
+        for beginning, names in _by_beginning().items()
+        if beginning.strip(_DIGITS) in letters
+        and any(all(part.strip(_DIGITS) in letters for part in name.split("_")) for name in names)
+    ]
+
+
+@cache
+def _pattern(beginning: str) -> re.Pattern[str]:
+    """Finds the longest name with a beginning."""
+    longest_first = sorted(_by_beginning()[beginning], key=len, reverse=True)
+    return re.compile("|".join(map(re.escape, longest_first)).replace("_", f"[{_JOINTS}]?"))
+
+
+def _names(low: str, begin_with: Iterable[str]) -> Iterator[re.Match[str]]:
+    """The names in a text that begin so, in order."""
+    places = []
+    for beginning in begin_with:
+        place = low.find(beginning)
+        while place >= 0:
+            places.append((place, beginning))
+            place = low.find(beginning, place + len(beginning))
+    places.sort()
+    match_at = {beginning: _pattern(beginning).match for beginning in begin_with}
+    for place, beginning in places:
+        found = match_at[beginning](low, place)
+        if found is not None:
+            yield found
+
+
+def secret_values(text: str, low: str, begin_with: Iterable[str]) -> Iterator[tuple[int, int]]:
     """Where the values lie that names say are secret: begin and end, in order.
 
     Args:
         text: any text.
         low: the same in lower case, of the same length.
+        begin_with: beginnings of names that may be in it.
     """
-    finder, names, rows = _finder()
-    separator, column = compiled(_SEPARATOR).match, compiled(_COLUMN).match
-    done = 0
-    for beginning in finder.finditer(low):
-        begin = beginning.start()
-        found = names[beginning[0]].match(low, begin)
-        if found is None or begin < done:  # no name, or a part of the value before
+    done = digit = 0
+    for name in _names(low, begin_with):
+        begin, end = name.span()
+        if begin < done:  # a part of the value before
             continue
-        between = separator(low, found.end())
-        weak = between is None or low.startswith(_SIDE_BY_SIDE, between.start())
-        between = between or column(low, found.end())
+        # What takes least to find out comes first, as most names have no value.
+        if digit < end:
+            digit = next_digit(text, end)
+        rows = _rows_of(name[0])
+        between = separator(low, end) if digit < end + NEAR or not _have_digits(rows) else None
         if between is None:
             continue
-        counting = [
-            row for row in rows[found[0].translate(_NO_JOINT)] if _counts(row, text, low, begin)
-        ]
-        value = _value(text, between.end()) if counting else None
+        rows = _counting(rows, text, low, begin)
+        if not rows or (digit > end + NEAR and _have_digits(rows)):
+            continue
+        start, weak = between
+        value = value_at(text, start)
         if value is None:
             continue
-        for row in counting:
-            if VALUES[row.value](value.decides) and not (weak and not is_random(value.decides, 6)):
-                done = _end(text, value, row, weak=weak)
+        for row in rows:
+            if is_secret(value, row.value) and not (weak and not is_random(value.decides, 6)):
+                done = end_of(text, value, row.value, weak=weak)
                 yield value.begin, done
                 break
 
 
-_SIDE_BY_SIDE = ("',", '",')
-_NO_JOINT = {ord(char): None for char in "_- "}
+@cache
+def _rows_of(name: str) -> tuple[Name, ...]:
+    """The rows of a name as it stands in a text."""
+    name = name.translate({ord(joint): None for joint in _JOINTS})
+    return tuple(row for row in NAMES if name in row.words.replace("_", "").split("|"))
 
 
-def _counts(name: Name, text: str, low: str, begin: int) -> bool:
-    """Whether a name is one, where it stands."""
-    if name.whole and begin and text[begin - 1].isalpha():
-        # dbPin is, spin isn't; nor is what an escaped newline stands before.
-        camel = text[begin].isupper() and text[begin - 1].islower()
-        escaped = text[begin - 2 : begin] in ("\\n", "\\t", "\\r")
-        if not (camel or escaped):
-            return False
-    if name.after or name.unless:
-        before = low[max(0, begin - _LONGEST_BEFORE) : begin].rstrip("_- ")
-        return before.endswith(name.after or "") and not before.endswith(name.unless or "\n")
-    return True
+@cache
+def _have_digits(rows: tuple[Name, ...]) -> bool:
+    """Whether the values of all rows have digits."""
+    return WITH_DIGITS.issuperset(row.value for row in rows)
 
 
-class _Value(NamedTuple):
-    """What follows a name.
-
-    Attributes:
-        begin: where it begins.
-        decides: so much of it as decides whether it is a secret.
-        inside: a pattern for all of it.
-        quoted: it stands in quotes.
-    """
-
-    begin: int
-    decides: str
-    inside: str
-    quoted: bool
-
-
-def _value(text: str, start: int) -> _Value | None:
-    """The value that begins at ``start``; None when there is none, or none to hide."""
-    if text.startswith(("|", ">"), start):
-        block = compiled(_BLOCK).match(text, start)
-        start = block.end() if block else start
-    opening = compiled(_OPENING).match(text, start)
-    begin = opening.end() if opening else start
-    inside = _quoted(opening["quote"]) if opening else _BARE
-    placeholder = compiled(_PLACEHOLDER).match(text, begin)
-    # What only begins like one, 'it\\'s hunter2', is none.
-    plain_quotes = opening and not opening["quote"].startswith("\\")
-    if placeholder and not (plain_quotes and text.startswith("\\", placeholder.end())):
-        return None
-    beginning = compiled(inside).match(text, begin, begin + _DECIDING)
-    decides = beginning[0] if beginning else ""
-    if opening:
-        if _is_sentence(decides) or re.fullmatch("[A-Z]+(?:_[A-Z]+)+", decides):
-            return None
-    else:
-        decides = decides.rstrip(")]}.:")
-        if decides.endswith("(") or compiled(_REFERENCE).match(text, begin):
-            return None
-    return _Value(begin, decides, inside, bool(opening)) if decides.strip() else None
+def _counting(rows: tuple[Name, ...], text: str, low: str, begin: int) -> tuple[Name, ...]:
+    """The rows for which a name counts where it stands."""
+    before = low[max(0, begin - _LONGEST_BEFORE) : begin].rstrip(_JOINTS)
+    last = before[-1:]
+    counting = []
+    for row in rows:
+        if row.whole and begin and text[begin - 1].isalpha() and not _begins_word(text, begin):
+            continue
+        if row.after and not before.endswith(row.after.get(last, ())):
+            continue
+        if not (row.unless and before.endswith(row.unless.get(last, ()))):
+            counting.append(row)
+    return tuple(counting)
 
 
-def _end(text: str, value: _Value, name: Name, *, weak: bool) -> int:
-    """Where a value ends."""
-    last = value.begin + len(value.decides)
-    if len(value.decides) >= _DECIDING - 8:  # there may be more of it
-        whole = compiled(value.inside).match(text, value.begin)
-        return max(last, whole.end()) if whole else last
-    if value.quoted or weak:
-        return last
-    return _end_of_words(text, value.begin, last, name)
-
-
-def _quoted(quote: str) -> str:
-    """A pattern for what stands in quotes."""
-    if quote in _QUOTED:
-        return _QUOTED[quote]
-    if quote.startswith("\\"):
-        slashes = len(quote) - len(quote.lstrip("\\"))
-        end = re.escape(quote)
-        return rf"(?:(?!{end})[^\n\\]|(?!{end}(?!\\))\\{{1,{2 * slashes + 1}}}[^\n\\]|\\\\)*"
-    return rf"(?:(?!{re.escape(quote)})[^\n])*"
-
-
-def _is_sentence(value: str) -> bool:
-    """Whether what stands in quotes is a message about a value, rather than one."""
-    return value.count(" ") >= 2 and bool(
-        re.search(
-            r"(?i)\b(?:required|invalid|must|too|is|are|can't|cannot|not|please|match|enter|your)\b",
-            value,
-        )
-    )
-
-
-def _end_of_words(text: str, first: int, last: int, name: Name) -> int:
-    """Where a bare value of several words ends, that fills the rest of its line."""
-    if text[last : last + 1] != " ":
-        return last
-    more = compiled(_WORDS_AFTER).match(text, last, last + 400)
-    if more is None or compiled(_FUNCTION_WORDS).search(more[0]):
-        return last
-    line = text[max(text.rfind("\n", 0, first) + 1, first - 64) : first]
-    # PASSWORD=some words, as "env" lists them; but not "PASSWORD=x program".
-    listed = re.fullmatch(r"\s*[A-Z0-9_]+=", line) and more[0].count(" ") > 1
-    return more.end() if listed or name.value == "line" or line.endswith(": ") else last
+def _begins_word(text: str, begin: int) -> bool:
+    """Whether a word begins behind a letter: dbPin, or an escaped newline; but not spin."""
+    camel = text[begin].isupper() and text[begin - 1].islower()
+    return camel or text[begin - 2 : begin] in ("\\n", "\\t", "\\r")
 
 
 def is_secret_name(name: str) -> bool:
     """Whether a variable of that name holds a secret."""
-    finder, names, rows = _finder()
     low = name.lower()
-    for beginning in finder.finditer(low):
-        found = names[beginning[0]].match(low, beginning.start())
-        if found is None or low[found.end() :].strip("s0123456789"):
-            continue
-        for row in rows[found[0].translate(_NO_JOINT)]:
-            if row.value not in ("long", "longer") and _counts(row, name, low, found.start()):
-                return True
-    return False
+    return any(
+        row.value not in ("long", "longer")
+        for found in _names(low, beginnings(low))
+        if not low[found.end() :].strip("s0123456789")
+        for row in _counting(_rows_of(found[0]), name, low, found.start())
+    )

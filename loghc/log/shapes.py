@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import itertools
 import re
-from typing import NamedTuple
 
-__all__ = ["CLASSES", "PLACE", "SHAPES", "Shape", "Token"]
+__all__ = ["CLASSES", "PLACE", "SHAPES", "Shape", "heads", "length_before", "pattern"]
 
 CLASSES = {
     "A": "A-Za-z0-9",
@@ -25,7 +24,7 @@ PLACE = r"<([A-Za-z])([0-9]+)(?:-([0-9]+)|(\+))?>"
 """What a template has in place of random characters."""
 
 
-class Shape(NamedTuple):
+class Shape:
     """A kind of token.
 
     Attributes:
@@ -36,9 +35,12 @@ class Shape(NamedTuple):
         stays: a look-alike that is no token, itself a template.
     """
 
-    vendor: str
-    template: str
-    stays: str
+    __slots__ = ("stays", "template", "vendor")
+
+    def __init__(self, vendor: str, template: str, stays: str) -> None:
+        self.vendor = vendor
+        self.template = template
+        self.stays = stays
 
 
 SHAPES = (
@@ -57,6 +59,7 @@ SHAPES = (
     Shape("Anthropic, OpenAI, OpenRouter", "!sk-{ant|proj|or|svcacct|admin|lf|ws}-<w20+>", "sk-ant-<w8>"),
     Shape("Artifactory", "!AKCp<A68+>", "AKCp<A10>"),
     Shape("Artifactory", "!cmVmdGtu<A50+>", "cmVmdGtu<A8>"),
+    Shape("Asana", "!1/<d13-17>:<h32>!", "1/<d13>"),
     Shape("Atlassian", "{ATATT3|ATCTT3}<p100+>", "ATATT3<w20>"),
     Shape("Azure", "<d1>Q~<p31-40>", "8Q~<p10>"),
     Shape("Azure", "JQQJ99<A16+>", "JQQJ99<A4>"),
@@ -117,6 +120,9 @@ SHAPES = (
     Shape("Mailgun", "!<h32>-<h8>-<h8>!", "<h32>-<h8>"),
     Shape("Mailgun", "!pubkey-<h32>!", "pubkey-<h8>"),
     Shape("Mandrill", "!md-<w22>!", "md-<a8>"),
+    Shape("Mollie", "!live_<A24+>", "live_<A8>"),
+    Shape("Paddle", "pdl_{live|sdbx}_apikey_<w40+>", "pdl_live_<w8>"),
+    Shape("RunPod", "!rpa_<U40+>", "rpa_<U8>"),
     Shape("Mapbox", "!{sk|pk}.eyJ<w40+>.<w20+>", "sk.eyJ<w6>"),
     Shape("Netlify", "!nf{p|c|o|u|b}_<A36+>", "nfp_<A8>"),
     Shape("New Relic", "NRAK-<U27>", "NRAK-<U6>"),
@@ -175,11 +181,54 @@ SHAPES = (
 )  # fmt: skip
 
 
+def heads(shape: Shape) -> list[str]:
+    """The texts of which every token of a shape holds one."""
+    text = shape.template.strip("!")
+    while text.startswith("<"):
+        text = text.partition(">")[2]
+    return _alternatives(text.partition("<")[0])
+
+
+def length_before(shape: Shape) -> int:
+    """How many characters of a token stand before its head."""
+    places, text = 0, shape.template.strip("!")
+    while text.startswith("<"):
+        place, _, text = text.partition(">")
+        places += int(place[2:])
+    return places
+
+
+def pattern(shape: Shape) -> str:
+    """A regular expression for tokens of a shape.
+
+    It begins with a head, so that the search is fast, and looks back from there. Its group
+    ``secret`` is what follows the head.
+    """
+    text = shape.template
+    bounded, text = text.startswith("!"), text.removeprefix("!")
+    ends, text = text.endswith("!"), text.removesuffix("!")
+    found = re.match(f"((?:{PLACE})*)([^<]+)", text)
+    assert found, text  # noqa: S101 - the table is wrong
+    front, tail = _characters(found[1]), _characters(text[found.end() :])
+    beginnings = []
+    for head in map(re.escape, heads(shape)):
+        token = front + head
+        beginning = f"{head}(?<={token})" if front else head
+        if bounded:
+            # A letter before it may be that of an escaped newline, or of an encoded character.
+            edges = rf"(?<![A-Za-z0-9_-]{token})|(?<=\\[nrt]{token})|(?<=%[0-9A-F]{{2}}{token})"
+            beginning += f"(?:{edges})"
+        beginnings.append(beginning)
+    return f"(?:{'|'.join(beginnings)})(?P<secret>{tail})" + ("(?![A-Za-z0-9_-])" if ends else "")
+
+
 def _alternatives(text: str) -> list[str]:
     """What a text with ``{a|b}`` in it may be."""
-    parts = re.split(r"\{([^}]*)\}", text)
-    choices = [part.split("|") if n % 2 else [part] for n, part in enumerate(parts)]
-    return ["".join(chosen) for chosen in itertools.product(*choices)]
+    before, brace, rest = text.partition("{")
+    if not brace:
+        return [text]
+    choices, _, after = rest.partition("}")
+    return [before + choice + end for choice in choices.split("|") for end in _alternatives(after)]
 
 
 def _characters(text: str) -> str:
@@ -196,36 +245,3 @@ def _characters(text: str) -> str:
     return "".join(
         f"{text}{found}" for text, found in itertools.zip_longest(texts, places, fillvalue="")
     )
-
-
-class Token:
-    """Where a text has tokens of one shape.
-
-    Attributes:
-        anchors: every such token holds one of them.
-        pattern: begins with an anchor, so that the search is fast, and looks back from there. Its
-            group ``secret`` is what follows the anchor.
-        before: how many characters of the token stand before the anchor.
-    """
-
-    def __init__(self, shape: Shape) -> None:
-        text = shape.template
-        bounded, text = text.startswith("!"), text.removeprefix("!")
-        ends, text = text.endswith("!"), text.removesuffix("!")
-        found = re.match(f"((?:{PLACE})*)([^<]+)", text)
-        assert found, text  # noqa: S101 - the table is wrong
-        front, head, tail = found[1], found[6], text[found.end() :]
-        self.anchors = tuple(_alternatives(head))
-        self.before = sum(int(place[2]) for place in re.finditer(PLACE, front))
-        heads = []
-        for anchor in map(re.escape, self.anchors):
-            token = _characters(front) + anchor
-            head = f"{anchor}(?<={token})" if front else anchor
-            if bounded:
-                # A letter before it may be that of an escaped newline, or of an encoded character.
-                edges = rf"(?<![A-Za-z0-9_-]{token})|(?<=\\[nrt]{token})|(?<=%[0-9A-F]{{2}}{token})"
-                head += f"(?:{edges})"
-            heads.append(head)
-        self.pattern = f"(?:{'|'.join(heads)})(?P<secret>{_characters(tail)})" + (
-            "(?![A-Za-z0-9_-])" if ends else ""
-        )

@@ -6,31 +6,41 @@ import base64
 import binascii
 import re
 from collections.abc import Callable
-from typing import NamedTuple
 
-from loghc.log.names import is_random
+from loghc.log.values import is_random
 
 __all__ = ["TEXTS", "Text"]
 
 
-class Text(NamedTuple):
+class Text:
     """A text with a secret in it.
 
     Attributes:
         anchors: words of which one is in each such text, in lower case, with ``|`` between them. A
             ``~`` before it: it may be a part of a word. So may what isn't letters and digits alone.
-            A ``^`` before them all: the pattern begins with one of them, but for looking back.
+            A ``^`` before them all: the pattern begins with one of them. Good where it begins with
+            words, for which a search takes longer than for a sign.
         pattern: a regular expression, for text in lower case, with a group ``secret``.
         caught: a text with the secret in ``«»``.
         stays: a look-alike that stays.
         confirm: what is found is a secret only if this says so of it, as it was written.
     """
 
-    anchors: str
-    pattern: str
-    caught: str
-    stays: str
-    confirm: Callable[[str], bool] | None = None
+    __slots__ = ("anchors", "caught", "confirm", "pattern", "stays")
+
+    def __init__(
+        self,
+        anchors: str,
+        pattern: str,
+        caught: str,
+        stays: str,
+        confirm: Callable[[str], bool] | None = None,
+    ) -> None:
+        self.anchors = anchors
+        self.pattern = pattern
+        self.caught = caught
+        self.stays = stays
+        self.confirm = confirm
 
 
 def _is_basic(token: str) -> bool:
@@ -63,24 +73,24 @@ def _is_no_reference(value: str) -> bool:
 
 _QUOTE = r"(?:\\{0,3}[\"'])"
 _HEADER = rf"{_QUOTE}?[ \t]{{0,4}}(?:[:=,]|=>)[ \t]{{0,4}}\[?b?{_QUOTE}?"
-_SCHEMES = r"(?:basic|bearer|token|apikey|api-key|negotiate|ntlm|bot|sharedkey(?:lite)?|splunk|ssws|geniekey|key|flyv1|jwt|pat|snyk)"
+_SCHEMES = r"(?:basic|bearer|token|apikey|api-key|negotiate|ntlm|bot|sharedkey(?:lite)?|splunk|ssws|geniekey|key|sso-key|flyv1|jwt|pat|snyk)"
 _PARTS = r"(?:digest|oauth|hawk|mac|signature|aws4-hmac-sha256|goog4-rsa-sha256|http-signature|aws|vapid)"
 _WHAT = r"(?:password|passwd|passphrase|passcode|pwd|secret|token|(?:api|access|secret|license|private|signing)[ -]?key|credentials?|pin|otp|code)"
 _CHARACTER = r"[^\s\"'`,;<>|)\]]"
 
 TEXTS = (
     # Users' passwords and keys in URLs; also with a / in the password, but no port
-    Text("^://", r"://(?!\[)[^\s:/?#@\"'<>]{0,128}:(?![0-9]{1,5}(?:[/?#\s\"',;)]|$)|\*+@|\[redacted)(?P<secret>(?:[^\s\"'<>:]|:(?!//)){1,4096})@",
+    Text("://", r"://(?!\[)[^\s:/?#@\"'<>]{0,128}:(?![0-9]{1,5}(?:[/?#\s\"',;)]|$)|\*+@|\[redacted)(?P<secret>(?:[^\s\"'<>:]|:(?!//)){1,4096})@",
          "postgres://bob:«hunter2»@db:5432/x", "https://example.com:443/@bob"),
-    Text("^%3a%2f%2f", r"%3a%2f%2f[^\s:/?#@\"'<>%]{0,128}%3a(?P<secret>[^\s\"'<>&@]{1,256}?)(?:%40|@)",
+    Text("%3a%2f%2f", r"%3a%2f%2f[^\s:/?#@\"'<>%]{0,128}%3a(?P<secret>[^\s\"'<>&@]{1,256}?)(?:%40|@)",
          "postgres%3A%2F%2Fbob%3A«hunter2»%40db", "http%3A%2F%2Fdb%3A5432"),
-    Text("^://", r"://(?P<secret>[a-z0-9_.~-]{20,256})@", "https://«a1b2c3d4e5f6g7h8i9j0»@sentry.example/1", "ssh://git@github.com/x", _has_digit),
+    Text("://", r"://(?P<secret>[a-z0-9_.~-]{20,256})@", "https://«a1b2c3d4e5f6g7h8i9j0»@sentry.example/1", "ssh://git@github.com/x", _has_digit),
     Text("@", r"(?<![\w./:@-])[a-z][\w.-]{0,40}:(?P<secret>[^\s\"'`@:/,;(){}<>]{4,128})@(?=(?:tcp|unix|protocol)?[(]|[a-z0-9.-]{1,64}:[0-9]{2,5}(?:/|\b)|[a-z0-9-]{1,40}(?:\.[a-z0-9-]{1,40}){1,6}/)",
          "bob:«hunter2»@tcp(db:3306)/x", "mail:12@example"),
-    Text("^jdbc:oracle", r"jdbc:oracle:\w{1,8}:\w{1,40}/(?P<secret>[^\s@\"']{1,128})@", "jdbc:oracle:thin:bob/«tiger2»@//db:1521/x", "jdbc:oracle:thin:@db:1521:x"),
-    Text("^?|&|%26|%3f|#", r"(?:[?&#;]|&amp;|%26|%3f)(?:[a-z0-9]{1,20}[_-]){0,3}(?:token|sig|signature|auth|authkey|pass|pwd|jwt|access|apikey|appid|secret|otp|ticket|passkey|code_verifier)(?:=|%3d)(?P<secret>[^\s&\"'<>#%`*\[][^\s&\"'<>#`]*)",
+    Text("jdbc:oracle", r"jdbc:oracle:\w{1,8}:\w{1,40}/(?P<secret>[^\s@\"']{1,128})@", "jdbc:oracle:thin:bob/«tiger2»@//db:1521/x", "jdbc:oracle:thin:@db:1521:x"),
+    Text("?|&|%26|%3f|#", r"(?:[?&#;]|&amp;|%26|%3f)(?:[a-z0-9]{1,20}[_-]){0,3}(?:token|sig|signature|auth|authkey|pass|pwd|jwt|access|apikey|appid|secret|otp|ticket|passkey|code_verifier)(?:=|%3d)(?P<secret>[^\s&\"'<>#%`*\[][^\s&\"'<>#`]*)",
          "https://x/?X-Amz-Signature=«hunter2»", "https://x/?page=2"),
-    Text("^?|&", r"[?&](?:amp;)?(?:key|k|code|hash|sid|session|secret_?id|state|nonce|t|s|id_?hint|h|hmac|policy|credential|x-amz-credential|x-amz-security-token|awsaccesskeyid|auth_?code|samlresponse|relaystate|invite)=(?P<secret>[^\s&\"'<>#]{8,})",
+    Text("?|&", r"[?&](?:amp;)?(?:key|k|code|hash|sid|session|secret_?id|state|nonce|t|s|id_?hint|h|hmac|policy|credential|x-amz-credential|x-amz-security-token|awsaccesskeyid|auth_?code|samlresponse|relaystate|invite)=(?P<secret>[^\s&\"'<>#]{8,})",
          "https://maps.example/?key=«a1b2c3d4e5»", "https://x/?key=title", is_random),
     # Addresses that are secrets by themselves
     Text("slack|zapier|discord|discordapp|telegram|make|integromat|office|ifttt|hooks|webhook|webhooks|integration|integrations|nosnch|cronitor|uptimerobot|heartbeat|incoming|infura|alchemy|quiknode|hc",
@@ -91,10 +101,11 @@ TEXTS = (
          r"|nosnch\.in/|cronitor\.link/(?:p/)?|uptimerobot\.com/|/api/v1/(?:heartbeat|incoming)[\w-]{0,16}/"
          r"|infura\.io/(?:ws/)?v3/|alchemy\.com/v2/|quiknode\.pro/|hc-ping\.com/)(?P<secret>[a-z0-9_:/@-]{10,256})",
          "https://hooks.slack.com/services/«T0A1B2C3/B0A1B2C3/a1b2c3d4e5f6g7h8»", "POST /hooks/deploy 200", is_random),
-    Text("^/ping/|/push/|/heartbeat/|/p/",
+    Text("/ping/|/push/|/heartbeat/|/p/",
          r"/(?:ping|push|heartbeat|p)/(?P<secret>[a-f0-9]{8}-?(?:[a-f0-9]{4}-?){3}[a-f0-9]{12}|[a-z0-9_-]{20,64})(?![\w-])",
          "https://hc.example.com/ping/«9e9d9bbe-4f2b-4a0e-a1e0-111111111111»", "GET /ping/nightly 200", _has_digit),
-    Text("^/reset|/password|/confirm|/verify|/invite|/activate|/magic|webhook.site/", r"(?:/(?:reset|password|confirm|verify|invite|activate|magic)[\w-]{0,24}|webhook\.site)/(?P<secret>[\w.-]{16,256})", "GET /reset-password/«a1b2c3d4e5f6g7h8i9j0» 200", "GET /reset-password/done 200", lambda value: is_random(value, 16)),
+    Text("/services/t", r"/services/(?P<secret>t[a-z0-9]{6,12}/b[a-z0-9]{6,12}/[a-z0-9]{16,32})", "https://hooks.slack.com:443 \"POST /services/«T0A1B2C3D/B0A1B2C3D/a1b2c3d4e5f6g7h8i9j0k1l2» HTTP/1.1\" 200", "GET /services/tax/b/c 200"),
+    Text("/reset|/password|/confirm|/verify|/invite|/activate|/magic|webhook.site/", r"(?:/(?:reset|password|confirm|verify|invite|activate|magic)[\w-]{0,24}|webhook\.site)/(?P<secret>[\w.-]{16,256})", "GET /reset-password/«a1b2c3d4e5f6g7h8i9j0» 200", "GET /reset-password/done 200", lambda value: is_random(value, 16)),
     Text("^signature", r"signature: ?(?P<secret>t=[0-9]{1,16},v[0-9]=[a-f0-9]{16,}[^\s\"']*)", "Stripe-Signature: «t=1700000000,v1=0123456789abcdef0123»", "signature: t=1"),
     # Headers
     Text("^authorization", rf"authorization{_HEADER}{_SCHEMES}[ \t]{{1,4}}(?!is |auth|required|\[redacted|\*{{3}})(?P<secret>[^\s\"'\\,;]+)", "Authorization: Bearer «hunter2»", "Authorization: denied"),
@@ -111,24 +122,31 @@ TEXTS = (
     Text("password|passwd|passphrase|secret|token|key|pwd|credential|credentials", r"(?:with|using|use|and|by|/|new|temporary|initial|generated|default|wrong|bad|invalid|failed|user's|admin|root) (?:the |a |new |temporary |initial |generated |default )?(?:password|passwd|passphrase|secret|token|(?:api|access|secret) key|pwd|credentials?)[ ](?:for [^\s]{1,64}[ :]{1,2})?[\"'`(]?(?P<secret>[^\s\"'`,;<>|)\]]{4,128})",
          "logging in with password «hunter2»", "signing in with password authentication", _is_unguessable),
     Text("^password|passphrase|pin|passcode", r"(?:password|passphrase|pin|passcode)(?: [\w@.'/-]{1,64}){1,6}(?:://[^\n:]{1,60})?: ?[\"'`]?(?P<secret>[^\s\"'`,;<>|)\]]{4,128})(?=\s{0,4}(?:\n|$|[\"'`]))", "a temporary password is generated for bob: «hunter2»", "Password for bob: ok", _is_unguessable),
+    Text("^app password", r"app password[: ]{1,3}(?P<secret>[a-z0-9]{4}(?:[ -][a-z0-9]{4}){3})\b", "app password: «abcd efgh ijkl mnop»", "app password from your page"),
+    Text("^mnemonic|seed phrase|recovery phrase", r"(?:mnemonic|(?:seed|recovery) phrase)[: ]{1,3}[\"'](?P<secret>[a-z]{3,8}(?: [a-z]{3,8}){11,23})[\"']", "mnemonic \"«legal winner thank year wave sausage worth useful legal winner thank yellow»\"", "mnemonic \"of twelve words\""),
+    Text("^temporary", r"temporary password is generated for [^\s:]{1,64}: (?P<secret>\S{4,64})", "temporary password is generated for root@localhost: «k)7;Tq<a9»", "temporary password is generated for root"),
     Text("passwort|kennwort|contraseña|senha|passe|пароль|wachtwoord", r"(?:passwort|kennwort|contraseña|senha|mot de passe|пароль|wachtwoord) (?:lautet|ist|es|é|est|is|:) {1,2}[\"'`]?(?P<secret>[^\s\"'`,;<>|)\]]{4,128})", "das Passwort lautet «hunter2»", "das Passwort ist falsch", _is_unguessable),
     Text("^password|pin|otp|one|verification|security|login|2fa|mfa|temporary|access", r"(?:(?:one-time|verification|security|login|2fa|mfa|temporary|access) (?:password|code|pin)(?! is)|otp(?: for [^\s]{1,64})?(?: is|:)?|(?:one-time |verification |security |login |2fa |mfa |temporary )?(?:password|code|pin)(?: for [^\s]{1,64})?(?: is|:)) {1,2}(?P<secret>[0-9]{4,8})(?![0-9.,:%/]*[0-9])", "your one-time password is «493021»", "the exit code is 10061"),
     Text("^password|passwd|passphrase|token|api|access|secret|account|shared|encryption|license|private", r"(?:password|passwd|passphrase|token(?<!next token)(?<!page token)|shared secret|(?:secret[_ -])?(?:api|access|secret|account|encryption|license|private)[_ -]?key) [\"'`]?(?P<secret>[^\s\"'`,;<>|)\]:(]{6,256})(?=[\s,;.)\"'`]|$)", "user bob, password «hunter2», host db", "token bucket, password policy", lambda value: is_random(value, 6)),
+    Text("^application secret|client secret|consumer secret|webhook secret|signing secret|api secret|totp secret|app secret|hcaptcha secret|oauth secret|application key|consumer key|signing key|fernet key|master key|deploy key|integration key|admin key|write key|pat is|apikey|accesskey",
+         r"(?:(?:application|client|consumer|webhook|signing|api|totp|app|hcaptcha|oauth) secret|(?:application|consumer|signing|fernet|master|deploy|integration|admin|write) key|pat is|apikey|accesskey) b?[\"'`]?(?P<secret>[^\s\"'`,;<>|)\]:(]{6,256})(?=[\s,;.)\"'`]|$)", "OVH application secret «a1b2c3d4e5», ready", "the client secret is missing", lambda value: is_random(value, 6)),
     Text("^changed", r"changed from [\"'`](?P<secret>[^\n\"'`]{1,128}[\"'`] to [\"'`][^\n\"'`]{1,128})", "password changed from '«a1' to 'b2»'", "mode changed from a to b"),
-    Text("^credential|credentials|auth|authentication|login|logged|logging|authenticated|authenticating|authenticate|sign|signed|signing", r"(?:credentials?|auth(?:entication)? failed:?|log(?:ged |ging )?in|authenticat(?:ed|ing|e)|sign(?:ed|ing)? in)(?: (?:failed|succeeded))?(?: (?:as|with|using|user|are|is|for))?[ :=]{1,3}[\"'`(]?[\w.+@-]{1,64}(?::|/| / )(?P<secret>[^\s\"'`,;<>|)/:]{4,128})", "logging in as bob:«hunter2»", "logging in as bob/admin", _is_unguessable),
+    Text("^credential|credentials|basic auth|auth|authentication|login|logged|logging|authenticated|authenticating|authenticate|sign|signed|signing", r"(?:credentials?|basic auth|auth(?:entication)? failed:?|log(?:ged |ging )?in|authenticat(?:ed|ing|e)|sign(?:ed|ing)? in)(?: (?:failed|succeeded))?(?: (?:as|with|using|user|are|is|for))?[ :=]{1,3}[\"'`(]?[\w.+@-]{1,64}(?::|/| / )(?P<secret>[^\s\"'`,;<>|)/:]{4,128})", "logging in as bob:«hunter2»", "logging in as bob/admin", _is_unguessable),
     # Code: users and passwords side by side
     Text("^auth|httpbasicauth|basicauth|login|authenticate|username|credentials|password",
          r"(?:(?:http)?basicauth|auth|login|authenticate|username_pw_set|set_credentials|credentials|add_password)[ ]?(?:=[ ]?|:[ ]?)?(?:[\w.]{0,32})?\((?:[ ]?(?:user(?:name)?=)?b?[\"'][^\"'\n]{0,128}[\"'],){1,3}?[ ]?b?[\"'](?P<secret>[^\"'\n]{1,256})[\"']",
          "requests.get(url, auth=('bob', '«hunter2»'))", "login('db')"),
+    Text("^client", r"client\([\"']ac[a-f0-9]{32}[\"'], ?[\"'](?P<secret>[a-f0-9]{32})", "Client('AC0a1b2c3d4e5f6a7b8c9d0e1f2a3b4c5d', '«0a1b2c3d4e5f6a7b8c9d0e1f2a3b4c5d»')", "Client('eu')"),
     Text("^connect", r"connect\((?:[ ]?[\"'][^\"'\n]{0,128}[\"'],){2}[ ]?[\"'](?P<secret>[^\"'\n]{1,256})[\"']", "pymysql.connect('db', 'bob', '«hunter2»', 'shop')", "connect('db', 'bob')"),
     Text("auth", r"[\"']auth[\"']: ?[\(\[][\"'][^\"'\n]{1,128}[\"'], ?[\"'](?P<secret>[^\"'\n]{1,256})", "{'auth': ('bob', '«hunter2»')}", "{'auth': ()}"),
     # What is written to the standard input of a program
     Text("^echo|printf", r"(?:echo|printf)(?: -[ne]{1,2})?[ ]{1,2}(?:[\"']%s(?:\\n)?[\"'] )?[\"']?(?P<secret>[^\"'|\n]{1,128}?)[\"']?[ ]{0,2}\|[ ]{0,2}(?:sudo -\w{0,4}s|docker login|podman login|helm registry|passwd|gpg|cryptsetup|su |kinit|smbpasswd|openssl|gh auth|vault)", "echo «hunter2» | sudo -S ls", "echo done | tee x"),
     Text("chpasswd", r"(?:echo|printf) [\"']?[\w.-]{1,32}:(?P<secret>[^\"'|\n]{1,64})[\"']?[ ]{0,2}\|[ ]{0,2}(?:sudo )?chpasswd", "echo 'bob:«hunter2»' | chpasswd", "chpasswd failed"),
+    Text("::add-mask::", r"::add-mask::(?P<secret>\S{4,256})", "::add-mask::«hunter2»", "::add-mask::"),
     Text("<<<", r"(?:secret|login|token|password|auth)[^\n]{0,64}<<<[ ]?[\"']?(?P<secret>[^\s\"'$]{4,})", "gh auth login --with-token <<< «hunter2x»", "cat <<< x"),
-    Text("^-storepass|-keypass|-srcstorepass|-deststorepass", r"-(?:src|dest)?(?:store|key)pass(?:[ \t]{1,4}|[\"'], ?[\"'])[\"']?(?P<secret>[^\s\"',]{1,128})", "keytool -keypass «changeit1»", "-storepass"),
+    Text("-storepass|-keypass|-srcstorepass|-deststorepass", r"-(?:src|dest)?(?:store|key)pass(?:[ \t]{1,4}|[\"'], ?[\"'])[\"']?(?P<secret>[^\s\"',]{1,128})", "keytool -keypass «changeit1»", "-storepass"),
     # SQL
-    Text("^identified|password", r"(?:identified (?:with [\w'\"]{1,40} )?(?:by|as)|password)(?: password)?[ \t]{1,4}e?[\"'](?P<secret>[^\"'\n]{1,256})[\"']", "CREATE USER bob IDENTIFIED BY '«hunter2»'", "IDENTIFIED BY ''"),
+    Text("^identified|password|storepassword|keypassword", r"(?:identified (?:with [\w'\"]{1,40} )?(?:by|as)|(?:store|key)?password)(?: password)?[ \t]{1,4}e?[\"'](?P<secret>[^\"'\n]{1,256})[\"']", "CREATE USER bob IDENTIFIED BY '«hunter2»'", "IDENTIFIED BY ''"),
     Text("^password|crypt|encrypt|decrypt|md5|sha1|sha2", r"(?:password|crypt|encrypt|decrypt|md5|sha[12]|sha2_\d{3})\(\\?[\"'](?P<secret>[^\"'\n\\]{1,256})\\?[\"']", "SET PASSWORD FOR bob = PASSWORD('«hunter2»')", "password('')"),
     Text("sp_addlogin|pgp_sym_|aes_encrypt|aes_decrypt", r"(?:sp_addlogin|pgp_sym_\w{1,16}|aes_(?:en|de)crypt) ?\(? ?[\"'][^\"'\n]{0,256}[\"'], ?[\"'](?P<secret>[^\"'\n]{1,256})", "EXEC sp_addlogin 'bob', '«hunter2»'", "aes_encrypt(a, b)"),
     Text("insert into", r"insert into [^\n()]{1,64}\([^()]{0,300}(?:pass|pwd|secret|token|api_?key|pin\b)[^()]{0,300}\)\s{0,16}values\s{0,16}\(\s{0,4}(?P<secret>[^\n\"']{0,200}[\"'][^\n]*)", "INSERT INTO users (name, password) VALUES («'bob', 'hunter2')»", "INSERT INTO users (name) VALUES ('bob')"),
@@ -137,26 +155,27 @@ TEXTS = (
     Text("pragma|attach", r"(?:pragma (?:hex|re)?key ?= ?|as \w{1,32} key )[\"'](?P<secret>[^\"'\n]{1,256})", "PRAGMA key = '«hunter2»'", "PRAGMA foreign_keys = on"),
     # Protocols
     Text("^pass|auth|requirepass|masterauth|bindpw|rootpw", r"(?:(?<![\w-])(?:pass(?= [^\s]{1,64}(?:\\r|\r|\n|\"|'|$))|requirepass|masterauth|bindpw|rootpw|auth(?= [^\s]{4,64}(?:\\r|\r|\n|\"|'|$))|auth default|auth \w{1,32}(?= \S{4,64}(?:\\r|\r|\n|\"|'|$))))[\"']? [\"']?(?P<secret>[^\s\"'\\]{4,128})", "> PASS «hunter2»", "PASS tests", _is_unguessable),
-    Text("login", r"[a-z]?[0-9]{1,5} login [\"']?[^\s\"']{1,64}[\"']? [\"']?(?P<secret>[^\s\"'\\]{1,128})", "a001 LOGIN bob «hunter2»", "a001 LOGIN bob"),
+    Text("login", r"[a-z]{0,5}[0-9]{1,5} login [\"']?[^\s\"']{1,64}[\"']? [\"']?(?P<secret>[^\s\"'\\]{1,128})", "a001 LOGIN bob «hunter2»", "a001 LOGIN bob"),
     # Files of credentials
     Text("machine |login ", r"login[ \t\n]{1,4}\S{1,64}\s{1,8}(?:account \S{1,64}\s{1,4})?password[ \t]{1,4}(?P<secret>[^\s\"']{1,128})", "machine x\n  login bob\n  password «hunter2»", "login bob password"),
-    Text("^:5432:|:5433:|:6432:|:*:", r"(?<=[\w.*-]):(?:543[0-9]|6432|\*):(?:[\w.*-]{1,63}):(?:[\w.*-]{1,63}):(?P<secret>[^\s\"']{1,128})", "db.example.com:5432:shop:bob:«hunter2»", "listening on db:5432"),
-    Text("^:_", r":_(?:auth|authtoken|password)[ ]?=[ ]?[\"']?(?!\$)(?P<secret>[^\s\"']{4,})", "//registry.example/:_authToken=«hunter2»", "//registry.example/:_authToken=${NPM_TOKEN}"),
+    Text(":5432:|:5433:|:6432:|:*:", r"(?<=[\w.*-]):(?:543[0-9]|6432|\*):(?:[\w.*-]{1,63}):(?:[\w.*-]{1,63}):(?P<secret>[^\s\"']{1,128})", "db.example.com:5432:shop:bob:«hunter2»", "listening on db:5432"),
+    Text(":_", r":_(?:auth|authtoken|password)[ ]?=[ ]?[\"']?(?!\$)(?P<secret>[^\s\"']{4,})", "//registry.example/:_authToken=«hunter2»", "//registry.example/:_authToken=${NPM_TOKEN}"),
     Text("private-lines", r"private-lines: ?[0-9]{1,4}\s{1,4}(?P<secret>(?:[a-z0-9+/=]{20,100}\s{1,4}){0,100}[a-z0-9+/=]{4,100})", "Private-Lines: 2\n«AAAAgQDabcdefghijklmnop\nabcdefgh==»", "Private-Lines: 8"),
     Text("private-mac", r"private-mac: ?(?P<secret>[a-f0-9]{32,})", "Private-MAC: «0123456789abcdef0123456789abcdef»", "Private-MAC: none"),
-    Text("^~ls0tls1crudjtib", r"(?P<secret>ls0tls1crudjtib(?:[a-z0-9]{2,80}ufjjvkfursblrv|squ5|sse|fq|pueftg|qukt)[a-z0-9+/=]{20,})", "key: «LS0tLS1CRUdJTiBSU0EgUFJJVkFURSBLRVktLS0tLQpNSUlFb3dJQkFBS0NBUUVB»", "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0t"),
+    Text("~ls0tls1crudjtib", r"(?P<secret>ls0tls1crudjtib(?:[a-z0-9]{2,80}ufjjvkfursblrv|squ5|sse|fq|pueftg|qukt)[a-z0-9+/=]{20,})", "key: «LS0tLS1CRUdJTiBSU0EgUFJJVkFURSBLRVktLS0tLQpNSUlFb3dJQkFBS0NBUUVB»", "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0t"),
     # Shapes that need more than a template
-    Text("^~eyj", r"eyj(?:(?<![a-z0-9_-]eyj)|(?<=\\[nrt]eyj)|(?<=%[0-9a-f]{2}eyj))(?P<secret>[a-z0-9_-]{8,}\.[a-z0-9_-]{8,}(?:\.[a-z0-9_-]{0,4096}){0,3})", "got eyJ«hbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl»", "eyJ is how one begins"),
-    Text("^~akia|~asia", r"a[ks]ia[a-z0-9]{16}[^\w\n]{1,8}(?:[a-z_ ]{1,32}[=:][ \"']{1,3})?(?P<secret>[a-z0-9+/]{40})(?![a-z0-9+/])", "AKIA«IOSFODNN7EXAMPLE»:«wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY»", "akia: none"),
-    Text("^$", r"(?<![\w$])(?P<secret>\$(?:1|2[abxy]|5|6|y|7|apr1|argon2id?|argon2i|scrypt|pbkdf2-sha\d{3})\$[^\s\"':,;]{12,})", "bob:«$6$abcdefgh$0123456789abcdef0123»:19000", "$6 and $12.50", _has_digit),
+    Text("~eyj", r"eyj(?:(?<![a-z0-9_-]eyj)|(?<=\\[nrt]eyj)|(?<=%[0-9a-f]{2}eyj))(?P<secret>[a-z0-9_-]{8,}\.[a-z0-9_-]{8,}(?:\.[a-z0-9_-]{0,4096}){0,3})", "got eyJ«hbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl»", "eyJ is how one begins"),
+    Text("~akia|~asia", r"a[ks]ia[a-z0-9]{16}[^\w\n]{1,8}(?:[a-z_ ]{1,32}[=:][ \"']{1,3})?(?P<secret>[a-z0-9+/]{40})(?![a-z0-9+/])", "AKIA«IOSFODNN7EXAMPLE»:«wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY»", "akia: none"),
+    Text("$", r"(?<![\w$])(?P<secret>\$(?:1|2[abxy]|5|6|y|7|apr1|argon2id?|argon2i|scrypt|pbkdf2-sha\d{3})\$[^\s\"':,;]{12,})", "bob:«$6$abcdefgh$0123456789abcdef0123»:19000", "$6 and $12.50", _has_digit),
     Text("pbkdf2_sha|scram-sha|{ssha|{sha|bcrypt_sha", r"(?:pbkdf2_sha\d{1,3}\$|scram-sha-\d{1,3}\$|\{ss?ha\d{0,3}\}|bcrypt_sha256\$)(?P<secret>[^\s\"',;]{16,})", "pbkdf2_sha256$«600000$a1b2c3$d4e5f6g7h8i9j0»", "SCRAM-SHA-256 authentication"),
-    Text("^otpauth", r"otpauth://[^\s\"']{1,200}?[?&]secret=(?P<secret>[a-z2-7]{8,})", "otpauth://totp/x?secret=«JBSWY3DPEHPK3PXP»", "otpauth://totp/x"),
+    Text("^otpauth", r"otpauth://[^\s\"'?]{1,200}\?(?:[^\s\"'&]{1,64}&){0,6}secret=(?P<secret>[a-z2-7]{8,})", "otpauth://totp/x?secret=«JBSWY3DPEHPK3PXP»", "otpauth://totp/x"),
     Text("^private|priv|signing|wallet|secret", r"(?:private|priv|secret|signing|wallet)(?:[_ -]?key)?\w{0,12}[ \"':=]{1,6}(?P<secret>(?:0x)?[a-f0-9]{64})(?![a-f0-9])", "private key «0x4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318»", "sha256 0x12"),
-    Text("^~xprv|~nsec1", r"(?:(?<![a-z0-9])(?:xprv|nsec1))(?P<secret>[a-z0-9]{50,120})", "xprv«9s21ZrQH143K24Mfq5zL5MhWK9hUhhGbd45hLXo2Pq2oqzMMo63oStZzFAzHGBP2UuGCq»", "xprv is a prefix"),
-    Text("^apikey-", r"apikey-(?P<secret>[a-f0-9]{8}-(?:[a-f0-9]{4}-){3}[a-f0-9]{12})", "ApiKey-«9e9d9bbe-4f2b-4a0e-a1e0-111111111111»", "ApiKey-header"),
-    Text("^--", r"--(?:[a-z0-9]{1,20}[_-]){0,3}(?:pass(?:word|wd|phrase|code)?|pwd|pw|secret|token|api-?key|access-?key|secret-?key|auth-?token|private-?key|key|credentials?)(?:[ \t]{1,4}[\"']?|[\"'],[ \t]{0,4}[\"'])(?!-|file|stdin|\$|<|\[redacted|\*{3}|/|~|\./|is |for |and |or |not |to |option|required|must|was )(?P<secret>(?<=\")[^\"\n]+|(?<=')[^'\n]+|(?<![\"'])[^\s\"'|;,)\]]+)",
+    Text("~xprv|~nsec1", r"(?:(?<![a-z0-9])(?:xprv|nsec1))(?P<secret>[a-z0-9]{50,120})", "xprv«9s21ZrQH143K24Mfq5zL5MhWK9hUhhGbd45hLXo2Pq2oqzMMo63oStZzFAzHGBP2UuGCq»", "xprv is a prefix"),
+    Text("^geniekey", r"geniekey (?P<secret>[a-f0-9]{8}-(?:[a-f0-9]{4}-){3}[a-f0-9]{12})", "GenieKey «9e9d9bbe-4f2b-4a0e-a1e0-111111111111»", "GenieKey header"),
+    Text("apikey-", r"apikey-(?P<secret>[a-f0-9]{8}-(?:[a-f0-9]{4}-){3}[a-f0-9]{12})", "ApiKey-«9e9d9bbe-4f2b-4a0e-a1e0-111111111111»", "ApiKey-header"),
+    Text("--", r"--(?:[a-z0-9]{1,20}[_-]){0,3}(?:pass(?:word|wd|phrase|code)?|pwd|pw|secret|token|api-?key|access-?key|secret-?key|auth-?token|private-?key|key|credentials?)(?:[ \t]{1,4}[\"']?|[\"'],[ \t]{0,4}[\"'])(?!-|file|stdin|\$|<|\[redacted|\*{3}|/|~|\./|is |for |and |or |not |to |option|required|must|was )(?P<secret>(?<=\")[^\"\n]+|(?<=')[^'\n]+|(?<![\"'])[^\s\"'|;,)\]]+)",
          "mysqldump --password «hunter2» x", "--password-file /x"),
-    Text("^http -|https -", r"https? (?:-[a-z] |--[a-z-]{1,20} ){0,4}(?:-a|--auth)[ =][\"']?[^\s:\"']{1,64}:(?P<secret>[^\s\"']{1,128})", "http -a bob:«hunter2» :8000/x", "http -v bob:x"),
-    Text("^$env:|setx", r"(?:\$env:|\bsetx )(?:\w{0,40}_)?(?:pass\w{0,8}|pw|pwd|token|key|secret)[ ]{1,2}[\"']?(?!=)(?P<secret>[^\s\"'=]{4,})", 'setx API_TOKEN «a1b2c3d4»', "setx LANG de", _is_unguessable),
-    Text("^-pass|/pass", r"[-/]pass(?:word|phrase)?(?:[ :]|[\"'], ?[\"'])[\"']?(?![-:/$<*\[]|file|env)(?P<secret>[^\s\"'|;,]{4,})", "influx -password «hunter2»", "-pass 3", _is_unguessable),
+    Text("http -|https -", r"https? (?:-[a-z] |--[a-z-]{1,20} ){0,4}(?:-a|--auth)[ =][\"']?[^\s:\"']{1,64}:(?P<secret>[^\s\"']{1,128})", "http -a bob:«hunter2» :8000/x", "http -v bob:x"),
+    Text("$env:|setx", r"(?:\$env:|\bsetx )(?:\w{0,40}_)?(?:pass\w{0,8}|pw|pwd|token|key|secret)[ ]{1,2}[\"']?(?!=)(?P<secret>[^\s\"'=]{4,})", 'setx API_TOKEN «a1b2c3d4»', "setx LANG de", _is_unguessable),
+    Text("-pass|/pass", r"[-/]pass(?:word|phrase)?(?:[ :]|[\"'], ?[\"'])[\"']?(?![-:/$<*\[]|file|env)(?P<secret>[^\s\"'|;,]{4,})", "influx -password «hunter2»", "-pass 3", _is_unguessable),
 )  # fmt: skip

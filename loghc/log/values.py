@@ -1,0 +1,275 @@
+"""The values that follow names: where they begin and end, and which of them are secret."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import cache
+
+__all__ = [
+    "NEAR",
+    "WITH_DIGITS",
+    "Value",
+    "compiled",
+    "end_of",
+    "is_random",
+    "is_secret",
+    "next_digit",
+    "separator",
+    "value_at",
+]
+
+
+@cache
+def compiled(pattern: str) -> re.Pattern[str]:
+    """A regular expression, compiled when it is first used."""
+    return re.compile(pattern)
+
+
+_UUID = r"(?i:[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})"
+_NOT_LONG = rf"{_UUID}|[\w./-]+\.[a-z]{{2,4}}|[\w-]+(?:[:/][\w.-]+)+|[0-9T:.+Z-]+"
+
+
+def is_unlike_words(value: str) -> bool:
+    """Whether a value is no word, no few words joined, no small number, and no path."""
+    if value.isdigit():
+        return len(value) >= 8
+    if value.startswith(("/", "./", "../", "~/", "http://", "https://", "arn:", "file:")):
+        return False
+    if value.isalpha():
+        return len(value) >= 16 or bool(compiled("[a-z][A-Z]+[a-z]|[A-Z]{2}[a-z]").search(value))
+    return bool(compiled(r"\d|[^\w ./:-]").search(value))
+
+
+def is_random(value: str, least: int = 8) -> bool:
+    """Whether a value has letters and digits, as what was made by chance has."""
+    return (
+        len(value) >= least
+        and compiled("[0-9]").search(value) is not None
+        and compiled(r"[^\W\d_]").search(value) is not None
+        and " " not in value
+        and is_unlike_words(value)
+        and not compiled("[a-z_]+=[0-9.]+").fullmatch(value)  # tokens: prompt=512 total=600
+    )
+
+
+def _is_longer(value: str, least: int) -> bool:
+    """Whether a value is random and no UUID, path or list, nor a number with a unit or a date."""
+    return is_random(value, least) and not compiled(_NOT_LONG).fullmatch(value)
+
+
+_VALUES: dict[str, Callable[[str], bool]] = {
+    "any": bool,
+    "line": bool,
+    "no path": lambda value: not value.startswith(("/", "./", "~")),
+    "no number": lambda value: (
+        not value.isdigit()
+        and not value.startswith(("/", "./", "~"))
+        and not re.fullmatch(r"[0-9.,]+[a-z%]{0,3}|[0-9]+[/:][0-9]+", value)
+    ),
+    "no word": is_unlike_words,
+    "code": lambda value: value.isdigit() and 3 <= len(value) <= 10,
+    "random": is_random,
+    "long": lambda value: _is_longer(value, 16),
+    "longer": lambda value: _is_longer(value, 20),
+}
+"""Which values count as secret, for the names that say so."""
+WITH_DIGITS = {"code", "random", "long", "longer"}
+"""Those of which there is none without a digit."""
+
+# What stands between a name and its value.
+_QUOTE = r"(?:\\{0,3}[\"'`]|&quot;|&#x?[0-9a-f]{2};|%22)"
+_SEPARATOR = (
+    r"s?[0-9]{0,2}"  # password2
+    r"(?:"
+    rf"(?:{_QUOTE}|\x1b\[[0-9;]{{1,8}}m)?[\])]?[ \t]{{0,8}}(?:=>|:=|==?|::?|：|%3d|%3a|\\u003d)"
+    r"(?:\x1b\[[0-9;]{1,8}m)?[ \t]{0,8}"
+    r"|[\"'],[ \t]{0,4}[\"']?value[\"']?[ \t]{0,4}[:=][ \t]{0,4}(?=[\"'])"  # name, and "value": "x"
+    r"|[\"'],[ \t]{0,4}(?=b?[\"'])"  # ("x-api-key", "x")
+    r"|[\"'][ \t]{1,4}(?:value|content)=(?=[\"'])"  # key="password" value="x"
+    r"|(?: [a-z:]{1,20}=[\"'][^\"'<>\n]{0,64}[\"'])?[\"']?>(?:<!\[cdata\[)?(?=[^<\n]{1,512}</)"  # <password>x</password>
+    r"|[\"']?\n[ \t]{0,16}value:[ \t]{1,4}"  # - name: PASSWORD, and on the next line its value
+    r"|</(?:key|name|string|th|td|dt)>\s{0,16}<(?:string|value|td|dd)>"
+    r")"
+)
+# Weaker: the cells of a table, columns.
+_COLUMN = r"s?(?P<weak>[ \t]{0,16}[|│┃][ \t]{1,16}|[ \t]{2,16}|\t{1,4}|\\t)(?=[^\s|│┃])"
+_BLOCK = r"[|>][+-]?[ \t]{0,4}\n[ \t]{1,16}"  # of YAML
+_OPENING = (
+    r"\[?(?:(?!get|env|os|config|settings|input)[A-Za-z_][A-Za-z0-9_.]{0,40}\()?"
+    r"[bBrRuUfF]{0,2}(?P<quote>\\{0,3}(?:\"\"\"|[\"'`])|&quot;|&#39;|%22)"
+)
+_QUOTED = {
+    '"': r"(?:[^\"\\\n]+|\\.)*",
+    "'": r"(?:[^'\\\n]+|\\.|'')*",
+}
+# Punctuation may be a part of a bare value; where something follows that has a name of its own, or
+# nothing does, it isn't.
+_BARE = (
+    r"(?:[^\s\"'`\\,;&<|│┃%]+|\\(?![\"'nrt])|<(?!/)|%(?!26|22|0a)"
+    r"|[,;&|](?![\s\"'\])}|]|[A-Za-z0-9_.-]{1,64}[=:]|$)|['\"`](?![\s,;)\]}&]|$))+"
+)
+# What stands for a value that isn't there, or was taken out already. Something must end it.
+_SIGNS = (
+    r"\*{2,}|[xX]{3,}|\u2022+|\.{3}|\u2026|-+|\[(?i:redacted|masked|filtered|hidden|secret|removed|scrubbed)\]"
+    r"|<[A-Za-z_ .-]{0,40}>|\$\{\w{0,64}\}|\$\(\w|\$\w{1,64}|\{\{[^}\n]{0,64}\}\}|\{[\w.]{0,40}\}|%\(\w{0,40}\)s|%s"
+    r"|\[\]|\{\}|!\w{1,40}|:\w{1,40}|\?|@\w{1,40}"
+)
+_PLACEHOLDER = (
+    rf"(?:{_SIGNS}|\(?(?P<word>[A-Za-z]+(?:/a|\[str\])?))"
+    r"(?=[\s\"`,;&)}\]<.!?]|'(?!')|\\[\"'nrt]|$)"
+)
+_NO_VALUES = frozenset(
+    """
+    none null nil undefined true false yes no not is was has had are and or to too for from of in on at by the a an as
+    if it this that must should may can cannot could will does do did with without only via required missing unset set
+    empty blank option argument ok okay valid validated invalid incorrect wrong bad accepted rejected denied changed
+    updated reset rotated rotating created deleted removed expired expires expiring revoked renewed refreshed loaded
+    found present absent provided given stored saved generated generating encrypted hashed plain strong weak short long
+    length minimum maximum min max unknown any failed failure success successful successfully error enabled disabled
+    active inactive unchanged unauthorized authentication authenticated str string bytes int bool float optional
+    optional[str] text varchar char field input type object secretstr n/a hidden redacted masked filtered sensitive see
+    using use check please your new old
+    """.split()
+)
+# A name in a program's code, or a call, that yields the value: shown, it is no secret. So is the
+# place in the code that loguru names: "app.auth:login:88 - ".
+_REFERENCE = (
+    r"(?:(?<=:)<?[A-Za-z_]\w{0,60}>?:[0-9]{1,6}(?= [-|]|: |[\])>|])"
+    r"|(?:self|cls|this|settings|config|cfg|conf|env|environ|os|args|kwargs|options|opts|secrets|request|data|params"
+    r"|ctx|app|event|process|user|form|credentials|creds|var|local|obj|vault|keyring)\b[.\[(]"
+    r"|[A-Za-z_][\w.]{0,60}\((?![\"'])"
+    r"|(?:get|getenv|getpass|input|os\.getenv|os\.environ|config|settings)[\w.]{0,40}[(\[]"
+    r"|(?:[A-Za-z][\w.]{0,60}[_.])?(?i:pass|password|passwd|passphrase|pwd|pw|secret|token|key|credentials?)(?=[,)\]};]|$|\s))"
+)
+_WORDS_AFTER = r"(?:[ ][^\s\"'`,;|<>=:]{1,40}){1,24}(?=\s{0,4}(?:\n|$|[\"'`,;|<]))"
+_FUNCTION_WORDS = (
+    r"(?i) (?:for|from|to|of|in|on|at|by|is|was|are|has|and|or|with|the|an?|user|as|not|but|after|before|when|->|-\w+"
+    r"|\(.*|failed|retrying|#.*|//.*|&&|2>&1)(?: |$)"
+)
+_DECIDING = 96  # characters of a value that decide whether it is one
+NEAR = 3 * _DECIDING
+"""A value begins and decides within so many characters of its name."""
+_SIDE_BY_SIDE = ("',", '",')
+_SEPARATING = frozenset("0123456789=:%\\\"'`&\x1b]) \t：|│┃>\n<")
+
+
+class Value:
+    """What follows a name.
+
+    Attributes:
+        begin: where it begins.
+        decides: so much of it as decides whether it is a secret.
+        inside: a pattern for all of it.
+        quoted: it stands in quotes.
+    """
+
+    __slots__ = ("begin", "decides", "inside", "quoted")
+
+    def __init__(self, begin: int, decides: str, inside: str, *, quoted: bool) -> None:
+        self.begin = begin
+        self.decides = decides
+        self.inside = inside
+        self.quoted = quoted
+
+
+def separator(low: str, begin: int) -> tuple[int, bool] | None:
+    """Where what stands between a name and its value ends; and whether it is a weak sign of one."""
+    # Most words that look like a name are followed by another word, or by more letters.
+    first = begin + low.startswith("s", begin)
+    first += low.startswith(" ", first)
+    if low[first : first + 1] not in _SEPARATING:
+        return None
+    found = compiled(_SEPARATOR).match(low, begin)
+    if found is not None:
+        return found.end(), low.startswith(_SIDE_BY_SIDE, begin)
+    column = compiled(_COLUMN).match(low, begin)
+    return None if column is None else (column.end(), True)
+
+
+def next_digit(text: str, begin: int) -> int:
+    """Where the next digit is, or where the text ends."""
+    found = compiled("[0-9]").search(text, begin)
+    return len(text) if found is None else found.start()
+
+
+def value_at(text: str, start: int) -> Value | None:
+    """The value that begins at ``start``; None when there is none, or none to hide."""
+    if text.startswith(("|", ">"), start):
+        block = compiled(_BLOCK).match(text, start)
+        start = block.end() if block else start
+    opening = compiled(_OPENING).match(text, start)
+    begin = opening.end() if opening else start
+    inside = _quoted(opening["quote"]) if opening else _BARE
+    placeholder = compiled(_PLACEHOLDER).match(text, begin)
+    # What only begins like one, 'it\\'s hunter2', is none.
+    plain_quotes = opening and not opening["quote"].startswith("\\")
+    if placeholder and not (plain_quotes and text.startswith("\\", placeholder.end())):
+        word = placeholder["word"]
+        if word is None or word.lower() in _NO_VALUES:
+            return None
+    beginning = compiled(inside).match(text, begin, begin + _DECIDING)
+    decides = beginning[0] if beginning else ""
+    if opening:
+        if _is_sentence(decides) or compiled("[A-Z]+(?:_[A-Z]+)+").fullmatch(decides):
+            return None
+    else:
+        decides = decides.rstrip(")]}.:")
+        if decides.endswith("(") or compiled(_REFERENCE).match(text, begin):
+            return None
+    return Value(begin, decides, inside, quoted=bool(opening)) if decides.strip() else None
+
+
+def is_secret(value: Value, kind: str) -> bool:
+    """Whether a value counts, for the names that say of which kind theirs are."""
+    return _VALUES[kind](value.decides)
+
+
+def end_of(text: str, value: Value, kind: str, *, weak: bool) -> int:
+    """Where a value ends, after a separator that may be weak."""
+    last = value.begin + len(value.decides)
+    if len(value.decides) >= _DECIDING - 8:  # there may be more of it
+        whole = compiled(value.inside).match(text, value.begin)
+        return max(last, whole.end()) if whole else last
+    if value.quoted or weak:
+        return last
+    return _end_of_words(text, value.begin, last, kind)
+
+
+@cache
+def _quoted(quote: str) -> str:
+    """A pattern for what stands in quotes."""
+    if quote in _QUOTED:
+        return _QUOTED[quote]
+    if quote.startswith("\\"):
+        slashes = len(quote) - len(quote.lstrip("\\"))
+        end = re.escape(quote)
+        return rf"(?:(?!{end})[^\n\\]|(?!{end}(?!\\))\\{{1,{2 * slashes + 1}}}[^\n\\]|\\\\)*"
+    return rf"(?:(?!{re.escape(quote)})[^\n])*"
+
+
+def _is_sentence(value: str) -> bool:
+    """Whether what stands in quotes is a message about a value, rather than one."""
+    return value.count(" ") >= 2 and bool(
+        re.search(
+            r"(?i)\b(?:required|invalid|must|too|is|are|can't|cannot|not|please|match|enter|your)\b",
+            value,
+        )
+    )
+
+
+def _end_of_words(text: str, first: int, last: int, kind: str) -> int:
+    """Where a bare value of several words ends, that fills the rest of its line."""
+    if text[last : last + 1] != " ":
+        return last
+    more = compiled(_WORDS_AFTER).match(text, last, last + 400)
+    if more is None:
+        return last
+    if kind == "line":
+        return more.end()
+    if compiled(_FUNCTION_WORDS).search(more[0]):
+        return last
+    line = text[max(text.rfind("\n", max(0, first - 64), first) + 1, first - 64, 0) : first]
+    # PASSWORD=some words, as "env" lists them; but not "PASSWORD=x program".
+    listed = re.fullmatch(r"\s*[A-Z0-9_]+=", line) and more[0].count(" ") > 1
+    return more.end() if listed or line.endswith(": ") else last
