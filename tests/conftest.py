@@ -25,8 +25,9 @@ hypothesis.settings.load_profile("loghc")
 
 # A shell's "&" and nohup leave these ignored, and the programs that tests start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-if hasattr(signal, "SIGHUP"):
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+for name in ("SIGHUP", "SIGQUIT"):
+    if hasattr(signal, name):
+        signal.signal(getattr(signal, name), signal.SIG_DFL)
 
 # Apart from these a test inherits the environment: a ping URL or a proxy of the machine's own must
 # not reach it.
