@@ -116,6 +116,8 @@ class Pings:
 
     def warm_up(self) -> None:
         """Prepare on a thread, while the program runs, what the last ping would wait for."""
+        if self._events is not None and not any(Event(name).ends_run for name in self._events):
+            return
         with contextlib.suppress(RuntimeError):  # the system has no more threads
             threading.Thread(target=self._prepare, daemon=True).start()
 
