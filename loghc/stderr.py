@@ -7,10 +7,12 @@ import io
 import os
 import select
 import sys
-import traceback
 from collections import deque
-from collections.abc import Callable
-from typing import TextIO
+
+TYPE_CHECKING = False  # typing and traceback take longer to import than all of this
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TextIO
 
 __all__ = ["say", "say_exception"]
 
@@ -50,6 +52,8 @@ def say_exception(what: str, mask: Callable[[str], str] = str) -> None:
         what: raised.
         mask: takes secrets out of the traceback.
     """
+    import traceback
+
     say(f"{what}\n{mask(traceback.format_exc()).rstrip()}")
 
 

@@ -70,23 +70,6 @@ def first_process(cwd: Path) -> tuple[str, ...]:
     pytest.skip("no process namespaces here")
 
 
-def terminated(process: subprocess.Popen[str]) -> tuple[str, str]:
-    """Send SIGTERM to a process, and return its output when it has ended.
-
-    Python runs a handler between two calls into C. A signal that comes just before a long one waits
-    for its end, unless another follows.
-    """
-    process.terminate()
-    try:
-        return process.communicate(timeout=10)
-    except subprocess.TimeoutExpired:
-        process.terminate()
-    try:
-        return process.communicate(timeout=TIMEOUT)
-    finally:
-        process.kill()
-
-
 def _environment() -> dict[str, str]:
     # Whether output is buffered decides on what a killed process has printed.
     return {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Ending"]
 
+_TOOLS = (4, 3)  # numbers that sys.monitoring has given to no kind of tool
+
 
 class Ending:
     """Looks, at the exit, for an uncaught exception. No hook of the program's is touched.
@@ -24,6 +26,8 @@ class Ending:
     def __init__(self, tap: Tap) -> None:
         self._tap = tap
         self._told = 0  # the process that has written its own
+        self._watching = False  # where multiprocessing runs a child
+        self._parents = None  # type: BaseException | None
 
     def register(self) -> None:
         """Be called at this process's exit, and at that of its children."""
@@ -60,7 +64,36 @@ class Ending:
             return
 
     def _finalize(self) -> None:
-        sys.modules["multiprocessing.util"].Finalize(None, self.at_child_exit, exitpriority=0)
+        if sys.version_info >= (3, 13):
+            try:
+                self._watch_bootstrap(sys.modules["multiprocessing.process"].BaseProcess._bootstrap)
+            except Exception:
+                return
+        else:
+            sys.modules["multiprocessing.util"].Finalize(None, self.at_child_exit, exitpriority=0)
+
+    def _watch_bootstrap(self, bootstrap: "Any") -> None:
+        """See the exception while the function that runs the child deals with it.
+
+        From Python 3.13 on, finalizers run when the exception is gone.
+        """
+        python = sys  # type: Any
+        self._parents = python.exception()  # what the parent was dealing with when it forked
+        if self._watching:  # as the parent did, itself a child
+            return
+        monitoring = python.monitoring
+        tool = next(number for number in _TOOLS if monitoring.get_tool(number) is None)
+
+        def see(_code: object, _line: int) -> None:
+            error = python.exception()
+            if error is None or error is self._parents or isinstance(error, SystemExit):
+                return
+            self._write(error)
+
+        monitoring.use_tool_id(tool, "")
+        monitoring.register_callback(tool, monitoring.events.LINE, see)
+        monitoring.set_local_events(tool, bootstrap.__code__, monitoring.events.LINE)
+        self._watching = True
 
     def at_child_exit(self) -> None:
         """Write the exception that leaves a child's function, which is on its way right now."""

@@ -19,13 +19,12 @@ _PACKAGE = "_loghc_inside"  # while it is loaded; afterwards it is in sys.module
 _MODULES = (
     "layout",
     "stdlib",
-    "mapping",
+    "text",
+    "writer",
     "ring",
     "config",
     "markers",
-    "text",
     "tap",
-    "handlers",
     "ending",
     "recorder",
 )  # in an order in which each needs only those before it

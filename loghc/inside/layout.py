@@ -19,7 +19,7 @@ RING_PID = 1
 RING_STARTED = 2  # CLOCK_MONOTONIC, ns
 RING_WALL_OFFSET = 3  # ns; wall clock = monotonic + this
 RING_CAPACITY = 4  # bytes of the data area
-RING_HEAD = 5  # position after the newest frame; set before that frame is written
+RING_HEAD = 5  # no frame ends after this position; set before one that would is written
 RING_FAILED = 6  # 1: a failure marker was logged; never set back
 RING_MARKERS = 7  # markers logged
 RING_LEVEL = 8  # highest level number of a record, plus 1; 0: none

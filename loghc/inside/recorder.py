@@ -1,12 +1,18 @@
-"""Begins to record when the program has imported loguru."""
+"""Begins to record: puts the tap among loguru's handlers, where nobody but loguru sees it."""
+
+import sys
 
 from .config import read_config
 from .ending import Ending
-from .handlers import watch
 from .tap import Tap
+
+TYPE_CHECKING = False  # importing typing here would keep the program from shadowing it
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["attach"]
 
+_getframe = sys._getframe
 _taps = []  # type: list[Tap]
 
 
@@ -28,7 +34,96 @@ def attach(loguru: object, directory: str) -> None:
         Ending(tap).register()
         _taps.append(tap)
     try:
-        watch(loguru, _taps[0])
+        _watch(loguru, _taps[0])
     except Exception:
         _taps[0].note("this loguru can't be recorded: its handlers are not where they were")
         raise
+
+
+def _watch(loguru: "Any", tap: Tap) -> None:
+    """Have all loggers of a loguru that was just imported give their records to the tap, too.
+
+    loguru keeps its handlers in a dict by number, and replaces it by a changed copy. So does the
+    dict that takes its place here; only the method of the logger that hands a record to all
+    `values()` finds the tap there, in front. What the program removes, counts, prints, copies or
+    pickles is its own.
+    """
+    logger = loguru.logger
+    kind = type(logger)
+    core = logger._core
+    handing_out = kind._log.__code__
+    # `remove` looks for the least level, of which the tap may have one of its own.
+    asking = kind.remove.__code__
+
+    class Handlers(dict):  # type: ignore[type-arg]
+        __slots__ = ("_with_tap",)
+        _with_tap: "Any"
+
+        def values(self) -> "Any":
+            caller = _getframe(1).f_code
+            if caller is handing_out or caller is asking:
+                try:
+                    return self._with_tap
+                except AttributeError:
+                    self._with_tap = (tap, *_values(self))
+                    return self._with_tap
+            return _values(self)
+
+        def copy(self) -> "Any":
+            return Handlers(self)
+
+        def __reduce__(self) -> "tuple[Any, ...]":
+            return dict, (dict(self),)
+
+    for name in _CHANGING:
+        if hasattr(dict, name):
+            setattr(Handlers, name, _forgetting(getattr(dict, name)))
+
+    def adopt(core: "Any") -> None:
+        core.handlers = Handlers(core.handlers)
+        core.min_level = min(core.min_level, tap.levelno)
+
+    _adopt_all(type(core), adopt)
+    adopt(core)
+
+
+_values = dict.values
+_CHANGING = (
+    "__setitem__", "__delitem__", "__ior__", "clear", "pop", "popitem", "setdefault", "update"
+)  # fmt: skip
+
+
+def _forgetting(change: "Any") -> "Any":
+    """A method of dict that changes it, after which `values` are no longer what they were."""
+
+    def changed(self: "Any", *args: "Any", **kwargs: "Any") -> "Any":
+        if hasattr(self, "_with_tap"):
+            del self._with_tap
+        return change(self, *args, **kwargs)
+
+    return changed
+
+
+def _adopt_all(kind: "Any", adopt: "Any") -> None:
+    """Adopt each core from when it is made, be it new, copied or unpickled."""
+    make, take_apart, rebuild = kind.__init__, kind.__getstate__, kind.__setstate__
+
+    def __init__(self: "Any", *args: "Any", **kwargs: "Any") -> None:  # noqa: N807
+        make(self, *args, **kwargs)
+        adopt(self)
+
+    def __getstate__(self: "Any") -> "Any":  # noqa: N807
+        state = take_apart(self)
+        own = dict(state["handlers"])
+        state["handlers"] = own
+        state["min_level"] = min((h.levelno for h in own.values()), default=float("inf"))
+        return state
+
+    def __setstate__(self: "Any", state: "Any") -> None:  # noqa: N807
+        rebuild(self, state)
+        adopt(self)
+
+    for ours, theirs in ((__init__, make), (__getstate__, take_apart), (__setstate__, rebuild)):
+        ours.__qualname__ = theirs.__qualname__
+        ours.__module__ = theirs.__module__
+        setattr(kind, theirs.__name__, ours)

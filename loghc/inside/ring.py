@@ -1,4 +1,7 @@
-"""A file of this process's own that holds the end of its log, outside of the process."""
+"""A file of this process's own that holds the end of its log, outside of the process.
+
+It is mapped into memory, without any descriptor that stays open.
+"""
 
 import _thread
 import posix
@@ -6,9 +9,8 @@ import sys
 import time
 
 from . import layout
-from .layout import FRAME, FRAME_BYTES, HEADER, RING_HEAD
-from .mapping import allocate, map_file
 from .stdlib import load
+from .writer import writer
 
 TYPE_CHECKING = False  # importing typing here would keep the program from shadowing it
 if TYPE_CHECKING:
@@ -20,31 +22,27 @@ _FLAGS = (
     posix.O_RDWR | posix.O_CREAT | posix.O_EXCL | posix.O_CLOEXEC | getattr(posix, "O_NOFOLLOW", 0)
 )
 _LEAST = 1024  # bytes
-
-# From 3.11 on, CPython looks for signals and for other threads that wait at calls and at jumps
-# backwards only. Code without those needs no lock, if there is a global one.
-_UNINTERRUPTED = sys.version_info >= (3, 11) and getattr(sys, "_is_gil_enabled", lambda: True)()
+_DESCRIPTORS = "/proc/self/fd"
 
 
 class Ring:
     """Takes records in; the oldest are overwritten.
 
     Attributes:
-        append: adds a record: its data and its time. Thread-safe, and safe for a signal handler
-            or a finalizer that appends in the middle of it. Only the end of a record that is longer
-            than half the ring is kept.
+        append: adds a record: its data and its time. Only the end of a record that is longer than
+            half the ring is kept.
+        emitter: makes the function that a tap's records are given to.
     """
 
     def __init__(self, mapping: "Any", capacity: int) -> None:
         self._mapping = mapping
         self._words = memoryview(mapping).cast("Q")
         self._lock = _thread.RLock()
-        make = _appender if _UNINTERRUPTED else _locking_appender
-        self.append, self._append_flagged = make(mapping, self._words, capacity)
+        self.append, self.emitter = writer(mapping, self._words, capacity)
 
     def append_traceback(self, data: bytes, time_ns: int) -> None:
         """Add an uncaught exception's traceback."""
-        self._append_flagged(data, time_ns, layout.TRACEBACK)
+        self.append(data, time_ns, layout.TRACEBACK)
 
     def set_failed(self) -> None:
         """Say that a failure marker was logged. Nothing takes it back."""
@@ -71,100 +69,6 @@ class Ring:
             self._words[word] += 1
 
 
-def _appender(mapping: "Any", words: "Any", capacity: int) -> "tuple[Any, Any]":
-    """`Ring.append` without a lock. It is called for each record, and every operation counts."""
-    pack = load("_struct").Struct(FRAME).pack
-    write = _writer(mapping, capacity)
-    longest = _longest(capacity)
-    head = capacity
-    base = capacity - HEADER  # a position less this is where it lies in the file, in this lap
-    lap = 2 * capacity  # the position where this lap ends
-    written = 0
-
-    def append(data: bytes, time_ns: int) -> None:
-        nonlocal head, written
-        size = len(data)
-        while True:
-            start = head
-            end = start + size + 32
-            if end > lap or size > longest:
-                append_slowly(data, time_ns)
-                return
-            frame = data + pack(start, time_ns, written, end)
-            # Someone else may have appended during that call. None can from here to the end.
-            if head == start:
-                break
-        head = end
-        written += size
-        words[5] = end
-        mapping[start - base : end - base] = frame
-
-    def append_slowly(data: bytes, time_ns: int, flag: int = 0) -> None:
-        nonlocal head, base, lap, written
-        if len(data) > longest:
-            data = _end(data, longest)
-            flag += layout.CUT
-        size = len(data)
-        counted = 0 if flag >= layout.TRACEBACK else size
-        while True:
-            start = head
-            end = start + size + 32
-            frame = data + pack(start, time_ns, written + flag, end)
-            if head == start:
-                break
-        head = end
-        written += counted
-        words[5] = end
-        if end > lap:
-            base += capacity
-            lap += capacity
-        write(start, frame)
-
-    return append, append_slowly
-
-
-def _locking_appender(mapping: "Any", words: "Any", capacity: int) -> "tuple[Any, Any]":
-    """`Ring.append` with a lock that its owner may take again: space is reserved, then written."""
-    pack = load("_struct").Struct(FRAME).pack
-    write = _writer(mapping, capacity)
-    longest = _longest(capacity)
-    head = capacity
-    written = 0
-    lock = _thread.RLock()
-
-    def append(data: bytes, time_ns: int, flag: int = 0) -> None:
-        nonlocal head, written
-        if len(data) > longest:
-            data = _end(data, longest)
-            flag += layout.CUT
-        size = len(data) + FRAME_BYTES
-        with lock:
-            start = head
-            head = end = start + size
-            before = written
-            if flag < layout.TRACEBACK:
-                written = before + size - FRAME_BYTES
-            words[RING_HEAD] = end
-            write(start, data + pack(start, time_ns, before + flag, end))
-
-    return append, append
-
-
-def _writer(mapping: "Any", capacity: int) -> "Any":
-    limit = HEADER + capacity
-
-    def write(position: int, frame: bytes) -> None:
-        first = HEADER + position % capacity
-        after = first + len(frame)
-        if after <= limit:
-            mapping[first:after] = frame
-        else:
-            mapping[first:limit] = frame[: limit - first]
-            mapping[HEADER : after - capacity] = frame[limit - first :]
-
-    return write
-
-
 def open_ring(directory: str, capacity: int, pid: int) -> Ring:
     """Open a new ring, in a file of its own.
 
@@ -177,8 +81,8 @@ def open_ring(directory: str, capacity: int, pid: int) -> Ring:
     path = f"{directory}/{pid}-{now}{layout.SUFFIX}"
     fd = posix.open(path, _FLAGS, 0o600)
     try:
-        allocate(fd, HEADER + capacity)
-        mapping = map_file(fd, HEADER + capacity)
+        _allocate(fd, layout.HEADER + capacity)
+        mapping = _map_file(fd, layout.HEADER + capacity)
     except BaseException:
         posix.unlink(path)
         raise
@@ -189,19 +93,83 @@ def open_ring(directory: str, capacity: int, pid: int) -> Ring:
     words[layout.RING_STARTED] = now
     words[layout.RING_WALL_OFFSET] = wall - now
     words[layout.RING_CAPACITY] = capacity
-    words[RING_HEAD] = capacity
+    words[layout.RING_HEAD] = capacity
     words[layout.RING_MAGIC] = layout.MAGIC
     return Ring(mapping, capacity)
 
 
-def _longest(capacity: int) -> int:
-    """Bytes of a record at most: a huge one must not push out all others, nor be lost to one."""
-    return capacity // 2 - FRAME_BYTES
+def _allocate(fd: int, size: int) -> None:
+    """Take real space for a file.
+
+    A write into a mapped page for which the file system has no room is a SIGBUS, which kills.
+
+    Raises:
+        OSError: there is no room, or the file system only pretends that there is.
+    """
+    signals = load("_signal")
+    number = getattr(signals, "SIGXFSZ", None)
+    if number is not None and signals.getsignal(number) == signals.SIG_DFL:
+        raise OSError(27, "a file size limit would kill")  # Python ignores it unless told otherwise
+    posix.posix_fallocate(fd, 0, size)
+    if posix.fstat(fd).st_blocks * 512 < size:
+        raise OSError(95, "the file system allocates nothing")
 
 
-def _end(data: bytes, size: int) -> bytes:
-    """The last bytes of a UTF-8 text, from the beginning of a character on."""
-    start = len(data) - size
-    while start < len(data) and data[start] & 0xC0 == 0x80:
-        start += 1
-    return data[start:]
+def _map_file(fd: int, size: int) -> "Any":
+    """Map a file, shared, for reading and writing, for as long as the process lives.
+
+    Before Python 3.13, a mmap object keeps a duplicate of the descriptor. The program may close
+    that number with all others and get it again for a file of its own. So it is closed here, at
+    once, and the object is never deallocated: it would close the number once more.
+
+    Raises:
+        OSError, ValueError: the file can't be mapped.
+    """
+    mmap = load("mmap").mmap
+    if sys.version_info >= (3, 13):
+        mapping = mmap(fd, size, trackfd=False)
+    else:
+        # The duplicate will be the least number that is free now.
+        spare = posix.dup(fd)
+        posix.close(spare)
+        mapping = mmap(fd, size)
+        _close_duplicate(fd, spare)
+    _keep(mapping)
+    return mapping
+
+
+def _close_duplicate(fd: int, spare: int) -> None:
+    own = _identity(fd)
+    if _identity(spare) == own:
+        posix.close(spare)
+        return
+    # Another thread opened a file in between. Where /proc is missing, the duplicate stays open.
+    for name in posix.listdir(_DESCRIPTORS):
+        number = int(name)
+        if number != fd and _identity(number) == own:
+            posix.close(number)
+            return
+
+
+def _identity(fd: int) -> "tuple[int, int] | None":
+    try:
+        found = posix.fstat(fd)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _keep(value: object) -> None:
+    """Keep an object alive until the process has gone, even while the interpreter tears down.
+
+    A datetime holds its tzinfo, but the garbage collector doesn't look into a datetime: a cycle
+    through one is never found.
+    """
+    datetime = load("_datetime")
+
+    class Keeper(datetime.tzinfo):  # type: ignore[misc, name-defined]
+        pass
+
+    keeper = Keeper()
+    keeper.value = value
+    keeper.cycle = datetime.datetime(1, 1, 1, tzinfo=keeper)

@@ -1,14 +1,14 @@
 """Takes in what the program's own handlers are given, and puts it into the process's ring."""
 
 import posix
-import sys
 import time
 
 from .config import Config
 from .layout import NOTE_SUFFIX, RING_LOST, RING_MARKERS
 from .markers import Markers, send
 from .ring import Ring, open_ring
-from .text import MILLISECONDS, format_level, format_record, format_second
+from .text import format_level, format_record
+from .writer import RECURSION_IS_FATAL
 
 TYPE_CHECKING = False  # importing typing here would keep the program from shadowing it
 if TYPE_CHECKING:
@@ -17,10 +17,6 @@ if TYPE_CHECKING:
 __all__ = ["Tap"]
 
 _monotonic_ns = time.monotonic_ns
-
-# Up to Python 3.9, a program that goes on to recurse after a RecursionError that it didn't get is
-# aborted. It would get one anyway, from loguru or a call or two later.
-RECURSION_IS_FATAL = sys.version_info < (3, 10)
 
 
 class Tap:
@@ -52,8 +48,19 @@ class Tap:
         self.levels = {}  # type: dict[str, str]
         self._ring = None  # type: Ring | None
         self._pid = 0  # whose ring it is
-        self.emit = _emitter(self)
+        self.append = self._append_first
+        self.emit = self._emit_slowly
         self.renew()
+
+    def _emit_slowly(
+        self,
+        record: "dict[str, Any]",
+        level_id: object,  # noqa: ARG002
+        from_decorator: object,
+        is_raw: object,
+        colored_message: object,  # noqa: ARG002
+    ) -> None:
+        self.record(record, from_decorator, is_raw)
 
     def record(self, record: "dict[str, Any]", from_decorator: object, is_raw: object) -> None:
         """Record what is out of the ordinary: an exception, a marker, a level that is new."""
@@ -113,6 +120,7 @@ class Tap:
         self.levels.clear()
         self._pid = 0
         self.append = self._append_first
+        self.emit = self._emit_slowly
 
     def _append_first(self, data: bytes, now: int) -> None:
         self.renew()
@@ -140,6 +148,7 @@ class Tap:
             return
         self._ring = ring
         self.append = ring.append
+        self.emit = ring.emitter(self)
         self._tell("ring", b"", _monotonic_ns(), {})
 
     def _tell(self, event: str, data: bytes, now: int, record: "dict[str, Any]") -> bool:
@@ -200,49 +209,3 @@ def _text(record: "dict[str, Any]", from_decorator: object) -> str:
 
 def _append_nowhere(data: bytes, now: int) -> None:
     """Take data that there is no ring for."""
-
-
-def _emitter(tap: Tap) -> "Any":
-    """`Tap.emit`. It is called for each record, and does itself what is ordinary."""
-    levels = tap.levels
-    monotonic_ns = _monotonic_ns
-    first, after = tap.markers.first, tap.markers.after
-    hour = second = -1
-    until = 0
-    until_second = ""
-
-    def keep(time: "Any", now: int) -> None:
-        nonlocal hour, second, until, until_second
-        until_second = format_second(time)
-        hour, second, until = time.hour, time.second, now + 1_000_000_000
-
-    def emit(
-        record: "dict[str, Any]",
-        level_id: object,  # noqa: ARG001
-        from_decorator: object,
-        is_raw: object,
-        colored_message: object,  # noqa: ARG001
-    ) -> None:
-        try:
-            message = record["message"]
-            if is_raw or record["exception"] or first <= message < after:
-                tap.record(record, from_decorator, is_raw)
-                return
-            now = monotonic_ns()
-            time = record["time"]
-            # The hour: patched times may be those of another time zone.
-            if now > until or time.second != second or time.hour != hour:
-                keep(time, now)
-            tap.append(
-                f"{until_second}{MILLISECONDS[time.microsecond // 1000]}"
-                f"{levels[record['level'].name]}"
-                f"{record['name']}:{record['function']}:{record['line']} - {message}\n".encode(),
-                now,
-            )
-        except RecursionError:
-            if RECURSION_IS_FATAL:
-                raise
-        except Exception:
-            tap.record(record, from_decorator, is_raw)
-
-    return emit

@@ -8,7 +8,8 @@ if TYPE_CHECKING:
 
 __all__ = ["MILLISECONDS", "format_level", "format_record", "format_second", "traceback_text"]
 
-MILLISECONDS = tuple(f"{number:03d}" for number in range(1000))
+_PAIRS = [tens + ones for tens in "0123456789" for ones in "0123456789"]
+MILLISECONDS = tuple([hundreds + pair for hundreds in "0123456789" for pair in _PAIRS])
 
 
 def format_second(time: "Any") -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
@@ -27,6 +29,11 @@ _NOT_FOR_GOOD = (408, 425, 429)  # refusals that may not last
 _RULE_LEFT_BEHIND = (
     "has a redact rule that can't leave its process. Give --redact to loghc run instead."
 )
+_USUAL = (
+    b"2000-01-01 00:00:00.000 | INFO     | app:main:1 - copied a file\n",
+    b"2000-01-01 00:00:00.000 | INFO     | app:main:1 - password=secret token: secret\n",
+)
+_PAUSE = 0.1  # seconds; a program that ends at once has no time for the second
 _MOST_OWED = 32  # ends that are remembered until they are delivered
 
 
@@ -108,8 +115,18 @@ class Pings:
         self._delivery = _delivery(url, self._masker, timeout, self._told, events)
 
     def warm_up(self) -> None:
-        """Import what is needed to send, on a thread, where no start ping does."""
-        threading.Thread(target=_import_what_sends, daemon=True).start()
+        """Prepare on a thread, while the program runs, what the last ping would wait for."""
+        if self._events is not None and not any(Event(name).ends_run for name in self._events):
+            return
+        with contextlib.suppress(RuntimeError):  # the system has no more threads
+            threading.Thread(target=self._prepare, daemon=True).start()
+
+    def _prepare(self) -> None:
+        with contextlib.suppress(Exception):
+            _import_what_sends()
+            for line in _USUAL if self._send_logs else ():  # compiles what most logs need
+                self._renderer.render(Snapshot((line,), begins_inside_record=False), "")
+                time.sleep(_PAUSE)
 
     def put(
         self,

@@ -11,7 +11,18 @@ import os
 import select
 import time
 
-__all__ = ["belongs", "ends_of", "is_alive", "living", "name_of", "user_of", "wait_for"]
+__all__ = [
+    "belongs",
+    "ends_of",
+    "is_alive",
+    "living",
+    "name_of",
+    "takes_signal",
+    "user_of",
+    "wait_for",
+]
+
+_EXITING = 0x4  # among a process's flags, PF_EXITING
 
 
 def belongs(pid: int, directory: str) -> bool:
@@ -49,6 +60,27 @@ def is_alive(pid: int) -> bool:
     except OSError:
         return True
     return not os.path.isdir("/proc/self")
+
+
+def takes_signal(pid: int, number: int) -> bool:
+    """Whether a process can act on a signal. Where nobody says, it can.
+
+    It can't if the signal simply kills it, nor if it is exiting.
+    """
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            state, *fields = file.read().rpartition(b")")[2].split()
+        if state in (b"Z", b"X") or int(fields[5]) & _EXITING:
+            return False
+        with open(f"/proc/{pid}/status", "rb") as file:
+            masks = [
+                int(line.split()[1], 16)
+                for line in file
+                if line.startswith((b"SigCgt:", b"SigIgn:", b"SigBlk:"))
+            ]
+    except (OSError, ValueError, IndexError):
+        return not os.path.isdir("/proc/self")
+    return any(mask >> (number - 1) & 1 for mask in masks)
 
 
 def name_of(pid: int) -> str:

@@ -83,8 +83,7 @@ class Teller:
         self._recovery.begin(self._run_id, self._pings)
         if self._runs is None and self._options.start:
             self._pings.put(Event.START, self._run_id, _NO_LOG)
-        else:
-            self._pings.warm_up()
+        self._pings.warm_up()
         if terminals:
             verb = "are terminals and stay so" if terminals[1:] else "is a terminal and stays one"
             say(f"{' and '.join(terminals)} {verb}: not recorded by --output.")

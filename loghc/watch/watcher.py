@@ -29,6 +29,8 @@ __all__ = ["watch"]
 
 _STOPS = (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)  # the terminal's
 _ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT)
+# What ends a program that has no handler for it
+_DEADLY = frozenset({*_ENDING, signal.SIGUSR1, signal.SIGUSR2})
 _LATE = (
     1.0  # seconds after the program's death in which the signal that killed it may come here, too
 )
@@ -104,6 +106,9 @@ class _Watcher:
         self._status: int | None = None
         self._forwarded = 0  # the last signal that was
         self._held: list[signals.Caught] = []  # to be forwarded
+        # Signals on which not all who got them could act, and who got them. They are for what is
+        # left of the program, too.
+        self._untaken: dict[int, set[int]] = {}
         self.signals = signals.Signals(self._wake_up)
         self.user: int | None = None
         self.interrupted = False
@@ -128,6 +133,8 @@ class _Watcher:
         """Take in what comes until all of these processes have ended."""
         from loghc.watch.processes import ends_of
 
+        for number, got in list(self._untaken.items()):
+            self._send(number, [pid for pid in living if pid not in got])
         ends = ends_of(living)
         for descriptor in ends:
             poll.register(descriptor, select.POLLIN)
@@ -182,9 +189,22 @@ class _Watcher:
     def _forward(self, caught: signals.Caught, to: list[int]) -> None:
         if caught.is_for_program(self._belongs):
             self._forwarded = caught.number
-            for pid in to:
-                with contextlib.suppress(OSError):
-                    os.kill(pid, caught.number)
+            self._untaken.pop(caught.number, None)
+            self._send(caught.number, to)
+
+    def _send(self, number: int, to: list[int]) -> None:
+        from loghc.watch.processes import takes_signal
+
+        # Who has a handler for it looks after what it started. Who is killed by it doesn't, nor
+        # does who is exiting when it comes.
+        all_take_it = number not in _DEADLY or all(takes_signal(pid, number) for pid in to)
+        for pid in to:
+            with contextlib.suppress(OSError):
+                os.kill(pid, number)
+        if to:
+            got = self._untaken.pop(number, set())
+            if not all_take_it:
+                self._untaken[number] = got.union(to)
 
     def _belongs(self, pid: int) -> bool:
         from loghc.watch.processes import belongs

@@ -485,12 +485,22 @@ def test_a_childs_uncaught_exception_is_written(recorded, watch):
         QUIET
         + """
 import multiprocessing
-def work():
+def work(status):
+    if status == "a child of its own":
+        child = multiprocessing.get_context("fork").Process(target=work, args=(None,))
+        child.start()
+        child.join()
+        status = 3
+    if status is not None:
+        sys.exit(status)
     raise KeyError("in the child")
 if __name__ == "__main__":
-    for method in ("fork", "spawn"):
-        child = multiprocessing.get_context(method).Process(target=work)
-        child.start()
+    for method, status in (("fork", None), ("spawn", None), ("fork", "a child of its own")):
+        child = multiprocessing.get_context(method).Process(target=work, args=(status,))
+        try:
+            1 / 0
+        except ZeroDivisionError:
+            child.start()
         child.join()
     if not os.fork():
         raise KeyError("in a bare fork")
@@ -499,8 +509,8 @@ if __name__ == "__main__":
     )
     traces = [reading.traceback for reading in watch.readings if reading.traceback]
     assert traces[-1].endswith("KeyError: 'in a bare fork'\n")
-    if sys.version_info < (3, 13):  # multiprocessing is done with it before anybody is told
-        assert len(traces) == 3
+    assert len(traces) == 4
+    assert all(trace.endswith("KeyError: 'in the child'\n") for trace in traces[:3])
 
 
 def test_a_fork_amid_threads_that_log_hangs_nobody(recorded, watch):

@@ -15,7 +15,9 @@ import pytest
 
 from loghc.ping import Event
 from loghc.testing import Fault, PingReceiver
-from processes import RUN, TIMEOUT, events, needs_posix, run, started, terminated
+from loghc.watch.processes import is_alive
+from processes import RUN, TIMEOUT, events, needs_posix, run, started
+from waiting import wait_until
 
 pytestmark = needs_posix
 
@@ -427,24 +429,68 @@ def test_a_daemon_is_watched_until_its_last_process_has_ended(receiver, program,
     assert told(receiver, 4)[3].event is Event.FAIL
 
 
-def test_a_daemon_is_ended_by_the_signal_that_its_watcher_gets(receiver, program, tmp_path):
-    name = program(
-        """
-        import os, signal
-        from loguru import logger
-        if os.fork():
-            os._exit(0)
-        os.setsid()
-        logger.info("sync.start")
-        print("daemon", flush=True)
-        signal.pause()
-        """
-    )
-    process = started(*RUN, "--markers-only", name, cwd=tmp_path)
-    assert process.stdout.readline() == "daemon\n"
-    # One that comes before the watcher knows that the program has ended is the program's.
-    terminated(process)
-    assert events(receiver) == [(Event.START, None), (Event.FAIL, None)]
+# A daemon whose main program ends at once, stays, or stays and has a handler for SIGTERM.
+DAEMON = """
+import os, signal, sys
+from loguru import logger
+then = sys.argv[1]
+ready, up = os.pipe()
+if not os.fork():
+    os.setsid()
+    logger.info("sync.start")
+    signals = {signal.SIGTERM, signal.SIGUSR2}
+    if then == "handle":
+        signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    os.write(up, b"x")
+    if then == "handle":
+        print("daemon:", signal.Signals(signal.sigwait(signals)).name, len(signal.sigpending()))
+        sys.exit()
+    signal.pause()
+if then == "handle":
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+signal.signal(signal.SIGUSR1, lambda *_: os._exit(0))
+os.read(ready, 1)
+print(os.getpid(), flush=True)
+while then != "leave":
+    signal.pause()
+os._exit(0)
+"""
+
+
+@pytest.mark.parametrize("then", ["leave", "stay"])
+def test_a_daemon_is_ended_by_the_signal_that_its_watcher_gets(receiver, program, tmp_path, then):
+    process = started(*RUN, "--markers-only", program(DAEMON), then, cwd=tmp_path)
+    process.stdout.readline()
+    process.terminate()
+    process.communicate(timeout=TIMEOUT)
+    assert process.returncode in (0, -signal.SIGTERM)
+    assert [event for event, _ in events(receiver)] == [Event.START, Event.FAIL]
+
+
+def test_a_signal_for_which_the_main_program_has_a_handler_is_not_its_daemons(
+    receiver, program, tmp_path
+):
+    process = started(*RUN, "--markers-only", program(DAEMON), "handle", cwd=tmp_path)
+    main = int(process.stdout.readline())
+    process.terminate()
+    wait_until(lambda: not Path(f"/proc/{main}").exists())
+    process.send_signal(signal.SIGUSR2)
+    out, _ = process.communicate(timeout=TIMEOUT)
+    assert out == "daemon: SIGUSR2 0\n"
+
+
+def test_a_signal_that_comes_after_the_main_programs_end_is_its_daemons(
+    receiver, program, tmp_path
+):
+    process = started(*RUN, "--markers-only", program(DAEMON), "handle", cwd=tmp_path)
+    main = int(process.stdout.readline())
+    process.send_signal(signal.SIGSTOP)  # so that the watcher can't know of the end
+    os.kill(main, signal.SIGUSR1)
+    wait_until(lambda: not is_alive(main))
+    process.terminate()
+    process.send_signal(signal.SIGCONT)
+    out, _ = process.communicate(timeout=TIMEOUT)
+    assert out == "daemon: SIGTERM 0\n"
 
 
 # The log
@@ -537,25 +583,32 @@ def test_the_last_lines_of_64_processes_that_log_flat_out(receiver, program, tmp
     assert sorted(map(int, last)) == list(range(64))
 
 
-def test_many_short_children_leave_no_many_files(receiver, program, tmp_path):
+def test_many_short_children_leave_no_many_files_and_take_no_memory(receiver, program, tmp_path):
     name = program(
         """
         import os
         from loguru import logger
         logger.remove()
         logger.add(lambda message: None)
+        def memory():
+            with open(f"/proc/{os.getppid()}/status") as status:
+                return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
         most = 0
         for number in range(500):
+            if number == 250:
+                before = memory()
             if not os.fork():
                 logger.info(f"child {number}")
                 os._exit(0)
             os.wait()
             most = max(most, len(os.listdir(os.environ["LOGHC_RUN"])))
-        print(most)
+        print(most, memory() - before)
         """
     )
     done = run(*RUN, name, cwd=tmp_path)
-    assert int(done.stdout) < 300
+    files, kilobytes = map(int, done.stdout.split())
+    assert files < 300
+    assert kilobytes < 10_000  # what 250 rings would take is 50,000
     words = [line.rpartition(" ")[2] for line in told(receiver)[1].text.splitlines()]
     assert words == [str(number) for number in range(500)]
 

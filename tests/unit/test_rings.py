@@ -12,9 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from loghc.inside import layout, mapping
+from loghc.inside import layout
 from loghc.inside import markers as inside_markers
 from loghc.inside import ring as inside_ring
+from loghc.inside import writer as inside_writer
 from loghc.inside.config import read_config
 from loghc.inside.ring import Ring, open_ring
 from loghc.markers import Markers
@@ -37,7 +38,7 @@ OpenRing = Callable[..., tuple[Ring, Path]]
 @pytest.fixture(params=[True, False], ids=["without a lock", "with a lock"])
 def open_one(request, monkeypatch, tmp_path_factory) -> OpenRing:
     """Opens a ring, the way that Python 3.11 and newer have it, and the way before."""
-    monkeypatch.setattr(inside_ring, "_UNINTERRUPTED", request.param)
+    monkeypatch.setattr(inside_writer, "_UNINTERRUPTED", request.param)
     return lambda capacity=CAPACITY: opened(tmp_path_factory.mktemp("run"), capacity)
 
 
@@ -49,6 +50,17 @@ def opened(directory: Path, capacity: int = CAPACITY) -> tuple[Ring, Path]:
 
 def descriptors() -> set[str]:
     return {path.name for path in Path("/proc/self/fd").iterdir()}
+
+
+def end_of(path: Path) -> int:
+    """The position after the newest frame."""
+    content = path.read_bytes()
+    until = int.from_bytes(content[40:48], "little")
+    for end in range(until, CAPACITY, -1):
+        stamp = [content[layout.HEADER + (end - n) % CAPACITY] for n in range(8, 0, -1)]
+        if int.from_bytes(bytes(stamp), "little") == end:
+            return end
+    return CAPACITY
 
 
 def record(number: int, size: int) -> bytes:
@@ -76,8 +88,8 @@ def test_what_is_read_is_the_end_of_what_was_written(open_one, sizes, limit):
     assert reading.overwritten == reading.written - sum(len(frame.data) for frame in whole)
     if sum(len(frame.data) for frame in frames) < limit:
         assert frames == whole
-    # What the model says is left: as much as there is room for.
-    room = CAPACITY
+    # What the model says is left: as much as there is room for, but for what is reserved ahead.
+    room = CAPACITY - (int.from_bytes(path.read_bytes()[40:48], "little") - end_of(path))
     left = 0
     for data in reversed(kept):
         room -= len(data) + layout.FRAME_BYTES
@@ -126,7 +138,7 @@ def test_frames_that_were_reserved_but_never_written_are_left_out(open_one):
     for number in range(30):
         ring.append(record(number, 50), number)
     content = bytearray(path.read_bytes())
-    head = int.from_bytes(content[40:48], "little")
+    head = end_of(path)
     reserved = (head + 90).to_bytes(8, "little")
     path.write_bytes(content[:40] + reserved + content[48:])
     after = [frame.time_ns for frame in read_ring(path, ALL).frames]
@@ -266,7 +278,10 @@ def test_a_ring_keeps_no_descriptor(tmp_path):
 
 def test_a_file_system_that_only_pretends_gets_no_ring(tmp_path, monkeypatch):
     monkeypatch.setattr(
-        mapping.posix, "posix_fallocate", lambda fd, _, size: os.truncate(fd, size), raising=True
+        inside_ring.posix,
+        "posix_fallocate",
+        lambda fd, _, size: os.truncate(fd, size),
+        raising=True,
     )
     with pytest.raises(OSError, match="allocates nothing"):
         open_ring(str(tmp_path), 1 << 16, 1)
