@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging  # noqa: F401 - see below
 import os
 import threading
 from collections.abc import Iterator
@@ -51,6 +52,8 @@ def _begin_in_child() -> None:
     _lock.release()
 
 
+# What was registered last is called first. logging has to come after: it takes a lock of its own
+# before a fork, without which what sends pings can't be imported.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
         before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_begin_in_child
