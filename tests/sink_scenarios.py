@@ -93,6 +93,8 @@ class Scenario:
         }
         kinds = [(_PASSING, 1.0), (_ANSWER_LOST, chance.random() < 0.3), ((_HANGING,), hanging)]
         kinds += [(_REFUSING, chance.random() < 0.3), (_NOT_KNOWING, self.ignorant)]
+        if not self.options["send_logs"]:
+            self.named = True  # else one ping of a run can't be told from another
         self.faults: list[Fault | None] = []
         for _ in range(chance.choice((0, 0, 3, 10, 20))):
             faults = chance.choice([faults for faults, wanted in kinds if wanted])

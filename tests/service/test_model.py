@@ -145,7 +145,8 @@ class Model:
                 ended.add(run_id)
             refused = not delivered and status in (302, 400, 403, 404, 409, 410)
             assert refused or delivered or self._scenario.hasty, error
-            yield Told(marker, run_id, delivered, refused, self._arrivals(marker, run_id))
+            arrivals = self._arrivals(marker, run_id, delivered=delivered)
+            yield Told(marker, run_id, delivered, refused, arrivals)
         for outcome in outcomes:
             assert outcome[1] in ended
             self._again(outcome)
@@ -157,12 +158,12 @@ class Model:
             if given.event in (self._options["events"] or tuple(Event)):
                 yield Marker(given, log)
 
-    def _arrivals(self, marker: Marker, run_id: str) -> list[int]:
+    def _arrivals(self, marker: Marker, run_id: str, *, delivered: bool) -> list[int]:
         """The requests that bring a marker's ping, each with the log as it was."""
         found: list[int] = []
         for number in sorted(self._unexplained):
             request = self._requests[number]
-            if found and request.body in (b"", LOG_LEFT_OUT):
+            if (found or not delivered) and request.body in (b"", LOG_LEFT_OUT):
                 continue  # it may be another's of the same run
             event, rid = _event_and_run(request)
             if event is marker.given.event and rid == run_id and self._is_log(marker, number):
