@@ -41,7 +41,8 @@ class Ping(NamedTuple):
         event: what it tells.
         run_id: the run that it belongs to, a UUID in its canonical text form.
         body: gives the text to attach, UTF-8, its end being what matters most. Called on the
-            delivery thread, so that joining a long log costs the logging thread nothing.
+            delivery thread, so that joining a long log costs the logging thread nothing. ``bytes``
+            stands for no log.
         exit_status: 0 to 255, sent as ``<url>/<exit_status>`` in place of the event's own suffix;
             None: the event's own.
     """

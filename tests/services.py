@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import trustme
+
+from waiting import wait_until
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK"
 
@@ -70,3 +75,33 @@ def server_context(authority: trustme.CA, *names: str, **options: object) -> ssl
     certificate = authority.issue_cert(*(names or ("localhost",)), **options)  # type: ignore[arg-type]
     certificate.configure_cert(context)
     return context
+
+
+@contextmanager
+def running_proxy(directory: Path, *options: str) -> Iterator[int]:
+    """A forwarding proxy in a process of its own; gives its port.
+
+    Args:
+        directory: where it keeps its files.
+        *options: more of proxy.py's.
+    """
+    port_file = directory / "port"
+    arguments = ["--hostname", "127.0.0.1", "--port", "0", "--port-file", str(port_file)]
+    arguments += ["--num-workers", "1", "--num-acceptors", "1", "--log-level", "ERROR"]
+    arguments += ["--data-dir", str(directory), *options]
+    with subprocess.Popen(
+        [sys.executable, "-m", "proxy", *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+
+        def listens() -> bool:
+            assert process.poll() is None, "the proxy ended"
+            return port_file.exists() and bool(port_file.read_text().strip())
+
+        try:
+            wait_until(listens, 30)
+            yield int(port_file.read_text())
+        finally:
+            process.terminate()

@@ -16,6 +16,7 @@ from loghc.delivery.report import Report
 from loghc.delivery.retry import Backoff
 from loghc.delivery.thread import ThreadOnDemand
 from loghc.delivery.vocabulary import Vocabulary
+from loghc.imports import waiting_for_pings
 from loghc.ping import Event, Outcome, Ping, Stats
 
 if TYPE_CHECKING:
@@ -124,7 +125,8 @@ class Delivery:
         begun, closing, drained = time.monotonic(), self._closing, False
         thread = self._thread
         try:
-            drained = self._drain(begun, seconds, closing)
+            with waiting_for_pings():
+                drained = self._drain(begun, seconds, closing)
         except KeyboardInterrupt:
             if not exiting:
                 raise

@@ -94,7 +94,8 @@ class Outbox:
     def put(self, queued: Queued) -> None:
         """Add a ping. Returns at once; what matters least makes room when there is none."""
         self._waiting.append(queued)
-        self._with_log.append(queued)
+        if queued.ping.body is not bytes:  # which has nothing to leave out
+            self._with_log.append(queued)
         self._index(queued)
         while len(self._with_log) >= LOGS:
             self._leave_out_a_log()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
@@ -100,8 +101,9 @@ class Renderer:
         )
 
 
+@functools.cache  # once they are there, no fork has to be waited for
 def _secrets() -> tuple[Redactor, ...]:
-    with importing:
+    with importing():
         from loghc.log.secrets import SECRETS
     return SECRETS
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import os
 import sys
 from collections.abc import Mapping
@@ -98,9 +99,8 @@ class PingClient:
                     error=f"{hidden} hides a library that sends pings",
                     advice="Rename that file.",
                 )
-            with importing:
-                from loghc.service import transport as _  # noqa: F401
-                from loghc.service.answer import announced_limit, interpret_answer, interpret_error
+            _import_what_sends()
+            from loghc.service.answer import announced_limit, interpret_answer, interpret_error
         except Exception as error:  # noqa: BLE001 - whatever it is, it may be over at the next try
             return not_importable(error)
         if self.body_limit is not None:
@@ -166,6 +166,12 @@ class PingClient:
         for headers in (own, pools, self._given):
             chosen.update((name.lower(), (name, value)) for name, value in headers.items())
         return dict(chosen.values())
+
+
+@functools.cache  # once it is there, no fork has to be waited for
+def _import_what_sends() -> None:
+    with importing():
+        from loghc.service import answer, transport  # noqa: F401
 
 
 _inherited: list[object] = []  # what a forked child never touches again

@@ -146,7 +146,7 @@ class Pings:
             exit_status: sent in place of the event; None: the event itself.
         """
         renderer = self._renderer
-        body = Body(lambda: self._render(renderer, log, closing))
+        body = Body(lambda: self._render(renderer, log, closing)) if self._send_logs else bytes
         self._put(Ping(event, run_id, body, exit_status))
 
     def put_late(

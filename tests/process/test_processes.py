@@ -227,6 +227,83 @@ def test_a_fork_in_the_middle_of_the_first_ping_does_not_hang_the_child(
     assert len(ping_receiver.requests) == 21
 
 
+def test_a_fork_while_the_sink_is_removed_keeps_no_ping_from_leaving(
+    ping_receiver: PingReceiver, run_script: RunScript
+) -> None:
+    # The fork waits for loguru, loguru for the sink, and the sink for its first ping.
+    text = """
+        import os, sys, threading, time
+        from loguru import logger
+
+        forking, removing = threading.Event(), threading.Event()
+
+        def between():  # loghc's preparation for a fork, and loguru's
+            forking.set()
+            removing.wait()
+
+        os.register_at_fork(before=between)
+        from loghc import HealthSink
+
+        class Removed:
+            def write(self, message): pass
+            def stop(self): removing.set()
+
+        def fork():
+            if os.fork() == 0:
+                os._exit(0)
+            os.wait()
+
+        logger.remove()
+        logger.add(Removed())
+        logger.add(HealthSink(sys.argv[1]))
+        thread = threading.Thread(target=fork)
+        thread.start()
+        forking.wait()
+        logger.info("sync.log")
+        begun = time.monotonic()
+        logger.remove()
+        print(time.monotonic() - begun)
+        thread.join()
+    """
+    done = run_script(textwrap.dedent(text), ping_receiver.url)
+    assert done.returncode == 0, done.stderr
+    assert complaints(done.stderr) == []
+    assert float(done.stdout) < 5
+    assert len(ping_receiver.pings) == 1
+
+
+def test_a_fork_in_the_middle_of_the_first_ping_goes_on_whatever_was_imported_first(
+    ping_receiver: PingReceiver, run_script: RunScript
+) -> None:
+    text = """
+        import os, sys, threading
+        from loghc import HealthSink  # before logging, which loguru imports
+
+        importing, forking = threading.Event(), threading.Event()
+        os.register_at_fork(before=forking.set)
+        from loguru import logger
+
+        class Finder:
+            @staticmethod
+            def find_spec(name, path=None, target=None):
+                if name == "urllib3.connectionpool":
+                    importing.set()
+                    forking.wait()
+
+        sys.meta_path.insert(0, Finder)
+        logger.remove()
+        logger.add(HealthSink(sys.argv[1]))
+        logger.info("sync.log")
+        importing.wait()
+        if os.fork() == 0:
+            os._exit(0)
+        os.wait()
+    """
+    done = run_script(textwrap.dedent(text), ping_receiver.url)
+    assert done.returncode == 0, done.stderr
+    assert len(ping_receiver.pings) == 1
+
+
 def test_a_sink_pickles_its_configuration_and_not_its_threads(ping_receiver: PingReceiver) -> None:
     sink = HealthSink(ping_receiver.url, job="backup", limit=17, redact=("a+",), drain=2.5)
     logger.add(sink, format="{message}")

@@ -249,6 +249,21 @@ def test_logs_that_overflow_are_left_out_oldest_first_and_counted(
     assert f"the logs of {len(left_out)} pings" in peek(capsys)
 
 
+def test_pings_without_logs_have_none_to_leave_out(capsys: pytest.CaptureFixture[str]) -> None:
+    receiver = PingReceiver().start()
+    receiver.stop()
+    sink = HealthSink(receiver.url, send_logs=False)
+    handler = logger.add(sink)
+    for _ in range(LOGS + 8):
+        logger.info("sync.log")
+    with receiver:
+        assert sink.wait(60)
+        assert {ping.body for ping in receiver.pings} == {b""}
+        assert len(receiver.pings) == LOGS + 8
+        logger.remove(handler)
+    assert "left out" not in capsys.readouterr().err
+
+
 def test_a_server_that_flaps_gets_a_thousand_pings_in_order() -> None:
     chance = random.Random(20)
     faults = [Fault(cut="request"), Fault(cut="body"), Fault(cut="before-answer"), Fault(500)]

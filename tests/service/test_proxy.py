@@ -7,8 +7,6 @@ import contextlib
 import os
 import socket
 import ssl
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,7 +18,7 @@ import trustme
 from loghc.service.proxies import proxy_for
 from loghc.testing import PingReceiver
 from pings import attempt, client_of, send
-from services import server_context, unused_port
+from services import running_proxy, server_context, unused_port
 
 USER, PASSWORD = "bob", "p@ss:w/\u00f6rd"
 QUOTED = "p%40ss%3Aw%2F%C3%B6rd"
@@ -176,31 +174,12 @@ def test_what_is_no_proxy_is_reported_and_not_passed_by(url: str, environment: E
 @pytest.fixture(scope="module")
 def proxy_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """A proxy in a process of its own, that asks for the user and password."""
-    with running_proxy(tmp_path_factory.mktemp("proxy")) as port:
+    with running_proxy(tmp_path_factory.mktemp("proxy"), *credentials()) as port:
         yield port
 
 
-@contextlib.contextmanager
-def running_proxy(directory: Path, *more: str) -> Iterator[int]:
-    port_file = directory / "port"
-    arguments = ["--hostname", "127.0.0.1", "--port", "0", "--port-file", str(port_file)]
-    arguments += ["--num-workers", "1", "--num-acceptors", "1", "--log-level", "ERROR"]
-    arguments += ["--basic-auth", f"{USER}:{PASSWORD}", "--data-dir", str(directory), *more]
-    with subprocess.Popen(
-        [sys.executable, "-m", "proxy", *arguments],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as process:
-        try:
-            deadline = time.monotonic() + 30
-            while not (port_file.exists() and port_file.read_text().strip()):
-                assert process.poll() is None, "the proxy ended"
-                assert time.monotonic() < deadline, "the proxy does not listen"
-                time.sleep(0.02)
-            yield int(port_file.read_text())
-        finally:
-            process.terminate()
+def credentials() -> tuple[str, str]:
+    return ("--basic-auth", f"{USER}:{PASSWORD}")
 
 
 @pytest.fixture
@@ -239,7 +218,10 @@ def test_a_proxy_may_itself_be_reached_by_https(
     for blob in certificate.cert_chain_pems:
         blob.write_to_path(str(tmp_path / "cert.pem"), append=True)
     files = ("--key-file", str(tmp_path / "key.pem"), "--cert-file", str(tmp_path / "cert.pem"))
-    with running_proxy(tmp_path, *files) as port, PingReceiver(ssl_context=tls) as receiver:
+    with (
+        running_proxy(tmp_path, *credentials(), *files) as port,
+        PingReceiver(ssl_context=tls) as receiver,
+    ):
         environment(https_proxy=f"https://{USER}:{QUOTED}@localhost:{port}")
         assert attempt(receiver.url).delivered
         environment(https_proxy=f"https://{USER}:{QUOTED}@127.0.0.1:{port}")

@@ -1,0 +1,244 @@
+"""`loghc run` against the plainest model, with random trees of processes that die in random ways.
+
+CONTRIBUTING.md says how to try more of them than the gate does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import seeds
+from loghc.ping import Event
+from loghc.testing import PingReceiver, ReceivedPing
+from processes import RUN, TIMEOUT, needs_posix, run, started
+
+pytestmark = needs_posix
+
+CHUNK = 10
+
+# Is given its node as JSON. Its children have all ended when it ends.
+PROGRAM = """
+import json, os, resource, signal, subprocess, sys, time
+from loguru import logger
+
+def be(node):
+    logger.info("first of " + node["name"])
+    for child in node["children"]:
+        STARTS[child["how"]](child)
+    if node["fails"]:
+        logger.error("sync.error: " + node["name"])
+    logger.info("last of " + node["name"])
+    how, what = node["end"]
+    ENDS[how](what)
+
+def forked(child):
+    pid = os.fork()
+    if pid == 0:
+        be(child)
+        sys.exit(0)
+    os.waitpid(pid, 0)
+
+def spawned(child):
+    subprocess.run([sys.executable, __file__, json.dumps(child)])
+
+def executed(child):
+    pid = os.fork()
+    if pid == 0:
+        become(child)
+    os.waitpid(pid, 0)
+
+def daemonized(child):
+    reading, writing = os.pipe()
+    os.set_inheritable(writing, True)
+    pid = os.fork()
+    if pid == 0:
+        os.close(reading)
+        os.setsid()
+        if os.fork() == 0:
+            be(child)
+            sys.exit(0)
+        os._exit(0)
+    os.close(writing)
+    os.waitpid(pid, 0)
+    os.read(reading, 1)  # until the daemon has ended
+    os.close(reading)
+
+def by_multiprocessing(child):
+    import multiprocessing
+    process = multiprocessing.get_context("fork").Process(target=be, args=(child,))
+    process.start()
+    process.join()
+
+def become(node):
+    os.execv(sys.executable, [sys.executable, __file__, json.dumps(node)])
+
+def crash(_):
+    import ctypes
+    ctypes.string_at(0)
+
+def fail(what):
+    raise OSError(what)
+
+def be_killed(number):
+    signal.signal(number, signal.SIG_DFL) if number != signal.SIGKILL else None
+    os.kill(os.getpid(), number)
+    time.sleep(60)
+
+def wait(handled):
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number, status in handled.items():
+        signal.signal(int(number), lambda *_: sys.exit(status))
+    print("ready", os.getpid(), flush=True)
+    while True:
+        time.sleep(0.05)
+
+STARTS = {"fork": forked, "spawn": spawned, "exec": executed, "daemon": daemonized,
+          "multiprocessing": by_multiprocessing}
+ENDS = {"exit": sys.exit, "os._exit": os._exit, "crash": crash, "abort": lambda _: os.abort(),
+        "exception": fail, "kill": be_killed, "exec": become, "wait": wait,
+        "return": lambda _: None}
+if __name__ == "__main__":
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    be(json.loads(sys.argv[1]))
+"""
+
+# How a process may end, and the return code that subprocess has for that.
+ENDS = (
+    ("return", None, 0),
+    ("exit", 0, 0),
+    ("exit", 3, 3),
+    ("exit", 255, 255),
+    ("os._exit", 0, 0),
+    ("os._exit", 7, 7),
+    ("exception", "disk full", 1),
+    ("crash", None, -signal.SIGSEGV),
+    ("abort", None, -signal.SIGABRT),
+    ("kill", signal.SIGKILL, -signal.SIGKILL),
+    ("kill", signal.SIGTERM, -signal.SIGTERM),
+    ("kill", signal.SIGALRM, -signal.SIGALRM),
+)
+
+
+class Scenario:
+    """A tree of processes, as its seed says.
+
+    Attributes:
+        root: the node of the program itself.
+        code: what it has to end with, as subprocess has it.
+        signal: to be sent when it waits for one; None: it ends by itself.
+        to_watcher: the signal goes to the watcher, and not to the program.
+        shell: a shell starts it.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._chance = chance = random.Random(seed)
+        self._names = (f"node{number}" for number in range(100))
+        self.signal: int | None = None
+        self.code = 0
+        self.to_watcher = chance.random() < 0.7
+        self.shell = False
+        self.root = self._node(0)
+        if chance.random() < 0.4:
+            self._wait_for_signal()
+        else:
+            self.shell = chance.random() < 0.2
+        if self.shell and self.code < 0:
+            self.code = 128 - self.code
+
+    def _node(self, depth: int) -> dict[str, Any]:
+        chance = self._chance
+        name = next(self._names)
+        count = chance.choice((0, 1, 2, 2) if depth == 0 else (0, 0, 1)) if depth < 3 else 0
+        children = [self._node(depth + 1) for _ in range(count)]
+        how, what, code = chance.choice(ENDS)
+        if depth < 2 and chance.random() < 0.1:
+            how, what, code = "exec", self._node(depth + 1), self.code
+        self.code = code  # the root's in the end, as its is drawn last
+        return {
+            "name": name,
+            "how": chance.choice(("fork", "fork", "spawn", "exec", "daemon", "multiprocessing")),
+            "children": children,
+            "fails": chance.random() < 0.1,
+            "end": (how, what),
+        }
+
+    def _wait_for_signal(self) -> None:
+        chance = self._chance
+        self.signal = chance.choice((signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
+        handled = {self.signal: chance.choice((0, 4))} if chance.random() < 0.5 else {}
+        self.code = handled.get(self.signal, -self.signal)
+        self.root["end"] = ("wait", handled)
+
+    def nodes(self, node: dict[str, Any] | None = None) -> Iterator[dict[str, Any]]:
+        """All of a tree, each after those that end before it."""
+        node = node or self.root
+        for child in node["children"]:
+            yield from self.nodes(child)
+        yield node
+        if node["end"][0] == "exec":
+            yield from self.nodes(node["end"][1])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("chunk", seeds.chunks(40, CHUNK), ids=seeds.name)
+def test_each_tree_has_one_start_and_one_end_that_says_how_it_ended(
+    chunk: range, receiver: PingReceiver, program: Callable[..., str], tmp_path: Path
+) -> None:
+    name = program(PROGRAM)
+    for seed in chunk:
+        scenario = Scenario(seed)
+        receiver.clear()
+        try:
+            code, said = play(scenario, name, tmp_path)
+            holds(scenario, code, receiver.pings)
+        except Exception as error:
+            raise AssertionError(f"{seeds.VARIABLE}={seed}: {error}") from error
+        assert "loghc: " not in said, f"{seeds.VARIABLE}={seed}: {said}"
+
+
+def play(scenario: Scenario, name: str, directory: Path) -> tuple[int, str]:
+    """Run a program, and signal it if it waits for that; what it ended with, and what it said."""
+    program = [sys.executable, name, json.dumps(scenario.root)]
+    shell = ["sh", "-c", '"$@"; exit $?', "sh"] if scenario.shell else []
+    if scenario.signal is None:
+        done = run(*RUN, *shell, *program, cwd=directory)
+        return done.returncode, done.stderr
+    process = started(*RUN, *program, cwd=directory)
+    assert process.stdout is not None
+    pid = int(process.stdout.readline().removeprefix("ready "))
+    os.kill(process.pid if scenario.to_watcher else pid, scenario.signal)
+    said = process.communicate(timeout=TIMEOUT)[1]
+    return process.returncode, said
+
+
+def holds(scenario: Scenario, code: int, pings: tuple[ReceivedPing, ...]) -> None:
+    """What has to be so after a tree has ended."""
+    nodes = list(scenario.nodes())
+    assert code == scenario.code
+    start, *told, end = pings
+    assert start.event is Event.START
+    assert len({ping.run_id for ping in pings}) == 1
+
+    failures = [node["name"] for node in nodes if node["fails"]]
+    assert [ping.event for ping in told] == [Event.FAIL] * len(failures)
+    for ping, failed in zip(told, failures, strict=True):
+        assert ping.exit_status is None
+        assert ping.text.endswith(f" - sync.error: {failed}\n")
+
+    assert end.event is (Event.FAIL if code or failures else Event.SUCCESS)
+    assert end.exit_status == ((code if code > 0 else 128 - code) if code else None)
+    places = [end.text.index(f" - last of {node['name']}\n") for node in nodes]
+    assert places == sorted(places)
+    assert all(f" - first of {node['name']}\n" in end.text for node in nodes)
+    if nodes[-1]["end"][0] == "exception":
+        log = end.text.removesuffix("loghc: a failure was logged, and so the run failed\n")
+        assert log.endswith("OSError: disk full\n")
