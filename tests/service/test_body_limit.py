@@ -215,6 +215,20 @@ def test_an_answer_that_announces_no_limit_leaves_the_last_one(
     assert sent(small_service) == [100_000, LIMIT, LIMIT]
 
 
+def test_a_sink_that_is_removed_and_added_again_still_knows_the_limit(
+    small_service: PingReceiver,
+) -> None:
+    sink = HealthSink(small_service.url)
+    handler = logger.add(sink, format="{message}")
+    logger.info("sync.start")
+    logger.remove(handler)
+    handler = logger.add(sink, format="{message}")
+    log_lines()
+    logger.info("sync.done")
+    logger.remove(handler)
+    assert sent(small_service) == [len("sync.start\n"), LIMIT]
+
+
 def test_without_an_announced_limit_the_sinks_own_counts(
     ping_receiver: PingReceiver, sink: HealthSink
 ) -> None:

@@ -8,6 +8,7 @@ import logging
 import math
 import os
 import re
+import socket
 import ssl
 import sys
 import textwrap
@@ -16,6 +17,7 @@ import time
 import uuid
 import warnings
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import trustme
@@ -33,7 +35,7 @@ from loghc.service.client import PingClient
 from loghc.testing import Fault, PingReceiver
 from pings import client_of, delivery_to, numbered, numbers, ping
 from services import answer_ok, service, unused_port
-from waiting import wait_until
+from waiting import wait_until, wait_until_in
 
 BEGIN = """
 import atexit, os, signal, sys, threading, time
@@ -46,6 +48,9 @@ logger.remove()
 
 def script(text: str) -> str:
     return BEGIN + textwrap.dedent(text)
+
+
+UNAVAILABLE = b"HTTP/1.1 503 Busy\r\nRetry-After: 60\r\nContent-Length: 0\r\n\r\n"
 
 
 # Overflow.
@@ -286,6 +291,36 @@ def test_a_stop_that_comes_while_a_pause_is_chosen_ends_it(ping_receiver: PingRe
     assert delivery.stats.delivered == 1
 
 
+@pytest.mark.parametrize("answer", [b"", UNAVAILABLE], ids=["an attempt", "pauses"])
+def test_another_thread_can_make_a_stop_give_up_at_once(
+    answer: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    asked, cut_off = threading.Event(), threading.Event()
+
+    def serve(connection: socket.socket) -> None:
+        connection.settimeout(60)
+        while connection.recv(65_536):
+            asked.set()
+            connection.sendall(answer)
+        cut_off.set()
+
+    with service(serve) as port:
+        delivery = delivery_to(f"http://127.0.0.1:{port}/x", timeout=120)
+        delivery.put(ping(Event.LOG))
+        assert asked.wait(20)
+        stopping = threading.Thread(target=delivery.stop, args=(60,))
+        stopping.start()
+        wait_until_in(stopping, "wait_for")
+        begun = time.monotonic()
+        delivery.abort()
+        stopping.join(20)
+        assert not stopping.is_alive()
+        assert cut_off.wait(20)
+        assert time.monotonic() - begun < 15  # of the minute
+    assert delivery.stats == Stats(0, 1, 0)
+    assert "given up" in capfd.readouterr().err
+
+
 def test_no_attempt_begins_after_a_stop_s_time_is_over(ping_receiver: PingReceiver) -> None:
     ping_receiver.always(Fault(503, delay=0.1))
     delivery = delivery_to(ping_receiver.url, backoff=Backoff(first=0.001, cap=0.002))
@@ -486,16 +521,23 @@ def test_a_ping_that_comes_during_a_stop_is_delivered_in_its_time(
     assert numbers(ping_receiver) == [0, 1]
 
 
-def test_a_pool_manager_that_fails_at_once_is_waited_for_no_longer_than_drain(
-    ping_receiver: PingReceiver,
-) -> None:
-    ping_receiver.always(503)
-    delivery = delivery_to(ping_receiver.url)
-    delivery.put(numbered(0))
-    begun = time.monotonic()
-    delivery.stop(0.5)
-    assert time.monotonic() - begun < 0.5 + 3
-    assert delivery.stats.failed == 1
+def test_a_pool_manager_that_fails_at_once_is_waited_for_no_longer_than_drain() -> None:
+    asked: list[str] = []
+
+    class Own(urllib3.PoolManager):
+        def request(self, method: str, url: str, *args: Any, **options: Any) -> Any:
+            asked.append(method)
+            return super().request(method, url, *args, **options)
+
+    with Own() as http:
+        client = client_of(f"http://127.0.0.1:{unused_port()}/x", http=http)
+        delivery = Delivery(client, Report("a port that refuses"))
+        delivery.put(numbered(0))
+        begun = time.monotonic()
+        delivery.stop(0.5)
+        assert time.monotonic() - begun < 0.5 + 3
+    assert delivery.stats == Stats(0, 1, 0)
+    assert 1 <= len(asked) <= 10  # with pauses between them
 
 
 def test_ctrl_c_in_a_stop_that_is_no_exit_reaches_the_app(
@@ -885,6 +927,11 @@ def test_urllib3s_warnings_of_a_ping_do_not_come_back_as_records(captured_warnin
         logger.info("sync.done")
         assert sink.wait(20)
         assert receiver.pings[-1].text == "sync.start\nsync.done\n"
+        with urllib3.PoolManager(cert_reqs="CERT_NONE") as other:  # the app's own do come
+            other.request("POST", receiver.url)
+        logger.info("sync.done")
+        assert sink.wait(20)
+        assert "InsecureRequestWarning" in receiver.pings[-1].text
 
 
 # More of stopping, and of forking.
