@@ -216,10 +216,12 @@ def _cause(causes: list[BaseException], name: str) -> tuple[str, str]:
 
 
 def _detailed(words: str, cause: BaseException) -> tuple[str, str]:
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        return f"{words}: {cause.verify_message}", _TLS_ADVICE.get(cause.verify_code, "")
     if isinstance(cause, ssl.SSLError):
-        reason = cause.reason or str(cause)
+        # Those that were made in Python, as by urllib3's pyOpenSSL, have no attributes of ssl's.
+        reason = getattr(cause, "reason", None) or str(cause)
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            found = getattr(cause, "verify_message", reason)
+            return f"{words}: {found}", _TLS_ADVICE.get(getattr(cause, "verify_code", 0), "")
         if reason in _NOT_TLS:
             return "what answers doesn't speak TLS", "Check the URL's scheme and port."
         if reason in _OLD_TLS:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import email.utils
 import math
 import random
 import re
@@ -19,7 +18,7 @@ from loghc import Event, HealthSink, Outcome
 from loghc.delivery.outbox import LOGS
 from loghc.delivery.retry import Backoff
 from loghc.testing import Fault, PingReceiver
-from pings import attempt, delivery_to, numbered, numbers
+from pings import delivery_to, numbered, numbers
 from services import unused_port
 from waiting import wait_until
 
@@ -178,68 +177,6 @@ def test_retry_after_is_respected_where_it_makes_sense(
     first, second = (request.time for request in ping_receiver.requests)
     assert (second - first).total_seconds() > 0.9  # by itself it would be 0.5 at most
     assert app.outcomes[0].delivered
-
-
-@pytest.mark.parametrize(
-    ("header", "seconds"),
-    [
-        ("2", 2),
-        (" 120 ", 120),
-        ("0", 0),
-        ("999999999", 999_999_999),
-        ("9999999999", None),
-        ("-5", None),
-        ("1.5", None),
-        ("soon", None),
-        ("", None),
-        (None, None),
-        ("Wed, 21 Oct 2015 07:28:00 GMT", 0),
-        ("Wed, 99 Foo 2015", None),
-        ("Fri, 32 Dec 2100 23:59:59 GMT", None),
-        ("Fri, 31 Dec 10000 23:59:59 GMT", None),
-        ("Fri, 31 Dec 9999 23:59:59 -9999", None),
-    ],
-)
-def test_a_retry_after_is_a_number_of_seconds_or_a_date(
-    header: str | None, seconds: float | None, ping_receiver: PingReceiver
-) -> None:
-    headers = {} if header is None else {"Retry-After": header}
-    ping_receiver.script(Fault(429, headers=headers))
-    assert attempt(ping_receiver.url).retry_after == seconds
-
-
-def test_a_retry_after_with_a_date_to_come_asks_for_the_time_until_then(
-    ping_receiver: PingReceiver,
-) -> None:
-    moment = email.utils.formatdate(time.time() + 1000, usegmt=True)
-    ping_receiver.script(Fault(503, headers={"Retry-After": moment}))
-    asked = attempt(ping_receiver.url).retry_after
-    assert asked is not None
-    assert 900 < asked <= 1000
-
-
-@pytest.mark.parametrize(
-    ("status", "body", "error"),
-    [
-        (503, "", "503 Service Unavailable"),
-        (503, "service\nunavailable", "503 Service Unavailable"),
-        (503, "<html>down for maintenance</html>", "503 Service Unavailable"),
-        (500, "the disk\n  is full", '500 Internal Server Error ("the disk is full")'),
-        (500, "x" * 200, f'500 Internal Server Error ("{"x" * 120}")'),
-        (404, "", "404 not found"),
-        (404, "no such check", '404 not found ("no such check")'),
-        (404, "x\x1b[2J", r'404 not found ("x\x1b[2J")'),
-        (599, "", "599"),
-        (599, "odd", '599 ("odd")'),
-        (302, "", "302 redirected"),
-    ],
-)
-def test_an_error_names_the_status_its_meaning_and_what_the_service_says(
-    status: int, body: str, error: str, ping_receiver: PingReceiver
-) -> None:
-    ping_receiver.script(Fault(status, body=body))
-    result = attempt(ping_receiver.url)
-    assert (result.delivered, result.status, result.error) == (False, status, error)
 
 
 def test_waits_double_from_half_a_second_with_jitter_and_never_exceed_a_minute() -> None:
