@@ -1,0 +1,111 @@
+"""A body is made in pieces, and what is said when a rule of the user's fails."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from loghc.log.body import WITHHELD, Renderer, _pieces
+from loghc.log.masking import Masker
+from loghc.log.redaction import redactor
+from loghc.log.tail import Snapshot
+from loghc.service.url import PingUrl
+
+UUID = "9e9d9bbe-4f2b-4a0e-a1e0-111111111111"
+MASKER = Masker(PingUrl.parse(f"https://hc-ping.com/{UUID}"))
+LOG = Snapshot((b"sync.start\n", b"password=hunter2\n"), begins_inside_record=False)
+
+
+def fails(text: str) -> str:
+    raise LookupError(text)
+
+
+def interrupts(text: str) -> str:
+    raise KeyboardInterrupt
+
+
+def test_the_report_of_a_rule_that_fails_is_the_way_from_the_rules_to_the_fault(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    renderer = Renderer(1000, MASKER, redactor(fails))
+    assert [renderer.render(LOG, "") for _ in range(2)] == [WITHHELD, WITHHELD]
+    first, *frames = capfd.readouterr().err.splitlines()
+    assert first.startswith("loghc: redact raised LookupError, so the log is withheld")
+    assert first.endswith(":")
+    assert "redaction.py" in frames[0]
+    assert frames[0].endswith("in redact")
+    assert frames[-1].strip() in ("raise LookupError(text)", "^" * len("raise LookupError(text)"))
+    assert "in fails" in "".join(frames[-3:])
+    assert "_clean" not in "".join(frames)
+
+
+def test_a_limit_below_the_line_that_says_so_still_holds() -> None:
+    assert Renderer(9, MASKER, redactor(fails)).render(LOG, "") == WITHHELD[-9:]
+
+
+def test_ctrl_c_in_a_rule_is_the_programs_on_its_main_thread_alone() -> None:
+    renderer = Renderer(1000, MASKER, redactor(interrupts))
+    with pytest.raises(KeyboardInterrupt):
+        renderer.render(LOG, "")
+    bodies: list[bytes] = []
+    thread = threading.Thread(target=lambda: bodies.append(renderer.render(LOG, "")))
+    thread.start()
+    thread.join()
+    assert bodies == [WITHHELD]
+
+
+@pytest.mark.parametrize("kind", [SystemExit, GeneratorExit])
+def test_a_rule_that_exits_is_a_rule_that_fails_on_any_thread(kind: type[BaseException]) -> None:
+    def leaves(text: str) -> str:
+        raise kind
+
+    assert Renderer(1000, MASKER, redactor(leaves)).render(LOG, "") == WITHHELD
+
+
+def test_the_closing_text_comes_last_and_is_masked_too() -> None:
+    renderer = Renderer(1000, MASKER, redactor("hunter2"), mask_secrets=False)
+    assert renderer.render(LOG, f"at {UUID}") == b"sync.start\npassword=[redacted]\nat ***"
+
+
+def test_the_ready_made_rules_go_before_the_users_own() -> None:
+    seen: list[str] = []
+
+    def watch(text: str) -> str:
+        seen.append(text)
+        return text
+
+    for mask_secrets in (False, True):
+        Renderer(1000, MASKER, redactor(watch), mask_secrets=mask_secrets).render(LOG, "")
+    assert seen == ["sync.start\npassword=hunter2\n", "sync.start\npassword=[redacted]\n"]
+
+
+def test_what_a_rule_puts_in_is_masked_again() -> None:
+    renderer = Renderer(1000, MASKER, redactor(lambda text: text + UUID))
+    assert renderer.render(LOG, "") == b"sync.start\npassword=hunter2\n***"
+
+
+# What is masked at once: lines, or else words, of 64 to 128 KiB.
+
+PIECE = 65_536
+
+
+@pytest.mark.parametrize(
+    ("data", "sizes"),
+    [
+        (b"", []),
+        (b"x", [1]),
+        (b"x" * (3 * PIECE), [3 * PIECE]),
+        (b"x" * PIECE + b"\nrest", [PIECE + 1, 4]),
+        (b"x" * (PIECE - 1) + b"\nrest", [PIECE + 4]),  # a line's end, but too soon
+        (b"x" * (2 * PIECE - 1) + b"\nrest", [2 * PIECE, 4]),
+        (b"x" * (2 * PIECE) + b"\nrest", [2 * PIECE + 5]),  # too late
+        (b"x" * (2 * PIECE) + b" rest", [2 * PIECE + 1, 4]),
+        (b"x" * (2 * PIECE - 1) + b" rest", [2 * PIECE + 4]),
+        (b"x\n" * PIECE + b"x\n" * PIECE, [PIECE + 2, PIECE + 2, PIECE + 2, PIECE - 6]),
+    ],
+)
+def test_pieces_are_of_whole_lines_or_words(data: bytes, sizes: list[int]) -> None:
+    pieces = list(_pieces(data))
+    assert [len(piece) for piece in pieces] == sizes
+    assert b"".join(pieces) == data
