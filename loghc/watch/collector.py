@@ -158,12 +158,11 @@ def _until(frames: list[Frame], until_ns: int | None) -> list[Frame]:
 
 def _with_last(frames: list[Frame], time_ns: int, last: bytes) -> list[Frame]:
     """The frames with a record as their last, which may be among them: then it is whole there."""
-    own = [
-        frame
-        for frame in frames
-        if frame.time_ns == time_ns and (frame.data.startswith(last) or frame.data.endswith(last))
-    ]
-    return [frame for frame in frames if frame not in own[:1]] + (own[:1] or [Frame(time_ns, last)])
+    for position, frame in enumerate(frames):
+        data = frame.data
+        if frame.time_ns == time_ns and (data.startswith(last) or data.endswith(last)):
+            return [*frames[:position], *frames[position + 1 :], frame]
+    return [*frames, Frame(time_ns, last)]
 
 
 def _owner(path: str) -> int:
