@@ -46,6 +46,25 @@ def test_a_ping_has_one_outcome_the_first() -> None:
     assert outcomes.stats == Stats(delivered=1, failed=1, pending=0)
 
 
+def test_of_two_threads_that_settle_a_ping_one_comes_first() -> None:
+    outcomes, one, first = outcomes_told(), queued(), list[bool]()
+    outcomes.expect(one)
+    threads = [
+        threading.Thread(target=lambda: first.append(outcomes.settle(one, OK))) for _ in range(2)
+    ]
+    with outcomes._lock:
+        for thread in threads:
+            thread.start()
+            wait_until_in(thread, "settle")
+            thread.join(0.05)
+            assert thread.is_alive()
+        assert outcomes.is_open(one)
+    for thread in threads:
+        thread.join(20)
+    assert sorted(first) == [False, True]
+    assert outcomes.stats == Stats(1, 0, 0)
+
+
 def test_a_ping_that_is_withdrawn_has_none() -> None:
     outcomes, one = outcomes_told(), queued()
     outcomes.expect(one)
