@@ -32,10 +32,10 @@ def test_lanes_of_the_queue_keep_apart_and_leave_nothing_behind() -> None:
     runs = Runs()
     lanes = [{"process": 1, "thread": 7}, {"process": 2, "thread": 7}, {"process": 1, "thread": 8}]
     started = [runs.assign(Event.START, record(**lane)) for lane in lanes]
-    nested = runs.assign(Event.START, record(**lanes[0]))
-    assert runs.assign(Event.LOG, record(**lanes[0])) == nested
-    assert runs.assign(Event.SUCCESS, record(**lanes[0])) == nested
-    for lane, run_id in zip(lanes, started, strict=True):
+    nested = runs.assign(Event.START, record(**lanes[-1]))
+    assert runs.assign(Event.LOG, record(**lanes[-1])) == nested
+    assert runs.assign(Event.SUCCESS, record(**lanes[-1])) == nested
+    for lane, run_id in reversed(list(zip(lanes, started, strict=True))):
         assert runs.assign(Event.FAIL, record(**lane)) == run_id
     assert runs.open_here() == []
     assert runs._elsewhere == {}
