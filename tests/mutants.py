@@ -53,6 +53,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("runs.py", "markers.py", "lifecycle.py"),
         (
             "unit/test_runs.py", "unit/test_completion.py", "unit/test_markers.py",
+            "unit/test_slips.py",
             "service/test_overlapping_runs.py", "service/test_event_truth.py",
             "service/test_sink.py", "service/test_loguru_modes.py", "process/test_exit.py",
         ),
@@ -70,8 +71,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("service/*.py",),
         (
             "unit/test_answer.py", "unit/test_deadline.py", "unit/test_slips.py",
-            "unit/test_environment.py",
-            "unit/test_url.py",
+            "unit/test_environment.py", "unit/test_url.py", "service/test_client.py",
             "service/test_proxy.py", "service/test_tls.py", "service/test_faults.py",
             "service/test_hostile_service.py", "service/test_body_limit.py",
             "service/test_logging_loops.py", "service/test_transport.py",

@@ -62,8 +62,6 @@ def interpret_answer(event: Event, answer: Answer, mask: Callable[[str], str]) -
         mask: takes secrets out of a text.
     """
     status, headers, text = answer
-    # Only a pool manager of the caller's own lets an interim answer through.
-    interim = 100 <= status < 200
     said = " ".join(mask(text).split())
     if 200 <= status < 300:
         disguised = re.fullmatch(r"OK \((not found|rate limited)\)", said, re.IGNORECASE)
@@ -79,7 +77,8 @@ def interpret_answer(event: Event, answer: Answer, mask: Callable[[str], str]) -
         advice = "Use the final URL: loghc sends no log to another address."
         transient = False
     else:
-        transient = interim or status >= 500 or status in _TRANSIENT
+        # Only a pool manager of the caller's own lets an interim answer through.
+        transient = status < 200 or status >= 500 or status in _TRANSIENT
         meaning, advice = _MEANING.get(status, (http.client.responses.get(status, ""), ""))
         if status == 404 and event is Event.LOG:
             advice = _LOG_UNKNOWN

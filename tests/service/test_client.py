@@ -1,0 +1,170 @@
+"""One attempt: what is sent, for how long, with which certificates, and what is learned."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+import urllib3
+
+from loghc import Event
+from loghc.log.masking import Masker
+from loghc.ping import Attempt, Ping
+from loghc.service import transport
+from loghc.service.client import PingClient, hidden_library, not_importable
+from loghc.service.url import PingUrl
+from loghc.testing import Fault, PingReceiver
+from pings import client_of, send
+from services import server_context
+
+
+def client(
+    url: str, headers: Mapping[str, str] | None = None, http: urllib3.PoolManager | None = None
+) -> PingClient:
+    parsed = PingUrl.parse(url)
+    return PingClient(parsed, Masker(parsed).text, 20.0, headers or {}, http, "1.2")
+
+
+def test_the_headers_say_what_the_body_is_and_who_sends_it(ping_receiver: PingReceiver) -> None:
+    url = ping_receiver.url.replace("://", "://bob:p%40ss@")
+    assert send(client(url)).delivered
+    (request,) = ping_receiver.requests
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    assert headers.pop("host") in url
+    assert headers.pop("accept-encoding") == "identity"
+    assert headers == {
+        "content-type": "text/plain; charset=utf-8",
+        "content-length": "7",
+        "user-agent": "loghc/1.2",
+        "authorization": "Basic Ym9iOnBAc3M=",
+    }
+
+
+def test_a_pool_managers_headers_go_before_loghcs_and_given_ones_before_all(
+    ping_receiver: PingReceiver,
+) -> None:
+    asked: list[str] = []
+
+    class Own(urllib3.PoolManager):
+        def request(self, method: str, url: str, *args: Any, **options: Any) -> Any:
+            asked.append(method)
+            return super().request(method, url, *args, **options)
+
+    given = {"X-One": "given", "user-AGENT": "given/1"}
+    with Own(headers={"x-one": "pool", "X-Two": "pool", "User-Agent": "pool/1"}) as http:
+        assert send(client(ping_receiver.url, given, http)).delivered
+    assert asked == ["POST"]
+    (request,) = ping_receiver.requests
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    assert headers["x-one"] == "given"
+    assert headers["x-two"] == "pool"
+    assert headers["user-agent"] == "given/1"
+    assert "authorization" not in headers
+
+
+@pytest.mark.parametrize(("timeout", "seconds"), [(0.2, 60.0), (60.0, 0.2)])
+def test_the_shorter_of_two_times_counts(
+    timeout: float, seconds: float, ping_receiver: PingReceiver
+) -> None:
+    ping_receiver.always(Fault(delay=math.inf))
+    attempt = send(client_of(ping_receiver.url, timeout), seconds=seconds)
+    assert attempt.error == "timed out after 0.2 s"
+
+
+def test_the_systems_certificates_are_loaded_once_and_for_https_alone(
+    authority: trustme.CA, trusted: Path, ping_receiver: PingReceiver,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    loaded: list[object] = []
+    system_trust = transport.system_trust
+
+    def counted() -> object:
+        loaded.append(system_trust())
+        return loaded[-1]
+
+    monkeypatch.setattr(transport, "system_trust", counted)
+    assert send(client_of(ping_receiver.url)).delivered
+    assert loaded == []
+    with PingReceiver(ssl_context=server_context(authority)) as receiver:
+        first = client_of(receiver.url)
+        assert send(first).delivered
+        first.close()
+        assert send(first).delivered
+        second = first.clone()
+        assert send(second).delivered
+    assert len(loaded) == 1
+
+
+def test_a_limit_is_learned_from_what_was_taken_and_the_body_cut_to_it(
+    ping_receiver: PingReceiver,
+) -> None:
+    def announce(status: int, limit: int) -> None:
+        ping_receiver.script(Fault(status, headers={"Ping-Body-Limit": str(limit)}))
+
+    one = client_of(ping_receiver.url)
+    assert one.body_limit is None
+    announce(503, 3)
+    assert send(one, b"0123456789").kept is None
+    assert one.body_limit is None
+    announce(200, 10)
+    assert send(one, b"0123456789").kept is None  # all of it
+    assert one.body_limit == 10
+    announce(200, 4)
+    assert send(one, b"0123456789").kept == 4
+    ping_receiver.body_limit = None
+    assert send(one, b"0123456789").kept is None
+    assert one.body_limit == one.clone().body_limit == 4
+    assert ping_receiver.requests[-1].body == b"6789"
+
+
+def test_what_the_service_says_is_masked(ping_receiver: PingReceiver) -> None:
+    secret = ping_receiver.url.rpartition("/")[2]
+    ping_receiver.script(Fault(500, body=f"no {secret}"))
+    assert send(client_of(ping_receiver.url)).error == '500 Internal Server Error ("no ***")'
+
+
+# What can't be imported
+
+
+def test_an_import_that_fails_may_work_at_the_next_attempt() -> None:
+    assert not_importable(OSError(24, "Too many open files")) == Attempt(
+        delivered=False,
+        error="what sends pings can't be imported now (OSError: [Errno 24] Too many open files)",
+        advice="A process without free descriptors, or after chroot, can't import.",
+        transient=True,
+    )
+
+
+@pytest.mark.parametrize("name", ["http", "email", "queue", "urllib3"])
+def test_a_file_that_hides_a_library_is_named(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / f"{name}.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    assert hidden_library() is None  # it is imported: the file is too late
+    monkeypatch.delitem(sys.modules, name)
+    assert hidden_library() == str(tmp_path / f"{name}.py")
+    attempt = PingClient.send(
+        client_of("http://127.0.0.1:1/x"), Ping(Event.LOG, "run", bytes), b"", 1.0
+    )
+    assert attempt == Attempt(
+        delivered=False,
+        error=f"{tmp_path / name}.py hides a library that sends pings",
+        advice="Rename that file.",
+    )
+
+
+@pytest.mark.parametrize("name", ["http", "email", "queue", "urllib3"])
+def test_the_library_itself_and_a_folder_of_its_name_hide_nothing(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, name)
+    assert hidden_library() is None
+    (tmp_path / name).mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    assert hidden_library() is None
