@@ -7,6 +7,8 @@ import threading
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from loghc import Event
 from loghc.runs import ENDS_RUN, Runs
 
@@ -79,3 +81,12 @@ def test_runs_that_were_closed_are_open_nowhere() -> None:
     assert runs.open_here() == []
     assert runs._elsewhere == {}
     assert runs.assign(Event.SUCCESS, record()) not in closed
+
+
+def test_the_parents_runs_are_not_the_childs(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = Runs()
+    runs.assign(Event.START, record())
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    assert runs.open_here() == []
+    own = runs.assign(Event.START, record())
+    assert runs.open_here() == [own]
