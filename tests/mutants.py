@@ -21,6 +21,7 @@ from __future__ import annotations
 import argparse
 import ast
 import contextlib
+import hashlib
 import importlib
 import itertools
 import json
@@ -71,7 +72,8 @@ ROOMS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("service/*.py",),
         (
             "unit/test_answer.py", "unit/test_deadline.py", "unit/test_slips.py",
-            "unit/test_environment.py", "unit/test_url.py", "service/test_client.py",
+            "unit/test_environment.py", "unit/test_url.py", "unit/test_lookup.py",
+            "unit/test_watch.py", "service/test_client.py",
             "service/test_proxy.py", "service/test_tls.py", "service/test_faults.py",
             "service/test_hostile_service.py", "service/test_body_limit.py",
             "service/test_logging_loops.py", "service/test_transport.py",
@@ -584,8 +586,11 @@ def _run_on(
     seen: Path | None = options.seen
     tests = json.loads(seen.read_text(encoding="utf-8")) if seen and seen.exists() else {}
     for room in dict.fromkeys(mutant.room for mutant in mutants):
-        if room not in tests:
+        files = [ROOT / "tests" / name for name in ROOMS[room][1]]
+        state = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
+        if tests.get(f"state of {room}") != state:
             tests[room] = _tests_of(room)
+            tests[f"state of {room}"] = state
     if seen:
         seen.write_text(json.dumps(tests), encoding="utf-8")
     reading, writing = os.pipe()

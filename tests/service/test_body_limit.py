@@ -316,3 +316,17 @@ def test_without_logs_nothing_needs_to_follow(ping_receiver: PingReceiver) -> No
     logger.info("sync.error")
     assert sink.wait(10)
     assert sent(ping_receiver) == [0]
+
+
+def test_a_body_is_redacted_before_it_is_cut_to_the_services_limit(
+    ping_receiver: PingReceiver,
+) -> None:
+    ping_receiver.body_limit = 20
+    handler = logger.add(HealthSink(ping_receiver.url, redact="secret"), format="{message}")
+    logger.info("sync.start")
+    logger.info("secret" * 10)
+    logger.info("sync.done")
+    logger.remove(handler)
+    start, done = ping_receiver.requests
+    assert start.body == b"sync.start\n"
+    assert done.body == b"redacted]\nsync.done\n"
