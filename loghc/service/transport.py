@@ -139,7 +139,7 @@ class Transport:
         self._deadline.begin(seconds)
         with _quiet():
             pool = self._manager.connection_from_url(url)
-            connection = pool._get_conn(timeout=self._deadline.left())
+            connection = pool._get_conn()
             connection.timeout = self._deadline.left()
             try:
                 if pool.proxy is not None and url.startswith("https:"):

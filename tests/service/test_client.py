@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,14 @@ from loghc.log.masking import Masker
 from loghc.ping import Attempt, Ping
 from loghc.service import transport
 from loghc.service.client import PingClient, hidden_library, not_importable
+from loghc.service.deadline import Deadline
+from loghc.service.proxies import Proxy
+from loghc.service.transport import Transport
 from loghc.service.url import PingUrl
 from loghc.testing import Fault, PingReceiver
 from pings import client_of, send
-from services import server_context
+from services import OK, server_context, service, unused_port
+from waiting import wait_until
 
 
 def client(
@@ -126,6 +131,78 @@ def test_what_the_service_says_is_masked(ping_receiver: PingReceiver) -> None:
     secret = ping_receiver.url.rpartition("/")[2]
     ping_receiver.script(Fault(500, body=f"no {secret}"))
     assert send(client_of(ping_receiver.url)).error == '500 Internal Server Error ("no ***")'
+
+
+# Connections
+
+
+@pytest.fixture
+def connections() -> Iterator[tuple[str, list[bytes]]]:
+    """A service, and the first line of each connection to it; a body of `long` is answered so."""
+    seen: list[bytes] = []
+
+    def serve(connection: socket.socket) -> None:
+        seen.append(b"")
+        place = len(seen) - 1
+        while data := connection.recv(65_536):
+            seen[place] = seen[place] or data.partition(b"\r\n")[0]
+            if data.startswith(b"CONNECT"):
+                connection.sendall(b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n")
+            elif b"long" in data:
+                head = b"HTTP/1.1 200 OK\r\nContent-Length: 70000\r\n\r\n"
+                connection.sendall(head + b"x" * 70_000)
+            elif b"\r\n\r\n" in data:
+                connection.sendall(OK)
+
+    with service(serve) as port:
+        yield f"http://127.0.0.1:{port}/x", seen
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["", "http="])
+def test_a_connection_is_used_again_unless_something_of_an_answer_is_left_in_it(
+    own: bool, connections: tuple[str, list[bytes]]
+) -> None:
+    url, seen = connections
+    with urllib3.PoolManager() as http:
+        one = client(url, http=http if own else None)
+        for number, body in enumerate([b"short", b"short", b"long", b"short", b"short"]):
+            assert send(one, body).delivered
+            assert len(seen) == (1 if number < 3 else 2)
+        one.close()
+        assert send(one, b"short").delivered
+        assert len(seen) == (2 if own else 3)  # the caller's are the caller's to close
+
+
+def test_a_pool_manager_of_the_callers_keeps_to_the_time_too(ping_receiver: PingReceiver) -> None:
+    ping_receiver.always(Fault(delay=math.inf))
+    with urllib3.PoolManager() as http:
+        attempt = send(client_of(ping_receiver.url, 0.2, http))
+    assert (attempt.error, attempt.transient) == ("timed out", True)
+
+
+def test_a_connection_is_opened_and_closed_without_a_request(
+    connections: tuple[str, list[bytes]],
+) -> None:
+    url, seen = connections
+    Transport(Deadline()).open(url, 20)
+    wait_until(lambda: seen == [b""])
+    with pytest.raises(ConnectionRefusedError):
+        Transport(Deadline()).open(f"http://127.0.0.1:{unused_port()}/", 20)
+    with pytest.raises(TimeoutError):
+        Transport(Deadline()).open(url, 0)
+
+
+def test_a_connection_through_a_proxy_reaches_the_service_or_fails(
+    connections: tuple[str, list[bytes]],
+) -> None:
+    url, seen = connections
+    through = Transport(Deadline(), proxy=Proxy(url, None, None))
+    through.open("http://hc.example/x", 20)
+    wait_until(lambda: seen == [b""])  # the proxy is asked for nothing
+    with pytest.raises(OSError, match="Tunnel connection failed: 403"):
+        through.open("https://hc.example/x", 20)
+    assert seen[0] == b""
+    assert seen[1].startswith(b"CONNECT hc.example:443 HTTP/1.")
 
 
 # What can't be imported
