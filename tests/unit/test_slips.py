@@ -77,6 +77,7 @@ def test_a_secret_that_looks_like_a_setting_is_not_shown() -> None:
         ("photos\n", "without white space"),
         ("", "not ''"),
         ("photos.start", "not the marker 'photos.start': the job is 'photos'"),
+        ("photos.done", "not the marker 'photos.done': the job is 'photos'"),
         ("nightly.photos.error", "the job is 'nightly.photos'"),
     ],
 )
