@@ -560,6 +560,30 @@ def test_ctrl_c_in_a_stop_that_is_no_exit_reaches_the_app(
     assert done.stdout == "interrupted\n"
 
 
+@pytest.mark.parametrize("late", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("where", ["expect", "put"])
+def test_a_put_that_is_interrupted_leaves_a_ping_that_is_sent_once(
+    where: str, late: bool, ping_receiver: PingReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delivery = delivery_to(ping_receiver.url)
+    owner = delivery._outcomes if where == "expect" else delivery._outbox
+    real = getattr(owner, where)
+
+    def interrupted(queued: object) -> None:
+        monkeypatch.undo()
+        if late:
+            real(queued)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(owner, where, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        delivery.put(numbered(7))
+    assert delivery.wait(20)
+    delivery.stop(5)
+    assert delivery.stats == Stats(1, 0, 0)
+    assert numbers(ping_receiver) == [7]
+
+
 # Waiting where no thread can be started.
 
 
