@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import logging
 import math
@@ -582,6 +583,28 @@ def test_a_put_that_is_interrupted_leaves_a_ping_that_is_sent_once(
     delivery.stop(5)
     assert delivery.stats == Stats(1, 0, 0)
     assert numbers(ping_receiver) == [7]
+
+
+@pytest.mark.parametrize("exiting", [False, True], ids=["", "exiting"])
+def test_a_stop_that_is_interrupted_gives_up_what_waits_and_an_exit_goes_on(
+    exiting: bool, ping_receiver: PingReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    ping_receiver.always(Fault(delay=math.inf))
+    delivery = delivery_to(ping_receiver.url, timeout=60)
+    delivery.put(numbered(0))
+    wait_until(lambda: ping_receiver.requests)
+    monkeypatch.setattr(delivery._outcomes, "wait_for", interrupted)
+    with pytest.raises(KeyboardInterrupt) if not exiting else contextlib.nullcontext():
+        delivery.stop(60, exiting=exiting)
+    assert delivery.stats == Stats(0, 1, 0)
+    ping_receiver.always(None)
+    delivery.put(numbered(1))
+    assert delivery.wait(20)
+    assert delivery.stats == Stats(1, 1, 0)
 
 
 # Waiting where no thread can be started.
