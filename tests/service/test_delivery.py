@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import contextlib
 import itertools
@@ -17,7 +18,7 @@ import threading
 import time
 import uuid
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -36,7 +37,7 @@ from loghc.service.client import PingClient
 from loghc.testing import Fault, PingReceiver
 from pings import client_of, delivery_to, numbered, numbers, ping
 from services import answer_ok, service, unused_port
-from waiting import wait_until, wait_until_in
+from waiting import seconds_for, wait_until, wait_until_in
 
 BEGIN = """
 import atexit, os, signal, sys, threading, time
@@ -585,6 +586,27 @@ def test_a_put_that_is_interrupted_leaves_a_ping_that_is_sent_once(
     assert numbers(ping_receiver) == [7]
 
 
+def test_an_exit_waits_for_on_outcome_though_its_thread_has_not_begun_to_run(
+    ping_receiver: PingReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = _thread.start_new_thread
+
+    def start_later(function: Callable[[], None], _: tuple[()]) -> int:
+        def later() -> None:
+            time.sleep(0.1)
+            function()
+
+        return start(later, ())
+
+    told: list[Outcome] = []
+    delivery = delivery_to(ping_receiver.url, told.append)
+    monkeypatch.setattr("loghc.delivery._AT_EXIT", 30.0)
+    monkeypatch.setattr("loghc.delivery.thread._thread.start_new_thread", start_later)
+    delivery.put(numbered(0))
+    delivery.stop(20, exiting=True)
+    assert len(told) == 1
+
+
 @pytest.mark.parametrize("exiting", [False, True], ids=["", "exiting"])
 def test_a_stop_that_is_interrupted_gives_up_what_waits_and_an_exit_goes_on(
     exiting: bool, ping_receiver: PingReceiver, monkeypatch: pytest.MonkeyPatch
@@ -657,6 +679,23 @@ def test_a_stop_where_no_thread_can_be_started_sends_each_ping_once_to_a_slow_se
     delivery.stop(20)
     assert delivery.stats == Stats(2, 0, 0)
     assert numbers(ping_receiver) == [0, 1]
+
+
+def test_a_stop_that_sends_for_itself_gives_up_when_another_thread_says_so(
+    no_new_delivery_thread: None, ping_receiver: PingReceiver
+) -> None:
+    def abort() -> None:
+        wait_until(lambda: ping_receiver.requests)
+        delivery.abort()
+
+    ping_receiver.always(Fault(delay=math.inf))
+    delivery = delivery_to(ping_receiver.url, timeout=120)
+    delivery.put(numbered(0))
+    other = threading.Thread(target=abort)
+    other.start()
+    assert seconds_for(lambda: delivery.stop(80)) < 20
+    other.join()
+    assert delivery.stats == Stats(0, 1, 0)
 
 
 def test_two_threads_that_wait_where_none_can_be_started_both_return_with_on_outcome_set(

@@ -12,7 +12,7 @@ import pytest
 from loghc import Event, Stats
 from loghc.delivery.closing import ClosingTime
 from loghc.delivery.courier import Courier
-from loghc.delivery.outbox import Outbox, Queued
+from loghc.delivery.outbox import LOGS, Outbox, Queued
 from loghc.delivery.outcomes import Outcomes
 from loghc.delivery.report import Report
 from loghc.delivery.retry import Backoff
@@ -202,6 +202,27 @@ def test_an_interrupt_in_an_attempt_leaves_the_ping_to_the_next_courier(
     assert office.calls == ["close"]
 
 
+def test_logs_that_were_left_out_are_said_when_nothing_waits_any_more(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    office = Office(*[OK] * (LOGS + 1))
+    for _ in range(LOGS + 1):
+        office.put(Event.FAIL)
+
+    def over() -> Attempt:
+        office.closing.bring_forward(time.monotonic() - 1)
+        return OK
+
+    office.answers[3] = over
+    office.courier.work()
+    assert capsys.readouterr().err == ""
+    rest = Office(*[OK] * LOGS)
+    for _ in range(LOGS):
+        rest.put(Event.FAIL)
+    rest.courier.work()
+    assert "the logs of 1 ping " in capsys.readouterr().err
+
+
 # What the service understands
 
 
@@ -277,6 +298,16 @@ def test_a_pause_ends_when_the_app_begins_to_wait() -> None:
     office.outbox.ring()  # of something else
     office.closing.bring_forward(time.monotonic() + 60)
     office.outbox.ring()
+    thread.join(20)
+    assert not thread.is_alive()
+
+
+def test_a_pause_ends_when_the_courier_is_abandoned() -> None:
+    office = Office()
+    thread = threading.Thread(target=office.courier.pause, args=(60,))
+    thread.start()
+    wait_until_in(thread, "wait")
+    office.courier.abandon()
     thread.join(20)
     assert not thread.is_alive()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing.process
+import multiprocessing.util
 import sys
 import threading
 from collections.abc import Callable
@@ -52,6 +54,8 @@ def test_an_exception_takes_back_what_was_told_while_one_was_on_its_way_that_led
     watch = CrashWatch()
     first = raised(KeyError(), lambda: watch.success("a run", HERE))
     middle, last = ValueError(), OSError()
+    for error in (last, middle):  # others led to it as well
+        error.__cause__, error.__context__ = LookupError(), EOFError()
     setattr(middle, link, first)
     setattr(last, link, middle)
     setattr(first, link, last)  # round in a circle
@@ -219,8 +223,20 @@ def test_in_a_process_that_nobody_started_nothing_is_done_at_a_childs_exit(
     called: list[int] = []
     monkeypatch.delitem(sys.modules, "multiprocessing.process", raising=False)
     at_child_exit(lambda: called.append(1))
-    import multiprocessing.process
-
     monkeypatch.setitem(sys.modules, "multiprocessing.process", multiprocessing.process)
     at_child_exit(lambda: called.append(1))
     assert called == []
+
+
+def test_a_child_of_multiprocessing_does_it_at_its_exit(monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[int] = []
+    registry = multiprocessing.util._finalizer_registry  # type: ignore[attr-defined]
+    before = set(registry)
+    monkeypatch.setattr(multiprocessing.process, "parent_process", object)
+    at_child_exit(lambda: called.append(1))
+    (key,) = set(registry) - before
+    assert key[0] == 0  # with the least priority: after what the app has registered
+    assert called == []
+    registry[key]()
+    assert called == [1]
+    assert set(registry) == before
