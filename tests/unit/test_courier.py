@@ -223,6 +223,20 @@ def test_logs_that_were_left_out_are_said_when_nothing_waits_any_more(
     assert "the logs of 1 ping " in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("left", "lines"), [(0.9, 1), (-0.1, 0)])
+def test_a_trouble_is_said_as_long_as_there_is_time_to_try_again(
+    left: float, lines: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def nearly_over() -> Attempt:
+        office.closing.bring_forward(time.monotonic() + left)
+        return DOWN
+
+    office = Office(DOWN, nearly_over, OK)
+    office.put(Event.FAIL)
+    office.courier.work()
+    assert capsys.readouterr().err.count("trying again") == lines
+
+
 # What the service understands
 
 
