@@ -33,6 +33,7 @@ def test_the_report_of_a_rule_that_fails_is_the_way_from_the_rules_to_the_fault(
 ) -> None:
     renderer = Renderer(1000, MASKER, redactor(fails))
     assert [renderer.render(LOG, "") for _ in range(2)] == [WITHHELD, WITHHELD]
+    assert WITHHELD == b"loghc: the log is withheld, as a redact rule failed.\n"
     first, *frames = capfd.readouterr().err.splitlines()
     assert first.startswith("loghc: redact raised LookupError, so the log is withheld")
     assert first.endswith(":")
