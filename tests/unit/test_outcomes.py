@@ -46,6 +46,15 @@ def test_a_ping_has_one_outcome_the_first() -> None:
     assert outcomes.stats == Stats(delivered=1, failed=1, pending=0)
 
 
+def test_outcomes_are_counted() -> None:
+    outcomes = outcomes_told()
+    for attempt in (OK, GONE, OK, GONE, OK):
+        each = queued()
+        outcomes.expect(each)
+        outcomes.settle(each, attempt)
+    assert outcomes.stats == Stats(delivered=3, failed=2, pending=0)
+
+
 def test_of_two_threads_that_settle_a_ping_one_comes_first() -> None:
     outcomes, one, first = outcomes_told(), queued(), list[bool]()
     outcomes.expect(one)
