@@ -122,11 +122,14 @@ class Collector:
             end.add(self._output.frames())
         # Further back, to have enough without what was logged since.
         size = self._keep if until_ns is None else 2 * self._keep
-        for path in reversed(self._rings()):
+        readings = []
+        for path in reversed(self._rings()):  # the newest first: less of the older has to be read
             reading = read_ring(path, size, end.since_ns)
             if reading is not None:
-                facts.add(reading)
+                readings.append(reading)
                 end.add(_until(reading.frames, until_ns))
+        for reading in reversed(readings):
+            facts.add(reading)
         frames = _until(end.frames(), until_ns)
         if last:
             frames = _with_last(frames, until_ns or 0, last)

@@ -104,12 +104,26 @@ def test_what_was_folded_is_read_no_second_time(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("folded", [0, 3, 7])
+def test_the_newest_tracebacks_come_last_whether_their_rings_were_folded_or_not(
+    folded: int, tmp_path: Path
+) -> None:
+    collector = Collector(str(tmp_path), 1000)
+    for number in range(7):
+        ring = open_ring(str(tmp_path), 2**14, GONE + number)
+        ring.append_traceback(b"of %d\n" % number, number)
+        if number + 1 == folded:
+            collector.fold()
+    _, facts = collector.read()
+    assert list(facts.tracebacks.values()) == [f"of {number}\n" for number in range(2, 7)]
+
+
 def test_the_owners_are_those_whose_rings_are_there_in_the_order_of_their_start(
     tmp_path: Path,
 ) -> None:
-    for name in ("30-2.ring", "7-10.ring", "20-1.ring", "20-3.ring", "9-4.note"):
+    for name in ("30-2.ring", "7-10.ring", "20-11.ring", "30-30.ring", "9-4.note"):
         (tmp_path / name).touch()
-    assert Collector(str(tmp_path), 10).owners() == [20, 30, 7]
+    assert Collector(str(tmp_path), 10).owners() == [30, 7, 20]
     assert Collector(str(tmp_path / "nowhere"), 10).owners() == []
 
 
@@ -214,6 +228,7 @@ def test_nothing_stands_before_the_end_of_a_record_that_was_too_long(tmp_path: P
     end, rest = log.chunks
     assert set(end) == {ord("x")}
     assert rest == b"one\ntwo\n"
-    ring.append(b"y" * 2**14, 5)
+    other = open_ring(str(tmp_path), 2**14, os.getpid())
+    other.append(b"y" * 2**14, 5)
     end, rest = collector.read()[0].chunks
     assert (set(end), rest) == ({ord("y")}, b"")

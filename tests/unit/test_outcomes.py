@@ -227,12 +227,23 @@ class Work:
         self.current.append(self.thread.at_work)
 
 
-def test_without_work_no_thread_is_started() -> None:
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """The threads that are asked for, none of which is started."""
+    asked: list[object] = []
+    monkeypatch.setattr(_thread, "start_new_thread", lambda *args: asked.append(args))
+    return asked
+
+
+def test_a_thread_is_started_where_there_is_work_and_nobody_at_it(started: list[object]) -> None:
     work = Work(0)
-    before = set(sys._current_frames())
     assert work.thread.start()
-    assert set(sys._current_frames()) == before
-    assert not work.thread.at_work
+    assert started == []
+    work.left = 1
+    work.thread.run_here(work.thread.start)
+    assert started == []
+    assert work.thread.start()
+    assert len(started) == 1
 
 
 def test_one_thread_works_and_goes() -> None:
