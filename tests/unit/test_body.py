@@ -89,6 +89,12 @@ def test_what_a_rule_puts_in_is_masked_again() -> None:
     assert renderer.render(LOG, "") == b"sync.start\npassword=hunter2\n***"
 
 
+def test_bytes_that_are_no_text_are_replaced_where_there_are_rules() -> None:
+    log = Snapshot((b"caf\xc3\xa9 \xff secret\n",), begins_inside_record=False)
+    renderer = Renderer(1000, MASKER, redactor("secret"))
+    assert renderer.render(log, "").decode() == "caf\u00e9 \ufffd [redacted]\n"
+
+
 # What is masked at once: lines, or else words, of 64 to 128 KiB.
 
 PIECE = 65_536
