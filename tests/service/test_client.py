@@ -138,21 +138,27 @@ def test_what_the_service_says_is_masked(ping_receiver: PingReceiver) -> None:
 
 @pytest.fixture
 def connections() -> Iterator[tuple[str, list[bytes]]]:
-    """A service, and the first line of each connection to it; a body of `long` is answered so."""
+    """A service, and the first line of each connection to it.
+
+    A body that begins with `long` gets an answer that is longer than what is read of one.
+    """
     seen: list[bytes] = []
 
     def serve(connection: socket.socket) -> None:
         seen.append(b"")
         place = len(seen) - 1
-        while data := connection.recv(65_536):
-            seen[place] = seen[place] or data.partition(b"\r\n")[0]
-            if data.startswith(b"CONNECT"):
-                connection.sendall(b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n")
-            elif b"long" in data:
-                head = b"HTTP/1.1 200 OK\r\nContent-Length: 70000\r\n\r\n"
-                connection.sendall(head + b"x" * 70_000)
-            elif b"\r\n\r\n" in data:
-                connection.sendall(OK)
+        with connection.makefile("rb") as stream:
+            while line := stream.readline():
+                seen[place] = seen[place] or line.strip()
+                head = dict(pair.split(b": ", 1) for pair in iter(stream.readline, b"\r\n"))
+                body = stream.read(int(head.get(b"Content-Length", b"0")))
+                if line.startswith(b"CONNECT"):
+                    answer = b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n"
+                elif body.startswith(b"long"):
+                    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 70000\r\n\r\n" + bytes(70_000)
+                else:
+                    answer = OK
+                connection.sendall(answer)
 
     with service(serve) as port:
         yield f"http://127.0.0.1:{port}/x", seen
