@@ -33,6 +33,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -608,6 +609,8 @@ def _run_on(
                 os.close(reading)
                 mine = mutants[number :: options.jobs]
                 _work(mine, package, tests, options.spend, writing)
+            except BaseException:  # noqa: BLE001 - this is a fork, and has to end here
+                traceback.print_exc()
             finally:
                 os._exit(0)
         workers.append(pid)
@@ -627,6 +630,8 @@ def _run_on(
                 print(f"{len(fates)} of {len(mutants)}", flush=True)
     for pid in workers:
         os.waitpid(pid, 0)
+    if len(fates) < len(mutants):
+        raise SystemExit(f"only {len(fates)} of {len(mutants)} mutants were run")
     return fates
 
 

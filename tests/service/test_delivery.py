@@ -589,8 +589,6 @@ def test_a_put_that_is_interrupted_leaves_a_ping_that_is_sent_once(
 def test_an_exit_waits_for_on_outcome_though_its_thread_has_not_begun_to_run(
     ping_receiver: PingReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    start = _thread.start_new_thread
-
     def start_later(function: Callable[[], None], _: tuple[()]) -> int:
         def later() -> None:
             time.sleep(0.1)
@@ -598,11 +596,14 @@ def test_an_exit_waits_for_on_outcome_though_its_thread_has_not_begun_to_run(
 
         return start(later, ())
 
+    start = _thread.start_new_thread
     told: list[Outcome] = []
+    ping_receiver.script(Fault(delay=0.1))
     delivery = delivery_to(ping_receiver.url, told.append)
+    delivery.put(numbered(0))
+    wait_until(lambda: ping_receiver.requests)
     monkeypatch.setattr("loghc.delivery._AT_EXIT", 30.0)
     monkeypatch.setattr("loghc.delivery.thread._thread.start_new_thread", start_later)
-    delivery.put(numbered(0))
     delivery.stop(20, exiting=True)
     assert len(told) == 1
 
@@ -849,7 +850,9 @@ def test_a_ping_whose_handling_raises_is_reported_and_the_next_is_sent(
     delivery.stop(5)
     assert numbers(ping_receiver) == [1]
     assert [outcome.delivered for outcome in outcomes] == [False, True]
-    assert "LookupError: a bug" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert said.startswith("loghc: a ping could not be handled, please report this:\nTraceback")
+    assert "LookupError: a bug" in said
 
 
 def test_a_body_that_cannot_be_made_is_no_reason_not_to_ping(
@@ -863,7 +866,9 @@ def test_a_body_that_cannot_be_made_is_no_reason_not_to_ping(
     assert delivery.wait(20)
     delivery.stop(5)
     assert ping_receiver.pings[0].text == "loghc: the log could not be attached."
-    assert "ValueError: a bug" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert said.startswith("loghc: the log could not be attached to a ping, please report this:")
+    assert "ValueError: a bug" in said
 
 
 @pytest.mark.parametrize("kind", [SystemExit, GeneratorExit, asyncio.CancelledError])

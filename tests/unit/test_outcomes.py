@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import _thread
 import dataclasses
+import math
 import sys
 import threading
 import time
+from _queue import SimpleQueue
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -129,7 +131,17 @@ def test_who_waits_looks_again_at_each_change(wake: str) -> None:
     assert outcomes._waiting == []
 
 
-def test_a_wait_ends_in_time_and_looks_before_it_asks_for_the_time() -> None:
+def test_a_wait_ends_in_time_and_looks_before_it_asks_for_the_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    timeouts: list[float] = []
+
+    class Bell(SimpleQueue[None]):
+        def get(self, block: bool = True, timeout: float | None = None) -> None:
+            timeouts.append(math.inf if timeout is None else timeout)
+            super().get(block, timeout)
+
+    monkeypatch.setattr("loghc.delivery.outcomes.SimpleQueue", Bell)
     outcomes = outcomes_told()
     over = ClosingTime(time.monotonic() - 1)
     assert outcomes.wait_for(lambda: True, over)
@@ -137,6 +149,8 @@ def test_a_wait_ends_in_time_and_looks_before_it_asks_for_the_time() -> None:
     soon = ClosingTime(time.monotonic() + 0.05)
     assert not outcomes.wait_for(lambda: False, soon)
     assert soon.left <= 0
+    assert timeouts
+    assert all(0 <= timeout <= 0.05 for timeout in timeouts)
     assert outcomes._waiting == []
 
 
