@@ -108,6 +108,7 @@ def test_a_200_can_say_no(text: str, error: str, transient: bool) -> None:
         (503, "", "503 Service Unavailable"),
         (503, " \n", "503 Service Unavailable"),
         (503, "service\nunavailable", "503 Service Unavailable"),
+        (503, "Service UNAVAILABLE", "503 Service Unavailable"),
         (503, "<html>down for maintenance</html>", "503 Service Unavailable"),
         (500, "the disk\n  is full", '500 Internal Server Error ("the disk is full")'),
         (500, "x" * 200, f'500 Internal Server Error ("{"x" * 120}")'),
