@@ -101,7 +101,7 @@ def test_where_no_thread_can_be_started_a_process_looks_the_name_up(
     no_thread: None, hangs: None, deadline: Deadline, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(sys, "executable", python_that("echo trouble >&2; cat", tmp_path))
+    monkeypatch.setattr(sys, "executable", python_that("echo trouble >&2", tmp_path))
     found = addresses("localhost", 80, deadline)
     assert {(kind, address[:2]) for _, kind, *_, address in found} <= {
         (TCP, ("127.0.0.1", 80)),
@@ -111,6 +111,25 @@ def test_where_no_thread_can_be_started_a_process_looks_the_name_up(
     with pytest.raises(socket.gaierror):
         addresses("nowhere.invalid", 80, deadline)
     assert capfd.readouterr().err == ""
+
+
+@posix
+def test_that_process_reads_nothing_of_what_is_the_programs(
+    no_thread: None, deadline: Deadline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", python_that("cat", tmp_path))
+    reading, writing = os.pipe()
+    os.write(writing, b"input")
+    os.close(writing)
+    own = os.dup(0)
+    os.dup2(reading, 0)
+    try:
+        addresses("localhost", 80, deadline)
+        assert os.read(0, 10) == b"input"
+    finally:
+        os.dup2(own, 0)
+        os.close(own)
+        os.close(reading)
 
 
 @posix

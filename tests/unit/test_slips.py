@@ -43,7 +43,7 @@ def test_a_slip_in_the_url_is_named_wherever_it_stands(
         monkeypatch.setenv(where, str(path))
     with pytest.raises(ValueError, match=rf"^{where}: expected a ping URL") as caught:
         HealthSink(text if where == "url" else None)
-    assert slip in str(caught.value)
+    assert f"; {slip}" in str(caught.value)
     assert KEY not in str(caught.value)
     assert "hunter2" not in str(caught.value)
 
