@@ -140,7 +140,6 @@ class Transport:
         with _quiet():
             pool = self._manager.connection_from_url(url)
             connection = pool._get_conn()
-            connection.timeout = self._deadline.left()
             try:
                 if pool.proxy is not None and url.startswith("https:"):
                     pool._prepare_proxy(connection)

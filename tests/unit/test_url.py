@@ -42,6 +42,7 @@ LONGEST_HOST = ".".join(["a" * 63] * 3 + ["b" * 61])  # 253 characters
         ("https://b\u00fcro.example/x", "https://xn--bro-hoa.example/x/start?rid=R"),
         ("https://h/caf\u00e9", "https://h/caf%C3%A9/start?rid=R"),
         ("https://h/caf%C3%A9", "https://h/caf%C3%A9/start?rid=R"),
+        ("https://h/100%/%zz%4", "https://h/100%25/%25zz%254/start?rid=R"),
         ("https://bob:p%40ss@h/x", "https://h/x/start?rid=R"),
         (f"https://{LONGEST_HOST}/x", f"https://{LONGEST_HOST}/x/start?rid=R"),
         (f"https://{LONGEST_HOST}./x", f"https://{LONGEST_HOST}./x/start?rid=R"),
