@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import socket
 import sys
 from collections.abc import Iterator, Mapping
@@ -13,6 +14,7 @@ import pytest
 import trustme
 import urllib3
 
+from conftest import RunScript
 from loghc import Event
 from loghc.log.masking import Masker
 from loghc.ping import Attempt, Ping
@@ -209,6 +211,23 @@ def test_a_connection_through_a_proxy_reaches_the_service_or_fails(
         through.open("https://hc.example/x", 20)
     assert seen[0] == b""
     assert seen[1].startswith(b"CONNECT hc.example:443 HTTP/1.")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_child_that_is_forked_amid_a_request_keeps_nothing_of_urllib3s_quiet(
+    run_script: RunScript,
+) -> None:
+    script = """
+import os
+from loghc.service import transport
+
+with transport._quiet():
+    pid = os.fork()
+    if pid == 0:
+        os._exit(len(transport._requesting))
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), len(transport._requesting))
+"""
+    assert run_script(script).stdout == "0 1\n"
 
 
 # What can't be imported

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from loghc.log.body import WITHHELD, Renderer, _pieces
 from loghc.log.masking import Masker
 from loghc.log.redaction import redactor
-from loghc.log.tail import Snapshot, Tail
+from loghc.log.tail import CONTEXT, Snapshot, Tail
 from loghc.service.url import PingUrl
 
 UUID = "9e9d9bbe-4f2b-4a0e-a1e0-111111111111"
@@ -42,6 +42,12 @@ def test_the_report_of_a_rule_that_fails_is_the_way_from_the_rules_to_the_fault(
     assert frames[-1].strip() in ("raise LookupError(text)", "^" * len("raise LookupError(text)"))
     assert "in fails" in "".join(frames[-3:])
     assert "_clean" not in "".join(frames)
+
+
+def test_a_rule_that_returns_no_text_is_one_that_fails(capfd: pytest.CaptureFixture[str]) -> None:
+    rules = (lambda _: None, str.upper)
+    assert Renderer(1000, MASKER, redactor(rules)).render(LOG, "") == WITHHELD  # type: ignore[arg-type]
+    assert capfd.readouterr().err.startswith("loghc: redact raised TypeError, so the log is")
 
 
 def test_a_limit_below_the_line_that_says_so_still_holds() -> None:
@@ -93,6 +99,19 @@ def test_bytes_that_are_no_text_are_replaced_where_there_are_rules() -> None:
     log = Snapshot((b"caf\xc3\xa9 \xff secret\n",), begins_inside_record=False)
     renderer = Renderer(1000, MASKER, redactor("secret"))
     assert renderer.render(log, "").decode() == "caf\u00e9 \ufffd [redacted]\n"
+
+
+@pytest.mark.parametrize("rules", [(), ("end",)], ids=["", "redact"])
+def test_what_may_be_the_end_of_a_secret_that_was_cut_in_two_is_left_out(
+    rules: tuple[str, ...],
+) -> None:
+    log = Snapshot((b"s" * CONTEXT + b"tail\n", b"end\n"), begins_inside_record=True)
+    end = b"[redacted]\n" if rules else b"end\n"
+    assert Renderer(1000, MASKER, redactor(rules)).render(log, "") == b"tail\n" + end
+    whole = log._replace(begins_inside_record=False)
+    body = Renderer(1000, MASKER, redactor(rules)).render(whole, "")
+    assert body == (b"s" * 1000 + b"tail\n" + end)[-1000:]
+    assert Renderer(7, MASKER, redactor(rules)).render(log, "") == (b"tail\n" + end)[-7:]
 
 
 # What is masked at once: lines, or else words, of 64 to 128 KiB.

@@ -7,6 +7,7 @@ from urllib.parse import quote, quote_plus
 import pytest
 
 from loghc.log.masking import Masker
+from loghc.log.secrets import lowered
 from loghc.service.url import PingUrl
 
 UUID = "9e9d9bbe-4f2b-4a0e-a1e0-111111abcdef"
@@ -14,6 +15,11 @@ UUID = "9e9d9bbe-4f2b-4a0e-a1e0-111111abcdef"
 
 def masked(url: str, text: str) -> str:
     return Masker(PingUrl.parse(url)).text(text)
+
+
+def test_lower_case_is_as_long_as_the_text() -> None:
+    assert lowered("A \u0130 \u00c9") == "a i \u00e9"
+    assert lowered("A \u00c9") == "a \u00e9"
 
 
 @pytest.mark.parametrize("secret", ["FQOOD6-F4MMNUCENZTU01W", "fqood6-f4mmnucenztu01w"])

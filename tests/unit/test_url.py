@@ -105,6 +105,13 @@ def test_what_is_no_ping_url_is_refused_without_showing_it(url: str) -> None:
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
 
 
+@pytest.mark.parametrize("given", [None, 5, b"https://h/hunter2"])
+def test_what_is_no_text_is_refused(given: object) -> None:
+    kind = type(given).__name__
+    with pytest.raises(TypeError, match=rf"^url: expected a ping URL as a str, not {kind}$"):
+        PingUrl.parse(given)  # type: ignore[arg-type]
+
+
 def test_no_repr_shows_the_secret() -> None:
     url = PingUrl.parse(f"https://bob:hunter2@h:8443/{UUID}?k=hunter3")
     assert repr(url) == "PingUrl('https://h:8443/***')"
@@ -121,6 +128,10 @@ def test_no_repr_shows_the_secret() -> None:
         ("2130706433", False),  # 127.0.0.1
         ("127.1", False),
         ("0x0a000001", False),
+        ("9.16777216", True),  # one too many for an address
+        ("9.16777215", True),
+        ("10.256.1", True),
+        ("10.255.1", False),
         ("hc-ping.com", True),
         ("8.8.8.8", True),
         ("[2001:4860:4860::8888]", True),
