@@ -108,7 +108,7 @@ def test_what_may_be_the_end_of_a_secret_that_was_cut_in_two_is_left_out(
     log = Snapshot((b"s" * CONTEXT + b"tail\n", b"end\n"), begins_inside_record=True)
     end = b"[redacted]\n" if rules else b"end\n"
     assert Renderer(1000, MASKER, redactor(rules)).render(log, "") == b"tail\n" + end
-    whole = log._replace(begins_inside_record=False)
+    whole = Snapshot(log.chunks, begins_inside_record=False)
     body = Renderer(1000, MASKER, redactor(rules)).render(whole, "")
     assert body == (b"s" * 1000 + b"tail\n" + end)[-1000:]
     assert Renderer(7, MASKER, redactor(rules)).render(log, "") == (b"tail\n" + end)[-7:]

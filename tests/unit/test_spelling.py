@@ -17,6 +17,12 @@ def masked(url: str, text: str) -> str:
     return Masker(PingUrl.parse(url)).text(text)
 
 
+def test_a_key_that_holds_another_is_masked_as_a_whole() -> None:
+    assert masked("https://h/mabcdef12/x?k=amabcdef12z", "<amabcdef12z> <mabcdef12>") == (
+        "<***> <***>"
+    )
+
+
 def test_lower_case_is_as_long_as_the_text() -> None:
     assert lowered("A \u0130 \u00c9") == "a i \u00e9"
     assert lowered("A \u00c9") == "a \u00e9"
