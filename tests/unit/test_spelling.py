@@ -23,6 +23,11 @@ def test_a_key_that_holds_another_is_masked_as_a_whole() -> None:
     )
 
 
+def test_what_stands_far_from_the_end_of_a_path_is_no_key() -> None:
+    url = "https://h/status2024/api/abcDEF123/nightly"
+    assert masked(url, "<status2024> <abcDEF123>") == "<status2024> <***>"
+
+
 def test_lower_case_is_as_long_as_the_text() -> None:
     assert lowered("A \u0130 \u00c9") == "a i \u00e9"
     assert lowered("A \u00c9") == "a \u00e9"
