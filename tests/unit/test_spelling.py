@@ -7,7 +7,7 @@ from urllib.parse import quote, quote_plus
 import pytest
 
 from loghc.log.masking import Masker
-from loghc.log.secrets import lowered
+from loghc.log.secrets import lowered, mask_in_lines
 from loghc.service.url import PingUrl
 
 UUID = "9e9d9bbe-4f2b-4a0e-a1e0-111111abcdef"
@@ -26,6 +26,20 @@ def test_a_key_that_holds_another_is_masked_as_a_whole() -> None:
 def test_what_stands_far_from_the_end_of_a_path_is_no_key() -> None:
     url = "https://h/status2024/api/abcDEF123/nightly"
     assert masked(url, "<status2024> <abcDEF123>") == "<status2024> <***>"
+
+
+def test_the_longest_spelling_counts() -> None:
+    assert masked(f"http://h/{UUID}?k=abc%25", "k=abc%25 k=abc%") == "k=*** k=***"
+
+
+def test_a_header_s_value_is_a_scheme_and_all_that_follows() -> None:
+    masker = Masker(PingUrl.parse("https://h/x"), {"Authorization": "Token abc def12345"})
+    assert masker.text("(abc def12345)") == "(***)"
+
+
+def test_a_long_log_without_secrets_stays_as_it_is() -> None:
+    text = "".join(f"line {number}\n" for number in range(10_000))
+    assert mask_in_lines(text) == text
 
 
 def test_lower_case_is_as_long_as_the_text() -> None:

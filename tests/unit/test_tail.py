@@ -359,3 +359,10 @@ def test_a_record_does_not_wait_where_it_moves_no_others() -> None:
         thread.join(20)
         assert not thread.is_alive()
     assert body(tail.snapshot(), 10_000) == b"x"
+
+
+def test_a_chunk_that_lies_before_the_limit_is_not_kept() -> None:
+    tail = Tail(100)
+    for size in (10_000, 5_000, 3_000):
+        tail.append("x" * size)
+        assert len(tail.snapshot().chunks) == 1
