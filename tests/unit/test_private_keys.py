@@ -30,6 +30,7 @@ KEY = "\n".join(["aB3dE5fG7hI9jK1lM2nO4pQ6rS8tU0vW" * 2] * 3 + ["xY9="])
         ),
         (f"{BEGIN} is what a key begins with\n", f"{BEGIN} is what a key begins with\n"),
         (f"{BEGIN}\n{END}\n", f"{BEGIN}\n{END}\n"),
+        (f"{'a' * 20}\ntwo words\n{KEY}\n{END}\n", f"{'a' * 20}\ntwo words\n[redacted]{END}\n"),
         # A line of 16 characters of base64 is a key's.
         (f"{BEGIN}\naB3dE5fG7hI9jK1X=\ntwo words.\n", f"{BEGIN}[redacted]two words.\n"),
         (f"{BEGIN}\naB3dE5fG7hI9jK1\ntwo.\n", f"{BEGIN}\naB3dE5fG7hI9jK1\ntwo.\n"),
