@@ -53,6 +53,13 @@ def test_empty_variables_disable_the_sink(monkeypatch: pytest.MonkeyPatch) -> No
     assert not HealthSink().enabled
 
 
+def test_a_file_may_be_as_long_as_the_limit(url_file: Path) -> None:
+    url_file.write_bytes(URL.encode().ljust(8192))
+    assert HealthSink().enabled
+    url_file.write_bytes(URL.encode().ljust(8193))
+    assert "is longer than 8192 bytes" in refusal()
+
+
 @pytest.mark.parametrize("off", ["off", " OFF\n", "Off"])
 def test_off_disables_the_sink_whatever_a_file_holds(
     off: str, url_file: Path, monkeypatch: pytest.MonkeyPatch

@@ -29,6 +29,7 @@ LONGEST_HOST = ".".join(["a" * 63] * 3 + ["b" * 61])  # 253 characters
         (f"https://hc-ping.com/{UUID}", f"https://hc-ping.com/{UUID}/start?rid=R"),
         (f"https://hc-ping.com/{UUID}/", f"https://hc-ping.com/{UUID}/start?rid=R"),
         ("https://h/key//slug//", "https://h/key/slug/start?rid=R"),
+        ("https://h/keyX/", "https://h/keyX/start?rid=R"),
         ("https://h//key/slug", "https://h/key/slug/start?rid=R"),
         ("https://h/key/slug?create=1", "https://h/key/slug/start?create=1&rid=R"),
         ("https://h/key/slug/?create=1", "https://h/key/slug/start?create=1&rid=R"),
