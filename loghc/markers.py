@@ -72,7 +72,7 @@ class Markers:
                 f"markers: expected a mapping from message to Event, not {type(events).__name__}"
             )
         checked = {_marker(text): _event(text, event) for text, event in events.items()}
-        self._events = sorted(checked.items(), key=lambda item: len(item[0]), reverse=True)
+        self._events = sorted(checked.items(), reverse=True)  # the longer of two that fit is first
         self.first = min(checked, default="")
         self.after = max(map(_after, checked), default="")
 

@@ -69,6 +69,12 @@ def unused_port() -> int:
 _held: list[socket.socket] = []
 
 
+def free_port() -> int:
+    """A port for a server to listen on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
 def server_context(authority: trustme.CA, *names: str, **options: object) -> ssl.SSLContext:
     """A TLS server's context, with a certificate for some names; default: localhost."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -20,6 +21,18 @@ def seconds_for(action: Callable[[], object]) -> float:
     started = time.monotonic()
     action()
     return time.monotonic() - started
+
+
+def wait_until_in(thread: threading.Thread, function: str) -> None:
+    """Wait until a thread is inside of a function of this name."""
+
+    def is_inside() -> bool:
+        frame = sys._current_frames().get(thread.ident or 0)
+        while frame is not None and frame.f_code.co_name != function:
+            frame = frame.f_back
+        return frame is not None
+
+    wait_until(is_inside)
 
 
 def in_threads(work: Callable[[int], object], count: int) -> None:

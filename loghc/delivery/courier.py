@@ -84,7 +84,7 @@ class Courier:
         A service that swallows one attempt may well answer the next, on a new connection.
         """
         left = self._closing.left
-        return left if left <= _LEAST else max(_LEAST, left / 2)
+        return min(left, max(_LEAST, left / 2))
 
     def pause(self, seconds: float) -> None:
         """Wait before the next attempt. It ends early when the app begins to wait for the ping."""

@@ -91,11 +91,6 @@ class Outcomes:
         return len(self._open)
 
     @property
-    def failed(self) -> int:
-        """Pings that were refused or given up."""
-        return self._failed
-
-    @property
     def stats(self) -> Stats:
         """How many pings were delivered, failed, and are still pending."""
         return Stats(self._delivered, self._failed, self.pending)

@@ -62,8 +62,6 @@ def interpret_answer(event: Event, answer: Answer, mask: Callable[[str], str]) -
         mask: takes secrets out of a text.
     """
     status, headers, text = answer
-    # Only a pool manager of the caller's own lets an interim answer through.
-    interim = 100 <= status < 200
     said = " ".join(mask(text).split())
     if 200 <= status < 300:
         disguised = re.fullmatch(r"OK \((not found|rate limited)\)", said, re.IGNORECASE)
@@ -79,7 +77,8 @@ def interpret_answer(event: Event, answer: Answer, mask: Callable[[str], str]) -
         advice = "Use the final URL: loghc sends no log to another address."
         transient = False
     else:
-        transient = interim or status >= 500 or status in _TRANSIENT
+        # Only a pool manager of the caller's own lets an interim answer through.
+        transient = status < 200 or status >= 500 or status in _TRANSIENT
         meaning, advice = _MEANING.get(status, (http.client.responses.get(status, ""), ""))
         if status == 404 and event is Event.LOG:
             advice = _LOG_UNKNOWN
@@ -216,10 +215,12 @@ def _cause(causes: list[BaseException], name: str) -> tuple[str, str]:
 
 
 def _detailed(words: str, cause: BaseException) -> tuple[str, str]:
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        return f"{words}: {cause.verify_message}", _TLS_ADVICE.get(cause.verify_code, "")
     if isinstance(cause, ssl.SSLError):
-        reason = cause.reason or str(cause)
+        # Those that were made in Python, as by urllib3's pyOpenSSL, have no attributes of ssl's.
+        reason = getattr(cause, "reason", None) or str(cause)
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            found = getattr(cause, "verify_message", reason)
+            return f"{words}: {found}", _TLS_ADVICE.get(getattr(cause, "verify_code", 0), "")
         if reason in _NOT_TLS:
             return "what answers doesn't speak TLS", "Check the URL's scheme and port."
         if reason in _OLD_TLS:

@@ -117,7 +117,7 @@ def _bypassed(host: str) -> bool:
         covers = _covers_ipv6
     elif (address := ipv4_address(name)) is not None:
         name, covers = address, _covers_ipv4
-    return any(covers(rule, name) for rule in re.split("[, \t]+", rules.lower()) if rule)
+    return any(covers(rule, name) for rule in re.split("[, \t]+", rules.lower()))
 
 
 def _covers_name(rule: str, name: str) -> bool:

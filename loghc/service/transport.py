@@ -120,8 +120,7 @@ class Transport:
         self._deadline.begin(seconds)
         with quiet():
             pool = self._manager.connection_from_url(url)
-            connection = pool._get_conn(timeout=self._deadline.left())
-            connection.timeout = self._deadline.left()
+            connection = pool._get_conn()
             try:
                 if pool.proxy is not None and url.startswith("https:"):
                     pool._prepare_proxy(connection)

@@ -122,11 +122,14 @@ class Collector:
             end.add(self._output.frames())
         # Further back, to have enough without what was logged since.
         size = self._keep if until_ns is None else 2 * self._keep
-        for path in reversed(self._rings()):
+        readings = []
+        for path in reversed(self._rings()):  # the newest first: less of the older has to be read
             reading = read_ring(path, size, end.since_ns)
             if reading is not None:
-                facts.add(reading)
+                readings.append(reading)
                 end.add(_until(reading.frames, until_ns))
+        for reading in reversed(readings):
+            facts.add(reading)
         frames = _until(end.frames(), until_ns)
         if last:
             frames = _with_last(frames, until_ns or 0, last)
@@ -158,12 +161,11 @@ def _until(frames: list[Frame], until_ns: int | None) -> list[Frame]:
 
 def _with_last(frames: list[Frame], time_ns: int, last: bytes) -> list[Frame]:
     """The frames with a record as their last, which may be among them: then it is whole there."""
-    own = [
-        frame
-        for frame in frames
-        if frame.time_ns == time_ns and (frame.data.startswith(last) or frame.data.endswith(last))
-    ]
-    return [frame for frame in frames if frame not in own[:1]] + (own[:1] or [Frame(time_ns, last)])
+    for position, frame in enumerate(frames):
+        data = frame.data
+        if frame.time_ns == time_ns and (data.startswith(last) or data.endswith(last)):
+            return [*frames[:position], *frames[position + 1 :], frame]
+    return [*frames, Frame(time_ns, last)]
 
 
 def _owner(path: str) -> int:

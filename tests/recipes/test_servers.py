@@ -16,7 +16,7 @@ from loghc.testing import Fault, PingReceiver
 from pings import runs
 from processes import TIMEOUT, needs_posix
 from recipe_files import MARKERS_ONLY, copied, ended, running, said
-from services import unused_port
+from services import free_port
 from waiting import wait_until
 
 pytestmark = [needs_posix, pytest.mark.slow]
@@ -70,7 +70,7 @@ def test_gunicorn(
 ) -> None:
     pytest.importorskip("gunicorn")
     copied("web.py", tmp_path, LONG)
-    port = unused_port()
+    port = free_port()
     options = ["--bind", f"127.0.0.1:{port}", "--workers", "2", *preload]
     serve(port, [*before, "gunicorn", *options, "web:app"], "/", begun, tmp_path)
     assert runs(receiver) == [RUN] * 3, said(tmp_path)
@@ -86,7 +86,7 @@ def test_fastapi(
     pytest.importorskip("uvicorn")
     pytest.importorskip("fastapi")
     copied("web_tasks.py", tmp_path, LONG)
-    port = unused_port()
+    port = free_port()
     command = [*before, "uvicorn", "--port", str(port), "--workers", "2", "web_tasks:app"]
     serve(port, command, "/sync", begun, tmp_path)
     assert runs(receiver) == [RUN] * 3, said(tmp_path)

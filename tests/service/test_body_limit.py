@@ -215,6 +215,20 @@ def test_an_answer_that_announces_no_limit_leaves_the_last_one(
     assert sent(small_service) == [100_000, LIMIT, LIMIT]
 
 
+def test_a_sink_that_is_removed_and_added_again_still_knows_the_limit(
+    small_service: PingReceiver,
+) -> None:
+    sink = HealthSink(small_service.url)
+    handler = logger.add(sink, format="{message}")
+    logger.info("sync.start")
+    logger.remove(handler)
+    handler = logger.add(sink, format="{message}")
+    log_lines()
+    logger.info("sync.done")
+    logger.remove(handler)
+    assert sent(small_service) == [len("sync.start\n"), LIMIT]
+
+
 def test_without_an_announced_limit_the_sinks_own_counts(
     ping_receiver: PingReceiver, sink: HealthSink
 ) -> None:
@@ -302,3 +316,17 @@ def test_without_logs_nothing_needs_to_follow(ping_receiver: PingReceiver) -> No
     logger.info("sync.error")
     assert sink.wait(10)
     assert sent(ping_receiver) == [0]
+
+
+def test_a_body_is_redacted_before_it_is_cut_to_the_services_limit(
+    ping_receiver: PingReceiver,
+) -> None:
+    ping_receiver.body_limit = 20
+    handler = logger.add(HealthSink(ping_receiver.url, redact="secret"), format="{message}")
+    logger.info("sync.start")
+    logger.info("secret" * 10)
+    logger.info("sync.done")
+    logger.remove(handler)
+    start, done = ping_receiver.requests
+    assert start.body == b"sync.start\n"
+    assert done.body == b"redacted]\nsync.done\n"

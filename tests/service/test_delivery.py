@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import _thread
 import asyncio
+import contextlib
 import itertools
 import logging
 import math
 import os
 import re
+import socket
 import ssl
 import sys
 import textwrap
@@ -15,7 +18,8 @@ import threading
 import time
 import uuid
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 import trustme
@@ -33,7 +37,7 @@ from loghc.service.client import PingClient
 from loghc.testing import Fault, PingReceiver
 from pings import client_of, delivery_to, numbered, numbers, ping
 from services import answer_ok, service, unused_port
-from waiting import wait_until
+from waiting import seconds_for, wait_until, wait_until_in
 
 BEGIN = """
 import atexit, os, signal, sys, threading, time
@@ -46,6 +50,9 @@ logger.remove()
 
 def script(text: str) -> str:
     return BEGIN + textwrap.dedent(text)
+
+
+UNAVAILABLE = b"HTTP/1.1 503 Busy\r\nRetry-After: 60\r\nContent-Length: 0\r\n\r\n"
 
 
 # Overflow.
@@ -286,6 +293,36 @@ def test_a_stop_that_comes_while_a_pause_is_chosen_ends_it(ping_receiver: PingRe
     assert delivery.stats.delivered == 1
 
 
+@pytest.mark.parametrize("answer", [b"", UNAVAILABLE], ids=["an attempt", "pauses"])
+def test_another_thread_can_make_a_stop_give_up_at_once(
+    answer: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    asked, cut_off = threading.Event(), threading.Event()
+
+    def serve(connection: socket.socket) -> None:
+        connection.settimeout(60)
+        while connection.recv(65_536):
+            asked.set()
+            connection.sendall(answer)
+        cut_off.set()
+
+    with service(serve) as port:
+        delivery = delivery_to(f"http://127.0.0.1:{port}/x", timeout=120)
+        delivery.put(ping(Event.LOG))
+        assert asked.wait(20)
+        stopping = threading.Thread(target=delivery.stop, args=(60,))
+        stopping.start()
+        wait_until_in(stopping, "wait_for")
+        begun = time.monotonic()
+        delivery.abort()
+        stopping.join(20)
+        assert not stopping.is_alive()
+        assert cut_off.wait(20)
+        assert time.monotonic() - begun < 15  # of the minute
+    assert delivery.stats == Stats(0, 1, 0)
+    assert "given up" in capfd.readouterr().err
+
+
 def test_no_attempt_begins_after_a_stop_s_time_is_over(ping_receiver: PingReceiver) -> None:
     ping_receiver.always(Fault(503, delay=0.1))
     delivery = delivery_to(ping_receiver.url, backoff=Backoff(first=0.001, cap=0.002))
@@ -486,16 +523,23 @@ def test_a_ping_that_comes_during_a_stop_is_delivered_in_its_time(
     assert numbers(ping_receiver) == [0, 1]
 
 
-def test_a_pool_manager_that_fails_at_once_is_waited_for_no_longer_than_drain(
-    ping_receiver: PingReceiver,
-) -> None:
-    ping_receiver.always(503)
-    delivery = delivery_to(ping_receiver.url)
-    delivery.put(numbered(0))
-    begun = time.monotonic()
-    delivery.stop(0.5)
-    assert time.monotonic() - begun < 0.5 + 3
-    assert delivery.stats.failed == 1
+def test_a_pool_manager_that_fails_at_once_is_waited_for_no_longer_than_drain() -> None:
+    asked: list[str] = []
+
+    class Own(urllib3.PoolManager):
+        def request(self, method: str, url: str, *args: Any, **options: Any) -> Any:
+            asked.append(method)
+            return super().request(method, url, *args, **options)
+
+    with Own() as http:
+        client = client_of(f"http://127.0.0.1:{unused_port()}/x", http=http)
+        delivery = Delivery(client, Report("a port that refuses"))
+        delivery.put(numbered(0))
+        begun = time.monotonic()
+        delivery.stop(0.5)
+        assert time.monotonic() - begun < 0.5 + 3
+    assert delivery.stats == Stats(0, 1, 0)
+    assert 1 <= len(asked) <= 10  # with pauses between them
 
 
 def test_ctrl_c_in_a_stop_that_is_no_exit_reaches_the_app(
@@ -516,6 +560,74 @@ def test_ctrl_c_in_a_stop_that_is_no_exit_reaches_the_app(
         ping_receiver.url,
     )
     assert done.stdout == "interrupted\n"
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("where", ["expect", "put"])
+def test_a_put_that_is_interrupted_leaves_a_ping_that_is_sent_once(
+    where: str, late: bool, ping_receiver: PingReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delivery = delivery_to(ping_receiver.url)
+    owner = delivery._outcomes if where == "expect" else delivery._outbox
+    real = getattr(owner, where)
+
+    def interrupted(queued: object) -> None:
+        monkeypatch.undo()
+        if late:
+            real(queued)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(owner, where, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        delivery.put(numbered(7))
+    assert delivery.wait(20)
+    delivery.stop(5)
+    assert delivery.stats == Stats(1, 0, 0)
+    assert numbers(ping_receiver) == [7]
+
+
+def test_an_exit_waits_for_on_outcome_though_its_thread_has_not_begun_to_run(
+    ping_receiver: PingReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start_later(function: Callable[[], None], _: tuple[()]) -> int:
+        def later() -> None:
+            time.sleep(0.1)
+            function()
+
+        return start(later, ())
+
+    start = _thread.start_new_thread
+    told: list[Outcome] = []
+    ping_receiver.script(Fault(delay=0.1))
+    delivery = delivery_to(ping_receiver.url, told.append)
+    delivery.put(numbered(0))
+    wait_until(lambda: ping_receiver.requests)
+    monkeypatch.setattr("loghc.delivery._AT_EXIT", 30.0)
+    monkeypatch.setattr("loghc.delivery.thread._thread.start_new_thread", start_later)
+    delivery.stop(20, exiting=True)
+    assert len(told) == 1
+
+
+@pytest.mark.parametrize("exiting", [False, True], ids=["", "exiting"])
+def test_a_stop_that_is_interrupted_gives_up_what_waits_and_an_exit_goes_on(
+    exiting: bool, ping_receiver: PingReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    ping_receiver.always(Fault(delay=math.inf))
+    delivery = delivery_to(ping_receiver.url, timeout=60)
+    delivery.put(numbered(0))
+    wait_until(lambda: ping_receiver.requests)
+    monkeypatch.setattr(delivery._outcomes, "wait_for", interrupted)
+    with pytest.raises(KeyboardInterrupt) if not exiting else contextlib.nullcontext():
+        delivery.stop(60, exiting=exiting)
+    assert delivery.stats == Stats(0, 1, 0)
+    ping_receiver.always(None)
+    delivery.put(numbered(1))
+    assert delivery.wait(20)
+    assert delivery.stats == Stats(1, 1, 0)
 
 
 # Waiting where no thread can be started.
@@ -568,6 +680,23 @@ def test_a_stop_where_no_thread_can_be_started_sends_each_ping_once_to_a_slow_se
     delivery.stop(20)
     assert delivery.stats == Stats(2, 0, 0)
     assert numbers(ping_receiver) == [0, 1]
+
+
+def test_a_stop_that_sends_for_itself_gives_up_when_another_thread_says_so(
+    no_new_delivery_thread: None, ping_receiver: PingReceiver
+) -> None:
+    def abort() -> None:
+        wait_until(lambda: ping_receiver.requests)
+        delivery.abort()
+
+    ping_receiver.always(Fault(delay=math.inf))
+    delivery = delivery_to(ping_receiver.url, timeout=120)
+    delivery.put(numbered(0))
+    other = threading.Thread(target=abort)
+    other.start()
+    assert seconds_for(lambda: delivery.stop(80)) < 20
+    other.join()
+    assert delivery.stats == Stats(0, 1, 0)
 
 
 def test_two_threads_that_wait_where_none_can_be_started_both_return_with_on_outcome_set(
@@ -721,7 +850,9 @@ def test_a_ping_whose_handling_raises_is_reported_and_the_next_is_sent(
     delivery.stop(5)
     assert numbers(ping_receiver) == [1]
     assert [outcome.delivered for outcome in outcomes] == [False, True]
-    assert "LookupError: a bug" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert said.startswith("loghc: a ping could not be handled, please report this:\nTraceback")
+    assert "LookupError: a bug" in said
 
 
 def test_a_body_that_cannot_be_made_is_no_reason_not_to_ping(
@@ -735,7 +866,9 @@ def test_a_body_that_cannot_be_made_is_no_reason_not_to_ping(
     assert delivery.wait(20)
     delivery.stop(5)
     assert ping_receiver.pings[0].text == "loghc: the log could not be attached."
-    assert "ValueError: a bug" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert said.startswith("loghc: the log could not be attached to a ping, please report this:")
+    assert "ValueError: a bug" in said
 
 
 @pytest.mark.parametrize("kind", [SystemExit, GeneratorExit, asyncio.CancelledError])
@@ -885,6 +1018,11 @@ def test_urllib3s_warnings_of_a_ping_do_not_come_back_as_records(captured_warnin
         logger.info("sync.done")
         assert sink.wait(20)
         assert receiver.pings[-1].text == "sync.start\nsync.done\n"
+        with urllib3.PoolManager(cert_reqs="CERT_NONE") as other:  # the app's own do come
+            other.request("POST", receiver.url)
+        logger.info("sync.done")
+        assert sink.wait(20)
+        assert "InsecureRequestWarning" in receiver.pings[-1].text
 
 
 # More of stopping, and of forking.

@@ -170,6 +170,18 @@ def test_what_was_learned_outlives_a_stop(service: Service, said: Said) -> None:
     assert said() == []
 
 
+def test_who_debugs_is_told_of_events_that_are_not_to_be_sent(
+    service: Service, said: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service.add(events=(Event.FAIL,))
+    monkeypatch.setenv("LOGHC_DEBUG", "1")
+    service.log("sync.start")
+    assert [line for line in said() if "left out" in line] == [
+        f"loghc: debug: start ping to {service.sink._url.masked} left out."
+    ]
+    assert service.asked == []
+
+
 @pytest.fixture
 def delivery(ping_receiver: PingReceiver) -> Iterator[Delivery]:
     url = PingUrl.parse(ping_receiver.url)

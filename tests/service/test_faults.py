@@ -45,6 +45,7 @@ PASSING = {
 }
 
 REFUSED = {
+    300: "Use the final URL",
     400: "Check the ping URL",
     401: "user and password",
     403: "user and password",
@@ -166,31 +167,15 @@ def test_a_log_ping_that_a_service_does_not_know_stops_no_other(
     assert "does not know /log" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    ("header", "least", "most"),
-    [
-        ("2", 1.9, 60),
-        ("0", 0, 60),
-        ("-5", 0, 60),
-        ("soon", 0, 60),
-        ("Wed, 21 Oct 2015 07:28:00 GMT", 0, 60),
-        ("Wed, 99 Foo 2015", 0, 60),
-        ("", 0, 60),
-    ],
-)
 def test_retry_after_is_respected_where_it_makes_sense(
-    header: str,
-    least: float,
-    most: float,
-    ping_receiver: PingReceiver,
-    watched: Callable[..., Watched],
+    ping_receiver: PingReceiver, watched: Callable[..., Watched]
 ) -> None:
     app = watched(ping_receiver.url)
-    ping_receiver.script(Fault(429, headers={"Retry-After": header}))
+    ping_receiver.script(Fault(429, headers={"Retry-After": "1"}))
     logger.info("sync.start")
     assert app.sink.wait(30)
     first, second = (request.time for request in ping_receiver.requests)
-    assert least <= (second - first).total_seconds() <= most
+    assert (second - first).total_seconds() > 0.9  # by itself it would be 0.5 at most
     assert app.outcomes[0].delivered
 
 
@@ -245,7 +230,7 @@ def test_logs_that_overflow_are_left_out_oldest_first_and_counted(
     kept = [text for text in texts if text.startswith("sync.log")]
     assert len(left_out) in (8, 9)  # the first may be on its way already
     assert kept[-LOGS + 1 :] == [f"sync.log: {n}" for n in range(9, LOGS + 8)]
-    assert all(outcome.delivered for outcome in app.outcomes)
+    assert [outcome.delivered for outcome in app.outcomes] == [True] * (LOGS + 8)
     assert f"the logs of {len(left_out)} pings" in peek(capsys)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
+import operator
 import threading
 import uuid
 
@@ -13,7 +15,7 @@ from loguru import logger
 
 from loghc import HealthSink, job
 from loghc.ping import Event
-from loghc.runs import run_id_from
+from loghc.runs import new_run_id, run_id_from
 from loghc.testing import PingReceiver
 from pings import runs
 from waiting import in_threads, wait_until
@@ -57,10 +59,12 @@ def in_tasks(work):
     asyncio.run(main())
 
 
-def test_plain_markers_pair_in_threads(receiver):
+@pytest.mark.parametrize("enqueue", [False, True], ids=["", "enqueue"])
+def test_plain_markers_pair_in_threads(receiver, enqueue):
     sink = HealthSink(receiver.url)
-    logger.add(sink)
+    logger.add(sink, enqueue=enqueue)
     with_barrier(lambda number, barrier: plain_marker_run(number % 2, barrier.wait))
+    logger.complete()
     assert sink.wait(30)
     assert sorted(runs(receiver), key=str) == sorted(
         [[Event.START, Event.FAIL], [Event.START, Event.SUCCESS]] * (THREADS // 2), key=str
@@ -203,11 +207,13 @@ def test_several_jobs_with_a_sink_each_keep_apart(receiver):
         assert runs(other) == [[Event.START, Event.SUCCESS]] * 2
 
 
-def test_runs_nested_in_one_thread_end_from_the_inside(receiver):
+@pytest.mark.parametrize("enqueue", [False, True], ids=["", "enqueue"])
+def test_runs_nested_in_one_thread_end_from_the_inside(receiver, enqueue):
     sink = HealthSink(receiver.url)
-    logger.add(sink)
+    logger.add(sink, enqueue=enqueue)
     for message in ("sync.start", "sync.start", "sync.done", "sync.log", "sync.error"):
         logger.info(message)
+    logger.complete()
     assert sink.wait(30)
     outer, inner = [Event.START, Event.LOG, Event.FAIL], [Event.START, Event.SUCCESS]
     assert runs(receiver) == [outer, inner]
@@ -242,6 +248,27 @@ def test_a_uuid_is_used_as_it_is():
     own = "9E9D9BBE-4F2B-4A0E-A1E0-111111111111"
     assert run_id_from(own) == own
     assert run_id_from(uuid.UUID(own)) == own.lower()
+
+
+@pytest.mark.parametrize("spelled", ["{}", "{{{}}}", "urn:uuid:{}"])
+def test_a_uuid_in_another_form_is_that_uuid(spelled):
+    own = uuid.UUID("9e9d9bbe-4f2b-4a0e-a1e0-111111111111")
+    assert run_id_from(spelled.format(own.hex.upper())) == str(own)
+    assert run_id_from(spelled.format(str(own))) == str(own)
+
+
+def test_a_new_run_id_is_a_random_uuid_as_the_rules_have_it():
+    ids = {new_run_id() for _ in range(200)}
+    assert len(ids) == 200
+    for run_id in ids:
+        parsed = uuid.UUID(run_id)
+        assert str(parsed) == run_id
+        assert (parsed.version, parsed.variant) == (4, uuid.RFC_4122)
+    # All other bits are random.
+    always = functools.reduce(operator.and_, (uuid.UUID(run_id).int for run_id in ids))
+    never = functools.reduce(operator.or_, (uuid.UUID(run_id).int for run_id in ids))
+    assert always == 4 << 76 | 0b10 << 62
+    assert never == (1 << 128) - 1 - (0xB << 76) - (0b01 << 62)
 
 
 @pytest.mark.parametrize("name", ["nightly-42", 7, ("shard", 3), "", "\ud800", None])

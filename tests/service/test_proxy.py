@@ -56,6 +56,8 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Environment:
         ({"ALL_PROXY": "http://p:1"}, "https", "http://p:1"),
         ({"ALL_PROXY": "http://all:1", "HTTPS_PROXY": "http://p:1"}, "https", "http://p:1"),
         ({"https_proxy": "p:3128"}, "https", "http://p:3128"),
+        ({"https_proxy": " p:3128\t"}, "https", "http://p:3128"),
+        ({"https_proxy": " ", "HTTPS_PROXY": "http://up:1"}, "https", "http://up:1"),
         ({"https_proxy": "p"}, "https", "http://p:1080"),
         ({"https_proxy": "https://p"}, "https", "https://p:443"),
         ({"https_proxy": "http://[::1]:3128/"}, "https", "http://[::1]:3128"),
@@ -133,8 +135,23 @@ IPV6 = [
     ("fd00::/8", "[fd12::1]", True),
 ]
 
+# The least and the most bits of a network that count, and what is no number of bits.
+BITS = [
+    ("0.0.0.0/1", "10.1.2.3", True),
+    ("128.0.0.0/1", "10.1.2.3", False),
+    ("10.1.2.3/32", "10.1.2.3", True),
+    ("10.1.2.2/32", "10.1.2.3", False),
+    ("10.0.0.0/x8", "10.1.2.3", False),
+    ("::/1", "[::1]", True),
+    ("8000::/1", "[::1]", False),
+    ("::2/128", "[::1]", False),
+    ("::1/129", "[::1]", False),
+    ("::1", "[::1%lo]", True),
+    ("", "10.1.2.3", False),
+]
 
-@pytest.mark.parametrize(("rules", "host", "direct"), [*NO_PROXY, *IPV6])
+
+@pytest.mark.parametrize(("rules", "host", "direct"), [*NO_PROXY, *IPV6, *BITS])
 @pytest.mark.parametrize("name", ["no_proxy", "NO_PROXY"])
 def test_no_proxy_names_the_exceptions_as_curl_reads_it(
     name: str, rules: str, host: str, direct: bool, environment: Environment
@@ -152,6 +169,14 @@ def test_credentials_are_taken_from_the_proxy_s_url_and_not_shown(
     token = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
     assert proxy.headers == {"Proxy-Authorization": f"Basic {token}"}
     assert repr(proxy) == "Proxy(url='http://p:1')"
+
+
+def test_credentials_that_are_no_text_are_sent_as_well_as_can_be(environment: Environment) -> None:
+    environment(https_proxy="http://bob:x\udcffy@p:1")
+    proxy = proxy_for("https", "h")
+    assert proxy is not None
+    token = base64.b64encode(b"bob:x?y").decode()
+    assert proxy.headers == {"Proxy-Authorization": f"Basic {token}"}
 
 
 @pytest.mark.parametrize(

@@ -171,19 +171,19 @@ def test_an_on_outcome_that_takes_its_time_costs_a_stop_nothing(
 
 
 def test_on_outcome_may_wait_and_stop_without_a_deadlock(ping_receiver: PingReceiver) -> None:
-    done = threading.Event()
+    took: list[float] = []
 
     def odd(outcome: Outcome) -> None:
-        sink.wait(5)
-        sink.stop()
-        done.set()
+        took.append(seconds_for(lambda: (sink.wait(60), sink.stop())))
 
-    sink = HealthSink(ping_receiver.url, on_outcome=odd)
+    sink = HealthSink(ping_receiver.url, on_outcome=odd, drain=60.0)
     logger.add(sink, format="{message}", catch=False)
     logger.info("sync.start")
-    assert done.wait(10)
+    wait_until(lambda: took, 30)
     logger.info("sync.done")
-    ping_receiver.wait(2)
+    wait_until(lambda: len(took) == 2, 30)
+    assert max(took) < 20  # of 60 for each
+    assert [ping.event for ping in ping_receiver.pings] == [Event.START, Event.SUCCESS]
 
 
 def test_an_hour_of_outage_at_full_speed_holds_32_logs_and_the_tail() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from loghc import HealthSink
+from loghc.service.environment import turned_off
 
 UUID = "9e9d9bbe-4f2b-4a0e-a1e0-111111111111"
 URL = f"https://hc-ping.com/{UUID}"
@@ -50,6 +51,27 @@ def test_empty_variables_disable_the_sink(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("HEALTH_CHECK_URL", " ")
     monkeypatch.setenv("HEALTH_CHECK_URL_FILE", "")
     assert not HealthSink().enabled
+
+
+def test_a_file_may_be_as_long_as_the_limit(url_file: Path) -> None:
+    url_file.write_bytes(URL.encode().ljust(8192))
+    assert HealthSink().enabled
+    url_file.write_bytes(URL.encode().ljust(8193))
+    assert "is longer than 8192 bytes" in refusal()
+
+
+@pytest.mark.parametrize("off", ["off", " OFF\n", "Off"])
+def test_off_disables_the_sink_whatever_a_file_holds(
+    off: str, url_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url_file.write_text(URL)
+    monkeypatch.setenv("HEALTH_CHECK_URL", off)
+    assert turned_off()
+    assert not HealthSink().enabled
+    assert HealthSink(URL).enabled
+    for other in ("", "offline", "of", URL):
+        monkeypatch.setenv("HEALTH_CHECK_URL", other)
+        assert not turned_off()
 
 
 @pytest.mark.parametrize(
@@ -153,6 +175,7 @@ def test_a_file_that_others_can_read_or_change_is_warned_about_once(
     HealthSink()
     said = capfd.readouterr().err
     assert said.count(f"has mode {mode:04o}") == warned
+    assert said.count(". chmod o= shuts them out.") == warned
     assert UUID not in said
 
 
@@ -167,4 +190,5 @@ def test_a_directory_in_which_others_can_replace_the_file_is_warned_about_once(
     HealthSink()
     said = capfd.readouterr().err
     assert said.count("is in a directory that others can write") == warned
+    assert said.count(". chmod o-w shuts them out.") == warned
     assert UUID not in said

@@ -99,6 +99,11 @@ def test_every_marker_lies_within_the_bounds_that_are_looked_at_first(
             assert markers.first <= message < markers.after
 
 
+def test_the_bounds_leave_room_for_little_else() -> None:
+    assert (SYNC.first, SYNC.after) == ("sync.done", "sync.staru")
+    assert Markers({"a\U0010ffff": Event.LOG}).after == "b"
+
+
 def test_the_job_names_the_markers() -> None:
     assert job_markers("nightly-backup") == {
         "nightly-backup.start": Event.START,

@@ -43,7 +43,7 @@ def test_a_slip_in_the_url_is_named_wherever_it_stands(
         monkeypatch.setenv(where, str(path))
     with pytest.raises(ValueError, match=rf"^{where}: expected a ping URL") as caught:
         HealthSink(text if where == "url" else None)
-    assert slip in str(caught.value)
+    assert f"; {slip}" in str(caught.value)
     assert KEY not in str(caught.value)
     assert "hunter2" not in str(caught.value)
 
@@ -77,6 +77,7 @@ def test_a_secret_that_looks_like_a_setting_is_not_shown() -> None:
         ("photos\n", "without white space"),
         ("", "not ''"),
         ("photos.start", "not the marker 'photos.start': the job is 'photos'"),
+        ("photos.done", "not the marker 'photos.done': the job is 'photos'"),
         ("nightly.photos.error", "the job is 'nightly.photos'"),
     ],
 )

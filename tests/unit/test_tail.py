@@ -23,7 +23,7 @@ from loghc.log.masking import Masker
 from loghc.log.tail import CONTEXT, Snapshot, Tail
 from loghc.service.url import PingUrl
 from loghc.testing import Fault, PingReceiver
-from waiting import in_threads
+from waiting import in_threads, wait_until_in
 
 LIMITS = (1, 2, 3, 5, 17, 100, 1_000, 100_000)
 
@@ -330,3 +330,39 @@ def test_threads_that_append_at_once_lose_and_tear_nothing() -> None:
     for snapshot in taken[:: max(1, len(taken) // 5)]:
         for found in numbers(snapshot).values():
             assert found == list(range(len(found)))
+
+
+@pytest.mark.parametrize("how", ["a batch", "a long record", "a snapshot"])
+def test_what_moves_records_waits_for_its_turn(how: str) -> None:
+    tail = Tail(10_000)
+    for _ in range(63):
+        tail.append("x")
+    record = "x" if how == "a batch" else "y" * 3_000
+    thread = threading.Thread(target=tail.append, args=(record,))
+    if how == "a snapshot":
+        thread = threading.Thread(target=tail.snapshot)
+    with tail._lock:
+        thread.start()
+        wait_until_in(thread, "snapshot" if how == "a snapshot" else "append")
+        thread.join(0.05)
+        assert thread.is_alive()
+        assert tail._size == 0
+    thread.join(20)
+    assert body(tail.snapshot(), 10_000).startswith(b"x" * 63)
+
+
+def test_a_record_does_not_wait_where_it_moves_no_others() -> None:
+    tail = Tail(10_000)
+    thread = threading.Thread(target=tail.append, args=("x",))
+    with tail._lock:
+        thread.start()
+        thread.join(20)
+        assert not thread.is_alive()
+    assert body(tail.snapshot(), 10_000) == b"x"
+
+
+def test_a_chunk_that_lies_before_the_limit_is_not_kept() -> None:
+    tail = Tail(100)
+    for size in (10_000, 5_000, 3_000):
+        tail.append("x" * size)
+        assert len(tail.snapshot().chunks) == 1

@@ -6,10 +6,10 @@ import queue
 import re
 import socket
 import threading
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote, unquote_to_bytes
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loghc import Event, HealthSink
@@ -20,6 +20,7 @@ from loghc.service.url import PingUrl
 
 UUID = "9e9d9bbe-4f2b-4a0e-a1e0-111111111111"
 RUN = "5e1f5e1f-0000-4000-8000-222222222222"
+LONGEST_HOST = ".".join(["a" * 63] * 3 + ["b" * 61])  # 253 characters
 
 
 @pytest.mark.parametrize(
@@ -28,6 +29,7 @@ RUN = "5e1f5e1f-0000-4000-8000-222222222222"
         (f"https://hc-ping.com/{UUID}", f"https://hc-ping.com/{UUID}/start?rid=R"),
         (f"https://hc-ping.com/{UUID}/", f"https://hc-ping.com/{UUID}/start?rid=R"),
         ("https://h/key//slug//", "https://h/key/slug/start?rid=R"),
+        ("https://h/keyX/", "https://h/keyX/start?rid=R"),
         ("https://h//key/slug", "https://h/key/slug/start?rid=R"),
         ("https://h/key/slug?create=1", "https://h/key/slug/start?create=1&rid=R"),
         ("https://h/key/slug/?create=1", "https://h/key/slug/start?create=1&rid=R"),
@@ -41,7 +43,12 @@ RUN = "5e1f5e1f-0000-4000-8000-222222222222"
         ("https://b\u00fcro.example/x", "https://xn--bro-hoa.example/x/start?rid=R"),
         ("https://h/caf\u00e9", "https://h/caf%C3%A9/start?rid=R"),
         ("https://h/caf%C3%A9", "https://h/caf%C3%A9/start?rid=R"),
+        ("https://h/100%/%zz%4", "https://h/100%25/%25zz%254/start?rid=R"),
         ("https://bob:p%40ss@h/x", "https://h/x/start?rid=R"),
+        (f"https://{LONGEST_HOST}/x", f"https://{LONGEST_HOST}/x/start?rid=R"),
+        (f"https://{LONGEST_HOST}./x", f"https://{LONGEST_HOST}./x/start?rid=R"),
+        ("http://[fe80::1%eth-0.1_a]/x", "http://[fe80::1%eth-0.1_a]/x/start?rid=R"),
+        (f"http://[fe80::1%{'e' * 32}]/x", f"http://[fe80::1%{'e' * 32}]/x/start?rid=R"),
     ],
 )
 def test_the_suffix_and_the_run_id_find_their_places(url: str, target: str) -> None:
@@ -78,6 +85,12 @@ def test_the_suffix_and_the_run_id_find_their_places(url: str, target: str) -> N
         "http://[::1/hunter2",
         "http://[v1.x]/hunter2",
         "http://[1::2::3]/hunter2",
+        f"http://a{LONGEST_HOST}/hunter2",
+        "http://[fe80::1%]/hunter2",
+        "http://[fe80::1%et$h0]/hunter2",
+        "http://[fe80::1%a%b]/hunter2",
+        "http://[fe80::1%\u00e9]/hunter2",
+        f"http://[fe80::1%{'e' * 33}]/hunter2",
         "http://h/hunter2?rid=x",
         f"http://h/{UUID}/start",
         f"http://h/hunter2/{UUID}/0",
@@ -91,6 +104,13 @@ def test_what_is_no_ping_url_is_refused_without_showing_it(url: str) -> None:
     assert UUID not in str(caught.value)
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
+
+
+@pytest.mark.parametrize("given", [None, 5, b"https://h/hunter2"])
+def test_what_is_no_text_is_refused(given: object) -> None:
+    kind = type(given).__name__
+    with pytest.raises(TypeError, match=rf"^url: expected a ping URL as a str, not {kind}$"):
+        PingUrl.parse(given)  # type: ignore[arg-type]
 
 
 def test_no_repr_shows_the_secret() -> None:
@@ -109,6 +129,10 @@ def test_no_repr_shows_the_secret() -> None:
         ("2130706433", False),  # 127.0.0.1
         ("127.1", False),
         ("0x0a000001", False),
+        ("9.16777216", True),  # one too many for an address
+        ("9.16777215", True),
+        ("10.256.1", True),
+        ("10.255.1", False),
         ("hc-ping.com", True),
         ("8.8.8.8", True),
         ("[2001:4860:4860::8888]", True),
@@ -149,7 +173,7 @@ def test_exposure_is_said_once(capfd: pytest.CaptureFixture[str]) -> None:
     assert "hunter2" not in said
 
 
-# Whatever is put in, a sink either refuses it with a ValueError or sends one sound request.
+# What is taken makes one sound request; anything else is refused with a ValueError.
 
 
 class RawServer:
@@ -196,26 +220,8 @@ URL_LIKE = st.text("abc/?&=%#@:.;\\ \r\n\t\x00\u00e9\u2028\ud800[]-+A2f", max_si
 MESSAGE = "sync.done\n"
 
 
-@settings(max_examples=150)
-@example("bob:x@", "key/slug?create=1", "X-Test", "a b", "nightly", 3)  # one that is taken
-@given(
-    userinfo=st.one_of(st.just(""), URL_LIKE.map("{}@".format), ANY.map("{}@".format)),
-    path=st.one_of(URL_LIKE, ANY),
-    name=st.one_of(st.just("X-Test"), ANY, st.text("XY-:\r\n \t", max_size=6)),
-    value=st.one_of(ANY, st.text("ab\r\n :\x00\t\x7f\u00e9", max_size=12)),
-    run=st.one_of(ANY, st.uuids(), st.integers(), st.just(UUID.upper())),
-    exit_status=st.one_of(st.none(), st.integers(0, 255)),
-)
-def test_what_is_taken_sends_one_sound_request(
-    raw_server: RawServer, userinfo, path, name, value, run, exit_status
-) -> None:
-    url = f"http://{userinfo}127.0.0.1:{raw_server.port}/{path}"
-    try:
-        sink = HealthSink(url, headers={name: value}, timeout=5)
-    except ValueError:
-        return
-    if sink._url.origin != f"http://127.0.0.1:{raw_server.port}":
-        return  # the user's part swallowed the host
+def is_sound_request(raw_server: RawServer, url: str, name: str, value: str, run, exit_status):
+    """What a client sends to a URL is one request, with all in its place."""
     parsed, run_id = PingUrl.parse(url), run_id_from(run)
     client = PingClient(parsed, str, 5.0, {name: value}, None, "0")
     ping = Ping(Event.FAIL, run_id, bytes, exit_status)
@@ -241,13 +247,79 @@ def test_what_is_taken_sends_one_sound_request(
     assert set(names) <= expected | {b"authorization"}
     assert len(names) == len(set(names))
     assert f"Content-Length: {len(MESSAGE)}".encode() in lines
-    plain = path.partition("?")[0]
+    plain = url.partition("://")[2].partition("/")[2].partition("?")[0]
     if "%" not in plain:
         expected_path = re.sub("/+", "/", f"/{plain}").rstrip("/").encode() + suffix
         assert unquote_to_bytes(sent_path) == expected_path
 
 
-@example("https://h/key/slug?create=1", "sync", None)  # one that is taken
+RUNS = st.one_of(ANY, st.uuids(), st.integers(), st.just(UUID.upper()))
+STATUSES = st.one_of(st.none(), st.integers(0, 255))
+PIECES = "a b2 ..x x. / // %2F %C3%A9 %zz % ~ = & ? : @ + , ; ' ( ! * - _ | ^ [ \u00e9 \u65e5"
+PATHS = st.lists(st.sampled_from(PIECES.split(" ")), max_size=8).map(
+    lambda pieces: "".join(["x", *pieces])
+)
+USERS = st.one_of(
+    st.just(""),
+    st.tuples(
+        st.text(st.characters(codec="utf-8"), max_size=8), st.text(st.characters(codec="utf-8"))
+    ).map(lambda pair: f"{quote(pair[0], safe='')}:{quote(pair[1][:8], safe='')}@"),
+)
+VALUES = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=12)
+
+
+@settings(max_examples=100)
+@given(
+    user=USERS,
+    path=PATHS,
+    name=st.text("XY-z09_!~", min_size=1, max_size=6).map("X-{}".format),
+    value=VALUES,
+    run=RUNS,
+    exit_status=STATUSES,
+)
+def test_a_ping_url_makes_one_sound_request(
+    raw_server: RawServer, user, path, name, value, run, exit_status
+) -> None:
+    url = f"http://{user}127.0.0.1:{raw_server.port}/{path}"
+    sink = HealthSink(url, headers={name: value}, timeout=5)  # none of them is refused
+    assert sink._url.origin == f"http://127.0.0.1:{raw_server.port}"
+    is_sound_request(raw_server, url, name, value, run, exit_status)
+
+
+@settings(max_examples=150)
+@given(
+    userinfo=st.one_of(st.just(""), URL_LIKE.map("{}@".format), ANY.map("{}@".format)),
+    path=st.one_of(URL_LIKE, ANY),
+    name=st.one_of(st.just("X-Test"), ANY, st.text("XY-:\r\n \t", max_size=6)),
+    value=st.one_of(ANY, st.text("ab\r\n :\x00\t\x7f\u00e9", max_size=12)),
+    run=RUNS,
+    exit_status=STATUSES,
+)
+def test_anything_else_is_refused_or_makes_one_sound_request_too(
+    raw_server: RawServer, userinfo, path, name, value, run, exit_status
+) -> None:
+    url = f"http://{userinfo}127.0.0.1:{raw_server.port}/{path}"
+    try:
+        sink = HealthSink(url, headers={name: value}, timeout=5)
+    except ValueError:
+        return
+    if sink._url.origin == f"http://127.0.0.1:{raw_server.port}":  # else the user's part holds it
+        is_sound_request(raw_server, url, name, value, run, exit_status)
+
+
+@given(
+    url=st.tuples(st.sampled_from(["https://h/", "http://bob:x@h:8000/"]), PATHS).map("".join),
+    job=st.text("abc.-_/(*\u00e9", min_size=1, max_size=8).map("{}x".format),
+    markers=st.one_of(
+        st.none(), st.dictionaries(st.text(min_size=1), st.sampled_from(Event), max_size=3)
+    ),
+)
+def test_a_url_a_job_and_markers_make_a_sink(url, job, markers) -> None:
+    sink = HealthSink(url, markers=markers) if markers else HealthSink(url, job=job)
+    assert sink.enabled
+    assert "rid=" in PingUrl.parse(url).target("/start", RUN)
+
+
 @given(
     url=st.one_of(
         ANY, URL_LIKE, URL_LIKE.map("https://h/{}".format), URL_LIKE.map("http://{}".format)

@@ -1,0 +1,164 @@
+"""A body is made in pieces, and what is said when a rule of the user's fails."""
+
+from __future__ import annotations
+
+import re
+import threading
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from loghc.log.body import WITHHELD, Renderer, _pieces
+from loghc.log.masking import Masker
+from loghc.log.redaction import redactor
+from loghc.log.tail import CONTEXT, Snapshot, Tail
+from loghc.service.url import PingUrl
+
+UUID = "9e9d9bbe-4f2b-4a0e-a1e0-111111111111"
+MASKER = Masker(PingUrl.parse(f"https://hc-ping.com/{UUID}"))
+LOG = Snapshot((b"sync.start\n", b"password=hunter2\n"), begins_inside_record=False)
+
+
+def fails(text: str) -> str:
+    raise LookupError(text)
+
+
+def interrupts(text: str) -> str:
+    raise KeyboardInterrupt
+
+
+def test_the_report_of_a_rule_that_fails_is_the_way_from_the_rules_to_the_fault(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    renderer = Renderer(1000, MASKER, redactor(fails))
+    assert [renderer.render(LOG, "") for _ in range(2)] == [WITHHELD, WITHHELD]
+    assert WITHHELD == b"loghc: the log is withheld, as a redact rule failed.\n"
+    first, *frames = capfd.readouterr().err.splitlines()
+    assert first.startswith("loghc: redact raised LookupError, so the log is withheld")
+    assert first.endswith(":")
+    assert "redaction.py" in frames[0]
+    assert frames[0].endswith("in redact")
+    assert frames[-1].strip() in ("raise LookupError(text)", "^" * len("raise LookupError(text)"))
+    assert "in fails" in "".join(frames[-3:])
+    assert "_clean" not in "".join(frames)
+
+
+def test_a_rule_that_returns_no_text_is_one_that_fails(capfd: pytest.CaptureFixture[str]) -> None:
+    assert Renderer(1000, MASKER, redactor(len)).render(LOG, "") == WITHHELD  # type: ignore[arg-type]
+    assert capfd.readouterr().err.startswith("loghc: redact raised TypeError, so the log is")
+
+
+def test_a_limit_below_the_line_that_says_so_still_holds() -> None:
+    assert Renderer(9, MASKER, redactor(fails)).render(LOG, "") == WITHHELD[-9:]
+
+
+def test_ctrl_c_in_a_rule_is_the_programs_on_its_main_thread_alone() -> None:
+    renderer = Renderer(1000, MASKER, redactor(interrupts))
+    with pytest.raises(KeyboardInterrupt):
+        renderer.render(LOG, "")
+    bodies: list[bytes] = []
+    thread = threading.Thread(target=lambda: bodies.append(renderer.render(LOG, "")))
+    thread.start()
+    thread.join()
+    assert bodies == [WITHHELD]
+
+
+@pytest.mark.parametrize("kind", [SystemExit, GeneratorExit])
+def test_a_rule_that_exits_is_a_rule_that_fails_on_any_thread(kind: type[BaseException]) -> None:
+    def leaves(text: str) -> str:
+        raise kind
+
+    assert Renderer(1000, MASKER, redactor(leaves)).render(LOG, "") == WITHHELD
+
+
+def test_the_closing_text_comes_last_and_is_masked_too() -> None:
+    renderer = Renderer(1000, MASKER, redactor("hunter2"), mask_secrets=False)
+    assert renderer.render(LOG, f"at {UUID}") == b"sync.start\npassword=[redacted]\nat ***"
+
+
+def test_the_ready_made_rules_go_before_the_users_own() -> None:
+    seen: list[str] = []
+
+    def watch(text: str) -> str:
+        seen.append(text)
+        return text
+
+    for mask_secrets in (False, True):
+        Renderer(1000, MASKER, redactor(watch), mask_secrets=mask_secrets).render(LOG, "")
+    assert seen == ["sync.start\npassword=hunter2\n", "sync.start\npassword=[redacted]\n"]
+
+
+def test_what_a_rule_puts_in_is_masked_again() -> None:
+    renderer = Renderer(1000, MASKER, redactor(lambda text: text + UUID))
+    assert renderer.render(LOG, "") == b"sync.start\npassword=hunter2\n***"
+
+
+def test_bytes_that_are_no_text_are_replaced_where_there_are_rules() -> None:
+    log = Snapshot((b"caf\xc3\xa9 \xff secret\n",), begins_inside_record=False)
+    renderer = Renderer(1000, MASKER, redactor("secret"))
+    assert renderer.render(log, "").decode() == "caf\u00e9 \ufffd [redacted]\n"
+
+
+@pytest.mark.parametrize("rules", [(), ("end",)], ids=["", "redact"])
+def test_what_may_be_the_end_of_a_secret_that_was_cut_in_two_is_left_out(
+    rules: tuple[str, ...],
+) -> None:
+    log = Snapshot((b"s" * CONTEXT + b"tail\n", b"end\n"), begins_inside_record=True)
+    end = b"[redacted]\n" if rules else b"end\n"
+    assert Renderer(1000, MASKER, redactor(rules)).render(log, "") == b"tail\n" + end
+    whole = Snapshot(log.chunks, begins_inside_record=False)
+    body = Renderer(1000, MASKER, redactor(rules)).render(whole, "")
+    assert body == (b"s" * 1000 + b"tail\n" + end)[-1000:]
+    assert Renderer(7, MASKER, redactor(rules)).render(log, "") == (b"tail\n" + end)[-7:]
+
+
+# What is masked at once: lines, or else words, of 64 to 128 KiB.
+
+PIECE = 65_536
+
+
+@pytest.mark.parametrize(
+    ("data", "sizes"),
+    [
+        (b"", []),
+        (b"x", [1]),
+        (b"x" * (3 * PIECE), [3 * PIECE]),
+        (b"x" * PIECE + b"\nrest", [PIECE + 1, 4]),
+        (b"x" * (PIECE - 1) + b"\nrest", [PIECE + 4]),  # a line's end, but too soon
+        (b"x" * (2 * PIECE - 1) + b"\nrest", [2 * PIECE, 4]),
+        (b"x" * (2 * PIECE) + b"\nrest", [2 * PIECE + 5]),  # too late
+        (b"x" * (2 * PIECE) + b" rest", [2 * PIECE + 1, 4]),
+        (b"x" * (2 * PIECE - 1) + b" rest", [2 * PIECE + 4]),
+        (b"x\n" * PIECE + b"x\n" * PIECE, [PIECE + 2, PIECE + 2, PIECE + 2, PIECE - 6]),
+    ],
+)
+def test_pieces_are_of_whole_lines_or_words(data: bytes, sizes: list[int]) -> None:
+    pieces = list(_pieces(data))
+    assert [len(piece) for piece in pieces] == sizes
+    assert b"".join(pieces) == data
+
+
+# The cut
+
+SECRET = re.compile(r"<[a-z]+>")
+
+
+@given(
+    records=st.lists(
+        st.one_of(
+            st.text("x\n", max_size=60),
+            st.text("abcxyz", min_size=1, max_size=40).map(lambda name: f"<{name}>"),
+        ).map(lambda text: text + "\n"),
+        min_size=1,
+        max_size=40,
+    ),
+    limit=st.integers(1, 200),
+)
+@settings(max_examples=60)
+def test_a_body_is_exactly_the_end_of_the_redacted_log(records: list[str], limit: int) -> None:
+    tail = Tail(limit)
+    for record in records:
+        tail.append(record)
+    body = Renderer(limit, MASKER, redactor(SECRET)).render(tail.snapshot(), "")
+    assert body == SECRET.sub("[redacted]", "".join(records)).encode()[-limit:]

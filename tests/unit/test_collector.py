@@ -1,0 +1,234 @@
+"""The end of a run's log, put together from rings and output, and what else the rings say."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+if os.name != "posix":
+    pytest.skip("the watcher needs a POSIX system", allow_module_level=True)
+
+from loghc.inside.ring import open_ring
+from loghc.log.tail import CONTEXT
+from loghc.watch.collector import Collector, Facts
+from loghc.watch.rings import Frame, Reading
+from waiting import wait_until_in
+
+GONE = 2**22 + 1  # no process has such an id
+
+
+def reading(**changed: Any) -> Reading:
+    nothing = Reading(1, 0, 0, False, 0, -1, 0, 0, None, None, [], 0, 0)
+    return nothing._replace(**changed)
+
+
+def text(collector: Collector, **options: Any) -> bytes:
+    return b"".join(collector.read(**options)[0].chunks)
+
+
+# What the rings say
+
+
+def test_without_a_ring_nothing_is_said() -> None:
+    assert vars(Facts()) == {
+        "rings": 0, "records": 0, "lost": 0, "failed": False, "level": -1, "overwritten": 0,
+        "last_wall_ns": 0, "markers": 0, "tracebacks": {},
+    }  # fmt: skip
+
+
+def test_what_the_rings_say_is_added_up() -> None:
+    facts = Facts()
+    frames = [Frame(5, b"one"), Frame(7, b"two")]
+    facts.add(
+        reading(written=10, lost=1, level=30, overwritten=3, markers=2, failed=True, frames=frames,
+                wall_offset_ns=1000)
+    )  # fmt: skip
+    facts.add(reading(written=20, lost=2, level=20, overwritten=4, markers=3))
+    facts.add(reading(level=25, frames=[Frame(6, b"three")], wall_offset_ns=1000))
+    assert vars(facts) == {
+        "rings": 3, "records": 30, "lost": 3, "failed": True, "level": 30, "overwritten": 7,
+        "last_wall_ns": 1007, "markers": 5, "tracebacks": {},
+    }  # fmt: skip
+
+
+def test_the_newest_tracebacks_are_kept_one_of_each_process() -> None:
+    facts = Facts()
+    for pid in (1, 2, 3, 4, 5, 6, 3):
+        facts.add(reading(pid=pid, traceback=f"of {pid}"))
+        facts.add(reading(pid=pid))
+    assert list(facts.tracebacks) == [2, 4, 5, 6, 3]
+    facts.add(reading(pid=2, traceback="another"))
+    assert list(facts.tracebacks.items())[-1] == (2, "another")
+    assert len(facts.tracebacks) == 5
+
+
+def test_a_copy_of_the_facts_is_added_to_alone() -> None:
+    facts = Facts()
+    facts.add(reading(pid=1, traceback="one", markers=1))
+    copy = facts.copy()
+    copy.add(reading(pid=2, traceback="two", markers=1))
+    assert (facts.markers, facts.tracebacks) == (1, {1: "one"})
+    assert (copy.markers, copy.tracebacks) == (2, {1: "one", 2: "two"})
+
+
+# The log put together
+
+
+def test_as_much_is_kept_as_a_body_needs_and_no_record_more(tmp_path: Path) -> None:
+    limit = 100
+    ring = open_ring(str(tmp_path), 2**16, GONE)
+    for number in range(1, 3 * (limit + CONTEXT) // 10):
+        ring.append(b"%9d\n" % number, number)
+    collector = Collector(str(tmp_path), limit)
+    for _ in range(2):
+        body = text(collector)
+        assert limit + CONTEXT <= len(body) < limit + CONTEXT + 10
+        assert body.endswith(b"%9d\n" % (number - 1) + b"%9d\n" % number)
+        collector.fold()
+
+
+def test_what_was_folded_is_read_no_second_time(tmp_path: Path) -> None:
+    ring = open_ring(str(tmp_path), 2**14, GONE)
+    ring.append(b"one\n", 1)
+    collector = Collector(str(tmp_path), 1000)
+    for _ in range(2):
+        collector.fold()
+        collector.fold()
+        log, facts = collector.read()
+        assert (b"".join(log.chunks), facts.rings, facts.records) == (b"one\n", 1, 4)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("folded", [0, 3, 7])
+def test_the_newest_tracebacks_come_last_whether_their_rings_were_folded_or_not(
+    folded: int, tmp_path: Path
+) -> None:
+    collector = Collector(str(tmp_path), 1000)
+    for number in range(7):
+        ring = open_ring(str(tmp_path), 2**14, GONE + number)
+        ring.append_traceback(b"of %d\n" % number, number)
+        if number + 1 == folded:
+            collector.fold()
+    _, facts = collector.read()
+    assert list(facts.tracebacks.values()) == [f"of {number}\n" for number in range(2, 7)]
+
+
+def test_the_owners_are_those_whose_rings_are_there_in_the_order_of_their_start(
+    tmp_path: Path,
+) -> None:
+    for name in ("30-2.ring", "7-10.ring", "20-11.ring", "30-30.ring", "9-4.note"):
+        (tmp_path / name).touch()
+    assert Collector(str(tmp_path), 10).owners() == [30, 7, 20]
+    assert Collector(str(tmp_path / "nowhere"), 10).owners() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "owner"),
+    [
+        ("123456789012345678-1.ring", 123456789012345678),
+        ("1234567890123456789-1.ring", 0),  # too long for a number of 64 bits
+        ("\u0661-1.ring", 0),
+        ("x-1.ring", 0),
+        ("7.ring", 0),
+    ],
+)
+def test_a_name_without_a_number_has_no_owner(name: str, owner: int, tmp_path: Path) -> None:
+    (tmp_path / name).touch()
+    assert Collector(str(tmp_path), 10).owners() == [owner]
+
+
+def test_with_a_moment_what_was_logged_until_then_is_read_though_much_came_since(
+    tmp_path: Path,
+) -> None:
+    keep = 10 + CONTEXT
+    ring = open_ring(str(tmp_path), 2**18, os.getpid())
+    for number in range(1, 3 * keep // 10):
+        ring.append(b"%9d\n" % number, number)
+    moment = number - keep // 10
+    body = text(Collector(str(tmp_path), 10), until_ns=moment)
+    assert body.endswith(b"%9d\n" % moment)
+    assert len(body) >= keep - 20
+
+
+def test_output_stands_where_it_was_printed_among_the_records(tmp_path: Path) -> None:
+    collector = Collector(str(tmp_path), 1000)
+    ring = open_ring(str(tmp_path), 2**14, os.getpid())
+    ring.append(b"before\n", time.monotonic_ns())
+    collector.add_output(b"caf\xc3\xa9 \xff\n")
+    ring.append(b"after\n", time.monotonic_ns())
+    assert text(collector).decode() == "before\ncafé \ufffd\nafter\n"
+    assert text(collector, until_ns=1) == b""
+
+
+def test_output_is_not_read_while_some_is_being_added(tmp_path: Path) -> None:
+    collector = Collector(str(tmp_path), 1000)
+    bodies: list[bytes] = []
+    reader = threading.Thread(target=lambda: bodies.append(text(collector)))
+    writer = threading.Thread(target=collector.add_output, args=(b"two\n",))
+    with collector._lock:
+        reader.start()
+        writer.start()
+        wait_until_in(reader, "read")
+        wait_until_in(writer, "add_output")
+        reader.join(0.05)
+        writer.join(0.05)
+        assert reader.is_alive()
+        assert writer.is_alive()
+        assert collector._output.frames() == []
+    reader.join(20)
+    writer.join(20)
+    assert bodies in ([b""], [b"two\n"])
+    assert text(collector) == b"two\n"
+
+
+@pytest.mark.parametrize(
+    ("records", "until_ns", "last", "body"),
+    [
+        ([(1, b"a\n"), (2, b"b\n")], 2, b"c\n", b"a\nb\nc\n"),
+        ([(1, b"a\n"), (2, b"b\n")], 1, b"b\n", b"a\nb\n"),  # it isn't in the ring yet
+        ([(2, b"x sync.log\n"), (2, b"b\n")], 2, b"sync.log\n", b"b\nx sync.log\n"),
+        ([(2, b"sync.log\nand more\n"), (2, b"b\n")], 2, b"sync.log\n", b"b\nsync.log\nand more\n"),
+        ([(1, b"sync.log\n"), (2, b"b\n")], 2, b"sync.log\n", b"sync.log\nb\nsync.log\n"),
+        ([(2, b"sync.log\n"), (2, b"sync.log\n")], 2, b"sync.log\n", b"sync.log\nsync.log\n"),
+        ([(2, b"a\n"), (3, b"b\n")], 2, b"", b"a\n"),
+        ([(3, b"a\n")], 2, b"", b""),
+    ],
+)
+def test_a_markers_own_record_is_the_last_and_whole_where_it_is_there(
+    records: list[tuple[int, bytes]], until_ns: int, last: bytes, body: bytes, tmp_path: Path
+) -> None:
+    ring = open_ring(str(tmp_path), 2**14, os.getpid())
+    for time_ns, data in records:
+        ring.append(data, time_ns)
+    assert text(Collector(str(tmp_path), 1000), until_ns=until_ns, last=last) == body
+
+
+def test_a_last_record_without_a_moment_comes_last(tmp_path: Path) -> None:
+    ring = open_ring(str(tmp_path), 2**14, os.getpid())
+    ring.append(b"a\n", 1)
+    assert text(Collector(str(tmp_path), 1000), last=b"b\n") == b"a\nb\n"
+
+
+def test_nothing_stands_before_the_end_of_a_record_that_was_too_long(tmp_path: Path) -> None:
+    ring = open_ring(str(tmp_path), 2**14, os.getpid())
+    collector = Collector(str(tmp_path), 2**14)
+    ring.append(b"whole\n", 1)
+    log, _ = collector.read()
+    assert (log.chunks, log.begins_inside_record) == ((b"whole\n",), False)
+    ring.append(b"x" * 2**14, 2)
+    ring.append(b"one\n", 3)
+    ring.append(b"two\n", 4)
+    log, _ = collector.read()
+    assert log.begins_inside_record
+    end, rest = log.chunks
+    assert set(end) == {ord("x")}
+    assert rest == b"one\ntwo\n"
+    other = open_ring(str(tmp_path), 2**14, os.getpid())
+    other.append(b"y" * 2**14, 5)
+    end, rest = collector.read()[0].chunks
+    assert (set(end), rest) == ({ord("y")}, b"")

@@ -1,0 +1,242 @@
+"""Crashes: which exception ended the program, and which successes it takes back."""
+
+from __future__ import annotations
+
+import multiprocessing.process
+import multiprocessing.util
+import sys
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from loghc.lifecycle import (
+    CrashWatch,
+    at_child_exit,
+    closing_text,
+    interpreter_is_exiting,
+    uncaught_exception,
+)
+
+HERE = threading.get_ident()
+
+
+def raised(error: BaseException, meanwhile: Callable[[], object]) -> BaseException:
+    """Raise an exception, and do something while it is on its way."""
+    with pytest.raises(type(error)) as caught:  # noqa: PT012
+        try:
+            raise error
+        finally:
+            meanwhile()
+    return caught.value
+
+
+def test_a_success_in_a_finally_is_taken_back_once_by_the_exception_that_ends_the_program() -> None:
+    watch = CrashWatch()
+    watch.success("before", HERE)
+    error = raised(KeyError(), lambda: watch.success("in the finally", HERE))
+    watch.success("after", HERE)
+    assert watch.take_back(error) == ["in the finally"]
+    assert watch.take_back(error) == []
+
+
+def test_another_exception_or_none_takes_nothing_back() -> None:
+    for ends in (KeyError(), None):
+        watch = CrashWatch()
+        raised(KeyError(), lambda watch=watch: watch.success("a run", HERE))  # type: ignore[misc]
+        assert watch.take_back(ends) == []
+
+
+@pytest.mark.parametrize("link", ["__cause__", "__context__"])
+def test_an_exception_takes_back_what_was_told_while_one_was_on_its_way_that_led_to_it(
+    link: str,
+) -> None:
+    watch = CrashWatch()
+    first = raised(KeyError(), lambda: watch.success("a run", HERE))
+    middle, last = ValueError(), OSError()
+    for error in (last, middle):  # others led to it as well
+        error.__cause__, error.__context__ = LookupError(), EOFError()
+    setattr(middle, link, first)
+    setattr(last, link, middle)
+    setattr(first, link, last)  # round in a circle
+    assert watch.take_back(last) == ["a run"]
+
+
+@pytest.mark.parametrize(("links", "taken"), [(99, ["a run"]), (100, [])])
+def test_a_chain_of_exceptions_is_followed_so_far(links: int, taken: list[str]) -> None:
+    watch = CrashWatch()
+    error = raised(KeyError(), lambda: watch.success("a run", HERE))
+    for _ in range(links):
+        outer = ValueError()
+        outer.__cause__ = error
+        error = outer
+    assert watch.take_back(error) == taken
+
+
+def test_a_run_about_cleaning_up_after_an_exception_stays_a_success() -> None:
+    watch = CrashWatch()
+
+    def clean_up() -> None:
+        watch.start("cleaning up")
+        watch.success("cleaning up", HERE)
+        watch.success("cleaning up", HERE)  # another run of that name, which began before
+
+    error = raised(KeyError(), clean_up)
+    assert watch.take_back(error) == ["cleaning up"]
+
+
+def test_a_run_that_began_while_another_exception_was_on_its_way_is_taken_back() -> None:
+    watch = CrashWatch()
+    raised(KeyError(), lambda: watch.start("a run"))
+    error = raised(OSError(), lambda: watch.success("a run", HERE))
+    assert watch.take_back(error) == ["a run"]
+
+
+def test_what_comes_through_loguru_s_queue_has_nothing_to_do_with_this_threads_exceptions() -> None:
+    watch = CrashWatch()
+    error = raised(KeyError(), lambda: watch.success("a run", HERE + 1))
+    assert watch.take_back(error) == []
+
+
+@pytest.fixture
+def over(monkeypatch: pytest.MonkeyPatch) -> threading.Thread:
+    """A main thread that has ended."""
+    main = threading.Thread(target=lambda: None)
+    main.start()
+    main.join()
+    monkeypatch.setattr(threading, "main_thread", lambda: main)
+    return main
+
+
+def test_after_the_main_thread_crashed_the_others_successes_count_for_nothing(
+    over: threading.Thread,
+) -> None:
+    watch = CrashWatch()
+    watch.success("by this thread", HERE)
+    watch.success("by another, through the queue", -1)
+    assert over.ident is not None
+    if over.ident != HERE:
+        watch.success("logged by the main thread before", over.ident)
+    error = raised(KeyError(), lambda: watch.success("in a finally", HERE))
+    assert watch.take_back(OSError()) == [
+        "by this thread",
+        "by another, through the queue",
+        "in a finally",
+    ]
+    assert watch.take_back(error) == []
+
+
+def test_so_many_successes_can_be_taken_back_the_newest() -> None:
+    watch = CrashWatch()
+    names = [str(number) for number in range(1_001)]
+
+    def work() -> None:
+        for name in names:
+            watch.success(name, HERE)
+
+    assert watch.take_back(raised(KeyError(), work)) == names[1:]
+
+
+def test_of_runs_that_clean_up_so_many_are_known_the_newest() -> None:
+    watch = CrashWatch()
+    names = [str(number) for number in range(1_001)]
+
+    def work() -> None:
+        for name in names:
+            watch.start(name)
+        for name in names:
+            watch.success(name, HERE)
+
+    assert watch.take_back(raised(KeyError(), work)) == ["0"]
+
+
+# The end
+
+
+def test_the_interpreter_is_exiting_when_its_main_thread_is_over_and_runs_callbacks(
+    over: threading.Thread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(over, "_ident", HERE + 1)
+    assert not interpreter_is_exiting()  # a thread that works on
+    monkeypatch.setattr(over, "_ident", HERE)
+    assert interpreter_is_exiting()
+    monkeypatch.undo()
+    assert not interpreter_is_exiting()
+
+
+def test_the_uncaught_exception_is_the_one_that_the_interpreter_keeps(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kept, older, handled = KeyError(), OSError(), ValueError()
+    for name in ("last_exc", "last_value", "ps1"):
+        monkeypatch.delattr(sys, name, raising=False)
+    assert uncaught_exception() is None
+    monkeypatch.setattr(sys, "last_value", older, raising=False)
+    assert uncaught_exception() is older
+    monkeypatch.setattr(sys, "last_exc", kept, raising=False)
+    assert uncaught_exception() is kept
+    found: list[object] = []
+    raised(handled, lambda: found.append(uncaught_exception()))
+    assert found == [handled]
+    monkeypatch.setattr(sys, "ps1", ">>> ", raising=False)  # it may be an hour old
+    assert uncaught_exception() is None
+    raised(handled, lambda: found.append(uncaught_exception()))
+    assert found == [handled, handled]
+
+
+def test_the_closing_text_says_why_a_run_is_a_failure() -> None:
+    ended = "loghc: the program ended and this run had not.\n"
+    crashed = "loghc: the program crashed, though this run was told as a success.\n"
+    assert closing_text(None, 1000) == ended
+    assert closing_text(None, 1000, ended=True) == crashed
+    error = raised(KeyError("disk full"), lambda: None)
+    error.__cause__ = OSError("the cause")
+    for text, begins in (
+        (closing_text(error, 10_000), ended),
+        (closing_text(error, 10_000, ended=True), crashed),
+    ):
+        assert text.startswith(f"{begins}OSError: the cause\n\nThe above exception")
+        assert text.endswith("KeyError: 'disk full'\n")
+        assert "Traceback (most recent call last):" in text
+
+
+def test_of_a_long_traceback_the_middle_goes() -> None:
+    def one(depth: int) -> None:
+        if depth:
+            other(depth - 1)
+        raise KeyError("disk full")
+
+    def other(depth: int) -> None:
+        one(depth)
+
+    with pytest.raises(KeyError) as caught:
+        one(100)
+    text = closing_text(caught.value, 1000)
+    assert len(text) < 1200 < len(closing_text(caught.value, 100_000))
+    assert "Traceback (most recent call last):" in text
+    assert text.endswith("KeyError: 'disk full'\n")
+
+
+def test_in_a_process_that_nobody_started_nothing_is_done_at_a_childs_exit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    called: list[int] = []
+    monkeypatch.delitem(sys.modules, "multiprocessing.process", raising=False)
+    at_child_exit(lambda: called.append(1))
+    monkeypatch.setitem(sys.modules, "multiprocessing.process", multiprocessing.process)
+    at_child_exit(lambda: called.append(1))
+    assert called == []
+
+
+def test_a_child_of_multiprocessing_does_it_at_its_exit(monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[int] = []
+    registry = multiprocessing.util._finalizer_registry  # type: ignore[attr-defined]
+    before = set(registry)
+    monkeypatch.setattr(multiprocessing.process, "parent_process", object)
+    at_child_exit(lambda: called.append(1))
+    (key,) = set(registry) - before
+    assert key[0] == 0  # with the least priority: after what the app has registered
+    assert called == []
+    registry[key]()
+    assert called == [1]
+    assert set(registry) == before

@@ -1,0 +1,45 @@
+"""Private keys of which an end is missing: what is the key's goes, and what stands around stays."""
+
+from __future__ import annotations
+
+import pytest
+
+from loghc.log.private_keys import mask_private_keys
+
+# Put together here, so that no scanner of repositories takes it for a leaked one.
+BEGIN, END = "-----BEGIN EC PRIVATE KEY-----", "-----END EC PRIVATE KEY-----"
+KEY = "\n".join(["aB3dE5fG7hI9jK1lM2nO4pQ6rS8tU0vW" * 2] * 3 + ["xY9="])
+
+
+@pytest.mark.parametrize(
+    ("text", "out"),
+    [
+        (f"one\n{BEGIN}\n{KEY}\n{END}\ntwo\n", f"one\n{BEGIN}[redacted]{END}\ntwo\n"),
+        (f"one\n{BEGIN}\n{KEY}\ntwo words.\n", f"one\n{BEGIN}[redacted]two words.\n"),
+        (
+            f"one\n{BEGIN}\n{KEY}\ntwo words.\n{BEGIN}\n{KEY}\n{END}\nthree\n",
+            f"one\n{BEGIN}[redacted]two words.\n{BEGIN}[redacted]{END}\nthree\n",
+        ),
+        (
+            f"one\n{BEGIN}\n{KEY}\ntwo words.\n{BEGIN}\n{KEY}\nthree words.\n",
+            f"one\n{BEGIN}[redacted]two words.\n{BEGIN}[redacted]three words.\n",
+        ),
+        (
+            f"one word\n{KEY}\n{END}\ntwo words.\n{KEY}\n{END}\n",
+            f"one word\n[redacted]{END}\ntwo words.\n[redacted]{END}\n",
+        ),
+        (f"{BEGIN} is what a key begins with\n", f"{BEGIN} is what a key begins with\n"),
+        (f"{BEGIN}\n{END}\n", f"{BEGIN}\n{END}\n"),
+        (f"{'a' * 20}\ntwo words\n{KEY}\n{END}\n", f"{'a' * 20}\ntwo words\n[redacted]{END}\n"),
+        # A line of 16 characters of base64 is a key's.
+        (f"{BEGIN}\naB3dE5fG7hI9jK1X=\ntwo words.\n", f"{BEGIN}[redacted]two words.\n"),
+        (f"{BEGIN}\naB3dE5fG7hI9jK1\ntwo.\n", f"{BEGIN}\naB3dE5fG7hI9jK1\ntwo.\n"),
+        *(
+            (f"{BEGIN}\n{header}: by hand.\n{KEY}\ntwo.\n", f"{BEGIN}[redacted]two.\n")
+            for header in ("Proc-Type", "DEK-Info", "Version", "Comment")
+        ),
+        (f"{BEGIN}\nOther: by hand.\n{KEY}\n", f"{BEGIN}\nOther: by hand.\n{KEY}\n"),
+    ],
+)
+def test_of_a_private_key_nothing_is_left_and_of_the_rest_all(text: str, out: str) -> None:
+    assert mask_private_keys(text) == out
