@@ -19,6 +19,7 @@ In the record's ``extra``, so that it arrives wherever the record does: with ``e
 in another process."""
 
 _MOST_OPEN = 10_000
+_DEEPEST = 1_000  # open runs of one context that are told apart: each of its markers looks at all
 
 
 def new_run_id() -> str:
@@ -93,7 +94,8 @@ class Runs:
             self._open[run_id] = os.getpid()
             if len(self._open) > _MOST_OPEN:  # an app that never ends its runs
                 del self._open[next(iter(self._open))]
-            still_open = (*(other for other in still_open if other != run_id), run_id)
+            others = tuple(other for other in still_open if other != run_id)
+            still_open = (*others[1 - _DEEPEST :], run_id)
             if here:
                 self._here.set(still_open)
             else:

@@ -30,6 +30,15 @@ def test_of_runs_that_never_end_the_oldest_are_forgotten() -> None:
     assert runs.open_here() == started[1:]
 
 
+def test_of_one_contexts_runs_that_never_end_the_thousand_innermost_are_its_own() -> None:
+    runs = Runs()
+    started = [runs.assign(Event.START, record()) for _ in range(1_001)]
+    ended = [runs.assign(Event.SUCCESS, record()) for _ in range(1_001)]
+    assert ended[:1_000] == started[:0:-1]
+    assert ended[1_000] not in started  # of a run that nobody knows
+    assert runs.open_here() == started[:1]
+
+
 def test_lanes_of_the_queue_keep_apart_and_leave_nothing_behind() -> None:
     runs = Runs()
     lanes = [{"process": 1, "thread": 7}, {"process": 2, "thread": 7}, {"process": 1, "thread": 8}]
