@@ -71,5 +71,7 @@ def first_process(cwd: Path) -> tuple[str, ...]:
 
 
 def _environment() -> dict[str, str]:
-    # Whether output is buffered decides on what a killed process has printed.
-    return {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    # Whether output is buffered decides on what a killed process has printed; and without bytecode
+    # that is kept, each process would compile loghc anew.
+    unwanted = ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED")
+    return {name: value for name, value in os.environ.items() if name not in unwanted}
