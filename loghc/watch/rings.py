@@ -215,7 +215,7 @@ class _Walk:
             return frame
         # What ends there was reserved, but never or not yet written.
         least = self._first + layout.FRAME_BYTES
-        position = until - 1
+        position = min(until - 1, self._before_zeros(until))
         while position >= least:
             upper = position >> _LOWER_BITS
             floor = max(least, upper << _LOWER_BITS)
@@ -226,6 +226,11 @@ class _Walk:
                 return frame
             position -= found >= 0
         return None
+
+    def _before_zeros(self, until: int) -> int:
+        """Where a frame may end at the latest: its last word isn't all zeros, as a new ring is."""
+        text = self._text[: max(0, until - self._offset)]
+        return self._offset + len(text.rstrip(b"\0")) + 7
 
     def _first_frame(self) -> tuple[int, int, int, int] | None:
         """The oldest frame that is whole."""

@@ -586,15 +586,14 @@ def test_the_last_lines_of_64_processes_that_log_flat_out(receiver, program, tmp
 def test_many_short_children_leave_no_many_files_and_take_no_memory(receiver, program, tmp_path):
     name = program(
         """
-        import os, time
+        import os
         from loguru import logger
         logger.remove()
         logger.add(lambda message: None)
         def memory():
             with open(f"/proc/{os.getppid()}/status") as status:
                 return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
-        def files():
-            return len(os.listdir(os.environ["LOGHC_RUN"]))
+        most = 0
         for number in range(500):
             if number == 250:
                 before = memory()
@@ -602,15 +601,13 @@ def test_many_short_children_leave_no_many_files_and_take_no_memory(receiver, pr
                 logger.info(f"child {number}")
                 os._exit(0)
             os.wait()
-        until = time.monotonic() + 60  # a busy watcher comes to it later
-        while files() > 150 and time.monotonic() < until:
-            time.sleep(0.01)
-        print(files(), memory() - before)
+            most = max(most, len(os.listdir(os.environ["LOGHC_RUN"])))
+        print(most, memory() - before)
         """
     )
     done = run(*RUN, name, cwd=tmp_path)
     files, kilobytes = map(int, done.stdout.split())
-    assert files <= 150
+    assert files < 300
     assert kilobytes < 10_000  # what 250 rings would take is 50,000
     words = [line.rpartition(" ")[2] for line in told(receiver)[1].text.splitlines()]
     assert words == [str(number) for number in range(500)]
