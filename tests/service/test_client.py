@@ -219,13 +219,13 @@ def test_a_child_that_is_forked_amid_a_request_keeps_nothing_of_urllib3s_quiet(
 ) -> None:
     script = """
 import os
-from loghc.service import transport
+from loghc.service import quiet
 
-with transport._quiet():
+with quiet.quiet():
     pid = os.fork()
     if pid == 0:
-        os._exit(len(transport._requesting))
-    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), len(transport._requesting))
+        os._exit(len(quiet._requesting))
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), len(quiet._requesting))
 """
     assert run_script(script).stdout == "0 1\n"
 
