@@ -344,9 +344,8 @@ SECRET = re.compile(r"<[a-z]+>")
 )
 def test_no_part_of_a_secret_is_left_by_the_cut(records: list[str], limit: int) -> None:
     body = rendered(records, limit, SECRET)
-    whole = SECRET.sub("[redacted]", "".join(records)).encode()
-    assert whole.endswith(body)
-    assert len(body) <= limit
+    # So few records that none is forgotten before the cut.
+    assert body == SECRET.sub("[redacted]", "".join(records)).encode()[-limit:]
 
 
 @given(
@@ -394,7 +393,7 @@ def test_a_secret_in_the_service_s_smaller_limit_is_gone_too(ping_receiver: Ping
     logger.info("secret" * 10)
     logger.info("sync.done")
     logger.remove(handler)
-    assert all(b"secret" not in request.body for request in ping_receiver.requests)
+    assert [ping.text for ping in ping_receiver.pings] == ["sync.start\n", "redacted]\nsync.done\n"]
 
 
 # Rules that fail
