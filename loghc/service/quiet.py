@@ -1,7 +1,7 @@
-"""Keeps urllib3 from logging what loghc requests.
+"""Keeps urllib3, and http.client below it, from telling what loghc requests.
 
-Its debug lines name the ping URL, and a record that it logs may come back, through a handler that
-feeds loguru, to the sink that waits for this very thread.
+Their debug lines name the ping URL, and a record that urllib3 logs may come back, through a handler
+that feeds loguru, to the sink that waits for this very thread.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ import os
 import threading
 from collections.abc import Iterator
 
-__all__ = ["quiet"]
+import urllib3
+
+__all__ = ["no_debug_output", "quiet"]
 
 _requesting: set[int] = set()  # the threads that make a request of loghc's now
 
@@ -45,3 +47,16 @@ def quiet() -> Iterator[None]:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_requesting.clear)
+
+
+def no_debug_output(manager: object, url: str) -> None:
+    """Let the connections that a caller's own manager makes to a URL's host print nothing.
+
+    ``debuglevel``, where an app sets it for http.client, prints each request, its path and all.
+    """
+    if not isinstance(manager, urllib3.PoolManager):
+        return  # the like of one, which has ways of its own
+    pool = manager.connection_from_url(url)
+    kind = pool.ConnectionCls
+    if getattr(kind, "debuglevel", 0):
+        pool.ConnectionCls = type(kind.__name__, (kind,), {"debuglevel": 0})

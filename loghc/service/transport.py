@@ -19,7 +19,7 @@ from loghc.ping import Answer
 from loghc.service.connection import pool_classes
 from loghc.service.deadline import Deadline
 from loghc.service.proxies import Proxy
-from loghc.service.quiet import quiet
+from loghc.service.quiet import no_debug_output, quiet
 
 __all__ = ["ANSWER_LIMIT", "Transport", "system_trust"]
 
@@ -86,6 +86,8 @@ class Transport:
         """
         self._deadline.begin(seconds)
         with quiet():
+            if not self._own:
+                no_debug_output(self._manager, url)
             response = self._manager.request(
                 "POST",
                 url,

@@ -230,6 +230,28 @@ with quiet.quiet():
     assert run_script(script).stdout == "0 1\n"
 
 
+@pytest.mark.parametrize("http", ["None", "urllib3.PoolManager()", "urllib3.PoolManager(2, {})"])
+def test_what_http_client_prints_for_debugging_shows_no_ping_url(
+    http: str, ping_receiver: PingReceiver, run_script: RunScript
+) -> None:
+    script = f"""
+import http.client, sys, urllib3
+from loguru import logger
+from loghc import HealthSink
+
+http.client.HTTPConnection.debuglevel = 1
+urllib3.request("GET", sys.argv[1].rpartition("/")[0] + "/the-apps-own")
+sink = HealthSink(sys.argv[1], http={http})
+logger.add(sink)
+logger.info("sync.done")
+assert sink.wait(20)
+"""
+    done = run_script(script, ping_receiver.url)
+    assert [ping.event for ping in ping_receiver.pings] == [Event.SUCCESS], done.stderr
+    assert "the-apps-own" in done.stdout
+    assert ping_receiver.url.rpartition("/")[2] not in done.stdout + done.stderr
+
+
 # What can't be imported
 
 
