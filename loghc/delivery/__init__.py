@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Delivery"]
 
 _WORTH_SAYING = 1.0  # seconds of holding up the app after which it is said
+_ABOUT_TO = 0.05  # seconds in which a thread begins that was started just before the exit
 _AT_EXIT = 0.5  # seconds that the exit leaves to on_outcome, and to what was cut off
 
 
@@ -190,7 +191,7 @@ class Delivery:
             return not self._outcomes.pending or not thread.start()
 
         while self._outcomes.pending and waiting.left > 0:
-            if not thread.start():
+            if not thread.start() and not thread.begins(_ABOUT_TO):
                 thread.run_here(functools.partial(self._send, closing))
             else:
                 self._outcomes.wait_for(done_or_stranded, waiting)

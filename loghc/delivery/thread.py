@@ -60,6 +60,13 @@ class ThreadOnDemand:
             return False
         return True
 
+    def begins(self, seconds: float) -> bool:
+        """Whether a thread that was started before is at work within that many seconds."""
+        until = time.monotonic() + seconds
+        while not self._holder and time.monotonic() < until:
+            time.sleep(0.001)
+        return bool(self._holder)
+
     def run_here(self, work: Callable[[], None]) -> None:
         """Do work on the calling thread, unless another thread is at work."""
         own = threading.get_ident()

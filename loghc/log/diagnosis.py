@@ -9,8 +9,9 @@ from loghc.log.values import compiled
 
 __all__ = ["diagnosed_values"]
 
-_TELLS = "\u2514 "  # what is before a value, in the column of its variable
-_PASSES = "\u2502"  # in that column on the lines between
+# What is before a value, in the column of its variable, and what is in that column on the lines
+# between: loguru has two styles, the second for a sink without an encoding, such as loghc's.
+_STYLES = (("\u2514 ", "\u2502"), ("-> ", "|"))
 _DEEPEST = 24  # lines between a variable and its value
 _LONGEST_LINE = 400  # characters
 
@@ -23,17 +24,18 @@ def diagnosed_values(text: str) -> Iterator[tuple[int, int]]:
         >>> [text[begin:end] for begin, end in diagnosed_values(text)]
         ["'hunter2'"]
     """
-    place = text.find(_TELLS)
-    while place >= 0:
-        begin = place + len(_TELLS)
-        end = text.find("\n", begin)
-        end = len(text) if end < 0 else end
-        if is_secret_name(_variable(text, place)):
-            yield begin, end
-        place = text.find(_TELLS, end)
+    for tells, passes in _STYLES:
+        place = text.find(tells)
+        while place >= 0:
+            begin = place + len(tells)
+            end = text.find("\n", begin)
+            end = len(text) if end < 0 else end
+            if is_secret_name(_variable(text, place, passes)):
+                yield begin, end
+            place = text.find(tells, end)
 
 
-def _variable(text: str, place: int) -> str:
+def _variable(text: str, place: int, passes: str) -> str:
     """The name of the variable that stands above a place, or an empty str."""
     line = text.rfind("\n", max(0, place - _LONGEST_LINE), place) + 1
     column = place - line
@@ -43,7 +45,7 @@ def _variable(text: str, place: int) -> str:
         end = line - 1
         line = text.rfind("\n", max(0, end - _LONGEST_LINE), end) + 1
         above = line + column
-        if above >= end or text[above] != _PASSES:
+        if above >= end or text[above] != passes:
             found = compiled(r"[A-Za-z_]\w*").match(text, above, end) if above < end else None
             return found[0] if found else ""
     return ""

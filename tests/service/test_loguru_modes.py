@@ -112,7 +112,7 @@ def test_a_coloured_traceback_comes_without_colours_and_with_its_secrets_masked(
     ping_receiver: PingReceiver, sink: HealthSink
 ) -> None:
     def login(password: str) -> None:
-        raise PermissionError(f"{len(password)} characters")
+        raise PermissionError(len(password))
 
     logger.add(sink, colorize=True, diagnose=True)
     try:
