@@ -30,7 +30,8 @@ def diagnosed_values(text: str) -> Iterator[tuple[int, int]]:
             begin = place + len(tells)
             end = text.find("\n", begin)
             end = len(text) if end < 0 else end
-            if is_secret_name(_variable(text, place, passes)):
+            name = _variable(text, place, passes)
+            if name and is_secret_name(name):
                 yield begin, end
             place = text.find(tells, end)
 
