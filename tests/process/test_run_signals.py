@@ -23,7 +23,7 @@ pytestmark = needs_posix
 
 # Prints each signal that it gets, and ends at the second SIGTERM.
 RECORDER = """
-    import os, signal
+    import os, signal, time
     from loguru import logger
     terms = []
     def note(number, frame):
@@ -35,8 +35,8 @@ RECORDER = """
     for name in ("TERM", "HUP", "INT", "QUIT", "USR1", "USR2", "WINCH", "CONT"):
         signal.signal(getattr(signal, f"SIG{name}"), note)
     print("ready", os.getpid(), flush=True)
-    while True:
-        signal.pause()
+    while True:  # not for ever in one call: a signal just before it would wait for its end
+        time.sleep(0.05)
 """
 
 # Waits for a signal, and does nothing about it.
