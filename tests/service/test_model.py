@@ -40,6 +40,8 @@ def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("loghc.delivery.Backoff", lambda: Backoff(first=0.002, cap=0.05))
 
 
+# A TLS connection whose attempt was cut off may be left to the garbage collector, which says so.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.slow
 @pytest.mark.usefixtures("brisk", "trusted")
 @pytest.mark.parametrize("chunk", seeds.chunks(500, CHUNK), ids=seeds.name)
