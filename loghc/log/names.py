@@ -13,6 +13,7 @@ from loghc.log.values import (
     is_random,
     is_secret,
     next_digit,
+    places,
     separator,
     value_at,
 )
@@ -167,15 +168,9 @@ def _pattern(beginning: str) -> re.Pattern[str]:
 
 def _names(low: str, begin_with: Iterable[str]) -> Iterator[re.Match[str]]:
     """The names in a text that begin so, in order."""
-    places = []
-    for beginning in begin_with:
-        place = low.find(beginning)
-        while place >= 0:
-            places.append((place, beginning))
-            place = low.find(beginning, place + len(beginning))
-    places.sort()
+    found_at = sorted((place, word) for word in begin_with for place in places(word, low))
     match_at = {beginning: _pattern(beginning).match for beginning in begin_with}
-    for place, beginning in places:
+    for place, beginning in found_at:
         found = match_at[beginning](low, place)
         if found is not None:
             yield found

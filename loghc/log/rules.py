@@ -13,9 +13,9 @@ from loghc.log.names import beginnings
 from loghc.log.shapes import SHAPES, Shape, heads, length_before
 from loghc.log.shapes import pattern as shape_pattern
 from loghc.log.texts import TEXTS, Text
-from loghc.log.values import compiled
+from loghc.log.values import compiled, places
 
-__all__ = ["RULES", "Needed", "Rule", "lowered", "places", "tokens"]
+__all__ = ["RULES", "Needed", "Rule", "lowered", "tokens"]
 
 
 class Rule:
@@ -204,14 +204,6 @@ def lowered(text: str) -> str:
     """Text in lower case, of the same length."""
     low = text.lower()
     return low if len(low) == len(text) else text.replace("\u0130", "I").lower()
-
-
-def places(anchor: str, low: str) -> Iterator[int]:
-    """Where an anchor stands."""
-    place = low.find(anchor)
-    while place >= 0:
-        yield place
-        place = low.find(anchor, place + len(anchor))
 
 
 def tokens(text: str) -> Iterator[tuple[int, int]]:

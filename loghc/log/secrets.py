@@ -17,8 +17,8 @@ from loghc.log.diagnosis import diagnosed_values
 from loghc.log.names import secret_values
 from loghc.log.private_keys import mask_private_keys
 from loghc.log.redaction import REDACTED, Redactor
-from loghc.log.rules import Needed, Rule, lowered, places, tokens
-from loghc.log.values import compiled
+from loghc.log.rules import Needed, Rule, lowered, tokens
+from loghc.log.values import compiled, places
 
 __all__ = ["SECRETS"]
 
@@ -29,10 +29,11 @@ _PIECE = 16_384  # characters that are searched at once: some milliseconds
 def mask_in_lines(text: str) -> str:
     """Takes out the secrets that lie within a line, or a few."""
     words: set[str] = set()
-    for piece in _pieces(text):
+    pieces = list(_pieces(text))
+    for piece in pieces:
         words.update(piece.split())
     needed = Needed(words)
-    return "".join(_without_secrets(piece, needed) for piece in _pieces(text))
+    return "".join(_without_secrets(piece, needed) for piece in pieces)
 
 
 def _without_secrets(text: str, needed: Needed) -> str:

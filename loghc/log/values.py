@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "is_random",
     "is_secret",
     "next_digit",
+    "places",
     "separator",
     "value_at",
 ]
@@ -273,3 +274,11 @@ def _end_of_words(text: str, first: int, last: int, kind: str) -> int:
     # PASSWORD=some words, as "env" lists them; but not "PASSWORD=x program".
     listed = re.fullmatch(r"\s*[A-Z0-9_]+=", line) and more[0].count(" ") > 1
     return more.end() if listed or line.endswith(": ") else last
+
+
+def places(anchor: str, low: str) -> Iterator[int]:
+    """Where an anchor stands in a text in lower case."""
+    place = low.find(anchor)
+    while place >= 0:
+        yield place
+        place = low.find(anchor, place + len(anchor))
