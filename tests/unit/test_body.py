@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import threading
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from loghc.log.body import WITHHELD, Renderer, _pieces
 from loghc.log.masking import Masker
 from loghc.log.redaction import redactor
-from loghc.log.tail import CONTEXT, Snapshot, Tail
+from loghc.log.tail import CONTEXT, Snapshot
 from loghc.service.url import PingUrl
 
 UUID = "9e9d9bbe-4f2b-4a0e-a1e0-111111111111"
@@ -137,28 +134,3 @@ def test_pieces_are_of_whole_lines_or_words(data: bytes, sizes: list[int]) -> No
     pieces = list(_pieces(data))
     assert [len(piece) for piece in pieces] == sizes
     assert b"".join(pieces) == data
-
-
-# The cut
-
-SECRET = re.compile(r"<[a-z]+>")
-
-
-@given(
-    records=st.lists(
-        st.one_of(
-            st.text("x\n", max_size=60),
-            st.text("abcxyz", min_size=1, max_size=40).map(lambda name: f"<{name}>"),
-        ).map(lambda text: text + "\n"),
-        min_size=1,
-        max_size=40,
-    ),
-    limit=st.integers(1, 200),
-)
-@settings(max_examples=60)
-def test_a_body_is_exactly_the_end_of_the_redacted_log(records: list[str], limit: int) -> None:
-    tail = Tail(limit)
-    for record in records:
-        tail.append(record)
-    body = Renderer(limit, MASKER, redactor(SECRET)).render(tail.snapshot(), "")
-    assert body == SECRET.sub("[redacted]", "".join(records)).encode()[-limit:]
