@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from loghc.ping import Answer
     from loghc.service.transport import Transport
 
-__all__ = ["PingClient", "hidden_library", "not_importable"]
+__all__ = ["PingClient", "hidden_library", "import_what_sends", "not_importable"]
 
 
 class PingClient:
@@ -99,7 +99,7 @@ class PingClient:
                     error=f"{hidden} hides a library that sends pings",
                     advice="Rename that file.",
                 )
-            _import_what_sends()
+            import_what_sends()
             from loghc.service.answer import announced_limit, interpret_answer, interpret_error
         except Exception as error:  # noqa: BLE001 - whatever it is, it may be over at the next try
             return not_importable(error)
@@ -169,7 +169,8 @@ class PingClient:
 
 
 @functools.cache  # once it is there, no fork has to be waited for
-def _import_what_sends() -> None:
+def import_what_sends() -> None:
+    """Import what a request takes, urllib3 above all. Any error is that of the import."""
     with importing():
         from loghc.service import answer, transport  # noqa: F401
 

@@ -58,11 +58,6 @@ def _delivery(
     )
 
 
-def _import_what_sends() -> None:
-    import loghc.service.answer
-    import loghc.service.transport  # noqa: F401
-
-
 class Body:
     """A ping's body, rendered when it is first asked for."""
 
@@ -123,7 +118,9 @@ class Pings:
 
     def _prepare(self) -> None:
         with contextlib.suppress(Exception):
-            _import_what_sends()
+            from loghc.service.client import import_what_sends
+
+            import_what_sends()
             for line in _USUAL if self._send_logs else ():  # compiles what most logs need
                 self._renderer.render(Snapshot((line,), begins_inside_record=False), "")
                 time.sleep(_PAUSE)
