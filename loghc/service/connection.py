@@ -11,6 +11,8 @@ import contextlib
 import functools
 import http.client
 import io
+import os
+import queue
 import socket
 import ssl
 from typing import TYPE_CHECKING, Any
@@ -173,9 +175,37 @@ class _BoundedTLS(_Bounded, HTTPSConnection):
     pass
 
 
+class _Idle:
+    """The idle connections of a pool that one thread uses; a forked child finds none.
+
+    At each process's exit, urllib3 closes what a pool's queue holds. In a child, a lock of
+    ``queue.LifoQueue``, or of a connection's deadline, may be held by a thread that isn't there.
+    """
+
+    def __init__(self, maxsize: int) -> None:
+        self._maxsize = maxsize
+        self._items: list[object] = []
+        self._pid = os.getpid()
+
+    def put(self, item: object, block: bool = True) -> None:  # noqa: ARG002, FBT001, FBT002
+        if len(self._items) >= self._maxsize:
+            raise queue.Full
+        self._items.append(item)
+
+    def get(self, block: bool = True, timeout: object = None) -> object:  # noqa: ARG002, FBT001, FBT002
+        if not self._items or self._pid != os.getpid():
+            raise queue.Empty
+        return self._items.pop()
+
+    def qsize(self) -> int:
+        return len(self._items)
+
+
 class _HTTPPool(urllib3.HTTPConnectionPool):
     ConnectionCls = _Bounded
+    QueueCls = _Idle  # type: ignore[assignment]
 
 
 class _HTTPSPool(urllib3.HTTPSConnectionPool):
     ConnectionCls = _BoundedTLS
+    QueueCls = _Idle  # type: ignore[assignment]

@@ -227,6 +227,37 @@ def test_a_fork_in_the_middle_of_the_first_ping_does_not_hang_the_child(
     assert len(ping_receiver.requests) == 21
 
 
+def test_a_child_forked_amid_a_request_exits_though_a_lock_of_its_is_held(
+    ping_receiver: PingReceiver, run_script: RunScript
+) -> None:
+    # At the child's exit urllib3 closes what the parent's pools hold.
+    text = """
+        import os, sys, threading
+        from loghc.service.deadline import Deadline
+        from loghc.service.transport import Transport
+
+        deadline, held, done = Deadline(), threading.Event(), threading.Event()
+        transport = Transport(deadline)
+        transport.post(sys.argv[1] + "/log", b"", {}, 10.0)  # leaves an idle connection
+
+        def hold():
+            with deadline._lock:
+                held.set()
+                done.wait()
+
+        threading.Thread(target=hold, daemon=True).start()
+        held.wait()
+        pid = os.fork()
+        if pid == 0:
+            sys.exit(0)
+        status = os.waitpid(pid, 0)[1]
+        done.set()
+        print(status)
+    """
+    done = run_script(textwrap.dedent(text), ping_receiver.url, timeout=15)
+    assert done.stdout == "0\n", done.stderr
+
+
 def test_a_fork_while_the_sink_is_removed_keeps_no_ping_from_leaving(
     ping_receiver: PingReceiver, run_script: RunScript
 ) -> None:
