@@ -3,14 +3,33 @@
 from __future__ import annotations
 
 import _thread
+import atexit
+import os
 import sys
 import threading
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 __all__ = ["ThreadOnDemand"]
 
 _WORKING = "working"
+_TO_BEGIN = 0.5  # seconds that the exit leaves to a thread
+
+_beginning: set[object] = set()  # a token for each thread of this process that has yet to begin
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_beginning.clear)
+
+
+@atexit.register
+def _see_them_begin() -> None:
+    """At the exit: of a sink that was removed before, nobody else knows."""
+    until = time.monotonic() + _TO_BEGIN
+    while _beginning and time.monotonic() < until:
+        time.sleep(0.001)
 
 
 class ThreadOnDemand:
@@ -52,12 +71,17 @@ class ThreadOnDemand:
         """See that the work gets done; False when there is no thread to be had."""
         if self._holder or not self._any_work():
             return True
+        token = object()
+        _beginning.add(token)
         try:
             # Not threading.Thread: starting one waits until it runs, for as long as it then keeps
             # the interpreter's lock, and a signal in that wait leaves it half registered.
-            _thread.start_new_thread(self._run, ())
-        except RuntimeError:  # Python 3.12 starts none at exit, and a machine may have none left
-            return False
+            _thread.start_new_thread(self._run, (token,))
+        except BaseException as error:
+            _beginning.discard(token)
+            if isinstance(error, RuntimeError):  # none at the exit of Python 3.12, or none left
+                return False
+            raise
         return True
 
     def begins(self, seconds: float) -> bool:
@@ -79,24 +103,42 @@ class ThreadOnDemand:
                 self._idle()
 
     def end(self, seconds: float) -> None:
-        """Wait until no thread of this is left, not even the rest of one that is about to end.
+        """Wait until no thread of this is left: none that has yet to begin, none about to end.
 
-        Before Python 3.12 the interpreter can crash at its exit when a thread ends meanwhile.
+        Before Python 3.12 the interpreter can crash at its exit when a thread begins or ends
+        meanwhile. It did, under load: 3.10, where memory that was freed is overwritten
+        (``PYTHONDEVMODE=1``).
 
         Args:
             seconds: to wait at most.
         """
         until = time.monotonic() + seconds
         own = threading.get_ident()
-        # Only the interpreter knows: the last that a thread does, it does in C.
-        while self._started & sys._current_frames().keys() - {own}:
+        while _beginning or self._left() - {own}:
             if time.monotonic() >= until:
                 return
             time.sleep(0.001)
 
-    def _run(self) -> None:
+    def _left(self) -> set[int]:
+        """The threads of this that are not gone."""
+        # Only the interpreter knows: the last that a thread does, it does in C. An identifier may
+        # be another thread's by now, which began elsewhere.
+        return {
+            ident
+            for ident, frame in sys._current_frames().items()
+            if ident in self._started and _outermost(frame).f_code is self._run.__code__
+        }
+
+    def _run(self, token: object) -> None:
         self._started.add(threading.get_ident())
+        _beginning.discard(token)
         while self._any_work():
             self.run_here(self._work)
             if self._holder:
                 return  # another thread is at work, and looks again when it is done
+
+
+def _outermost(frame: FrameType) -> FrameType:
+    while frame.f_back is not None:
+        frame = frame.f_back
+    return frame

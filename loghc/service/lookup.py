@@ -47,8 +47,10 @@ def addresses(host: str, port: int | None, deadline: Deadline) -> list[Any]:
     except socket.gaierror:
         pass  # not an address
     outcome: SimpleQueue[Any] = SimpleQueue()
+    begun: SimpleQueue[None] = SimpleQueue()
 
     def look_up() -> None:
+        begun.put(None)
         try:
             outcome.put(socket.getaddrinfo(name, port, type=socket.SOCK_STREAM))
         except Exception as error:  # noqa: BLE001 - raised again by who waits for it
@@ -62,6 +64,8 @@ def addresses(host: str, port: int | None, deadline: Deadline) -> list[Any]:
         if re.match(r"(python|pypy)[0-9.]*", os.path.basename(sys.executable or "")):  # noqa: PTH119
             return _addresses_from_process(host, port, deadline)
         return socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
+    # Before Python 3.12 the interpreter can crash when it exits before a thread has begun.
+    begun.get()
     deadline.cut_by(functools.partial(outcome.put, None))
     try:
         found = outcome.get(timeout=deadline.left())

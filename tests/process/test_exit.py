@@ -265,6 +265,49 @@ def test_a_sink_removed_by_hand_reports_no_crash(
     assert events(ping_receiver.pings) == [Event.START]
 
 
+def test_the_exit_waits_for_a_thread_that_was_started_and_has_yet_to_begin(
+    ping_receiver: PingReceiver, run_script: RunScript
+) -> None:
+    """Before Python 3.12 the interpreter can crash when it exits before a thread has begun."""
+    text = """
+    import _thread
+    start = _thread.start_new_thread
+    def start_late(function, args):
+        print("asked for")
+        def begin():
+            time.sleep(0.2)
+            print("begun", flush=True)
+            function(*args)
+        return start(begin, ())
+    _thread.start_new_thread = start_late
+    logger.remove()
+    logger.add(HealthSink(sys.argv[1], on_outcome=len))
+    logger.info("sync.done")
+    logger.remove()
+    """
+    result = run_script(script(text), ping_receiver.url)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("begun") == result.stdout.count("asked for") > 0
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 11), reason="it was 3.10 that crashed")
+def test_an_exit_soon_after_the_sink_was_removed_crashes_no_interpreter(tmp_path: Path) -> None:
+    text = """
+    logger.remove()
+    sink = HealthSink(sys.argv[1], drain=0.2, on_outcome=len)
+    logger.add(sink)
+    for _ in range(20):
+        logger.info("sync.done")
+    logger.remove()
+    """
+    program = tmp_path / "program.py"
+    program.write_text(script(text))
+    command = [sys.executable, "-X", "dev", str(program), "http://127.0.0.1:9/check"]
+    # So many at once that threads have to wait until they may begin.
+    running = [subprocess.Popen(command, stderr=subprocess.DEVNULL) for _ in range(12)]
+    assert [process.wait(60) for process in running] == [0] * 12
+
+
 def test_several_open_runs_each_fail_with_their_own_run_id(
     ping_receiver: PingReceiver, run_script: RunScript
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -100,12 +101,16 @@ def test_write_itself_logs_nothing_even_when_all_goes_wrong(
 ) -> None:
     """loguru refuses a record that is logged while its handler writes: "deadlock avoided"."""
     ping_receiver.stop()
+    called = threading.Event()
 
     def fails(_: object) -> str:
+        called.set()
         raise OSError
 
     sink = HealthSink(ping_receiver.url, http=http, redact=fails, on_outcome=fails, drain=0.2)
     logger.add(sink, level=0, format="{message}", catch=True)
+    logger.info("sync.log")
+    assert called.wait(20)  # before more logs wait than are kept
     for _ in range(100):
         logger.info("sync.log")
     logger.remove()

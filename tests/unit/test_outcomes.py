@@ -9,10 +9,12 @@ import threading
 import time
 from _queue import SimpleQueue
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
 from loghc import Event, Outcome, Stats
+from loghc.delivery import thread as thread_module
 from loghc.delivery.closing import ClosingTime
 from loghc.delivery.outbox import Queued
 from loghc.delivery.outcomes import Outcomes
@@ -247,11 +249,12 @@ class Work:
 
 
 @pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+def started(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
     """The threads that are asked for, none of which is started."""
-    asked: list[object] = []
+    asked: list[Any] = []
     monkeypatch.setattr(_thread, "start_new_thread", lambda *args: asked.append(args))
-    return asked
+    yield asked
+    thread_module._beginning.clear()
 
 
 def test_a_thread_is_started_where_there_is_work_and_nobody_at_it(started: list[object]) -> None:
@@ -308,6 +311,35 @@ def test_work_that_is_interrupted_gives_its_place_back() -> None:
     assert work.idle == 1
 
 
+def test_the_end_of_a_thread_that_has_yet_to_begin_is_waited_for(started: list[Any]) -> None:
+    work = Work()
+    work.go_on.set()
+    assert work.thread.start()
+    waiting = threading.Thread(target=work.thread.end, args=(60,))
+    waiting.start()
+    wait_until_in(waiting, "end")
+    waiting.join(0.05)
+    assert waiting.is_alive()
+    function, arguments = started.pop()
+    function(*arguments)  # here: that this thread stays doesn't matter
+    waiting.join(30)
+    assert not waiting.is_alive()
+
+
+def test_a_start_that_is_interrupted_leaves_nothing_to_wait_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    work = Work()
+    with monkeypatch.context() as patch:
+        patch.setattr(_thread, "start_new_thread", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            work.thread.start()
+    assert seconds_for(lambda: work.thread.end(60)) < 30
+
+
 def test_the_end_on_a_threads_own_is_not_waited_for() -> None:
     took: list[float] = []
     work = Work()
@@ -333,7 +365,8 @@ def test_a_thread_that_finds_another_at_work_leaves_the_work_to_it() -> None:
     here = threading.Thread(target=lambda: work.thread.run_here(hold))
     here.start()
     assert begun.wait(20)
-    rest = threading.Thread(target=work.thread._run)  # started just before the other took the place
+    # Started just before the other took the place:
+    rest = threading.Thread(target=work.thread._run, args=(object(),))
     rest.start()
     rest.join(20)
     assert not rest.is_alive()
