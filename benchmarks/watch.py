@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import ssl
 import statistics
 import subprocess
 import sys
@@ -115,13 +116,28 @@ _TIMED = "\nimport time\nprint(time.process_time())\n"
 
 
 @contextlib.contextmanager
-def _service() -> Iterator[tuple[PingReceiver, dict[str, str], Path]]:
+def _service(*, https: bool = False) -> Iterator[tuple[PingReceiver, dict[str, str], Path]]:
     """A service, an environment with its URL, and a directory for programs."""
-    with PingReceiver() as receiver, tempfile.TemporaryDirectory() as folder:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        PingReceiver(ssl_context=_certified(folder) if https else None) as receiver,
+    ):
         env = {**os.environ, "HEALTH_CHECK_URL": receiver.url, "PYTHONPYCACHEPREFIX": folder}
+        if https:
+            env["SSL_CERT_FILE"] = f"{folder}/authority.pem"
         env.pop("PYTHONDONTWRITEBYTECODE", None)
         env.pop("XDG_STATE_HOME", None)
         yield receiver, env, Path(folder)
+
+
+def _certified(folder: str) -> ssl.SSLContext:
+    import trustme
+
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(f"{folder}/authority.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    return context
 
 
 def _loghc() -> list[str]:
@@ -129,10 +145,10 @@ def _loghc() -> list[str]:
     return [str(script) if script.exists() else "loghc", "run"]
 
 
-def added(rounds: int = 15) -> dict[str, dict[str, list[float]]]:
+def added(rounds: int = 15, *, https: bool = False) -> dict[str, dict[str, list[float]]]:
     """Seconds that programs take: bare, in a wrapper that only waits, and under ``loghc run``."""
     found = {}
-    with _service() as (_, env, folder):
+    with _service(https=https) as (_, env, folder):
         for name, source in _PROGRAMS.items():
             program = folder / "program.py"
             program.write_text(source)
@@ -229,7 +245,8 @@ def short_children(count: int = 10_000) -> tuple[int, int]:
 def measure_watch() -> Section:
     """All of it."""
     rows = []
-    for name, seconds in added().items():
+    both = {**added(), **{f"{name} (https)": of for name, of in added(https=True).items()}}
+    for name, seconds in both.items():
         rows += [
             Row(
                 f"{name}, {way}",

@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from loghc import options, silence
+from loghc import options
 from loghc.markers import job_markers
 from loghc.runs import ENDS_RUN, new_run_id
+from loghc.silence.job_marker import marker_of_job
 
 if TYPE_CHECKING:
     from loguru import Logger
@@ -157,7 +158,7 @@ class job:  # noqa: N801 - used as a function is
 
         bound = logger.bind(**{"run_id": new_run_id(), **self._bind})
         start = f"{self._name}.start"
-        with silence.marker_of_job(self._name, start):
+        with marker_of_job(self._name, start):
             bound.opt(depth=depth).info(start)
         return bound
 
@@ -179,7 +180,7 @@ class job:  # noqa: N801 - used as a function is
         else:
             text = f"{self._name}.error"
             log = logger.opt(depth=depth, exception=(type(error), error, trace)).error
-        with silence.marker_of_job(self._name, text):
+        with marker_of_job(self._name, text):
             log(text)
 
     def _left(self) -> Logger:

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ParamSpec
 
-from loghc import options, silence
+from loghc import options
 from loghc.debug import debugging, tell
 from loghc.delivery import Delivery
 from loghc.delivery.report import Report
@@ -30,6 +30,8 @@ from loghc.log.tail import Tail
 from loghc.markers import Markers, job_markers
 from loghc.ping import Event, Outcome, Ping, Stats
 from loghc.runs import Runs
+from loghc.silence import at_exit
+from loghc.silence.listener import ALL, Listener
 from loghc.stderr import say_exception
 from loghc.version import __version__
 
@@ -173,7 +175,7 @@ class HealthSink(metaclass=_SinkType):
             self._tail.body_size = self._body_size
         self._listener = self._listen()
         glancing = self._listener.glancing
-        self._first, self._after = silence.ALL if glancing else self._listener.bounds
+        self._first, self._after = ALL if glancing else self._listener.bounds
         self.complete = Completion(lambda: self.wait(0), self._drain)
         """Called by ``logger.complete()``; awaited, it waits until all pings have an outcome, at
         most ``drain`` seconds, without blocking the event loop."""
@@ -211,12 +213,13 @@ class HealthSink(metaclass=_SinkType):
         self._delivery = Delivery(client, report, given["on_outcome"], events=given["events"])
         return url
 
-    def _listen(self) -> silence.Listener:
+    def _listen(self) -> Listener:
         """What notices that this sink pings nothing."""
         from loghc.service.environment import turned_off
 
+        at_exit.register()
         url, own = self._url, self._options["markers"]
-        return silence.Listener(
+        return Listener(
             repr(self),
             job=self._options["job"],
             own=own,
@@ -263,7 +266,8 @@ class HealthSink(metaclass=_SinkType):
         exiting = interpreter_is_exiting()
         if self.enabled:
             self._stop(exiting=exiting)
-        self._listener.stop(exiting=exiting)
+        if self._listener.stop(exiting=exiting):
+            at_exit.tell()
 
     def _notice(self, record: Mapping[str, Any]) -> None:
         """Take a marker, or look at one of the first messages: it may be a near miss of one."""

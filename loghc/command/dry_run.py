@@ -10,7 +10,7 @@ from loghc.ping import Attempt
 from loghc.service.environment import URL_FILE_VARIABLE, URL_VARIABLE, ping_url, turned_off
 from loghc.service.proxies import Proxy, proxy_for
 from loghc.service.url import PingUrl
-from loghc.silence import why_no_url
+from loghc.silence.no_url import why_no_url
 
 __all__ = ["about_answer", "dry_run"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from loghc import Event
-from loghc.near_misses import NearMisses
+from loghc.silence.near_misses import NearMisses
 
 SYNC = NearMisses("sync", None)
 PHOTOS = NearMisses("photos", None)
