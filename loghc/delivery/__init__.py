@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from loghc.delivery.closing import ClosingTime
 from loghc.delivery.courier import Courier
-from loghc.delivery.outbox import PINGS, Outbox, Queued
+from loghc.delivery.outbox import PINGS, Outbox
 from loghc.delivery.outcomes import Outcomes
+from loghc.delivery.queued import Queued
 from loghc.delivery.report import Report
 from loghc.delivery.retry import Backoff
 from loghc.delivery.thread import ThreadOnDemand

@@ -6,8 +6,9 @@ import time
 from typing import TYPE_CHECKING
 
 from loghc.delivery.closing import ClosingTime
-from loghc.delivery.outbox import LOG_LEFT_OUT, Outbox, Queued
+from loghc.delivery.outbox import Outbox
 from loghc.delivery.outcomes import Outcomes
+from loghc.delivery.queued import LOG_LEFT_OUT, Queued
 from loghc.delivery.report import Report
 from loghc.delivery.retry import Backoff, deliver
 from loghc.delivery.vocabulary import Vocabulary, plain

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from _queue import Empty, SimpleQueue  # a queue.py beside the script can't hide it
 from collections import deque
 from collections.abc import Callable
 
-from loghc.ping import Attempt, Event, Ping
+from loghc.delivery.queued import Queued
+from loghc.ping import Event
 
-__all__ = ["LOGS", "LOG_LEFT_OUT", "PINGS", "Outbox", "Queued"]
+__all__ = ["LOGS", "PINGS", "Outbox"]
 
 LOGS = 32
 """Logs that are held at most, with the one that is being sent."""
@@ -18,50 +18,8 @@ LOGS = 32
 PINGS = 10_000
 """Pings that wait at most."""
 
-LOG_LEFT_OUT = b"loghc: the log was left out, as more pings waited than logs are kept for.\n"
-"""The body of a ping whose log made room for others."""
-
 # Whose log goes first. Of two that are alike, the older one's.
 _LOG_MATTERS = {Event.START: 0, Event.LOG: 1, Event.SUCCESS: 2, Event.FAIL: 3}
-
-
-class Queued:
-    """A ping on its way to an outcome.
-
-    Attributes:
-        ping: what to send.
-        since: when it was queued, in seconds of the monotonic clock.
-        body: what to attach, once it was rendered.
-        attempts: requests made for it so far, the one in progress included.
-        last: what the last finished one came to.
-        settled: it came to its outcome.
-    """
-
-    __slots__ = ("attempts", "body", "last", "ping", "settled", "since")
-
-    def __init__(self, ping: Ping, body: bytes | None = None) -> None:
-        self.ping = ping
-        self.since = time.monotonic()
-        self.body = body
-        self.attempts = 0
-        self.last: Attempt | None = None
-        self.settled = False
-
-    @property
-    def unfinished(self) -> Attempt:
-        """What to say of it if nothing more is tried."""
-        if self.last is not None:
-            return self.last._replace(delivered=False)
-        error = "no answer came in time" if self.attempts else "dropped before the first attempt"
-        return Attempt(delivered=False, error=error)
-
-    def leave_out_log(self) -> None:
-        """Let go of the log; a line in its place says so."""
-        self.ping = self.ping._replace(body=_log_left_out)
-
-
-def _log_left_out() -> bytes:
-    return LOG_LEFT_OUT
 
 
 class Outbox:

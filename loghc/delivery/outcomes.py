@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 
 from loghc.delivery.closing import ClosingTime
-from loghc.delivery.outbox import Queued
+from loghc.delivery.queued import Queued
 from loghc.delivery.report import Report
 from loghc.delivery.thread import ThreadOnDemand
 from loghc.ping import Attempt, Outcome, Stats

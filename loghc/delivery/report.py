@@ -80,7 +80,13 @@ class Report:
 
     def not_understood(self, suffixes: Sequence[str]) -> None:
         """The service turned out to know the check, but not all of the protocol."""
-        news = [suffix for suffix in suffixes if not self._forget(suffix)]
+        news = []
+        for suffix in suffixes:
+            lost = self._forget(suffix)
+            if not lost:
+                news.append(suffix)
+            elif lost > 1:  # the first was said
+                say(f"the service at {self._where} does not know {suffix}: {_count(lost)} lost.")
         if news:
             consequences = [_CONSEQUENCES[suffix] for suffix in news]
             say(
@@ -162,8 +168,8 @@ class Report:
             f"{seconds:.1f} s{because}; given up."
         )
 
-    def _forget(self, suffix: str) -> bool:
-        """Count a suffix's trouble as over; whether it was said, with what would come of it."""
+    def _forget(self, suffix: str) -> int:
+        """Count a suffix's trouble as over; how many pings were lost to it."""
         refusals = [
             trouble
             for trouble in self._troubles
@@ -171,9 +177,7 @@ class Report:
             and f"/{trouble.event.value}" == suffix
             and trouble.cause in _OWN_TO_EVENT
         ]
-        for trouble in refusals:
-            del self._troubles[trouble]
-        return bool(refusals)
+        return sum(self._troubles.pop(trouble) for trouble in refusals)
 
     def _once(self, trouble: _Trouble, text: str) -> None:
         if trouble not in self._troubles:

@@ -29,7 +29,8 @@ from loguru import logger
 from conftest import RunScript, complaints
 from loghc import Event, HealthSink, Outcome, Stats
 from loghc.delivery import Delivery
-from loghc.delivery.outbox import LOG_LEFT_OUT, LOGS, PINGS
+from loghc.delivery.outbox import LOGS, PINGS
+from loghc.delivery.queued import LOG_LEFT_OUT
 from loghc.delivery.report import Report
 from loghc.delivery.retry import Backoff
 from loghc.ping import Attempt, Ping

@@ -18,7 +18,7 @@ import trustme
 
 import seeds
 from loghc import Event
-from loghc.delivery.outbox import LOG_LEFT_OUT
+from loghc.delivery.queued import LOG_LEFT_OUT
 from loghc.delivery.retry import Backoff
 from loghc.testing import PingReceiver, ReceivedRequest
 from services import running_proxy, server_context

@@ -12,8 +12,9 @@ import pytest
 from loghc import Event, Stats
 from loghc.delivery.closing import ClosingTime
 from loghc.delivery.courier import Courier
-from loghc.delivery.outbox import LOGS, Outbox, Queued
+from loghc.delivery.outbox import LOGS, Outbox
 from loghc.delivery.outcomes import Outcomes
+from loghc.delivery.queued import Queued
 from loghc.delivery.report import Report
 from loghc.delivery.retry import Backoff
 from loghc.delivery.vocabulary import Vocabulary

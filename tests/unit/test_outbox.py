@@ -8,7 +8,8 @@ import time
 import pytest
 
 from loghc import Event
-from loghc.delivery.outbox import LOG_LEFT_OUT, LOGS, PINGS, Outbox, Queued
+from loghc.delivery.outbox import LOGS, PINGS, Outbox
+from loghc.delivery.queued import LOG_LEFT_OUT, Queued
 from loghc.ping import Attempt
 from pings import ping
 

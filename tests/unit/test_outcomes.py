@@ -16,8 +16,8 @@ import pytest
 from loghc import Event, Outcome, Stats
 from loghc.delivery import thread as thread_module
 from loghc.delivery.closing import ClosingTime
-from loghc.delivery.outbox import Queued
 from loghc.delivery.outcomes import Outcomes
+from loghc.delivery.queued import Queued
 from loghc.delivery.report import Report
 from loghc.delivery.thread import ThreadOnDemand
 from loghc.ping import Attempt, Ping

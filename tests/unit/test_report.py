@@ -143,6 +143,18 @@ def test_what_a_service_does_not_understand_is_news_unless_it_was_foretold(
     ]
 
 
+def test_several_pings_that_were_not_understood_are_counted(report: Report, said: Said) -> None:
+    for status in (404, 400, 404):
+        report.lost(START, refused(status, "no"))
+    said()
+    report.not_understood(["/log", "/start"])
+    assert said() == [
+        f"loghc: the service at {WHERE} does not know /start: 3 pings lost.",
+        f"loghc: the service at {WHERE} knows the check, but not /log: no more logs are sent. "
+        "events= leaves events out from the beginning.",
+    ]
+
+
 def test_a_refusal_for_another_reason_foretells_nothing(report: Report, said: Said) -> None:
     report.lost(START, refused(403, "403 forbidden"))
     report.dropped(START, 10_000)
