@@ -590,10 +590,10 @@ def test_a_put_that_is_interrupted_leaves_a_ping_that_is_sent_once(
 def test_an_exit_waits_for_on_outcome_though_its_thread_has_not_begun_to_run(
     ping_receiver: PingReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def start_later(function: Callable[[], None], _: tuple[()]) -> int:
+    def start_later(function: Callable[..., None], arguments: tuple[object, ...]) -> int:
         def later() -> None:
             time.sleep(0.1)
-            function()
+            function(*arguments)
 
         return start(later, ())
 
