@@ -991,7 +991,7 @@ def test_nothing_is_left_open_or_running_after_stop() -> None:
         for client in idle:
             client.sendall(f"GET {path} HTTP/1.1\r\n\r\n".encode())
         receiver.wait(5)
-    wait_until(lambda: threading.active_count() == threads)
+    wait_until(lambda: threading.active_count() <= threads)  # another test's may end meanwhile
 
     del receiver
     gc.collect()  # an unclosed socket warns here, and a warning is an error
