@@ -219,7 +219,7 @@ def test_without_a_url_the_sink_is_disabled_and_the_app_runs_as_ever() -> None:
     assert not sink.enabled
     assert sink.wait() is True
     assert sink.stats == Stats(delivered=0, failed=0, pending=0)
-    assert threading.active_count() == threads
+    assert threading.active_count() <= threads  # another test's may end meanwhile
     assert repr(sink) == "HealthSink(disabled, job='sync')"
     logger.remove(handler)
     add(sink)
