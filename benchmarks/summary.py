@@ -68,6 +68,20 @@ def markdown(results: Mapping[str, Any]) -> str:
             figures.value("memory", "outage, 32 pings of 32 logs: loghc"),
             "",
         ),
+        _line(
+            "`loghc run`, a record",
+            figures.value("watch", "logger.info, recorded"),
+            f"{figures.value('watch', 'logger.info, not recorded')} in a program that is not "
+            f"watched ({figures.ratio('watch', 'logger.info, recorded', 'not recorded')})",
+        ),
+    ]
+    lines += [_added(figures, program) for program in ("an empty script", "half a second")]
+    lines += [
+        _line(
+            "`loghc run`, from SIGKILL to the ping",
+            figures.value("watch", "from SIGKILL to the ping"),
+            "",
+        ),
     ]
     machine = results["machine"]
     packages = ", ".join(
@@ -78,6 +92,17 @@ def markdown(results: Mapping[str, Any]) -> str:
         f"Medians; {machine['python']}, {machine['cpu']}, {machine['cores']} cores; {packages}.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _added(figures: _Figures, program: str) -> str:
+    def value(way: str) -> str:
+        return figures.value("watch", f"{program}{way}")
+
+    return _line(
+        f"`loghc run` adds to {program}",
+        f"{value(', loghc run adds')}, {value(' (https), loghc run adds')} with https",
+        f"{value(', bare')} alone, {value(', wrapper')} in a wrapper that only waits",
+    )
 
 
 def _marker(figures: _Figures, state: str) -> str:

@@ -202,7 +202,7 @@ def recorded(rounds: int = 300) -> dict[str, list[float]]:
     return {"not recorded": [pair[0] for pair in pairs], "recorded": [pair[1] for pair in pairs]}
 
 
-def processor_time(source: str, rounds: int = 15) -> list[float]:
+def processor_time(source: str, rounds: int = 40) -> list[float]:
     """Seconds of processor time that being watched adds to a program, round by round."""
     with _service() as (_, env, folder):
         program = folder / "program.py"

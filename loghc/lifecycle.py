@@ -6,11 +6,11 @@ import asyncio
 import itertools
 import sys
 import threading
-import time
 import traceback
 from collections.abc import Callable, Generator
 from typing import Any
 
+from loghc.clock import monotonic
 from loghc.log.tracebacks import without_middle
 
 __all__ = [
@@ -179,9 +179,9 @@ class Completion:
             asyncio.get_running_loop()
         except RuntimeError:  # another library's event loop: no way of waiting works in all of them
             return
-        deadline = time.monotonic() + self._seconds
+        deadline = monotonic() + self._seconds
         look = _FIRST_LOOK
-        while not self._done() and time.monotonic() < deadline:
+        while not self._done() and monotonic() < deadline:
             await asyncio.sleep(look)
             look = min(2 * look, _LONGEST_LOOK)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import functools
 import math
-import time
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
+from loghc.clock import monotonic
 from loghc.delivery.closing import ClosingTime
 from loghc.delivery.courier import Courier
 from loghc.delivery.outbox import PINGS, Outbox
@@ -111,7 +111,7 @@ class Delivery:
             Whether all have one. On a thread of the delivery's own at once, as waiting could not
             help there.
         """
-        until = math.inf if timeout is None else time.monotonic() + timeout
+        until = math.inf if timeout is None else monotonic() + timeout
         if not self._thread.is_current:
             self._see_them_sent(until, ClosingTime(until, self._closing))
             self._outcomes.wait_for(lambda: not self._outcomes.telling, ClosingTime(until))
@@ -124,7 +124,7 @@ class Delivery:
             seconds: to wait at most.
             exiting: the interpreter exits; Ctrl-C then ends the wait, and goes no further.
         """
-        begun, closing, drained = time.monotonic(), self._closing, False
+        begun, closing, drained = monotonic(), self._closing, False
         thread = self._thread
         try:
             with waiting_for_pings():
@@ -134,16 +134,16 @@ class Delivery:
                 raise
         finally:
             if closing is self._closing:  # else another thread's stop() was faster
-                self._begin_anew(None if drained else time.monotonic() - begun)
+                self._begin_anew(None if drained else monotonic() - begun)
         if exiting:
-            until = ClosingTime(time.monotonic() + _AT_EXIT)
+            until = ClosingTime(monotonic() + _AT_EXIT)
             self._outcomes.wait_for(lambda: not self._outcomes.telling, until)
             thread.end(until.left)
             self._outcomes.end(until.left)
 
     def abort(self) -> None:
         """Make a ``stop()`` in progress give up now. A signal handler may call this."""
-        self._closing.bring_forward(time.monotonic())
+        self._closing.bring_forward(monotonic())
         courier = self._courier
         if courier is not None:
             courier.abandon()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-import time
+
+from loghc.clock import monotonic
 
 __all__ = ["ClosingTime"]
 
@@ -28,7 +29,7 @@ class ClosingTime:
     @property
     def left(self) -> float:
         """Seconds until then, 0 or less when it has passed."""
-        return self.at - time.monotonic()
+        return self.at - monotonic()
 
     @property
     def known(self) -> bool:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
+from loghc.clock import monotonic
 from loghc.delivery.closing import ClosingTime
 from loghc.delivery.outbox import Outbox
 from loghc.delivery.outcomes import Outcomes
@@ -91,8 +91,8 @@ class Courier:
         """Wait before the next attempt. It ends early when the app begins to wait for the ping."""
         hurried = self._closing.known
         # A service that asks for more time than there is, is not obeyed: that would lose the ping.
-        until = time.monotonic() + (min(seconds, _LEAVING_PAUSE) if hurried else seconds)
-        while self._closing.known is hurried and (left := until - time.monotonic()) > 0:
+        until = monotonic() + (min(seconds, _LEAVING_PAUSE) if hurried else seconds)
+        while self._closing.known is hurried and (left := until - monotonic()) > 0:
             self._outbox.wait(min(left, self._closing.left))
             if self._closing.left <= 0:
                 return

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from _queue import Empty, SimpleQueue  # a queue.py beside the script can't hide it
 from collections import deque
 from collections.abc import Callable
 
+from loghc.clock import monotonic
 from loghc.delivery.closing import ClosingTime
 from loghc.delivery.queued import Queued
 from loghc.delivery.report import Report
@@ -60,7 +60,7 @@ class Outcomes:
                 else:
                     self._failed += 1
         if first:
-            seconds = time.monotonic() - queued.since
+            seconds = monotonic() - queued.since
             self._report.outcome(queued.ping, attempt, queued.attempts, seconds)
             if self._on_outcome is not None:
                 self._untold.append(_outcome(queued, attempt))
@@ -162,5 +162,5 @@ def _outcome(queued: Queued, attempt: Attempt) -> Outcome:
         status=attempt.status,
         error=attempt.error,
         attempts=queued.attempts,
-        elapsed=time.monotonic() - queued.since,
+        elapsed=monotonic() - queued.since,
     )

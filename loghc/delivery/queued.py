@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-
+from loghc.clock import monotonic
 from loghc.ping import Attempt, Ping
 
 __all__ = ["LOG_LEFT_OUT", "Queued"]
@@ -28,7 +27,7 @@ class Queued:
 
     def __init__(self, ping: Ping, body: bytes | None = None) -> None:
         self.ping = ping
-        self.since = time.monotonic()
+        self.since = monotonic()
         self.body = body
         self.attempts = 0
         self.last: Attempt | None = None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from loghc.clock import monotonic
 from loghc.debug import tell
 from loghc.ping import Attempt, Event, Ping
 from loghc.stderr import say, say_exception
@@ -110,14 +110,14 @@ class Report:
     def caught_up(self) -> None:
         """Nothing waits to be sent any more."""
         # A burst that goes on and on is no news each time that it pauses.
-        if time.monotonic() - self._left_out_said_at > _SAID_AGAIN:
+        if monotonic() - self._left_out_said_at > _SAID_AGAIN:
             self.stopped()
 
     def stopped(self) -> None:
         """The sink stopped, or caught up: how many logs were left out is said by now."""
         count, self._left_out = self._left_out, 0
         if count:
-            self._left_out_said_at = time.monotonic()
+            self._left_out_said_at = monotonic()
             say(
                 f"the logs of {_count(count)} to {self._where} were left out: more pings waited "
                 "than logs are kept for."

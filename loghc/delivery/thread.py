@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from types import FrameType
 
+from loghc.clock import monotonic
+
 __all__ = ["ThreadOnDemand"]
 
 _WORKING = "working"
@@ -27,8 +29,8 @@ if hasattr(os, "register_at_fork"):
 @atexit.register
 def _see_them_begin() -> None:
     """At the exit: of a sink that was removed before, nobody else knows."""
-    until = time.monotonic() + _TO_BEGIN
-    while _beginning and time.monotonic() < until:
+    until = monotonic() + _TO_BEGIN
+    while _beginning and monotonic() < until:
         time.sleep(0.001)
 
 
@@ -86,8 +88,8 @@ class ThreadOnDemand:
 
     def begins(self, seconds: float) -> bool:
         """Whether a thread that was started before is at work within that many seconds."""
-        until = time.monotonic() + seconds
-        while not self._holder and time.monotonic() < until:
+        until = monotonic() + seconds
+        while not self._holder and monotonic() < until:
             time.sleep(0.001)
         return bool(self._holder)
 
@@ -112,10 +114,10 @@ class ThreadOnDemand:
         Args:
             seconds: to wait at most.
         """
-        until = time.monotonic() + seconds
+        until = monotonic() + seconds
         own = threading.get_ident()
         while _beginning or self._left() - {own}:
-            if time.monotonic() >= until:
+            if monotonic() >= until:
                 return
             time.sleep(0.001)
 

@@ -6,8 +6,9 @@ import contextlib
 import math
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
+
+from loghc.clock import monotonic
 
 __all__ = ["Deadline"]
 
@@ -35,7 +36,7 @@ class Deadline:
             TimeoutError: cancelled.
         """
         with self._lock:
-            self._begun = time.monotonic()
+            self._begun = monotonic()
             self._seconds = seconds
             self._end = self._begun + seconds
         self.left()
@@ -46,7 +47,7 @@ class Deadline:
         Raises:
             TimeoutError: none are, or the deadline was cancelled.
         """
-        left = self._end - time.monotonic()
+        left = self._end - monotonic()
         if self._cancelled:
             raise TimeoutError("cancelled")
         if left <= 0:
@@ -84,7 +85,7 @@ class Deadline:
         """End the attempt in progress if it began before a moment of the monotonic clock."""
         with self._lock:
             if self._begun < moment and self._cut is not None:
-                self._seconds = time.monotonic() - self._begun
+                self._seconds = monotonic() - self._begun
                 self._end = -math.inf
                 self._cut_now()
 

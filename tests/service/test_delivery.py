@@ -609,6 +609,18 @@ def test_an_exit_waits_for_on_outcome_though_its_thread_has_not_begun_to_run(
     assert len(told) == 1
 
 
+def test_a_stop_ends_though_a_test_of_the_apps_has_frozen_the_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(time, "monotonic", lambda: 1.0)  # what freezegun does
+    monkeypatch.setattr(time, "time", lambda: 1.0)
+    delivery = delivery_to(f"http://127.0.0.1:{unused_port()}/x")
+    delivery.put(numbered(0))
+    assert not delivery.wait(0.1)
+    delivery.stop(0.2)
+    assert delivery.stats == Stats(0, 1, 0)
+
+
 @pytest.mark.parametrize("exiting", [False, True], ids=["", "exiting"])
 def test_a_stop_that_is_interrupted_gives_up_what_waits_and_an_exit_goes_on(
     exiting: bool, ping_receiver: PingReceiver, monkeypatch: pytest.MonkeyPatch

@@ -27,18 +27,19 @@ LEAVES = {
     "utf8",
     "version",
 }
-PING = {"ping", "imports", "stderr", "utf8", "version"}
+PING = {"ping", "clock", "imports", "stderr", "utf8", "version"}
 SERVICE = {"service", *PING}
 MIDDLE = {"log", "delivery", *SERVICE}
 SINK = {"sink", "handover", "inside", "jobs", *LEAVES, *MIDDLE}
 ALLOWED = {
     "ping": set(),
+    "clock": set(),
     "stderr": set(),
     "utf8": set(),
     "imports": set(),
     "version": set(),
     "debug": {"stderr"},
-    "lifecycle": {"stderr", "log"},
+    "lifecycle": {"clock", "stderr", "log"},
     "silence": {"debug", "markers", "silence", *SERVICE},
     "options": PING,
     "markers": PING,

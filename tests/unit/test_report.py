@@ -213,7 +213,7 @@ def test_logs_that_were_left_out_are_counted_and_a_burst_is_no_news_each_time(
     report: Report, said: Said, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1000.0
-    monkeypatch.setattr(module.time, "monotonic", lambda: now)
+    monkeypatch.setattr(module, "monotonic", lambda: now)
     report.caught_up()
     report.stopped()
     assert said() == []
@@ -238,7 +238,7 @@ def test_logs_that_were_left_out_are_counted_and_a_burst_is_no_news_each_time(
 def test_a_report_says_its_first_left_out_logs_also_on_a_machine_that_has_just_started(
     report: Report, said: Said, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module.time, "monotonic", lambda: 0.5)
+    monkeypatch.setattr(module, "monotonic", lambda: 0.5)
     report.left_out()
     report.caught_up()
     assert len(said()) == 1
