@@ -2,9 +2,9 @@
 
     python tests/loguru_suite.py DIRECTORY [PYTEST_ARGUMENT...]
 
-DIRECTORY is loguru's source at the tag of the version that is installed; its tests need freezegun.
-Each test has to come to the same each time, but for those that `EXPECTED` names. As a pytest plugin
-(``-p loguru_suite``) this module adds the sinks.
+DIRECTORY is loguru's source at the tag of the version that is installed; its tests need freezegun
+and pytest-mypy-plugins. Each test has to come to the same each time, but for those that `EXPECTED`
+names. As a pytest plugin (``-p loguru_suite``) this module adds the sinks.
 """
 
 from __future__ import annotations

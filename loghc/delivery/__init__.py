@@ -112,9 +112,11 @@ class Delivery:
             help there.
         """
         until = math.inf if timeout is None else monotonic() + timeout
+        waiting = ClosingTime(until)
         if not self._thread.is_current:
-            self._see_them_sent(until, ClosingTime(until, self._closing))
-            self._outcomes.wait_for(lambda: not self._outcomes.telling, ClosingTime(until))
+            while self._outcomes.pending and waiting.left > 0:  # a stop() may come in between
+                self._see_them_sent(until, ClosingTime(until, self._closing))
+            self._outcomes.wait_for(lambda: not self._outcomes.telling, waiting)
         return not self._outcomes.pending and not self._outcomes.telling
 
     def stop(self, seconds: float, *, exiting: bool = False) -> None:

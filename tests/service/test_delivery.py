@@ -29,6 +29,7 @@ from loguru import logger
 from conftest import RunScript, complaints
 from loghc import Event, HealthSink, Outcome, Stats
 from loghc.delivery import Delivery
+from loghc.delivery import thread as thread_module
 from loghc.delivery.outbox import LOGS, PINGS
 from loghc.delivery.queued import LOG_LEFT_OUT
 from loghc.delivery.report import Report
@@ -619,6 +620,53 @@ def test_a_stop_ends_though_a_test_of_the_apps_has_frozen_the_time(
     assert not delivery.wait(0.1)
     delivery.stop(0.2)
     assert delivery.stats == Stats(0, 1, 0)
+
+
+@pytest.mark.parametrize("threads", [True, False], ids=["", "no thread"])
+def test_a_ping_that_is_cut_off_as_a_stop_ends_is_sent_again(
+    threads: bool, ping_receiver: PingReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    def drained(*args: Any) -> bool:
+        """A ping comes just when all before it are delivered."""
+        done = drain(*args)
+        delivery.put(numbered(0))
+        wait_until(lambda: ping_receiver.requests)
+        if not threads:
+            monkeypatch.setattr("loghc.delivery.thread._thread.start_new_thread", refuse)
+            waiting.start()
+            wait_until_in(waiting, "wait_for")
+        return done
+
+    ping_receiver.script(Fault(delay=math.inf))
+    delivery = delivery_to(ping_receiver.url, timeout=60)
+    drain = delivery._drain
+    waited: list[bool] = []
+    waiting = threading.Thread(target=lambda: waited.append(delivery.wait(20)))
+    monkeypatch.setattr(delivery, "_drain", drained)
+    delivery.stop(5)
+    wait_until(lambda: delivery.stats.delivered)
+    if not threads:
+        waiting.join(20)
+        assert waited == [True]
+
+
+def test_a_stop_gives_up_when_told_to_though_no_thread_has_begun_to_send(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("loghc.delivery.thread._thread.start_new_thread", lambda *_: 0)
+    delivery = delivery_to(f"http://127.0.0.1:{unused_port()}/x")
+    delivery.put(numbered(0))
+    stopping = threading.Thread(target=delivery.stop, args=(60,))
+    stopping.start()
+    wait_until_in(stopping, "wait_for")
+    delivery.abort()
+    stopping.join(20)
+    assert not stopping.is_alive()
+    assert delivery.stats == Stats(0, 1, 0)
+    thread_module._beginning.clear()
 
 
 @pytest.mark.parametrize("exiting", [False, True], ids=["", "exiting"])
