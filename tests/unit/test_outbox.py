@@ -62,6 +62,16 @@ def test_what_is_put_back_is_the_next_to_be_taken(box: Box) -> None:
     assert box.taken() == [first, second]
 
 
+def test_what_is_discarded_is_not_taken_and_makes_no_other_lose_its_log(box: Box) -> None:
+    for queued in [box.put(FAIL) for _ in range(LOGS - 1)]:
+        box.outbox.discard(queued)
+    put = [box.put(LOG) for _ in range(LOGS - 1)]
+    box.outbox.discard(Queued(ping(LOG)))  # never there
+    taken = box.taken()
+    assert taken == put
+    assert all(map(has_log, taken))
+
+
 # Logs.
 
 
