@@ -5,7 +5,6 @@ from __future__ import annotations
 import _thread
 import asyncio
 import contextlib
-import functools
 import itertools
 import logging
 import math
@@ -668,30 +667,6 @@ def test_a_stop_gives_up_when_told_to_though_no_thread_has_begun_to_send(
     assert not stopping.is_alive()
     assert delivery.stats == Stats(0, 1, 0)
     thread_module._beginning.clear()
-
-
-def test_a_thread_that_begins_after_the_stop_for_which_it_was_started_sends_nothing(
-    ping_receiver: PingReceiver, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    late: list[Callable[[], None]] = []
-    delivery = delivery_to(ping_receiver.url, timeout=60)
-    with monkeypatch.context() as patch:
-        patch.setattr(
-            "loghc.delivery.thread._thread.start_new_thread",
-            lambda function, arguments: late.append(functools.partial(function, *arguments)),
-        )
-        delivery.put(numbered(0))
-    delivery.put(numbered(1))
-    delivery.stop(60)
-    ping_receiver.script(Fault(delay=math.inf))
-    delivery.put(numbered(2))
-    wait_until(lambda: len(ping_receiver.requests) == 3)
-    delivery.put(numbered(3))
-    begin = threading.Thread(target=late[0])
-    begin.start()
-    begin.join(20)
-    assert len(ping_receiver.requests) == 3  # the fourth waits for the third
-    delivery.stop(0)
 
 
 def test_a_stop_cuts_an_attempt_at_half_its_time_though_that_is_short(
