@@ -47,7 +47,10 @@ _LIBRARIES = (
     "apscheduler.schedulers.background", "hypothesis.stateful", "hypothesis.strategies", "loguru",
     "pytest", "trustme", "urllib3",
 )  # fmt: skip
-ONE_TEST = 20  # seconds that one test may take, and the start of a run; more counts as killed
+ONE_TEST = 20  # seconds that one test may take at first, and the start of a run
+LATE = (
+    4  # times as long as at first, and so many seconds, a test may take then; more counts as killed
+)
 
 ROOMS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     # room: modules, and the tests that judge them, quickest first
@@ -285,12 +288,12 @@ class _Course:
     """A pytest plugin: which tests are run, in which order, and what is noted of them.
 
     Args:
-        tests: their names, in order; None: all.
+        tests: their names, in order, and the seconds that each may take; None: all.
         note: where the name of a test that fails is written.
         hits: where functions of loghc are written that are called, a line each; None: nowhere.
     """
 
-    def __init__(self, tests: list[str] | None, note: Path, hits: Path | None) -> None:
+    def __init__(self, tests: dict[str, float] | None, note: Path, hits: Path | None) -> None:
         self._tests, self._note, self._hits = tests, note, hits
         self.seen: dict[str, tuple[float, list[str]]] = {}  # name: seconds, functions
         self._begun = 0.0
@@ -301,6 +304,8 @@ class _Course:
             items[:] = sorted(
                 (item for item in items if item.nodeid in rank), key=lambda item: rank[item.nodeid]
             )
+            for item in items:
+                item.add_marker(sys.modules["pytest"].mark.timeout(self._tests[item.nodeid]))
 
     def pytest_runtest_logstart(self) -> None:
         self._begun = time.monotonic()
@@ -322,7 +327,11 @@ class _Course:
 
 
 def _run(
-    copy: Path, files: list[str], tests: list[str] | None, seconds: float, hits: Path | None = None
+    copy: Path,
+    files: list[str],
+    tests: dict[str, float] | None,
+    seconds: float,
+    hits: Path | None = None,
 ) -> tuple[str, str]:
     """Run tests on a copy, in a fork: killed, survived, or timeout; and by which test."""
     note, output = copy / "note", copy / "output"
@@ -497,7 +506,8 @@ def _work(
                 if some and fate == "survived":
                     seconds = sum(tests[mutant.room][each][0] for each in some)
                     files = list(dict.fromkeys(each.partition("::")[0] for each in some))
-                    fate, test = _run(copy, files, some, ONE_TEST + 3 * seconds)
+                    limits = {test: LATE + LATE * tests[mutant.room][test][0] for test in some}
+                    fate, test = _run(copy, files, limits, ONE_TEST + LATE * seconds)
             if "::" in test:
                 known[:] = [test, *(each for each in known if each != test)][:40]
             target.write_bytes(source)
