@@ -300,7 +300,7 @@ class HealthSink(metaclass=_SinkType):
             with self._lock:  # markers are queued in the order in which they come
                 # A sink that was added twice gets the very same record twice. Of the record a part
                 # is kept that is its own: the record itself would keep its exception's frames.
-                if any(seen is record["thread"] for seen in tuple(self._seen)):
+                if record["thread"] in self._seen:
                     return
                 self._seen.append(record["thread"])
                 self._listener.take(event, record, self._url.masked)

@@ -19,7 +19,7 @@ PINGS = 10_000
 """Pings that wait at most."""
 
 # Whose log goes first. Of two that are alike, the older one's.
-_LOG_MATTERS = {Event.START: 0, Event.LOG: 1, Event.SUCCESS: 2, Event.FAIL: 3}
+_BY_IMPORTANCE = (Event.START, Event.LOG, Event.SUCCESS, Event.FAIL)
 
 
 class Outbox:
@@ -37,7 +37,7 @@ class Outbox:
     def __init__(self, drop: Callable[[Queued], object]) -> None:
         self._drop = drop
         self._waiting: deque[Queued] = deque()
-        self._with_log: deque[Queued] = deque()
+        self._with_log: dict[Event, deque[Queued]] = {event: deque() for event in _BY_IMPORTANCE}
         self._start_of: dict[str, Queued] = {}  # by run id, where the run's end doesn't wait
         # What can be spared, in this order, each from the oldest on.
         self._spare_starts: deque[Queued] = deque()  # of runs whose ends wait too
@@ -53,9 +53,9 @@ class Outbox:
         """Add a ping. Returns at once; what matters least makes room when there is none."""
         self._waiting.append(queued)
         if queued.ping.body is not bytes:  # which has nothing to leave out
-            self._with_log.append(queued)
+            self._with_log[queued.ping.event].append(queued)
         self._index(queued)
-        while len(self._with_log) >= LOGS:
+        while sum(map(len, self._with_log.values())) >= LOGS:
             self._leave_out_a_log()
         while len(self._waiting) > PINGS:
             self._drop_one()
@@ -106,19 +106,17 @@ class Outbox:
 
     def _forget(self, queued: Queued) -> None:
         """A ping doesn't wait any more."""
-        _discard(self._with_log, queued)
+        _discard(self._with_log[queued.ping.event], queued)
         for index in (self._spare_starts, self._notes, self._starts, self._successes):
             _discard(index, queued)
         if self._start_of.get(queued.ping.run_id) is queued:
             self._start_of.pop(queued.ping.run_id, None)
 
     def _leave_out_a_log(self) -> None:
-        with_log = list(self._with_log)
-        if not with_log:
-            return
-        queued = min(with_log, key=lambda each: _LOG_MATTERS[each.ping.event])
-        if _discard(self._with_log, queued):
-            queued.leave_out_log()
+        for logs in self._with_log.values():
+            with contextlib.suppress(IndexError):  # there is none
+                logs.popleft().leave_out_log()
+                return
 
     def _drop_one(self) -> None:
         for index in (

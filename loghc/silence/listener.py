@@ -151,17 +151,8 @@ class Listener:
             where: the ping URL, masked.
         """
         self._events.add(event)
-        # By value: loguru's queue hands each sink a copy of its own.
-        thread, process = record["thread"].id, record["process"].id
-        key = (record.get("time"), hash(record["message"]), thread, process, self.target)
-        lately = tuple(known.lately)
-        if any(other is not self and key == known for known, other in lately):
-            known.say_once(
-                ("twice", self.target),
-                f"two sinks ping {where} at the same markers, so each ping is sent twice. "
-                "Add one HealthSink alone.",
-            )
-        known.lately.append((key, self))
+        if len(known.listeners) > 1:
+            self._see_whether_twice(record, where)
 
     def meets_no_url(self, message: str) -> None:
         """A marker came to a disabled sink."""
@@ -186,6 +177,19 @@ class Listener:
             return False
         known.to_be_stopped.discard(self)
         return not known.to_be_stopped
+
+    def _see_whether_twice(self, record: Mapping[str, Any], where: str) -> None:
+        # By value: loguru's queue hands each sink a copy of its own.
+        thread, process = record["thread"].id, record["process"].id
+        key = (record.get("time"), hash(record["message"]), thread, process, self.target)
+        lately = tuple(known.lately)
+        if any(other is not self and key == seen for seen, other in lately):
+            known.say_once(
+                ("twice", self.target),
+                f"two sinks ping {where} at the same markers, so each ping is sent twice. "
+                "Add one HealthSink alone.",
+            )
+        known.lately.append((key, self))
 
     @property
     def looked(self) -> bool:
