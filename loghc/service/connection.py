@@ -148,7 +148,7 @@ class _Bounded(HTTPConnection):
                 super().send(data)
         except (ConnectionResetError, ssl.SSLEOFError) as error:
             # All versions of urllib3 look for an answer that came first after this one alone.
-            raise BrokenPipeError(error.errno, "closed by the other side") from error
+            raise BrokenPipeError from error
 
     def close(self) -> None:
         self._watch(None)

@@ -142,7 +142,10 @@ def test_that_process_is_given_up_with_the_deadline(
         addresses("localhost", 80, deadline)
 
 
-@pytest.mark.parametrize("executable", ["/opt/app/backup", "", None, "/opt/python-app/run"])
+@pytest.mark.parametrize(
+    "executable",
+    ["/opt/app/backup", "", None, "/opt/python-app/run", "python-app", "/opt/app/my-python3"],
+)
 def test_a_program_that_is_its_own_interpreter_is_not_started_again(
     executable: str | None, no_thread: None, deadline: Deadline, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -34,6 +34,7 @@ LONGEST_HOST = ".".join(["a" * 63] * 3 + ["b" * 61])  # 253 characters
         ("https://h/key/slug?create=1", "https://h/key/slug/start?create=1&rid=R"),
         ("https://h/key/slug/?create=1", "https://h/key/slug/start?create=1&rid=R"),
         ("https://h/key/slug?create=1&", "https://h/key/slug/start?create=1&rid=R"),
+        ("https://h/key/slug?&create=X&", "https://h/key/slug/start?create=X&rid=R"),
         ("https://h/key/slug?", "https://h/key/slug/start?rid=R"),
         ("HTTPS://H:443/x", "https://h/x/start?rid=R"),
         ("http://h:80/x", "http://h/x/start?rid=R"),
@@ -82,18 +83,23 @@ def test_the_suffix_and_the_run_id_find_their_places(url: str, target: str) -> N
         f"http://{'a' * 64}.example/hunter2",
         f"http://{'a.' * 127}example/hunter2",
         "http://stra\u00dfe.de/hunter2",
+        "http://\u03b2\u03cc\u03bb\u03bf\u03c2.example/hunter2",
+        "http://a\u200cb.example/hunter2",
+        "http://a\u200db.example/hunter2",
         "http://[::1/hunter2",
         "http://[v1.x]/hunter2",
         "http://[1::2::3]/hunter2",
-        f"http://a{LONGEST_HOST}/hunter2",
+        f"http://{LONGEST_HOST}b/hunter2",
         "http://[fe80::1%]/hunter2",
         "http://[fe80::1%et$h0]/hunter2",
         "http://[fe80::1%a%b]/hunter2",
         "http://[fe80::1%\u00e9]/hunter2",
         f"http://[fe80::1%{'e' * 33}]/hunter2",
         "http://h/hunter2?rid=x",
+        "http://h/hunter2?create=1&rid=x",
         f"http://h/{UUID}/start",
         f"http://h/hunter2/{UUID}/0",
+        f"http://h/hunter2/{UUID}/12345",
         "http://h/hunter2" + "x" * 5000,
     ],
 )
@@ -104,6 +110,32 @@ def test_what_is_no_ping_url_is_refused_without_showing_it(url: str) -> None:
     assert UUID not in str(caught.value)
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
+
+
+def test_a_url_may_be_as_long_as_4096_characters() -> None:
+    url = "https://h/".ljust(4096, "x")
+    assert len(PingUrl.parse(url).target("", "R")) == len(f"{url}?rid=R")
+    with pytest.raises(ValueError, match=r", of 4096 characters at most$"):
+        PingUrl.parse(url + "x")
+
+
+@pytest.mark.parametrize("segment", ["123456", "\u0663", "0x1", "start2"])
+def test_what_looks_like_a_suffix_belongs_to_the_path(segment: str) -> None:
+    url = PingUrl.parse(f"https://h/{UUID}/{segment}")
+    assert url.path == f"/{UUID}/{quote(segment)}"
+
+
+@pytest.mark.parametrize(
+    ("url", "given"),
+    [
+        ("hc-ping.com/x", "no scheme was given, not http or https"),
+        ("ftp://h/x", "scheme 'ftp' was given, not http or https"),
+        (f"{'s' * 30}://h/x", f"scheme '{'s' * 20}' was given, not http or https"),
+    ],
+)
+def test_another_scheme_is_named_and_none_too(url: str, given: str) -> None:
+    with pytest.raises(ValueError, match=f"/<uuid>; {given}$"):
+        PingUrl.parse(url)
 
 
 @pytest.mark.parametrize("given", [None, 5, b"https://h/hunter2"])
@@ -126,6 +158,13 @@ def test_no_repr_shows_the_secret() -> None:
         ("134744072", True),  # 8.8.8.8
         ("0x08080808", True),
         ("8.526344", True),
+        ("012.1", False),  # 10.0.0.1: a number that begins with 0 is octal
+        ("08.1", True),
+        ("0x.1", True),
+        ("127.0.0.1.", False),
+        ("10.0.0.1_0", True),
+        ("10.0.0.0.0", True),
+        ("256.1", True),
         ("2130706433", False),  # 127.0.0.1
         ("127.1", False),
         ("0x0a000001", False),
@@ -145,6 +184,7 @@ def test_no_repr_shows_the_secret() -> None:
         ("nas.local.", False),
         ("NAS.LAN", False),
         ("svc.internal", False),
+        ("nas.home.arpa", False),
         ("notinternal.com", True),
         ("healthchecks", False),
         ("127.0.0.1", False),
