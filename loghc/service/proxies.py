@@ -108,10 +108,10 @@ def _bypassed(host: str) -> bool:
     rules = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
     if rules == "*":
         return True
-    found = re.fullmatch(r"(?:\[([^\]]*)\]|([^:]*))(?::[0-9]+)?", host.lower())
+    found = re.fullmatch(r"(?:\[([^\]]+)\]|([^:]+))(?::[0-9]+)?", host.lower())
     if found is None:
         return False
-    name = found[1] or found[2] or ""
+    name = found[1] or found[2]
     covers = _covers_name
     if found[1]:
         covers = _covers_ipv6

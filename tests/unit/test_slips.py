@@ -60,6 +60,7 @@ def test_a_slip_in_the_url_is_named_wherever_it_stands(
         "https://example.com/a=b",
         "https://example.com/price$5",
         "https://example.com/a<b",
+        "https://example.com/a?b={c}",
         "https://bob:{hunter2}@example.com/a@b",
     ],
 )
@@ -67,9 +68,16 @@ def test_a_url_without_a_slip_is_taken(text: str) -> None:
     assert HealthSink(text).enabled
 
 
-def test_a_secret_that_looks_like_a_setting_is_not_shown() -> None:
-    with pytest.raises(ValueError, match="no scheme") as caught:
-        HealthSink("c2VjcmV0IGtleQ==")
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("c2VjcmV0IGtleQ==", "; no scheme was given"),
+        (f"curl c2VjcmV0 X={URL}", "without white space"),
+    ],
+)
+def test_a_secret_that_looks_like_a_setting_is_not_shown(text: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said) as caught:
+        HealthSink(text)
     assert "c2VjcmV0" not in str(caught.value)
 
 

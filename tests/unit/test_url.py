@@ -46,6 +46,7 @@ LONGEST_HOST = ".".join(["a" * 63] * 3 + ["b" * 61])  # 253 characters
         ("https://h/caf%C3%A9", "https://h/caf%C3%A9/start?rid=R"),
         ("https://h/100%/%zz%4", "https://h/100%25/%25zz%254/start?rid=R"),
         ("https://bob:p%40ss@h/x", "https://h/x/start?rid=R"),
+        ("https://a_b-c/x", "https://a_b-c/x/start?rid=R"),
         (f"https://{LONGEST_HOST}/x", f"https://{LONGEST_HOST}/x/start?rid=R"),
         (f"https://{LONGEST_HOST}./x", f"https://{LONGEST_HOST}./x/start?rid=R"),
         ("http://[fe80::1%eth-0.1_a]/x", "http://[fe80::1%eth-0.1_a]/x/start?rid=R"),
@@ -77,9 +78,12 @@ def test_the_suffix_and_the_run_id_find_their_places(url: str, target: str) -> N
         "http://h/hunter2\\x",
         "http://h/hunter2\udc80",
         "http://h/hunter2/../x",
+        "http://h/hunter2/./x",
         "http://h/hunter2/%2e%2E/x",
         "http://a..b/hunter2",
         "http://-a/hunter2",
+        "http://a-/hunter2",
+        "http://a$b/hunter2",
         f"http://{'a' * 64}.example/hunter2",
         f"http://{'a.' * 127}example/hunter2",
         "http://stra\u00dfe.de/hunter2",
@@ -98,6 +102,8 @@ def test_the_suffix_and_the_run_id_find_their_places(url: str, target: str) -> N
         "http://h/hunter2?rid=x",
         "http://h/hunter2?create=1&rid=x",
         f"http://h/{UUID}/start",
+        f"http://h/{UUID}/fail",
+        f"http://h/{UUID}/log",
         f"http://h/hunter2/{UUID}/0",
         f"http://h/hunter2/{UUID}/12345",
         "http://h/hunter2" + "x" * 5000,
@@ -143,6 +149,41 @@ def test_what_is_no_text_is_refused(given: object) -> None:
     kind = type(given).__name__
     with pytest.raises(TypeError, match=rf"^url: expected a ping URL as a str, not {kind}$"):
         PingUrl.parse(given)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("user", "credentials"),
+    [("", None), ("bob@", "bob:"), (":p%40ss@", ":p@ss"), ("b%3Ab:p%C3%A9@", "b:b:p\u00e9")],
+)
+def test_credentials_are_the_user_and_the_password(user: str, credentials: str | None) -> None:
+    assert PingUrl.parse(f"https://{user}h/x").credentials == credentials
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://h", "https://h"),
+        ("https://h?create=1", "https://h/***"),
+        ("http://bob:x@h:80/x", "http://h/***"),
+    ],
+)
+def test_a_url_is_shown_without_all_that_may_be_secret(url: str, shown: str) -> None:
+    assert PingUrl.parse(url).masked == shown
+
+
+@pytest.mark.parametrize(
+    ("url", "scheme", "authority", "port"),
+    [
+        ("https://h/x", "https", "h", 443),
+        ("http://h/x", "http", "h", 80),
+        ("http://[::1]:8000/x", "http", "[::1]:8000", 8000),
+    ],
+)
+def test_a_url_has_a_scheme_a_host_and_a_port(
+    url: str, scheme: str, authority: str, port: int
+) -> None:
+    parsed = PingUrl.parse(url)
+    assert (parsed.scheme, parsed.authority, parsed.port) == (scheme, authority, port)
 
 
 def test_no_repr_shows_the_secret() -> None:
