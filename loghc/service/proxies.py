@@ -38,9 +38,9 @@ class Proxy:
     @property
     def headers(self) -> dict[str, str]:
         """What the proxy, and nobody behind it, is to be sent."""
-        if self.user is None and self.password is None:
+        if self.user is None:
             return {}
-        credentials = f"{self.user or ''}:{self.password or ''}".encode("utf-8", "replace")
+        credentials = f"{self.user}:{self.password or ''}".encode("utf-8", "replace")
         return {"Proxy-Authorization": f"Basic {base64.b64encode(credentials).decode()}"}
 
     def __repr__(self) -> str:

@@ -38,7 +38,7 @@ class PingUrl:
         path: the check's path, without a slash at its end. A secret.
         query: what follows ``?``, as given.
         user: the user name for basic authentication, None when there is none.
-        password: the password for it. A secret.
+        password: the password for it, None when there is none. A secret.
     """
 
     __slots__ = ("host", "origin", "password", "path", "port", "query", "user")
@@ -151,9 +151,7 @@ class PingUrl:
     @property
     def credentials(self) -> str | None:
         """``user:password`` for basic authentication, None when the URL has none."""
-        if self.user is None and self.password is None:
-            return None
-        return f"{self.user or ''}:{self.password or ''}"
+        return None if self.user is None else f"{self.user}:{self.password or ''}"
 
     @property
     def masked(self) -> str:

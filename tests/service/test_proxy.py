@@ -173,8 +173,10 @@ def test_no_proxy_names_the_exceptions_as_curl_reads_it(
 def test_credentials_are_taken_from_the_proxy_s_url_and_not_shown(
     given: str, sent: str, environment: Environment
 ) -> None:
-    environment(https_proxy=f"http://{given}@p:1")
-    proxy = proxy_for("https", "h")
+    environment(http_proxy="http://p:1", https_proxy=f"http://{given}@p:1")
+    plain, proxy = proxy_for("http", "h"), proxy_for("https", "h")
+    assert plain is not None
+    assert plain.headers == {}
     assert proxy is not None
     token = base64.b64encode(sent.encode()).decode()
     assert proxy.headers == {"Proxy-Authorization": f"Basic {token}"}

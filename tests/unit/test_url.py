@@ -132,16 +132,30 @@ def test_what_looks_like_a_suffix_belongs_to_the_path(segment: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "given"),
+    ("url", "wrong"),
     [
-        ("hc-ping.com/x", "no scheme was given, not http or https"),
-        ("ftp://h/x", "scheme 'ftp' was given, not http or https"),
-        (f"{'s' * 30}://h/x", f"scheme '{'s' * 20}' was given, not http or https"),
+        ("", ", not an empty str"),
+        ("https://h/x y", ", without white space, backslashes or control characters"),
+        ("hc-ping.com/x", "; no scheme was given, not http or https"),
+        ("ftp://h/x", "; scheme 'ftp' was given, not http or https"),
+        (f"{'s' * 30}://h/x", f"; scheme '{'s' * 20}' was given, not http or https"),
+        ("https://h:0/x", "; its host or port can't be used"),
+        ("https://h/x#", ", without a fragment (#...)"),
+        ("https://h/x/./y", ", without . or .. in its path"),
+        ("https://h/x?rid=y", "; loghc adds the run id (rid=) itself"),
     ],
 )
-def test_another_scheme_is_named_and_none_too(url: str, given: str) -> None:
-    with pytest.raises(ValueError, match=f"/<uuid>; {given}$"):
+def test_what_is_wrong_with_a_url_is_said(url: str, wrong: str) -> None:
+    with pytest.raises(ValueError, match=r"^url: ") as caught:
         PingUrl.parse(url)
+    assert str(caught.value) == (
+        f"url: expected a ping URL such as https://hc-ping.com/<uuid>{wrong}"
+    )
+
+
+def test_a_url_with_a_suffix_is_shown_without_its_secret() -> None:
+    with pytest.raises(ValueError, match=r"suffix itself; https://h/\*\*\*/start was given$"):
+        PingUrl.parse(f"https://h/{UUID}/start")
 
 
 @pytest.mark.parametrize("given", [None, 5, b"https://h/hunter2"])
