@@ -392,3 +392,7 @@ def test_the_variables_are_read_when_the_first_ping_is_sent(environment: Environ
         client = client_of(receiver.url)
         environment(http_proxy="http://127.0.0.1:1")
         assert not send(client).delivered
+        client.close()  # and again when the next one is
+        environment(no_proxy="*")
+        assert send(client).delivered
+        client.close()

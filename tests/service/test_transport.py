@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,6 +26,7 @@ import loghc
 from conftest import RunScript
 from loghc import Event, HealthSink, Outcome
 from loghc.ping import Attempt
+from loghc.service.client import PingClient
 from loghc.service.connection import pool_classes
 from loghc.service.deadline import Deadline
 from loghc.testing import Fault, PingReceiver
@@ -205,6 +206,7 @@ def test_a_chunk_of_a_negative_size_is_a_passing_fault(size: bytes) -> None:
     with service(serve) as port:
         result = attempt(f"http://127.0.0.1:{port}/x", body=b"the end")
     assert (result.delivered, result.transient) == (False, True)
+    assert result.error == "the answer is not HTTP"
 
 
 def test_an_answer_that_is_shorter_than_it_says_counts_and_its_connection_is_not_kept() -> None:
@@ -339,6 +341,7 @@ def test_what_comes_after_the_connection_has_all_the_time_that_is_left(
         connection = pool_classes(deadline)["http"]("h.example", port)._get_conn()
         connected = connection._new_conn()
         assert 900 < (connected.gettimeout() or 0) <= 1000
+        assert connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         connection.close()
         connected.close()
 
@@ -458,9 +461,14 @@ def test_a_client_that_was_cancelled_makes_no_request(ping_receiver: PingReceive
     assert ping_receiver.requests == ()
 
 
+@pytest.mark.parametrize(
+    "cut_off",
+    [PingClient.cancel, lambda client: client.cut_if_older_than(time.monotonic() + 1)],
+    ids=["cancel", "cut_if_older_than"],
+)
 @pytest.mark.parametrize("kept", [False, True])
 def test_a_request_in_progress_is_cut_off_also_on_a_connection_that_was_kept(
-    kept: bool, ping_receiver: PingReceiver
+    kept: bool, cut_off: Callable[[PingClient], object], ping_receiver: PingReceiver
 ) -> None:
     client = client_of(ping_receiver.url, timeout=60)
     if kept:
@@ -470,7 +478,7 @@ def test_a_request_in_progress_is_cut_off_also_on_a_connection_that_was_kept(
     sending = threading.Thread(target=lambda: attempts.append(client.send(numbered(1), b"1", 60)))
     sending.start()
     wait_until(lambda: len(ping_receiver.requests) == 1 + kept)
-    client.cancel()
+    cut_off(client)
     sending.join(20)
     assert not sending.is_alive()
     assert [each.delivered for each in attempts] == [False]

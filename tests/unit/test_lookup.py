@@ -15,7 +15,7 @@ import pytest
 
 from loghc.service.deadline import Deadline
 from loghc.service.lookup import addresses
-from waiting import wait_until_in
+from waiting import wait_until
 
 TCP = socket.SOCK_STREAM
 
@@ -79,7 +79,7 @@ def test_a_look_up_that_hangs_can_be_cut_off(hangs: None, deadline: Deadline) ->
 
     thread = threading.Thread(target=look_up)
     thread.start()
-    wait_until_in(thread, "addresses")
+    wait_until(lambda: deadline._cut is not None)
     deadline.cancel()
     thread.join(15)
     assert [str(error) for error in raised] == ["cancelled"]
@@ -139,6 +139,15 @@ def test_that_process_is_given_up_with_the_deadline(
     monkeypatch.setattr(sys, "executable", python_that("exec sleep 20", tmp_path))
     deadline.begin(0.2)
     with pytest.raises(TimeoutError, match=r"^timed out after 0\.2 s$"):
+        addresses("localhost", 80, deadline)
+
+
+@posix
+def test_that_process_may_fail(
+    no_thread: None, deadline: Deadline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", python_that("exit 3", tmp_path))
+    with pytest.raises(OSError, match=r"^the process that looks names up failed$"):
         addresses("localhost", 80, deadline)
 
 
