@@ -185,7 +185,7 @@ def _is_suffix(segment: str) -> bool:
 def _ascii_host(parts: SplitResult) -> str | None:
     """The host as it is looked up; None when it can't be one."""
     host = parts.hostname or ""
-    if ":" in host or "[" in parts.netloc.rpartition("@")[2]:
+    if "[" in parts.netloc.rpartition("@")[2]:
         return host if ":" in host and _ip_address(host) is not None else None
     if not host.isascii():
         if any(char in host for char in _AMBIGUOUS_IN_NAMES):
@@ -202,7 +202,7 @@ def _ascii_host(parts: SplitResult) -> str | None:
 def _is_label(text: str) -> bool:
     """Whether a text can be one of the parts of a host's name, in ASCII."""
     within = 0 < len(text) <= _LONGEST_LABEL and text[0] != "-" and text[-1] != "-"
-    return within and text.replace("-", "a").replace("_", "a").isalnum()
+    return within and all(char.isalnum() or char in ("-", "_") for char in text)
 
 
 def _ip_address(host: str) -> IPv4Address | IPv6Address | None:
