@@ -158,7 +158,7 @@ class PingClient:
         }
         credentials = self._url.credentials
         if credentials is not None:
-            token = base64.b64encode(credentials.encode("utf-8", "replace")).decode()
+            token = base64.b64encode(credentials.encode()).decode()
             own["Authorization"] = f"Basic {token}"
         # urllib3 sends a pool manager's own headers only with requests that are given none.
         pools = getattr(self._http, "headers", None) or {}

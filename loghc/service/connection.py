@@ -95,7 +95,7 @@ class _Response(http.client.HTTPResponse):
         try:
             while True:
                 version, status, reason = super()._read_status()  # type: ignore[misc]
-                if not 100 <= status < 200:
+                if status >= 200:
                     return version, status, reason
                 http.client.parse_headers(self.fp)
         except _EndlessError:
@@ -148,7 +148,7 @@ class _Bounded(HTTPConnection):
                 super().send(data)
         except (ConnectionResetError, ssl.SSLEOFError) as error:
             # All versions of urllib3 look for an answer that came first after this one alone.
-            raise BrokenPipeError(error.errno, "closed by the other side") from error
+            raise BrokenPipeError from error
 
     def close(self) -> None:
         self._watch(None)
@@ -187,12 +187,12 @@ class _Idle:
         self._items: list[object] = []
         self._pid = os.getpid()
 
-    def put(self, item: object, block: bool = True) -> None:  # noqa: ARG002, FBT001, FBT002
+    def put(self, item: object, **_: object) -> None:
         if len(self._items) >= self._maxsize:
             raise queue.Full
         self._items.append(item)
 
-    def get(self, block: bool = True, timeout: object = None) -> object:  # noqa: ARG002, FBT001, FBT002
+    def get(self, **_: object) -> object:
         if not self._items or self._pid != os.getpid():
             raise queue.Empty
         return self._items.pop()

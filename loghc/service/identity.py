@@ -14,4 +14,4 @@ __all__ = ["identity"]
 def identity(url: PingUrl, salt: bytes) -> str:
     """A check's hash under a salt, in hexadecimal: the same for the same URL, and nothing of it."""
     text = f"{url.origin}{url.path}?{url.query} {url.credentials or ''}"
-    return hashlib.sha256(salt + text.encode("utf-8", "replace")).hexdigest()
+    return hashlib.sha256(salt + text.encode()).hexdigest()

@@ -61,7 +61,8 @@ def addresses(host: str, port: int | None, deadline: Deadline) -> list[Any]:
     except RuntimeError:
         # No thread to be had, as at the exit of Python 3.12: a process can be given up as well.
         # Not in a program that is its own interpreter, frozen or embedded: it would start again.
-        if re.match(r"(python|pypy)[0-9.]*", os.path.basename(sys.executable or "")):  # noqa: PTH119
+        program = os.path.basename(sys.executable or "")  # noqa: PTH119
+        if re.fullmatch(r"(python|pypy)w?[0-9.]*[a-z]?(\.exe)?", program):
             return _addresses_from_process(host, port, deadline)
         return socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
     # Before Python 3.12 the interpreter can crash when it exits before a thread has begun.
@@ -88,11 +89,13 @@ def _addresses_from_process(host: str, port: int | None, deadline: Deadline) -> 
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             timeout=deadline.left(),
-            check=True,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         deadline.left()
         raise
+    if done.returncode != 0:
+        raise OSError("the process that looks names up failed")
     kind, value = ast.literal_eval(done.stdout.decode())
     if kind == "failed":
         raise socket.gaierror(*value)

@@ -38,9 +38,9 @@ class Proxy:
     @property
     def headers(self) -> dict[str, str]:
         """What the proxy, and nobody behind it, is to be sent."""
-        if self.user is None and self.password is None:
+        if self.user is None:
             return {}
-        credentials = f"{self.user or ''}:{self.password or ''}".encode("utf-8", "replace")
+        credentials = f"{self.user}:{self.password or ''}".encode("utf-8", "replace")
         return {"Proxy-Authorization": f"Basic {base64.b64encode(credentials).decode()}"}
 
     def __repr__(self) -> str:
@@ -108,15 +108,14 @@ def _bypassed(host: str) -> bool:
     rules = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
     if rules == "*":
         return True
-    found = re.fullmatch(r"(?:\[([^\]]*)\]|([^:]*))(?::[0-9]+)?", host.lower())
-    if found is None:
-        return False
-    name = found[1] or found[2] or ""
-    covers = _covers_name
-    if found[1]:
-        covers = _covers_ipv6
-    elif (address := ipv4_address(name)) is not None:
-        name, covers = address, _covers_ipv4
+    host = host.lower()
+    if host.startswith("["):
+        name, covers = host[1:].partition("]")[0], _covers_ipv6
+    else:
+        name, covers = host.partition(":")[0], _covers_name
+        address = ipv4_address(name)
+        if address is not None:
+            name, covers = address, _covers_ipv4
     return any(covers(rule, name) for rule in re.split("[, \t]+", rules.lower()))
 
 
@@ -141,7 +140,7 @@ def _covers_ipv6(rule: str, name: str) -> bool:
 
     network, bits = _network(rule.replace("%", " "), 128)  # no zones
     try:
-        different = int(IPv6Address(network)) ^ int(IPv6Address(name.partition("%")[0]))
+        different = int(IPv6Address(network)) ^ int(IPv6Address(name))
     except AddressValueError:
         return False
     return 0 < bits <= 128 and different >> (128 - bits) == 0

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from loghc.service.slips import slip_in
+
+if TYPE_CHECKING:
+    from ipaddress import IPv4Address, IPv6Address
 
 __all__ = ["UUID", "PingUrl", "ipv4_address"]
 
@@ -34,7 +38,7 @@ class PingUrl:
         path: the check's path, without a slash at its end. A secret.
         query: what follows ``?``, as given.
         user: the user name for basic authentication, None when there is none.
-        password: the password for it. A secret.
+        password: the password for it, None when there is none. A secret.
     """
 
     __slots__ = ("host", "origin", "password", "path", "port", "query", "user")
@@ -147,9 +151,7 @@ class PingUrl:
     @property
     def credentials(self) -> str | None:
         """``user:password`` for basic authentication, None when the URL has none."""
-        if self.user is None and self.password is None:
-            return None
-        return f"{self.user or ''}:{self.password or ''}"
+        return None if self.user is None else f"{self.user}:{self.password or ''}"
 
     @property
     def masked(self) -> str:
@@ -183,7 +185,7 @@ def _is_suffix(segment: str) -> bool:
 def _ascii_host(parts: SplitResult) -> str | None:
     """The host as it is looked up; None when it can't be one."""
     host = parts.hostname or ""
-    if ":" in host or "[" in parts.netloc.rpartition("@")[2]:
+    if "[" in parts.netloc.rpartition("@")[2]:
         return host if ":" in host and _ip_address(host) is not None else None
     if not host.isascii():
         if any(char in host for char in _AMBIGUOUS_IN_NAMES):
@@ -199,12 +201,11 @@ def _ascii_host(parts: SplitResult) -> str | None:
 
 def _is_label(text: str) -> bool:
     """Whether a text can be one of the parts of a host's name, in ASCII."""
-    plain = text.replace("-", "").replace("_", "")
     within = 0 < len(text) <= _LONGEST_LABEL and text[0] != "-" and text[-1] != "-"
-    return within and (not plain or plain.isalnum())
+    return within and all(char.isalnum() or char in ("-", "_") for char in text)
 
 
-def _ip_address(host: str) -> object | None:
+def _ip_address(host: str) -> IPv4Address | IPv6Address | None:
     from ipaddress import ip_address
 
     address, percent, zone = host.partition("%")
@@ -219,9 +220,10 @@ def _ip_address(host: str) -> object | None:
 def ipv4_address(host: str) -> str | None:
     """The dotted address that a host is, though it may be spelled as ``127.1`` or ``0x7f000001``.
 
-    Programs in C, curl among them, read such numbers as addresses. None: it is a name.
+    Programs in C, curl among them, read such numbers as addresses. The host is in lower case.
+    None: it is a name.
     """
-    parts = host.lower().removesuffix(".").split(".")
+    parts = host.removesuffix(".").split(".")
     if len(parts) > 4 or not all(re.fullmatch("0x[0-9a-f]*|[0-9]+", part) for part in parts):
         return None
     try:
@@ -237,15 +239,12 @@ def ipv4_address(host: str) -> str | None:
 
 
 def _is_local(host: str) -> bool:
-    from ipaddress import IPv4Address, IPv6Address
-
     address = _ip_address(host)
-    if isinstance(address, (IPv4Address, IPv6Address)):
-        # An IPv4 address that is written as an IPv6 one is as local as itself.
-        address = getattr(address, "ipv4_mapped", None) or address
-        return address.is_loopback or address.is_private or address.is_link_local
+    if address is not None:
+        # Loopback and link-local ones, too, and an IPv4 address that is written as an IPv6 one.
+        return address.is_private
     numeric = ipv4_address(host)
     if numeric is not None:
         return _is_local(numeric)
-    name = host.rstrip(".").lower()
+    name = host.removesuffix(".")
     return "." not in name or name.endswith(_LOCAL_NAMES)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
+import io
 import math
 import os
 import socket
 import sys
+import weakref
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +23,7 @@ from loghc.log.masking import Masker
 from loghc.ping import Attempt, Ping
 from loghc.service import transport
 from loghc.service.client import PingClient, hidden_library, not_importable
+from loghc.service.connection import pool_classes
 from loghc.service.deadline import Deadline
 from loghc.service.proxies import Proxy
 from loghc.service.transport import Transport
@@ -55,17 +59,17 @@ def test_the_headers_say_what_the_body_is_and_who_sends_it(ping_receiver: PingRe
 def test_a_pool_managers_headers_go_before_loghcs_and_given_ones_before_all(
     ping_receiver: PingReceiver,
 ) -> None:
-    asked: list[str] = []
+    asked: list[object] = []
 
     class Own(urllib3.PoolManager):
         def request(self, method: str, url: str, *args: Any, **options: Any) -> Any:
-            asked.append(method)
+            asked.extend((method, options["redirect"], options["retries"]))
             return super().request(method, url, *args, **options)
 
     given = {"X-One": "given", "user-AGENT": "given/1"}
     with Own(headers={"x-one": "pool", "X-Two": "pool", "User-Agent": "pool/1"}) as http:
         assert send(client(ping_receiver.url, given, http)).delivered
-    assert asked == ["POST"]
+    assert asked == ["POST", False, False]
     (request,) = ping_receiver.requests
     headers = {name.lower(): value for name, value in request.headers.items()}
     assert headers["x-one"] == "given"
@@ -157,7 +161,7 @@ def connections() -> Iterator[tuple[str, list[bytes]]]:
                 if line.startswith(b"CONNECT"):
                     answer = b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n"
                 elif body.startswith(b"long"):
-                    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 70000\r\n\r\n" + bytes(70_000)
+                    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 65537\r\n\r\n" + bytes(65_537)
                 else:
                     answer = OK
                 connection.sendall(answer)
@@ -179,6 +183,46 @@ def test_a_connection_is_used_again_unless_something_of_an_answer_is_left_in_it(
         one.close()
         assert send(one, b"short").delivered
         assert len(seen) == (2 if own else 3)  # the caller's are the caller's to close
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["", "http="])
+def test_after_a_fork_a_new_connection_is_opened_and_the_old_one_stays_as_it_is(
+    own: bool, connections: tuple[str, list[bytes]]
+) -> None:
+    url, seen = connections
+    with urllib3.PoolManager() as http:
+        parent = client(url, {"X-Mine": "1"}, http if own else None)
+        parent.body_limit = 5
+        assert send(parent, b"short").delivered
+        pools = weakref.ref(http.pools)
+        child = parent.after_fork()
+        assert (child.body_limit, child._headers()) == (5, parent._headers())
+        left = weakref.ref(parent)
+        del parent
+        gc.collect()
+        assert left() is not None  # and so what it holds is closed by nobody
+        assert pools() is not None
+        assert (pools() is http.pools) is not own
+        assert send(child, b"short").delivered
+        assert len(seen) == 2
+        child.close()
+
+
+def test_a_manager_without_pools_goes_through_a_fork_as_well() -> None:
+    class Own:
+        def request(self, *_: object, **__: object) -> urllib3.HTTPResponse:
+            return urllib3.HTTPResponse(io.BytesIO(b"OK"), status=200, preload_content=False)
+
+    parent = client("http://h/x", http=Own())  # type: ignore[arg-type]
+    assert send(parent.after_fork()).delivered
+
+
+def test_a_pool_keeps_no_more_connections_than_it_should() -> None:
+    with pool_classes(Deadline())["http"]("127.0.0.1", 1, maxsize=1) as pool:
+        one, another = pool._get_conn(), pool._get_conn()
+        pool._put_conn(one)
+        pool._put_conn(another)
+        assert pool.pool.qsize() == 1
 
 
 def test_a_pool_manager_of_the_callers_keeps_to_the_time_too(ping_receiver: PingReceiver) -> None:
@@ -262,6 +306,19 @@ def test_an_import_that_fails_may_work_at_the_next_attempt() -> None:
         advice="A process without free descriptors, or after chroot, can't import.",
         transient=True,
     )
+
+
+def test_what_is_not_imported_yet_is_imported_before_anything_is_sent(
+    ping_receiver: PingReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error = OSError(24, "Too many open files")
+
+    def refuse() -> None:
+        raise error
+
+    monkeypatch.setattr("loghc.service.client.import_what_sends", refuse)
+    assert send(client(ping_receiver.url)) == not_importable(error)
+    assert ping_receiver.requests == ()
 
 
 @pytest.mark.parametrize("name", ["http", "email", "queue", "urllib3"])

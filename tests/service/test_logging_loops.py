@@ -12,6 +12,7 @@ import urllib3
 from loguru import logger
 
 from loghc import HealthSink
+from loghc.service.quiet import quiet
 from loghc.testing import Fault, PingReceiver
 from waiting import seconds_for
 
@@ -31,6 +32,35 @@ def http(request: pytest.FixtureRequest) -> Iterator[urllib3.PoolManager | None]
         return
     with urllib3.PoolManager() as manager:
         yield manager
+
+
+@pytest.mark.parametrize(
+    ("name", "heard"),
+    [
+        ("urllib3", False),
+        ("urllib3.connectionpool", False),
+        ("py.warnings", False),
+        ("urllib3x", True),
+        ("other", True),
+    ],
+)
+def test_a_thread_that_sends_a_ping_logs_nothing_in_urllib3s_name(name: str, heard: bool) -> None:
+    said: list[logging.LogRecord] = []
+    handler = logging.Handler()
+    handler.emit = said.append  # type: ignore[method-assign]
+    one = logging.getLogger(name)
+    one.addHandler(handler)
+    try:
+        with quiet():
+            one.warning("of the ping")
+            other = threading.Thread(target=one.warning, args=("of another thread",))
+            other.start()
+            other.join()
+        one.warning("afterwards")
+    finally:
+        one.removeHandler(handler)
+    expected = ["of the ping"] * heard + ["of another thread", "afterwards"]
+    assert [record.getMessage() for record in said] == expected
 
 
 def test_urllib3s_lines_of_a_ping_do_not_come_back_as_records(

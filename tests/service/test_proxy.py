@@ -70,6 +70,7 @@ def test_the_environment_names_the_proxy(
     environment(**variables)
     found = proxy_for(scheme, "hc.example.com")
     assert (found and found.url) == proxy
+    assert found is None or found.secure is found.url.startswith("https://")
 
 
 # What curl 7.88.1 does, as seen by running it with http_proxy set to a server on a loopback port:
@@ -120,6 +121,7 @@ NO_PROXY = [
     ("::ffff:10.0.0.0/104", "10.1.2.3", False),
     ("localhost", "127.0.0.1", False),
     ("10.1.2.3.", "10.1.2.3", False),
+    ("10.1.2.4", "10.1.2.3", False),
     ("10.1.2.3", "10.1.2.3.", True),
     ("hc.example.com/x", "hc.example.com", False),
     ("10.0.0.0/8 example.com", "10.1.2.3", True),
@@ -160,13 +162,23 @@ def test_no_proxy_names_the_exceptions_as_curl_reads_it(
     assert (proxy_for("https", host) is None) is direct
 
 
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        (f"{USER}:{QUOTED}", f"{USER}:{PASSWORD}"),
+        ("b%6Fb", "bob:"),
+        (f":{QUOTED}", f":{PASSWORD}"),
+    ],
+)
 def test_credentials_are_taken_from_the_proxy_s_url_and_not_shown(
-    environment: Environment,
+    given: str, sent: str, environment: Environment
 ) -> None:
-    environment(https_proxy=f"http://{USER}:{QUOTED}@p:1")
-    proxy = proxy_for("https", "h")
+    environment(http_proxy="http://p:1", https_proxy=f"http://{given}@p:1")
+    plain, proxy = proxy_for("http", "h"), proxy_for("https", "h")
+    assert plain is not None
+    assert plain.headers == {}
     assert proxy is not None
-    token = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+    token = base64.b64encode(sent.encode()).decode()
     assert proxy.headers == {"Proxy-Authorization": f"Basic {token}"}
     assert repr(proxy) == "Proxy(url='http://p:1')"
 
@@ -180,7 +192,14 @@ def test_credentials_that_are_no_text_are_sent_as_well_as_can_be(environment: En
 
 
 @pytest.mark.parametrize(
-    "url", ["socks5://bob:hunter2@p", "http://bob:hunter2@", "http://bob:hun/ter2@p", "http://[x/"]
+    "url",
+    [
+        "socks5://bob:hunter2@p",
+        "http://bob:hunter2@",
+        "http://bob:hun/ter2@p",
+        "http://[x/",
+        "http://p$x",
+    ],
 )
 def test_what_is_no_proxy_is_reported_and_not_passed_by(url: str, environment: Environment) -> None:
     environment(http_proxy=url)
@@ -373,3 +392,7 @@ def test_the_variables_are_read_when_the_first_ping_is_sent(environment: Environ
         client = client_of(receiver.url)
         environment(http_proxy="http://127.0.0.1:1")
         assert not send(client).delivered
+        client.close()  # and again when the next one is
+        environment(no_proxy="*")
+        assert send(client).delivered
+        client.close()

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,9 +26,12 @@ import loghc
 from conftest import RunScript
 from loghc import Event, HealthSink, Outcome
 from loghc.ping import Attempt
+from loghc.service.client import PingClient
+from loghc.service.connection import pool_classes
+from loghc.service.deadline import Deadline
 from loghc.testing import Fault, PingReceiver
 from pings import RUN_ID, attempt, client_of, delivery_to, numbered, ping, send
-from services import OK, answer_ok, receive_request, service
+from services import OK, answer_ok, receive_request, service, unused_port
 from waiting import wait_until
 
 # Connections: kept, opened anew.
@@ -203,6 +206,7 @@ def test_a_chunk_of_a_negative_size_is_a_passing_fault(size: bytes) -> None:
     with service(serve) as port:
         result = attempt(f"http://127.0.0.1:{port}/x", body=b"the end")
     assert (result.delivered, result.transient) == (False, True)
+    assert result.error == "the answer is not HTTP"
 
 
 def test_an_answer_that_is_shorter_than_it_says_counts_and_its_connection_is_not_kept() -> None:
@@ -298,6 +302,61 @@ def test_a_family_of_addresses_that_the_system_does_not_allow_is_passed_over(
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
     with service(answer_ok) as port:
         assert attempt(f"http://127.0.0.1:{port}/x", body=b"the end").delivered
+
+
+def test_each_of_several_addresses_gets_its_share_of_the_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", n)) for n in (1, 2, 3)]
+    waits: list[tuple[int, int]] = []
+    sockets: list[socket.socket] = []
+
+    class Slow(socket.socket):
+        def connect(self, address: tuple[str, int]) -> None:  # type: ignore[override]
+            sockets.append(self)
+            waits.append((address[1], round(self.gettimeout() or 0)))
+            if address[1] < 3:
+                raise TimeoutError
+
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    monkeypatch.setattr(socket, "socket", Slow)
+    deadline = Deadline()
+    deadline.begin(3000)
+    connection = pool_classes(deadline)["http"]("h.example", 80)._get_conn()
+    last = connection._new_conn()
+    assert waits == [(1, 1000), (2, 1500), (3, 3000)]
+    assert [each.fileno() == -1 for each in sockets] == [True, True, False]
+    connection.close()
+    last.close()
+
+
+def test_what_comes_after_the_connection_has_all_the_time_that_is_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with service(answer_ok) as port:
+        found = socket.getaddrinfo("127.0.0.1", port, type=socket.SOCK_STREAM)
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found * 2)
+        deadline = Deadline()
+        deadline.begin(1000)
+        connection = pool_classes(deadline)["http"]("h.example", port)._get_conn()
+        connected = connection._new_conn()
+        assert 900 < (connected.gettimeout() or 0) <= 1000
+        assert connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        connection.close()
+        connected.close()
+
+
+@pytest.mark.parametrize(
+    ("families", "error"),
+    [([], "OSError: the name has no address"), ([socket.AF_INET, 9999], "connection refused")],
+)
+def test_the_first_address_that_fails_says_why_and_none_says_so(
+    families: list[int], error: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = ("127.0.0.1", unused_port())
+    found = [(family, socket.SOCK_STREAM, 6, "", refused) for family in families]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    assert attempt("http://h.example/x").error == error
 
 
 def address_is_there(host: str) -> bool:
@@ -402,9 +461,14 @@ def test_a_client_that_was_cancelled_makes_no_request(ping_receiver: PingReceive
     assert ping_receiver.requests == ()
 
 
+@pytest.mark.parametrize(
+    "cut_off",
+    [PingClient.cancel, lambda client: client.cut_if_older_than(time.monotonic() + 1)],
+    ids=["cancel", "cut_if_older_than"],
+)
 @pytest.mark.parametrize("kept", [False, True])
 def test_a_request_in_progress_is_cut_off_also_on_a_connection_that_was_kept(
-    kept: bool, ping_receiver: PingReceiver
+    kept: bool, cut_off: Callable[[PingClient], object], ping_receiver: PingReceiver
 ) -> None:
     client = client_of(ping_receiver.url, timeout=60)
     if kept:
@@ -414,7 +478,7 @@ def test_a_request_in_progress_is_cut_off_also_on_a_connection_that_was_kept(
     sending = threading.Thread(target=lambda: attempts.append(client.send(numbered(1), b"1", 60)))
     sending.start()
     wait_until(lambda: len(ping_receiver.requests) == 1 + kept)
-    client.cancel()
+    cut_off(client)
     sending.join(20)
     assert not sending.is_alive()
     assert [each.delivered for each in attempts] == [False]

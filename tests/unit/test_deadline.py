@@ -29,6 +29,12 @@ def test_an_attempt_has_the_time_that_it_was_given() -> None:
         deadline.left()
 
 
+def test_a_time_of_nothing_is_over_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("loghc.service.deadline.monotonic", lambda: 5.0)
+    with pytest.raises(TimeoutError):
+        Deadline().begin(0)
+
+
 def test_a_cancelled_deadline_stays_so_and_cuts_what_waits() -> None:
     deadline, cuts = Deadline(), list[str]()
     deadline.begin(100)

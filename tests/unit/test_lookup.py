@@ -15,7 +15,7 @@ import pytest
 
 from loghc.service.deadline import Deadline
 from loghc.service.lookup import addresses
-from waiting import wait_until_in
+from waiting import wait_until
 
 TCP = socket.SOCK_STREAM
 
@@ -79,7 +79,7 @@ def test_a_look_up_that_hangs_can_be_cut_off(hangs: None, deadline: Deadline) ->
 
     thread = threading.Thread(target=look_up)
     thread.start()
-    wait_until_in(thread, "addresses")
+    wait_until(lambda: deadline._cut is not None)
     deadline.cancel()
     thread.join(15)
     assert [str(error) for error in raised] == ["cancelled"]
@@ -142,7 +142,19 @@ def test_that_process_is_given_up_with_the_deadline(
         addresses("localhost", 80, deadline)
 
 
-@pytest.mark.parametrize("executable", ["/opt/app/backup", "", None, "/opt/python-app/run"])
+@posix
+def test_that_process_may_fail(
+    no_thread: None, deadline: Deadline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", python_that("exit 3", tmp_path))
+    with pytest.raises(OSError, match=r"^the process that looks names up failed$"):
+        addresses("localhost", 80, deadline)
+
+
+@pytest.mark.parametrize(
+    "executable",
+    ["/opt/app/backup", "", None, "/opt/python-app/run", "python-app", "/opt/app/my-python3"],
+)
 def test_a_program_that_is_its_own_interpreter_is_not_started_again(
     executable: str | None, no_thread: None, deadline: Deadline, monkeypatch: pytest.MonkeyPatch
 ) -> None:

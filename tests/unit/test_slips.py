@@ -22,10 +22,13 @@ URL = f"https://hc-ping.com/{KEY}"
         ("https://hc-ping.com/{uuid}", "a placeholder stands in it"),
         ("https://hc-ping.com/$HC_UUID", "a placeholder stands in it"),
         ("https://hc-ping.com/your-uuid-here", "a placeholder stands in it"),
-        (f"'{URL}'", "it stands in quotes"),
+        (f"'{URL}'", "it stands in quotes; leave them out"),
+        (f"\u201c{URL}\u201d", "it stands in quotes"),
+        (f"\u2018{URL}\u2019", "it stands in quotes"),
         (f'"{URL}"', "it stands in quotes"),
         (f"HEALTH_CHECK_URL={URL}", "it begins with HEALTH_CHECK_URL="),
         (f'export HEALTH_CHECK_URL="{URL}"', "it begins with HEALTH_CHECK_URL="),
+        (f"URL=http:hc-ping.com/{KEY}", "it begins with URL=; the URL alone is what belongs there"),
         ("https://hc-ping.com", "https://hc-ping.com is a host's address alone"),
         ("https://user:hunter2@hc-ping.com/", "https://hc-ping.com is a host's address alone"),
     ],
@@ -56,15 +59,25 @@ def test_a_slip_in_the_url_is_named_wherever_it_stands(
         "https://example.com/?token=x",
         "https://example.com/a=b",
         "https://example.com/price$5",
+        "https://example.com/a<b",
+        "https://example.com/a?b={c}",
+        "https://bob:{hunter2}@example.com/a@b",
     ],
 )
 def test_a_url_without_a_slip_is_taken(text: str) -> None:
     assert HealthSink(text).enabled
 
 
-def test_a_secret_that_looks_like_a_setting_is_not_shown() -> None:
-    with pytest.raises(ValueError, match="no scheme") as caught:
-        HealthSink("c2VjcmV0IGtleQ==")
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("c2VjcmV0IGtleQ==", "; no scheme was given"),
+        (f"curl c2VjcmV0 X={URL}", "without white space"),
+    ],
+)
+def test_a_secret_that_looks_like_a_setting_is_not_shown(text: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said) as caught:
+        HealthSink(text)
     assert "c2VjcmV0" not in str(caught.value)
 
 

@@ -34,6 +34,7 @@ LONGEST_HOST = ".".join(["a" * 63] * 3 + ["b" * 61])  # 253 characters
         ("https://h/key/slug?create=1", "https://h/key/slug/start?create=1&rid=R"),
         ("https://h/key/slug/?create=1", "https://h/key/slug/start?create=1&rid=R"),
         ("https://h/key/slug?create=1&", "https://h/key/slug/start?create=1&rid=R"),
+        ("https://h/key/slug?&create=X&", "https://h/key/slug/start?create=X&rid=R"),
         ("https://h/key/slug?", "https://h/key/slug/start?rid=R"),
         ("HTTPS://H:443/x", "https://h/x/start?rid=R"),
         ("http://h:80/x", "http://h/x/start?rid=R"),
@@ -45,6 +46,7 @@ LONGEST_HOST = ".".join(["a" * 63] * 3 + ["b" * 61])  # 253 characters
         ("https://h/caf%C3%A9", "https://h/caf%C3%A9/start?rid=R"),
         ("https://h/100%/%zz%4", "https://h/100%25/%25zz%254/start?rid=R"),
         ("https://bob:p%40ss@h/x", "https://h/x/start?rid=R"),
+        ("https://a_b-c/x", "https://a_b-c/x/start?rid=R"),
         (f"https://{LONGEST_HOST}/x", f"https://{LONGEST_HOST}/x/start?rid=R"),
         (f"https://{LONGEST_HOST}./x", f"https://{LONGEST_HOST}./x/start?rid=R"),
         ("http://[fe80::1%eth-0.1_a]/x", "http://[fe80::1%eth-0.1_a]/x/start?rid=R"),
@@ -76,24 +78,34 @@ def test_the_suffix_and_the_run_id_find_their_places(url: str, target: str) -> N
         "http://h/hunter2\\x",
         "http://h/hunter2\udc80",
         "http://h/hunter2/../x",
+        "http://h/hunter2/./x",
         "http://h/hunter2/%2e%2E/x",
         "http://a..b/hunter2",
         "http://-a/hunter2",
+        "http://a-/hunter2",
+        "http://a$b/hunter2",
         f"http://{'a' * 64}.example/hunter2",
         f"http://{'a.' * 127}example/hunter2",
         "http://stra\u00dfe.de/hunter2",
+        "http://\u03b2\u03cc\u03bb\u03bf\u03c2.example/hunter2",
+        "http://a\u200cb.example/hunter2",
+        "http://a\u200db.example/hunter2",
         "http://[::1/hunter2",
         "http://[v1.x]/hunter2",
         "http://[1::2::3]/hunter2",
-        f"http://a{LONGEST_HOST}/hunter2",
+        f"http://{LONGEST_HOST}b/hunter2",
         "http://[fe80::1%]/hunter2",
         "http://[fe80::1%et$h0]/hunter2",
         "http://[fe80::1%a%b]/hunter2",
         "http://[fe80::1%\u00e9]/hunter2",
         f"http://[fe80::1%{'e' * 33}]/hunter2",
         "http://h/hunter2?rid=x",
+        "http://h/hunter2?create=1&rid=x",
         f"http://h/{UUID}/start",
+        f"http://h/{UUID}/fail",
+        f"http://h/{UUID}/log",
         f"http://h/hunter2/{UUID}/0",
+        f"http://h/hunter2/{UUID}/12345",
         "http://h/hunter2" + "x" * 5000,
     ],
 )
@@ -106,11 +118,86 @@ def test_what_is_no_ping_url_is_refused_without_showing_it(url: str) -> None:
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
 
 
+def test_a_url_may_be_as_long_as_4096_characters() -> None:
+    url = "https://h/".ljust(4096, "x")
+    assert len(PingUrl.parse(url).target("", "R")) == len(f"{url}?rid=R")
+    with pytest.raises(ValueError, match=r", of 4096 characters at most$"):
+        PingUrl.parse(url + "x")
+
+
+@pytest.mark.parametrize("segment", ["123456", "\u0663", "0x1", "start2"])
+def test_what_looks_like_a_suffix_belongs_to_the_path(segment: str) -> None:
+    url = PingUrl.parse(f"https://h/{UUID}/{segment}")
+    assert url.path == f"/{UUID}/{quote(segment)}"
+
+
+@pytest.mark.parametrize(
+    ("url", "wrong"),
+    [
+        ("", ", not an empty str"),
+        ("https://h/x y", ", without white space, backslashes or control characters"),
+        ("hc-ping.com/x", "; no scheme was given, not http or https"),
+        ("ftp://h/x", "; scheme 'ftp' was given, not http or https"),
+        (f"{'s' * 30}://h/x", f"; scheme '{'s' * 20}' was given, not http or https"),
+        ("https://h:0/x", "; its host or port can't be used"),
+        ("https://h/x#", ", without a fragment (#...)"),
+        ("https://h/x/./y", ", without . or .. in its path"),
+        ("https://h/x?rid=y", "; loghc adds the run id (rid=) itself"),
+    ],
+)
+def test_what_is_wrong_with_a_url_is_said(url: str, wrong: str) -> None:
+    with pytest.raises(ValueError, match=r"^url: ") as caught:
+        PingUrl.parse(url)
+    assert str(caught.value) == (
+        f"url: expected a ping URL such as https://hc-ping.com/<uuid>{wrong}"
+    )
+
+
+def test_a_url_with_a_suffix_is_shown_without_its_secret() -> None:
+    with pytest.raises(ValueError, match=r"suffix itself; https://h/\*\*\*/start was given$"):
+        PingUrl.parse(f"https://h/{UUID}/start")
+
+
 @pytest.mark.parametrize("given", [None, 5, b"https://h/hunter2"])
 def test_what_is_no_text_is_refused(given: object) -> None:
     kind = type(given).__name__
     with pytest.raises(TypeError, match=rf"^url: expected a ping URL as a str, not {kind}$"):
         PingUrl.parse(given)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("user", "credentials"),
+    [("", None), ("bob@", "bob:"), (":p%40ss@", ":p@ss"), ("b%3Ab:p%C3%A9@", "b:b:p\u00e9")],
+)
+def test_credentials_are_the_user_and_the_password(user: str, credentials: str | None) -> None:
+    assert PingUrl.parse(f"https://{user}h/x").credentials == credentials
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://h", "https://h"),
+        ("https://h?create=1", "https://h/***"),
+        ("http://bob:x@h:80/x", "http://h/***"),
+    ],
+)
+def test_a_url_is_shown_without_all_that_may_be_secret(url: str, shown: str) -> None:
+    assert PingUrl.parse(url).masked == shown
+
+
+@pytest.mark.parametrize(
+    ("url", "scheme", "authority", "port"),
+    [
+        ("https://h/x", "https", "h", 443),
+        ("http://h/x", "http", "h", 80),
+        ("http://[::1]:8000/x", "http", "[::1]:8000", 8000),
+    ],
+)
+def test_a_url_has_a_scheme_a_host_and_a_port(
+    url: str, scheme: str, authority: str, port: int
+) -> None:
+    parsed = PingUrl.parse(url)
+    assert (parsed.scheme, parsed.authority, parsed.port) == (scheme, authority, port)
 
 
 def test_no_repr_shows_the_secret() -> None:
@@ -126,6 +213,13 @@ def test_no_repr_shows_the_secret() -> None:
         ("134744072", True),  # 8.8.8.8
         ("0x08080808", True),
         ("8.526344", True),
+        ("012.1", False),  # 10.0.0.1: a number that begins with 0 is octal
+        ("08.1", True),
+        ("0x.1", True),
+        ("127.0.0.1.", False),
+        ("10.0.0.1_0", True),
+        ("10.0.0.0.0", True),
+        ("256.1", True),
         ("2130706433", False),  # 127.0.0.1
         ("127.1", False),
         ("0x0a000001", False),
@@ -145,6 +239,7 @@ def test_no_repr_shows_the_secret() -> None:
         ("nas.local.", False),
         ("NAS.LAN", False),
         ("svc.internal", False),
+        ("nas.home.arpa", False),
         ("notinternal.com", True),
         ("healthchecks", False),
         ("127.0.0.1", False),
