@@ -199,9 +199,8 @@ def _ascii_host(parts: SplitResult) -> str | None:
 
 def _is_label(text: str) -> bool:
     """Whether a text can be one of the parts of a host's name, in ASCII."""
-    plain = text.replace("-", "").replace("_", "")
     within = 0 < len(text) <= _LONGEST_LABEL and text[0] != "-" and text[-1] != "-"
-    return within and (not plain or plain.isalnum())
+    return within and all(char.isalnum() or char in ("-", "_") for char in text)
 
 
 def _ip_address(host: str) -> object | None:
@@ -241,9 +240,8 @@ def _is_local(host: str) -> bool:
 
     address = _ip_address(host)
     if isinstance(address, (IPv4Address, IPv6Address)):
-        # An IPv4 address that is written as an IPv6 one is as local as itself.
-        address = getattr(address, "ipv4_mapped", None) or address
-        return address.is_loopback or address.is_private or address.is_link_local
+        # Loopback and link-local ones are among these, and IPv4 ones that are written as IPv6.
+        return address.is_private
     numeric = ipv4_address(host)
     if numeric is not None:
         return _is_local(numeric)
