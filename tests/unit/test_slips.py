@@ -24,8 +24,13 @@ URL = f"https://hc-ping.com/{KEY}"
         ("https://hc-ping.com/your-uuid-here", "a placeholder stands in it"),
         (f"'{URL}'", "it stands in quotes"),
         (f'"{URL}"', "it stands in quotes"),
+        (f"\u201c{URL}\u201d", "it stands in quotes"),
+        (f"\u2018{URL}\u2019", "it stands in quotes"),
+        ("https://bob:hunter2@hc-ping.com/<uuid>", "a placeholder stands in it"),
+        ("https://hc-ping.com/<uuid>?hunter2", "a placeholder stands in it"),
         (f"HEALTH_CHECK_URL={URL}", "it begins with HEALTH_CHECK_URL="),
         (f'export HEALTH_CHECK_URL="{URL}"', "it begins with HEALTH_CHECK_URL="),
+        (f"URL={URL}?next=http://h/", "it begins with URL="),
         ("https://hc-ping.com", "https://hc-ping.com is a host's address alone"),
         ("https://user:hunter2@hc-ping.com/", "https://hc-ping.com is a host's address alone"),
     ],
@@ -56,15 +61,28 @@ def test_a_slip_in_the_url_is_named_wherever_it_stands(
         "https://example.com/?token=x",
         "https://example.com/a=b",
         "https://example.com/price$5",
+        "https://example.com/price{5",
+        "https://example.com/<5",
+        "https://example.com/x?next=<uuid>",
+        "https://example.com/x?next={uuid}@",
+        "https://bob:<uuid>{x}@example.com/x",
+        "https://bob:%3Cuuid%3E@example.com/x",
+        "https://bob:x@example.com/x@y",
+        "https://example.com/x?url=https://example.com/y",
+        "https://example.com/your-uuid",
     ],
 )
 def test_a_url_without_a_slip_is_taken(text: str) -> None:
     assert HealthSink(text).enabled
 
 
-def test_a_secret_that_looks_like_a_setting_is_not_shown() -> None:
-    with pytest.raises(ValueError, match="no scheme") as caught:
-        HealthSink("c2VjcmV0IGtleQ==")
+@pytest.mark.parametrize(
+    "text",
+    ["c2VjcmV0IGtleQ==", "c2VjcmV0=x", "/c2VjcmV0=https://h/x", "?c2VjcmV0=https://h/x"],
+)
+def test_a_secret_that_looks_like_a_setting_is_not_shown(text: str) -> None:
+    with pytest.raises(ValueError, match="no scheme|scheme ''") as caught:
+        HealthSink(text)
     assert "c2VjcmV0" not in str(caught.value)
 
 
