@@ -36,6 +36,10 @@ LONGEST_HOST = ".".join(["a" * 63] * 3 + ["b" * 61])  # 253 characters
         ("https://h/key/slug?create=1&", "https://h/key/slug/start?create=1&rid=R"),
         ("https://h/key/slug?&create=X&", "https://h/key/slug/start?create=X&rid=R"),
         ("https://h/key/slug?", "https://h/key/slug/start?rid=R"),
+        ("https://h/key/slug?&X=1&x=X", "https://h/key/slug/start?X=1&x=X&rid=R"),
+        ("https://h/x?next=/a?b", "https://h/x/start?next=/a?b&rid=R"),
+        ("https://h/x?a|\u00e9", "https://h/x/start?a%7C%C3%A9&rid=R"),
+        ("https://h/:@!$&'()*+,;=~", "https://h/:@!$&'()*+,;=~/start?rid=R"),
         ("HTTPS://H:443/x", "https://h/x/start?rid=R"),
         ("http://h:80/x", "http://h/x/start?rid=R"),
         ("http://h:8000/x", "http://h:8000/x/start?rid=R"),
@@ -51,6 +55,16 @@ LONGEST_HOST = ".".join(["a" * 63] * 3 + ["b" * 61])  # 253 characters
         (f"https://{LONGEST_HOST}./x", f"https://{LONGEST_HOST}./x/start?rid=R"),
         ("http://[fe80::1%eth-0.1_a]/x", "http://[fe80::1%eth-0.1_a]/x/start?rid=R"),
         (f"http://[fe80::1%{'e' * 32}]/x", f"http://[fe80::1%{'e' * 32}]/x/start?rid=R"),
+        ("http://a-b_c._d/x", "http://a-b_c._d/x/start?rid=R"),
+        ("http://_/x", "http://_/x/start?rid=R"),
+        (f"http://h/{UUID}/123456", f"http://h/{UUID}/123456/start?rid=R"),
+        (f"http://h/{UUID}/12a", f"http://h/{UUID}/12a/start?rid=R"),
+        (f"http://h/{UUID}/\u0663", f"http://h/{UUID}/%D9%A3/start?rid=R"),
+        (f"http://h/{UUID}/x/start", f"http://h/{UUID}/x/start/start?rid=R"),
+        ("http://h/key/start", "http://h/key/start/start?rid=R"),
+        ("http://h/x?grid=1", "http://h/x/start?grid=1&rid=R"),
+        ("http://h/.x/x../...", "http://h/.x/x../.../start?rid=R"),
+        ("http://h/".ljust(4096, "x"), "http://h/".ljust(4096, "x") + "/start?rid=R"),
     ],
 )
 def test_the_suffix_and_the_run_id_find_their_places(url: str, target: str) -> None:
@@ -94,6 +108,11 @@ def test_the_suffix_and_the_run_id_find_their_places(url: str, target: str) -> N
         "http://[v1.x]/hunter2",
         "http://[1::2::3]/hunter2",
         f"http://{LONGEST_HOST}b/hunter2",
+        f"http://a{LONGEST_HOST}/hunter2",
+        "http://a|b/hunter2",
+        "http://x\u03c2.example/hunter2",
+        "http://x\u200c.example/hunter2",
+        "http://x\u200d.example/hunter2",
         "http://[fe80::1%]/hunter2",
         "http://[fe80::1%et$h0]/hunter2",
         "http://[fe80::1%a%b]/hunter2",
@@ -101,12 +120,14 @@ def test_the_suffix_and_the_run_id_find_their_places(url: str, target: str) -> N
         f"http://[fe80::1%{'e' * 33}]/hunter2",
         "http://h/hunter2?rid=x",
         "http://h/hunter2?create=1&rid=x",
+        "http://h/hunter2?x&rid=x",
         f"http://h/{UUID}/start",
         f"http://h/{UUID}/fail",
         f"http://h/{UUID}/log",
         f"http://h/hunter2/{UUID}/0",
         f"http://h/hunter2/{UUID}/12345",
         "http://h/hunter2" + "x" * 5000,
+        "http://h/hunter2".ljust(4097, "x"),
     ],
 )
 def test_what_is_no_ping_url_is_refused_without_showing_it(url: str) -> None:
@@ -156,6 +177,34 @@ def test_what_is_wrong_with_a_url_is_said(url: str, wrong: str) -> None:
 def test_a_url_with_a_suffix_is_shown_without_its_secret() -> None:
     with pytest.raises(ValueError, match=r"suffix itself; https://h/\*\*\*/start was given$"):
         PingUrl.parse(f"https://h/{UUID}/start")
+
+
+def test_the_parts_of_a_url_are_told_apart() -> None:
+    url = PingUrl.parse("https://bob:p%40ss@H.example:8443/key/slug?create=1")
+    assert (url.scheme, url.host, url.port) == ("https", "h.example", 8443)
+    assert (url.origin, url.authority) == ("https://h.example:8443", "h.example:8443")
+    assert (url.path, url.query) == ("/key/slug", "create=1")
+    assert (url.user, url.password, url.credentials) == ("bob", "p@ss", "bob:p@ss")
+    url = PingUrl.parse("http://[::1]:80/x")
+    assert (url.scheme, url.host, url.port, url.authority) == ("http", "::1", 80, "[::1]")
+    assert PingUrl.parse("http://h/x").port == 80
+    assert PingUrl.parse("https://h/x").port == 443
+
+
+@pytest.mark.parametrize(
+    ("userinfo", "credentials"),
+    [("", None), ("bob@", "bob:"), (":pw@", ":pw"), ("@", ":"), ("b%3Ab:p%25@", "b:b:p%")],
+)
+def test_credentials_may_lack_a_part(userinfo: str, credentials: str | None) -> None:
+    assert PingUrl.parse(f"http://{userinfo}h/x").credentials == credentials
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [("http://h", "http://h"), ("http://h?x", "http://h/***"), ("http://h/x", "http://h/***")],
+)
+def test_of_a_url_its_host_is_shown(url: str, shown: str) -> None:
+    assert PingUrl.parse(url).masked == shown
 
 
 @pytest.mark.parametrize("given", [None, 5, b"https://h/hunter2"])
@@ -223,6 +272,14 @@ def test_no_repr_shows_the_secret() -> None:
         ("2130706433", False),  # 127.0.0.1
         ("127.1", False),
         ("0x0a000001", False),
+        ("134744072.", True),
+        ("2130706433.", False),
+        ("127.1.", False),
+        ("0X7F.1", False),
+        ("0177.1", False),  # octal
+        ("010.0.0.1", True),  # no number: a name
+        ("1_0.0.0.1", True),
+        ("9.256.1", True),
         ("9.16777216", True),  # one too many for an address
         ("9.16777215", True),
         ("10.256.1", True),
@@ -237,9 +294,10 @@ def test_no_repr_shows_the_secret() -> None:
         ("x.localhost", False),
         ("nas.local", False),
         ("nas.local.", False),
+        ("nas.home.arpa", False),
+        ("home.arpa", True),
         ("NAS.LAN", False),
         ("svc.internal", False),
-        ("nas.home.arpa", False),
         ("notinternal.com", True),
         ("healthchecks", False),
         ("127.0.0.1", False),
@@ -251,6 +309,9 @@ def test_no_repr_shows_the_secret() -> None:
         ("[fe80::1]", False),
         ("[fd00::1]", False),
         ("[::ffff:10.0.0.1]", False),
+        ("[::ffff:127.0.0.1]", False),
+        ("[::ffff:169.254.1.1]", False),
+        ("[fe80::1%eth0]", False),
     ],
 )
 def test_http_to_a_host_that_is_not_local_is_exposed(host: str, exposed: bool) -> None:
