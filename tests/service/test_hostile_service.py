@@ -66,6 +66,7 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
         (b"HTTP/1.1 200 ", b"x"),
         (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
         (b"", b"HTTP/1.1 100 Continue\r\nX: y\r\n\r\n"),
+        (b"", b"HTTP/1.1 103 Early Hints\r\nX: " + b"y" * 60_000 + b"\r\n\r\n"),
         (b"HTTP/1.1 100 Continue\r\n", b"X: y\r\n"),
         (b"HTTP/1.1 200 OK\r\n", b"X: y\r\n"),
         (b"HTTP/1.1 200 OK\r\nX: ", b"y"),
