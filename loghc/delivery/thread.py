@@ -11,10 +11,10 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from loghc.clock import monotonic
+
 if TYPE_CHECKING:
     from types import FrameType
-
-from loghc.clock import monotonic
 
 __all__ = ["ThreadOnDemand"]
 
@@ -29,9 +29,7 @@ if hasattr(os, "register_at_fork"):
 @atexit.register
 def _see_them_begin() -> None:
     """At the exit: of a sink that was removed before, nobody else knows."""
-    until = monotonic() + _TO_BEGIN
-    while _beginning and monotonic() < until:
-        time.sleep(0.001)
+    _wait_while(lambda: _beginning, _TO_BEGIN)
 
 
 class ThreadOnDemand:
@@ -88,9 +86,7 @@ class ThreadOnDemand:
 
     def begins(self, seconds: float) -> bool:
         """Whether a thread that was started before is at work within that many seconds."""
-        until = monotonic() + seconds
-        while not self._holder and monotonic() < until:
-            time.sleep(0.001)
+        _wait_while(lambda: not self._holder, seconds)
         return bool(self._holder)
 
     def run_here(self, work: Callable[[], None]) -> None:
@@ -114,12 +110,8 @@ class ThreadOnDemand:
         Args:
             seconds: to wait at most.
         """
-        until = monotonic() + seconds
         own = threading.get_ident()
-        while _beginning or self._left() - {own}:
-            if monotonic() >= until:
-                return
-            time.sleep(0.001)
+        _wait_while(lambda: _beginning or self._left() - {own}, seconds)
 
     def _left(self) -> set[int]:
         """The threads of this that are not gone."""
@@ -138,6 +130,13 @@ class ThreadOnDemand:
             self.run_here(self._work)
             if self._holder:
                 return  # another thread is at work, and looks again when it is done
+
+
+def _wait_while(condition: Callable[[], object], seconds: float) -> None:
+    """Wait until a condition doesn't hold any more, so many seconds at most."""
+    until = monotonic() + seconds
+    while condition() and monotonic() < until:
+        time.sleep(0.001)
 
 
 def _outermost(frame: FrameType) -> FrameType:
