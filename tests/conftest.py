@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import logging
 import os
 import signal
@@ -10,13 +11,14 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from textwrap import dedent
-from typing import Protocol
+from typing import Any, Protocol
 
 import hypothesis
 import pytest
 import trustme
 from loguru import logger
 
+from loghc.delivery import thread
 from loghc.testing import PingReceiver
 
 # No time limit for one example: the machine may be busy.
@@ -83,6 +85,15 @@ def fresh_loguru() -> Iterator[None]:
     logger.remove()
     yield
     logger.remove()
+
+
+@pytest.fixture
+def threads_asked_for(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
+    """The threads of a delivery that are asked for, none of which begins."""
+    asked: list[Any] = []
+    monkeypatch.setattr(_thread, "start_new_thread", lambda *args: asked.append(args))
+    yield asked
+    thread._beginning.clear()  # else what ends later waits for them
 
 
 @pytest.fixture

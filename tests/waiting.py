@@ -42,3 +42,13 @@ def in_threads(work: Callable[[int], object], count: int) -> None:
         thread.start()
     for thread in threads:
         thread.join()
+
+
+def running_threads() -> set[int]:
+    """Threads of this process, also those that the threading module does not know."""
+    return set(sys._current_frames())
+
+
+def refuse_thread(*_: object) -> int:
+    """What ``_thread.start_new_thread`` does where the system has no more threads."""
+    raise RuntimeError("can't start new thread")

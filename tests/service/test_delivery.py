@@ -29,7 +29,6 @@ from loguru import logger
 from conftest import RunScript, complaints
 from loghc import Event, HealthSink, Outcome, Stats
 from loghc.delivery import Delivery
-from loghc.delivery import thread as thread_module
 from loghc.delivery.outbox import LOGS, PINGS
 from loghc.delivery.queued import LOG_LEFT_OUT
 from loghc.delivery.report import Report
@@ -39,7 +38,7 @@ from loghc.service.client import PingClient
 from loghc.testing import Fault, PingReceiver
 from pings import client_of, delivery_to, numbered, numbers, ping
 from services import answer_ok, service, unused_port
-from waiting import seconds_for, wait_until, wait_until_in
+from waiting import refuse_thread, seconds_for, wait_until, wait_until_in
 
 BEGIN = """
 import atexit, os, signal, sys, threading, time
@@ -626,16 +625,13 @@ def test_a_stop_ends_though_a_test_of_the_apps_has_frozen_the_time(
 def test_a_ping_that_is_cut_off_as_a_stop_ends_is_sent_again(
     threads: bool, ping_receiver: PingReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: object) -> None:
-        raise RuntimeError("can't start new thread")
-
     def drained(*args: Any) -> bool:
         """A ping comes just when all before it are delivered."""
         done = drain(*args)
         delivery.put(numbered(0))
         wait_until(lambda: ping_receiver.requests)
         if not threads:
-            monkeypatch.setattr("loghc.delivery.thread._thread.start_new_thread", refuse)
+            monkeypatch.setattr("loghc.delivery.thread._thread.start_new_thread", refuse_thread)
             waiting.start()
             wait_until_in(waiting, "wait_for")
         return done
@@ -654,9 +650,8 @@ def test_a_ping_that_is_cut_off_as_a_stop_ends_is_sent_again(
 
 
 def test_a_stop_gives_up_when_told_to_though_no_thread_has_begun_to_send(
-    monkeypatch: pytest.MonkeyPatch,
+    threads_asked_for: list[Any],
 ) -> None:
-    monkeypatch.setattr("loghc.delivery.thread._thread.start_new_thread", lambda *_: 0)
     delivery = delivery_to(f"http://127.0.0.1:{unused_port()}/x")
     delivery.put(numbered(0))
     stopping = threading.Thread(target=delivery.stop, args=(60,))
@@ -666,7 +661,7 @@ def test_a_stop_gives_up_when_told_to_though_no_thread_has_begun_to_send(
     stopping.join(20)
     assert not stopping.is_alive()
     assert delivery.stats == Stats(0, 1, 0)
-    thread_module._beginning.clear()
+    assert threads_asked_for
 
 
 def test_a_stop_cuts_an_attempt_at_half_its_time_though_that_is_short(
@@ -708,10 +703,7 @@ def test_a_stop_that_is_interrupted_gives_up_what_waits_and_an_exit_goes_on(
 
 @pytest.fixture
 def no_new_delivery_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
-        raise RuntimeError("can't start new thread")
-
-    monkeypatch.setattr("loghc.delivery.thread._thread.start_new_thread", refuse)
+    monkeypatch.setattr("loghc.delivery.thread._thread.start_new_thread", refuse_thread)
 
 
 def test_two_threads_that_wait_where_none_can_be_started_lose_no_ping(

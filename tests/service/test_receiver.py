@@ -31,7 +31,7 @@ import loghc.testing.receiver
 from loghc.ping import Event
 from loghc.testing import Fault, PingReceiver
 from services import server_context
-from waiting import seconds_for, wait_until
+from waiting import running_threads, seconds_for, wait_until
 
 A = "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa"
 B = "bbbbbbbb-bbbb-4bbb-8bbb-bbbbbbbbbbbb"
@@ -984,14 +984,14 @@ def test_stopping_is_prompt_whatever_goes_on(
 
 
 def test_nothing_is_left_open_or_running_after_stop() -> None:
-    threads = threading.active_count()
+    threads = running_threads()
     with PingReceiver() as receiver:
         idle = [connect(receiver) for _ in range(5)]
         path = urlsplit(receiver.url).path
         for client in idle:
             client.sendall(f"GET {path} HTTP/1.1\r\n\r\n".encode())
         receiver.wait(5)
-    wait_until(lambda: threading.active_count() <= threads)  # another test's may end meanwhile
+    wait_until(lambda: running_threads() <= threads)  # those of other tests may end
 
     del receiver
     gc.collect()  # an unclosed socket warns here, and a warning is an error

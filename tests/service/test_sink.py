@@ -24,6 +24,7 @@ from conftest import RunScript
 from loghc import Event, HealthSink, Outcome, Stats
 from loghc.testing import Fault, PingReceiver
 from pings import events
+from waiting import running_threads
 
 SECRET = "5ca1ab1e-0000-4000-8000-00000badcafe"
 URL = f"https://hc-ping.example/{SECRET}"
@@ -213,13 +214,13 @@ def test_a_url_file_that_holds_no_url_is_a_clear_error(
 def test_without_a_url_the_sink_is_disabled_and_the_app_runs_as_ever() -> None:
     sink = HealthSink()
     handler = add(sink)
-    threads = threading.active_count()
+    threads = running_threads()
     logger.info("sync.start")
     logger.info("sync.done")
     assert not sink.enabled
     assert sink.wait() is True
     assert sink.stats == Stats(delivered=0, failed=0, pending=0)
-    assert threading.active_count() <= threads  # another test's may end meanwhile
+    assert running_threads() <= threads  # those of other tests may end
     assert repr(sink) == "HealthSink(disabled, job='sync')"
     logger.remove(handler)
     add(sink)

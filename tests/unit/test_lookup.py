@@ -15,7 +15,7 @@ import pytest
 
 from loghc.service.deadline import Deadline
 from loghc.service.lookup import addresses
-from waiting import wait_until
+from waiting import refuse_thread, wait_until
 
 TCP = socket.SOCK_STREAM
 
@@ -44,10 +44,7 @@ def hangs(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
-        raise RuntimeError("can't start new thread")
-
-    monkeypatch.setattr(_thread, "start_new_thread", refuse)
+    monkeypatch.setattr(_thread, "start_new_thread", refuse_thread)
 
 
 def test_an_address_is_not_looked_up(hangs: None, deadline: Deadline) -> None:

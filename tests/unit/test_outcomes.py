@@ -14,14 +14,13 @@ from typing import Any
 import pytest
 
 from loghc import Event, Outcome, Stats
-from loghc.delivery import thread as thread_module
 from loghc.delivery.closing import ClosingTime
 from loghc.delivery.outcomes import Outcomes
 from loghc.delivery.queued import Queued
 from loghc.delivery.report import Report
 from loghc.delivery.thread import ThreadOnDemand
 from loghc.ping import Attempt, Ping
-from waiting import seconds_for, wait_until, wait_until_in
+from waiting import refuse_thread, seconds_for, wait_until, wait_until_in
 
 OK = Attempt(delivered=True, status=200)
 GONE = Attempt(delivered=False, status=410, error="410 gone")
@@ -248,24 +247,17 @@ class Work:
         self.current.append(self.thread.at_work)
 
 
-@pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
-    """The threads that are asked for, none of which is started."""
-    asked: list[Any] = []
-    monkeypatch.setattr(_thread, "start_new_thread", lambda *args: asked.append(args))
-    yield asked
-    thread_module._beginning.clear()
-
-
-def test_a_thread_is_started_where_there_is_work_and_nobody_at_it(started: list[object]) -> None:
+def test_a_thread_is_started_where_there_is_work_and_nobody_at_it(
+    threads_asked_for: list[Any],
+) -> None:
     work = Work(0)
     assert work.thread.start()
-    assert started == []
+    assert threads_asked_for == []
     work.left = 1
     work.thread.run_here(work.thread.start)
-    assert started == []
+    assert threads_asked_for == []
     assert work.thread.start()
-    assert len(started) == 1
+    assert len(threads_asked_for) == 1
 
 
 def test_one_thread_works_and_goes() -> None:
@@ -287,13 +279,10 @@ def test_one_thread_works_and_goes() -> None:
 def test_work_may_be_done_here_where_no_thread_can_be_started(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def refuse(*_: object) -> None:
-        raise RuntimeError("can't start new thread")
-
     work = Work()
     work.go_on.set()
     with monkeypatch.context() as patch:
-        patch.setattr(_thread, "start_new_thread", refuse)
+        patch.setattr(_thread, "start_new_thread", refuse_thread)
         assert not work.thread.start()
     work.thread.run_here(work.work)
     assert work.threads == [threading.get_ident()]
@@ -311,7 +300,9 @@ def test_work_that_is_interrupted_gives_its_place_back() -> None:
     assert work.idle == 1
 
 
-def test_the_end_of_a_thread_that_has_yet_to_begin_is_waited_for(started: list[Any]) -> None:
+def test_the_end_of_a_thread_that_has_yet_to_begin_is_waited_for(
+    threads_asked_for: list[Any],
+) -> None:
     work = Work()
     work.go_on.set()
     assert work.thread.start()
@@ -320,7 +311,7 @@ def test_the_end_of_a_thread_that_has_yet_to_begin_is_waited_for(started: list[A
     wait_until_in(waiting, "end")
     waiting.join(0.05)
     assert waiting.is_alive()
-    function, arguments = started.pop()
+    function, arguments = threads_asked_for.pop()
     function(*arguments)  # here: that this thread stays doesn't matter
     waiting.join(30)
     assert not waiting.is_alive()

@@ -50,7 +50,6 @@ LONGEST_HOST = ".".join(["a" * 63] * 3 + ["b" * 61])  # 253 characters
         ("https://h/caf%C3%A9", "https://h/caf%C3%A9/start?rid=R"),
         ("https://h/100%/%zz%4", "https://h/100%25/%25zz%254/start?rid=R"),
         ("https://bob:p%40ss@h/x", "https://h/x/start?rid=R"),
-        ("https://a_b-c/x", "https://a_b-c/x/start?rid=R"),
         (f"https://{LONGEST_HOST}/x", f"https://{LONGEST_HOST}/x/start?rid=R"),
         (f"https://{LONGEST_HOST}./x", f"https://{LONGEST_HOST}./x/start?rid=R"),
         ("http://[fe80::1%eth-0.1_a]/x", "http://[fe80::1%eth-0.1_a]/x/start?rid=R"),
@@ -59,6 +58,8 @@ LONGEST_HOST = ".".join(["a" * 63] * 3 + ["b" * 61])  # 253 characters
         ("http://_/x", "http://_/x/start?rid=R"),
         (f"http://h/{UUID}/123456", f"http://h/{UUID}/123456/start?rid=R"),
         (f"http://h/{UUID}/12a", f"http://h/{UUID}/12a/start?rid=R"),
+        (f"http://h/{UUID}/0x1", f"http://h/{UUID}/0x1/start?rid=R"),
+        (f"http://h/{UUID}/start2", f"http://h/{UUID}/start2/start?rid=R"),
         (f"http://h/{UUID}/\u0663", f"http://h/{UUID}/%D9%A3/start?rid=R"),
         (f"http://h/{UUID}/x/start", f"http://h/{UUID}/x/start/start?rid=R"),
         ("http://h/key/start", "http://h/key/start/start?rid=R"),
@@ -110,9 +111,6 @@ def test_the_suffix_and_the_run_id_find_their_places(url: str, target: str) -> N
         f"http://{LONGEST_HOST}b/hunter2",
         f"http://a{LONGEST_HOST}/hunter2",
         "http://a|b/hunter2",
-        "http://x\u03c2.example/hunter2",
-        "http://x\u200c.example/hunter2",
-        "http://x\u200d.example/hunter2",
         "http://[fe80::1%]/hunter2",
         "http://[fe80::1%et$h0]/hunter2",
         "http://[fe80::1%a%b]/hunter2",
@@ -120,7 +118,6 @@ def test_the_suffix_and_the_run_id_find_their_places(url: str, target: str) -> N
         f"http://[fe80::1%{'e' * 33}]/hunter2",
         "http://h/hunter2?rid=x",
         "http://h/hunter2?create=1&rid=x",
-        "http://h/hunter2?x&rid=x",
         f"http://h/{UUID}/start",
         f"http://h/{UUID}/fail",
         f"http://h/{UUID}/log",
@@ -144,12 +141,6 @@ def test_a_url_may_be_as_long_as_4096_characters() -> None:
     assert len(PingUrl.parse(url).target("", "R")) == len(f"{url}?rid=R")
     with pytest.raises(ValueError, match=r", of 4096 characters at most$"):
         PingUrl.parse(url + "x")
-
-
-@pytest.mark.parametrize("segment", ["123456", "\u0663", "0x1", "start2"])
-def test_what_looks_like_a_suffix_belongs_to_the_path(segment: str) -> None:
-    url = PingUrl.parse(f"https://h/{UUID}/{segment}")
-    assert url.path == f"/{UUID}/{quote(segment)}"
 
 
 @pytest.mark.parametrize(
@@ -185,26 +176,20 @@ def test_the_parts_of_a_url_are_told_apart() -> None:
     assert (url.origin, url.authority) == ("https://h.example:8443", "h.example:8443")
     assert (url.path, url.query) == ("/key/slug", "create=1")
     assert (url.user, url.password, url.credentials) == ("bob", "p@ss", "bob:p@ss")
-    url = PingUrl.parse("http://[::1]:80/x")
-    assert (url.scheme, url.host, url.port, url.authority) == ("http", "::1", 80, "[::1]")
-    assert PingUrl.parse("http://h/x").port == 80
-    assert PingUrl.parse("https://h/x").port == 443
 
 
 @pytest.mark.parametrize(
     ("userinfo", "credentials"),
-    [("", None), ("bob@", "bob:"), (":pw@", ":pw"), ("@", ":"), ("b%3Ab:p%25@", "b:b:p%")],
+    [
+        ("", None),
+        ("bob@", "bob:"),
+        (":p%40ss@", ":p@ss"),
+        ("@", ":"),
+        ("b%3Ab:p%25%C3%A9@", "b:b:p%\u00e9"),
+    ],
 )
 def test_credentials_may_lack_a_part(userinfo: str, credentials: str | None) -> None:
     assert PingUrl.parse(f"http://{userinfo}h/x").credentials == credentials
-
-
-@pytest.mark.parametrize(
-    ("url", "shown"),
-    [("http://h", "http://h"), ("http://h?x", "http://h/***"), ("http://h/x", "http://h/***")],
-)
-def test_of_a_url_its_host_is_shown(url: str, shown: str) -> None:
-    assert PingUrl.parse(url).masked == shown
 
 
 @pytest.mark.parametrize("given", [None, 5, b"https://h/hunter2"])
@@ -215,18 +200,11 @@ def test_what_is_no_text_is_refused(given: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("user", "credentials"),
-    [("", None), ("bob@", "bob:"), (":p%40ss@", ":p@ss"), ("b%3Ab:p%C3%A9@", "b:b:p\u00e9")],
-)
-def test_credentials_are_the_user_and_the_password(user: str, credentials: str | None) -> None:
-    assert PingUrl.parse(f"https://{user}h/x").credentials == credentials
-
-
-@pytest.mark.parametrize(
     ("url", "shown"),
     [
         ("https://h", "https://h"),
         ("https://h?create=1", "https://h/***"),
+        ("http://h/x", "http://h/***"),
         ("http://bob:x@h:80/x", "http://h/***"),
     ],
 )
@@ -235,18 +213,20 @@ def test_a_url_is_shown_without_all_that_may_be_secret(url: str, shown: str) -> 
 
 
 @pytest.mark.parametrize(
-    ("url", "scheme", "authority", "port"),
+    ("url", "scheme", "host", "authority", "port"),
     [
-        ("https://h/x", "https", "h", 443),
-        ("http://h/x", "http", "h", 80),
-        ("http://[::1]:8000/x", "http", "[::1]:8000", 8000),
+        ("https://h/x", "https", "h", "h", 443),
+        ("http://h/x", "http", "h", "h", 80),
+        ("http://[::1]:80/x", "http", "::1", "[::1]", 80),
+        ("http://[::1]:8000/x", "http", "::1", "[::1]:8000", 8000),
     ],
 )
 def test_a_url_has_a_scheme_a_host_and_a_port(
-    url: str, scheme: str, authority: str, port: int
+    url: str, scheme: str, host: str, authority: str, port: int
 ) -> None:
     parsed = PingUrl.parse(url)
-    assert (parsed.scheme, parsed.authority, parsed.port) == (scheme, authority, port)
+    assert (parsed.scheme, parsed.host, parsed.port) == (scheme, host, port)
+    assert parsed.authority == authority
 
 
 def test_no_repr_shows_the_secret() -> None:
@@ -277,8 +257,8 @@ def test_no_repr_shows_the_secret() -> None:
         ("127.1.", False),
         ("0X7F.1", False),
         ("0177.1", False),  # octal
-        ("010.0.0.1", True),  # no number: a name
-        ("1_0.0.0.1", True),
+        ("010.0.0.1", True),  # 8.0.0.1
+        ("1_0.0.0.1", True),  # no number: a name
         ("9.256.1", True),
         ("9.16777216", True),  # one too many for an address
         ("9.16777215", True),
