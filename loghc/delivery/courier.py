@@ -104,9 +104,11 @@ class Courier:
         try:
             decided = self._deliver(queued)
         except Exception:  # noqa: BLE001 - a bug of ours must not end the thread
-            self._report.raised("a ping could not be handled, please report this:")
-            broken = Attempt(delivered=False, error="a fault in loghc")
-            decided = self._outcomes.settle(queued, broken)
+            try:
+                self._report.raised("a ping could not be handled, please report this:")
+            finally:  # whatever happens, it isn't sent again and again
+                broken = Attempt(delivered=False, error="a fault in loghc")
+                decided = self._outcomes.settle(queued, broken)
         finally:
             # Where time is over, or Ctrl-C came on a thread of the app's.
             if not decided and self._outcomes.is_open(queued):

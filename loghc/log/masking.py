@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-import binascii
+import contextlib
 import re
 from collections.abc import Iterator, Mapping
 from urllib.parse import unquote
@@ -71,7 +71,7 @@ class Masker:
         'GET /*** failed'
     """
 
-    def __init__(self, url: PingUrl, *headers: Mapping[str, str | bytes] | None) -> None:
+    def __init__(self, url: PingUrl, *headers: Mapping[str, object] | None) -> None:
         # Nothing is looked for in them before it is needed: the app waits for a sink to be made.
         self._url = url
         self._headers = [dict(mapping) for mapping in headers if mapping]
@@ -108,8 +108,12 @@ class Masker:
         )
 
     def text(self, text: str) -> str:
-        """Text without the secrets."""
-        return self.data(text.encode("utf-8", "replace")).decode("utf-8", "replace")
+        """Text without the secrets. Never raises: what can't be masked isn't shown."""
+        try:
+            return self.data(text.encode("utf-8", "replace")).decode("utf-8", "replace")
+        except Exception as error:  # noqa: BLE001 - a trouble is told, whatever its text holds
+            kind = type(error).__name__
+            return f"{MASK} (masking raised {kind}, so this text isn't shown; please report this)"
 
 
 def _url_secrets(url: PingUrl) -> Iterator[str | _Place]:
@@ -142,9 +146,9 @@ def _path_secrets(url: PingUrl, segments: list[str]) -> Iterator[str | _Place]:
     yield _Place("/".join(segments), before, r"(?![\w-])")
 
 
-def _header_secrets(headers: Mapping[str, str | bytes]) -> Iterator[str | _Place]:
-    for name, given in headers.items():
-        value = (given.decode("latin-1") if isinstance(given, bytes) else given).strip()
+def _header_secrets(headers: Mapping[str, object]) -> Iterator[str | _Place]:
+    # A pool manager takes names and values of any kind.
+    for name, value in ((_as_text(name), _as_text(given)) for name, given in headers.items()):
         if not re.search(_AUTHENTICATING, name):
             continue
         scheme, _, credentials = value.partition(" ")
@@ -157,11 +161,22 @@ def _header_secrets(headers: Mapping[str, str | bytes]) -> Iterator[str | _Place
             if _is_key(part_value):
                 yield part_value
         if scheme.lower() == "basic":
-            try:
-                decoded = base64.b64decode(credentials, validate=True).decode()
-            except (binascii.Error, UnicodeDecodeError):
-                continue
-            yield from _password(decoded.partition(":")[2])
+            yield from _basic_passwords(credentials)
+
+
+def _as_text(given: object) -> str:
+    return (given.decode("latin-1") if isinstance(given, bytes) else str(given)).strip()
+
+
+def _basic_passwords(credentials: str) -> Iterator[str | _Place]:
+    """The password in basic credentials, in either encoding that clients use."""
+    try:
+        decoded = base64.b64decode(credentials + "==")  # too much padding does no harm
+    except ValueError:  # no ASCII, or of a length that base64 never has
+        return
+    for encoding in ("utf-8", "latin-1"):
+        with contextlib.suppress(UnicodeDecodeError):
+            yield from _password(decoded.decode(encoding).partition(":")[2])
 
 
 def _proxy_secrets(url: PingUrl) -> Iterator[str | _Place]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -29,14 +31,19 @@ UNKNOWN = Attempt(delivered=False, status=404, error="404 not found")
 class Office:
     """A courier, all that it works with, and what its client was asked for."""
 
-    def __init__(self, *answers: Any, events: tuple[Event, ...] = tuple(Event)) -> None:
+    def __init__(
+        self,
+        *answers: Any,
+        events: tuple[Event, ...] = tuple(Event),
+        mask: Callable[[str], str] = str,
+    ) -> None:
         self.answers = list(answers)
         self.sent: list[tuple[Event, int | None, bytes, float]] = []
         self.calls: list[object] = []
         self.closing = ClosingTime()
         self.dropped: list[Queued] = []
         self.outbox = Outbox(self.dropped.append)
-        report = Report("here")
+        report = Report("here", mask)
         self.outcomes = Outcomes(report, None)
         self.courier = Courier(
             self.outbox, self.outcomes, self, report, Vocabulary(events),  # type: ignore[arg-type]
@@ -201,6 +208,20 @@ def test_an_interrupt_in_an_attempt_leaves_the_ping_to_the_next_courier(
         office.courier.work()
     assert office.outbox.take() is queued
     assert office.calls == ["close"]
+
+
+def test_a_ping_that_meets_a_fault_of_ours_is_sent_once_though_the_fault_can_t_be_told() -> None:
+    def broken(_: object = None) -> Any:
+        raise RuntimeError("a fault")
+
+    office = Office(broken, OK, mask=broken)
+    office.put(Event.START)
+    office.put(Event.SUCCESS)
+    for _ in range(2):  # a thread that ends so is followed by another
+        with contextlib.suppress(RuntimeError):
+            office.courier.work()
+    assert [event for event, *_ in office.sent] == [Event.START, Event.SUCCESS]
+    assert office.outcomes.stats == Stats(delivered=1, failed=1, pending=0)
 
 
 def test_logs_that_were_left_out_are_said_when_nothing_waits_any_more(

@@ -25,6 +25,10 @@ def masked(url: str, text: str, headers: dict[str, str] | None = None) -> str:
     return Masker(PingUrl.parse(url), headers).text(text)
 
 
+def basic(credentials: str, encoding: str) -> str:
+    return f"Basic {base64.b64encode(credentials.encode(encoding)).decode()}"
+
+
 def in_full(text: str) -> str:
     """Percent-encoded, every byte of it."""
     return "".join(f"%{byte:02X}" for byte in text.encode())
@@ -146,6 +150,10 @@ def test_the_secrets_of_headers_are_masked_and_other_headers_are_not() -> None:
         ("X-Pass", "hunter22", ["hunter22"]),
         ("X-Pin", "4711", ["4711"]),
         ("Proxy-Authorization", "Basic Ym9iOmh1bnRlcjIy", ["Ym9iOmh1bnRlcjIy", "hunter22"]),
+        ("Authorization", "Basic Ym9iOmh1bnRlcg", ["hunter"]),  # its padding is missing
+        ("Authorization", basic("bob:hünter", "utf-8"), ["hünter"]),
+        ("Authorization", basic("bob:hünter", "latin-1"), ["hünter"]),
+        ("Authorization", "Basic hünter", ["hünter"]),
     ],
 )
 def test_all_of_a_header_s_value_is_masked_and_not_its_last_word_alone(
@@ -160,6 +168,30 @@ def test_the_headers_of_a_pool_manager_are_masked_too() -> None:
         PingUrl.parse("https://h/x"), {"X-Key": "hunter22"}, None, {"X-Token": b"hunter33"}
     )
     assert masker.text("hunter22 hunter33") == "*** ***"
+
+
+@pytest.mark.parametrize("value", ["Basic pä", "Basic =", "Basic a", "Basic", "", 5, b"\xff", None])
+@pytest.mark.parametrize("name", ["Authorization", b"Authorization", 5])
+def test_no_header_of_a_pool_manager_keeps_the_rest_from_being_masked(
+    name: str, value: object
+) -> None:
+    masker = Masker(PingUrl.parse(f"https://h/{UUID}"), {name: value, "X-Key": "hunter22"})
+    assert masker.text(f"hunter22 {UUID}") == "*** ***"
+
+
+def test_a_number_in_a_header_for_authentication_is_masked() -> None:
+    assert Masker(PingUrl.parse("https://h/x"), {"X-Pin": 471114}).text("(471114)") == "(***)"
+
+
+def test_what_can_t_be_masked_is_not_shown() -> None:
+    class Value:
+        def __str__(self) -> str:
+            raise OSError(UUID)
+
+    masker = Masker(PingUrl.parse(f"https://h/{UUID}"), {"X-Key": Value()})
+    shown = masker.text(f"POST /{UUID}")
+    assert UUID not in shown
+    assert "OSError" in shown
 
 
 def test_the_user_of_a_proxy_without_a_password_is_a_token(
