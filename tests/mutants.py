@@ -28,6 +28,7 @@ import json
 import math
 import os
 import random
+import resource
 import shutil
 import signal
 import sys
@@ -48,9 +49,9 @@ _LIBRARIES = (
     "pytest", "trustme", "urllib3",
 )  # fmt: skip
 ONE_TEST = 20  # seconds that one test may take at first, and the start of a run
-LATE = (
-    4  # times as long as at first, and so many seconds, a test may take then; more counts as killed
-)
+# Times as long as at first, and so many seconds, a test may take then; more counts as killed.
+LATE = 4
+MEMORY = 8 * 2**30  # bytes of addresses: a mutant that starts threads without end has a thousand
 
 ROOMS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     # room: modules, and the tests that judge them, quickest first
@@ -360,6 +361,7 @@ def _be_pytest(copy: Path, files: list[str], course: _Course, output: Path) -> N
     status = 99
     try:
         os.setsid()
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, resource.RLIM_INFINITY))
         os.chdir(ROOT)
         descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(descriptor, 1)
