@@ -1143,18 +1143,22 @@ def test_a_child_has_a_connection_of_its_own_and_says_its_own_trouble(
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_child_that_is_forked_in_mid_delivery_sends_its_own_pings_alone(
-    ping_receiver: PingReceiver, run_script: RunScript
+    run_script: RunScript,
 ) -> None:
-    ping_receiver.script(Fault(delay=1.0), Fault(delay=0.2))
     done = run_script(
         script("""
-        sink = HealthSink(sys.argv[1])
+        from loghc.testing import Fault, PingReceiver
+
+        service = PingReceiver()
+        service.start()
+        service.script(Fault(delay=1.0), Fault(delay=0.2))
+        sink = HealthSink(service.url)
         logger.add(sink, format="{message}")
         logger.info("sync.start")
         logger.info("sync.log: the parent's")
-        while not sink._delivery.stats.pending == 2:
+        while not service.requests:
             time.sleep(0.001)
-        time.sleep(0.3)  # into the request
+        assert sink.stats.pending == 2
         pid = os.fork()
         if pid == 0:
             assert sink.stats.pending == 0
@@ -1166,11 +1170,13 @@ def test_a_child_that_is_forked_in_mid_delivery_sends_its_own_pings_alone(
         logger.info("sync.done")
         assert sink.wait(10)
         assert sink.stats.delivered == 3
-        """),
-        ping_receiver.url,
+        for each in service.pings:
+            print(each.text.splitlines()[-1])
+        service.stop()
+        """)
     )
     assert done.returncode == 0, done.stderr
-    lasts = sorted(each.text.splitlines()[-1] for each in ping_receiver.pings)
+    lasts = sorted(done.stdout.splitlines())
     assert lasts == ["sync.done", "sync.log: the child's", "sync.log: the parent's", "sync.start"]
     assert complaints(done.stderr) == []
 
