@@ -110,7 +110,7 @@ class Masker:
     def text(self, text: str) -> str:
         """Text without the secrets. Never raises: what can't be masked isn't shown."""
         try:
-            return self.data(text.encode("utf-8", "replace")).decode("utf-8", "replace")
+            return self.data(text.encode("utf-8", "replace")).decode()
         except Exception as error:  # noqa: BLE001 - a trouble is told, whatever its text holds
             kind = type(error).__name__
             return f"{MASK} (masking raised {kind}, so this text isn't shown; please report this)"
@@ -125,9 +125,8 @@ def _url_secrets(url: PingUrl) -> Iterator[str | _Place]:
             yield unquote(value or name)
         elif len(value) >= _SHORTEST_PASSWORD:
             yield _Place(unquote(value), rf"{re.escape(name)}(?:=|%3[dD])")
-    if url.password or url.user:
-        yield from _password(url.password or url.user or "")
-        yield from _basic(url.credentials or "")
+    if url.user is not None:
+        yield from _login(url.user, url.password)
 
 
 def _path_secrets(url: PingUrl, segments: list[str]) -> Iterator[str | _Place]:
@@ -136,8 +135,8 @@ def _path_secrets(url: PingUrl, segments: list[str]) -> Iterator[str | _Place]:
         keys.pop()  # <key>/<slug>: a slug is no secret
     secrets = [segment for segment in segments if segment in keys or is_uuid(segment)]
     yield from secrets
-    if segments == secrets[:1]:
-        return  # a path that is one secret alone is found as that
+    if segments == secrets:
+        return  # each is found by itself
     before = _SLASH
     if len(segments) == 1 and len(segments[0]) < _SHORTEST_KEY:
         # So short, it is a secret only behind its own host.
@@ -151,17 +150,17 @@ def _header_secrets(headers: Mapping[str, object]) -> Iterator[str | _Place]:
     for name, value in ((_as_text(name), _as_text(given)) for name, given in headers.items()):
         if not re.search(_AUTHENTICATING, name):
             continue
-        scheme, _, credentials = value.partition(" ")
-        if not (credentials and re.fullmatch("[A-Za-z0-9-]+", scheme) and "auth" in name.lower()):
-            scheme, credentials = "", value
+        credentials = value
+        if "auth" in name.lower() and (found := re.fullmatch("([A-Za-z0-9-]+) +(.+)", value)):
+            scheme, credentials = found.groups()
+            if scheme.lower() == "basic":
+                yield from _basic_passwords(credentials)
         yield from _word_or_key(credentials)
         # Cookies, the parts of a digest: what has a name each.
         for part in re.split(r"[;,\s]+", credentials):
             part_value = part.partition("=")[2].strip('"') or part
             if _is_key(part_value):
                 yield part_value
-        if scheme.lower() == "basic":
-            yield from _basic_passwords(credentials)
 
 
 def _as_text(given: object) -> str:
@@ -184,22 +183,23 @@ def _proxy_secrets(url: PingUrl) -> Iterator[str | _Place]:
         proxy = proxy_for(url.scheme, url.authority)
     except ValueError:  # reported when it is to be used
         return
-    if proxy is not None and (proxy.user or proxy.password):
-        yield from _password(proxy.password or proxy.user or "")
-        yield from _basic(f"{proxy.user or ''}:{proxy.password or ''}")
+    if proxy is not None and proxy.user is not None:
+        yield from _login(proxy.user, proxy.password)
+
+
+def _login(user: str, password: str | None) -> Iterator[str | _Place]:
+    """A password, or a user without one, who is a token; and what basic authentication sends."""
+    yield from _password(password or user)
+    encoded = base64.b64encode(f"{user}:{password or ''}".encode("utf-8", "replace")).decode()
+    for padding in (encoded, encoded.rstrip("=")):
+        yield padding
+        yield padding.replace("+", "-").replace("/", "_")
 
 
 def _password(password: str) -> Iterator[str | _Place]:
     if password:
         yield _Place(password, "[:/]", "(?=@|%40)")
         yield from _word_or_key(password)
-
-
-def _basic(credentials: str) -> Iterator[str]:
-    encoded = base64.b64encode(credentials.encode("utf-8", "replace")).decode()
-    for padding in (encoded, encoded.rstrip("=")):
-        yield padding
-        yield padding.replace("+", "-").replace("/", "_")
 
 
 def _word_or_key(secret: str) -> Iterator[str | _Place]:

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loghc.log.masking import Masker
+from loghc.log.spelling import spellings_in_either_case
 from loghc.service.url import PingUrl
 
 UUID = "9e9d9bbe-4f2b-4a0e-a1e0-111111abcdef"
@@ -123,6 +124,34 @@ def test_basic_credentials_are_masked() -> None:
     assert masked(url, f"x{quote(token)}") == "x***"
 
 
+@pytest.mark.parametrize("login", ["bob:>>>???~", "tokens>>>???:", ":>>>???~"])
+def test_basic_credentials_are_masked_in_either_alphabet_of_base64(login: str) -> None:
+    user, _, password = login.partition(":")
+    url = f"https://{quote(user)}:{quote(password)}@localhost/x"
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        token = encode(login.encode()).decode()
+        assert token.endswith("=")
+        assert len({*"+/-_"} & {*token}) == 2
+        assert masked(url, f"({token})") == "(***)"
+        assert masked(url, f"({token.rstrip('=')})") == "(***)"
+
+
+def test_keys_are_masked_in_either_case_whatever_was_masked_before() -> None:
+    headers = {"X-Key": "hunter22", "X-Token": "dealer333"}
+    assert masked("https://h/x", "HUNTER22 DEALER333 Hunter22", headers) == "*** *** ***"
+
+
+def test_a_secret_that_stands_in_the_log_in_all_its_spellings_is_masked() -> None:
+    for spelled in spellings_in_either_case("a-b+"):
+        assert masked("https://h/x", spelled, {"X-Key": "a-b+"}) == "***"
+    together = " ".join(spellings_in_either_case("a-b+"))
+    assert set(masked("https://h/x", together, {"X-Key": "a-b+"}).split()) == {"***"}
+
+
+def test_text_that_is_no_unicode_can_be_masked() -> None:
+    assert masked(f"https://h/{UUID}", f"\udcff {UUID}") == "? ***"
+
+
 def test_the_secrets_of_headers_are_masked_and_other_headers_are_not() -> None:
     headers = {
         "Authorization": "Bearer abc-DEF-123",
@@ -153,7 +182,14 @@ def test_the_secrets_of_headers_are_masked_and_other_headers_are_not() -> None:
         ("Authorization", "Basic Ym9iOmh1bnRlcg", ["hunter"]),  # its padding is missing
         ("Authorization", basic("bob:hünter", "utf-8"), ["hünter"]),
         ("Authorization", basic("bob:hünter", "latin-1"), ["hünter"]),
+        ("Authorization", basic("bob:hun:ter22", "utf-8"), ["hun:ter22"]),
         ("Authorization", "Basic hünter", ["hünter"]),
+        ("Authorization", "Bearer  hunter", ["hunter"]),
+        ("Authorization", "hunter, and more", ["hunter, and more"]),
+        ("Cookie", "a=aB3dE5fG7=hI9jK; b=1", ["aB3dE5fG7=hI9jK"]),
+        ("Cookie", "a=aB3dE5fG7hI9==; b=1", ["aB3dE5fG7hI9=="]),
+        ("Cookie", 'a="XaB3dE5fG7X"; b=1', ["XaB3dE5fG7X"]),
+        ("X-Key", " hunter22 ", ["hunter22"]),
     ],
 )
 def test_all_of_a_header_s_value_is_masked_and_not_its_last_word_alone(
@@ -202,6 +238,13 @@ def test_the_user_of_a_proxy_without_a_password_is_a_token(
     assert masked("https://h/x", f"http://a1b2c3d4e5@proxy {token}") == "http://***@proxy ***"
 
 
+def test_a_proxy_s_user_that_is_no_unicode_keeps_nothing_from_being_masked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("https_proxy", "http://bob\udcff:hunter22@proxy:3128")
+    assert masked(f"https://h/{UUID}", f"hunter22 {UUID}") == "*** ***"
+
+
 def test_the_proxy_s_password_is_masked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", "http://bob:hunter22@proxy:3128")
     token = base64.b64encode(b"bob:hunter22").decode()
@@ -213,11 +256,14 @@ def test_the_proxy_s_password_is_masked(monkeypatch: pytest.MonkeyPatch) -> None
     [
         ("https://h/x?token=abcdefgh", "token=abcdefgh"),
         ("https://h/x?token=abcdefgh", "token%3Dabcdefgh"),
+        ("https://h/x?token=abcdefgh&create=1", "token=abcdefgh"),
+        ("https://h/x?create=1&token=aB3dE5=fG7", "aB3dE5=fG7"),
         ("https://h/x?k=aB3dE5fG7", "aB3dE5fG7"),
         ("https://h/x?aB3dE5fG7hI", "aB3dE5fG7hI"),
         ("https://h/api/push/aB3dE5fG7", "aB3dE5fG7"),
         ("https://h/api/push/nightly", "/api/push/nightly"),
         ("https://h:8443/x", "h:8443/x"),
+        ("https://h:8443/x", "h%3A8443%2Fx"),
         ("http://[::1]:8443/x", "[::1]:8443/x"),
         ("https://h/correcthorsebattery/nightly", "correcthorsebattery"),
         ("https://tokenuser@h/x", "://tokenuser@"),
@@ -234,16 +280,18 @@ def test_other_forms_of_urls_have_their_secrets_masked(url: str, secret: str) ->
     [
         f"https://hc-ping.com/ping/{UUID}",
         f"https://hc-ping.com/{KEY}/backup-2024",
+        f"https://h/backup-2024/{KEY}/nightly",
         "https://h/api/push/nightly?create=1",
         "https://h/monitoring/nightly",
         "https://nightly:ping@h/sync",
+        "https://nightly:Xylophon@h/sync",
         "https://h/ping",
     ],
 )
 def test_the_words_of_a_log_stay(url: str) -> None:
     text = (
         "12:00 | INFO | api:push:1 - pinging nightly: /home/bob/sync, backup-2024 of api, "
-        "monitoring push 1 of 1, create=1, sync.done"
+        "monitoring push 1 of 1, create=1, Xylophones, sync.done"
     )
     assert masked(url, text) == text
 
