@@ -151,8 +151,9 @@ def _header_secrets(headers: Mapping[str, object]) -> Iterator[str | _Place]:
         if not re.search(_AUTHENTICATING, name):
             continue
         credentials = value
-        if "auth" in name.lower() and (found := re.fullmatch("([A-Za-z0-9-]+) +(.+)", value)):
-            scheme, credentials = found.groups()
+        scheme_first = re.match("(?s)([A-Za-z0-9-]+) +(.+)", value)
+        if scheme_first and "auth" in name.lower():
+            scheme, credentials = scheme_first.groups()
             if scheme.lower() == "basic":
                 yield from _basic_passwords(credentials)
         yield from _word_or_key(credentials)
@@ -191,7 +192,7 @@ def _login(user: str, password: str | None) -> Iterator[str | _Place]:
     """A password, or a user without one, who is a token; and what basic authentication sends."""
     yield from _password(password or user)
     encoded = base64.b64encode(f"{user}:{password or ''}".encode("utf-8", "replace")).decode()
-    for padding in (encoded, encoded.rstrip("=")):
+    for padding in (encoded, encoded.replace("=", "")):
         yield padding
         yield padding.replace("+", "-").replace("/", "_")
 
