@@ -67,6 +67,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "delivery": (
         ("delivery/*.py",),
         (
+            "unit/test_closing.py",
             "unit/test_report.py", "unit/test_retry.py", "unit/test_courier.py",
             "unit/test_outcomes.py",
             "unit/test_outbox.py", "service/test_faults.py", "service/test_body_limit.py",

@@ -66,7 +66,7 @@ class Delivery:
         self._courier: Courier | None = None
         self._thread = ThreadOnDemand(
             functools.partial(self._send, closing),
-            lambda: self._outbox and closing.left > 0,
+            lambda: self._outbox and not closing.over,
             self._at_rest,
         )
 
@@ -114,7 +114,7 @@ class Delivery:
         until = math.inf if timeout is None else monotonic() + timeout
         waiting = ClosingTime(until)
         if not self._thread.is_current:
-            while self._outcomes.pending and waiting.left > 0:  # a stop() may come in between
+            while self._outcomes.pending and not waiting.over:  # a stop() may come in between
                 self._see_them_sent(until, ClosingTime(until, self._closing))
             self._outcomes.wait_for(lambda: not self._outcomes.telling, waiting)
         return not self._outcomes.pending and not self._outcomes.telling
@@ -193,7 +193,7 @@ class Delivery:
         def done_or_stranded() -> bool:
             return not self._outcomes.pending or not thread.start()
 
-        while self._outcomes.pending and waiting.left > 0:
+        while self._outcomes.pending and not waiting.over:
             if not thread.start() and not thread.begins(_ABOUT_TO):
                 thread.run_here(functools.partial(self._send, closing))
             else:
@@ -216,7 +216,7 @@ class Delivery:
         ):
             if self._see_them_sent(moment, closing):
                 return True
-            if closing.left <= 0:
+            if closing.over:
                 return False
             act()
         return self._see_them_sent(math.inf, closing)

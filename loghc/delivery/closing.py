@@ -32,6 +32,11 @@ class ClosingTime:
         return self.at - monotonic()
 
     @property
+    def over(self) -> bool:
+        """Whether it has passed."""
+        return self.left <= 0
+
+    @property
     def known(self) -> bool:
         """Whether it will come."""
         return self.at < math.inf

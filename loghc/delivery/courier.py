@@ -60,7 +60,7 @@ class Courier:
     def work(self) -> None:
         """Send what there is to send."""
         try:
-            while self._closing.left > 0 and (queued := self._outbox.take()) is not None:
+            while not self._closing.over and (queued := self._outbox.take()) is not None:
                 self._handle(queued)
             if not self._outbox:
                 self._report.caught_up()
@@ -94,7 +94,7 @@ class Courier:
         until = monotonic() + (min(seconds, _LEAVING_PAUSE) if hurried else seconds)
         while self._closing.known is hurried and (left := until - monotonic()) > 0:
             self._outbox.wait(min(left, self._closing.left))
-            if self._closing.left <= 0:
+            if self._closing.over:
                 return
 
     def _handle(self, queued: Queued) -> None:
@@ -136,7 +136,7 @@ class Courier:
             return attempt
 
         def failed(attempt: Attempt) -> None:
-            if self._closing.left > 0:
+            if not self._closing.over:
                 self._report.retrying(queued.ping, attempt, queued.attempts)
 
         attempt = deliver(send, self._backoff, self, failed)

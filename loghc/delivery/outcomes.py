@@ -129,7 +129,7 @@ class Outcomes:
         self._waiting.append(bell)
         try:
             while not condition():
-                if closing.left <= 0:
+                if closing.over:
                     return False
                 with contextlib.suppress(Empty):
                     bell.get(timeout=max(0.0, min(closing.left, threading.TIMEOUT_MAX)))

@@ -365,4 +365,4 @@ def test_a_pause_is_short_while_the_app_waits_and_never_beyond_its_time(
     office.closing.bring_forward(time.monotonic() + 0.05)
     office.courier.pause(60)
     assert 0 < sum(waits) < 0.2  # of the half second that it might have lasted
-    assert office.closing.left <= 0
+    assert office.closing.over

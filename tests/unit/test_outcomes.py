@@ -154,7 +154,7 @@ def test_a_wait_ends_in_time_and_looks_before_it_asks_for_the_time(
     assert not outcomes.wait_for(lambda: False, over)
     soon = ClosingTime(time.monotonic() + 0.05)
     assert not outcomes.wait_for(lambda: False, soon)
-    assert soon.left <= 0
+    assert soon.over
     assert timeouts
     assert all(0 <= timeout <= 0.05 for timeout in timeouts)
     assert outcomes._waiting == []
