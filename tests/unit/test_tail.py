@@ -23,7 +23,7 @@ from loghc.log.masking import Masker
 from loghc.log.tail import CONTEXT, Snapshot, Tail
 from loghc.service.url import PingUrl
 from loghc.testing import Fault, PingReceiver
-from waiting import in_threads, wait_until_in
+from waiting import in_threads, wait_until, wait_until_in
 
 LIMITS = (1, 2, 3, 5, 17, 100, 1_000, 100_000)
 
@@ -203,10 +203,10 @@ def seconds_for_appends(limit: int) -> float:
     record = "x" * 94 + "\n"
     for _ in range(limit // 90):
         tail.append(record)
-    begun = time.perf_counter()
+    begun = time.thread_time()
     for _ in range(20_000):
         tail.append(record)
-    return time.perf_counter() - begun
+    return time.thread_time() - begun
 
 
 def test_an_append_costs_the_same_whatever_the_limit() -> None:
@@ -232,13 +232,17 @@ def log_with_everything(message: str) -> list[weakref.ref[Thing]]:
     return [weakref.ref(thing) for thing in (in_extra, in_exception, in_frame)]
 
 
+def all_released(references: list[weakref.ref[Thing]]) -> bool:
+    gc.collect()  # which does nothing while another thread is at it
+    return all(reference() is None for reference in references)
+
+
 @pytest.mark.parametrize("backtrace", [False, True], ids=["short", "long"])
 def test_the_objects_of_a_record_are_released(ping_receiver: PingReceiver, backtrace: bool) -> None:
     sink = HealthSink(ping_receiver.url, limit=10_000_000)
     logger.add(sink, backtrace=backtrace)
     references = log_with_everything("not a marker")
-    gc.collect()
-    assert [reference() for reference in references] == [None, None, None]
+    wait_until(lambda: all_released(references))
 
 
 def test_the_objects_of_a_marker_are_released_while_its_ping_waits(
@@ -249,8 +253,7 @@ def test_the_objects_of_a_marker_are_released_while_its_ping_waits(
     logger.add(sink, backtrace=False)
     references = log_with_everything("sync.error")
     references += log_with_everything("sync.error")
-    gc.collect()
-    assert [reference() for reference in references] == [None] * 6
+    wait_until(lambda: all_released(references))
     assert sink.stats.pending == 2
 
 
