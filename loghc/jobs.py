@@ -5,13 +5,13 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-import traceback
 import types
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from loghc import options
+from loghc.exceptions import description
 from loghc.markers import job_markers
 from loghc.runs import ENDS_RUN, new_run_id
 from loghc.silence.job_marker import marker_of_job
@@ -171,9 +171,8 @@ class job:  # noqa: N801 - used as a function is
     ) -> None:
         log = logger.opt(depth=depth).info
         if error is not None and isinstance(error, self._not_failures):
-            what = "".join(traceback.format_exception_only(type(error), error)).strip()
             # loguru takes a message for a format only where arguments follow.
-            text = f"{self._name}.log: no verdict, ended by {what}"
+            text = f"{self._name}.log: no verdict, ended by {description(error)}"
             log = logger.bind(**{ENDS_RUN: True}).opt(depth=depth).info
         elif error is None or (isinstance(error, SystemExit) and error.code in (None, 0)):
             text = f"{self._name}.done"

@@ -6,11 +6,11 @@ import asyncio
 import itertools
 import sys
 import threading
-import traceback
 from collections.abc import Callable, Generator
 from typing import Any
 
 from loghc.clock import monotonic
+from loghc.exceptions import traceback_text
 from loghc.log.tracebacks import without_middle
 
 __all__ = [
@@ -49,10 +49,11 @@ def uncaught_exception() -> BaseException | None:
     on it is gone by then, and None is returned. In a session at a prompt the exception that is kept
     may be an hour old, and ended nothing.
     """
-    if sys.flags.interactive or hasattr(sys, "ps1"):
-        return sys.exc_info()[1]
-    kept = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)  # 3.12 on; before
-    return sys.exc_info()[1] or kept
+    handled = sys.exc_info()[1]
+    if handled is not None or sys.flags.interactive or hasattr(sys, "ps1"):
+        return handled
+    kept: BaseException | None = getattr(sys, "last_value", None)
+    return getattr(sys, "last_exc", kept)  # since 3.12
 
 
 def closing_text(error: BaseException | None, limit: int, *, ended: bool = False) -> str:
@@ -68,8 +69,7 @@ def closing_text(error: BaseException | None, limit: int, *, ended: bool = False
         text = "loghc: the program crashed, though this run was told as a success.\n"
     if error is not None:
         # No values of variables, unlike loguru's: nobody chose to send those.
-        lines = traceback.format_exception(type(error), error, error.__traceback__)
-        text += without_middle("".join(lines), limit)
+        text += without_middle(traceback_text(error), limit)
     return text
 
 
@@ -128,15 +128,22 @@ def _number(error: BaseException) -> int:
 
 
 def _chain(error: BaseException) -> list[BaseException]:
-    """An exception, and those that it was raised from, or while handling."""
+    """An exception, those that it was raised from, or while handling, and those of a group."""
     found: list[BaseException] = []
     waiting: list[BaseException | None] = [error]
     while waiting and len(found) < _CHAINED:
         each = waiting.pop()
         if each is not None and all(each is not other for other in found):
             found.append(each)
-            waiting += [each.__cause__, each.__context__]
+            waiting += [each.__cause__, each.__context__, *_members(each)]
     return found
+
+
+def _members(error: BaseException) -> list[BaseException]:
+    """The exceptions of a group. Before Python 3.11 groups are a package's own class."""
+    members = getattr(error, "exceptions", ())
+    of_a_group = isinstance(members, tuple) and all(isinstance(e, BaseException) for e in members)
+    return list(members) if of_a_group else []
 
 
 def at_child_exit(finish: Callable[[], None]) -> None:

@@ -342,9 +342,11 @@ class HealthSink(metaclass=_SinkType):
                 self._put(Event.FAIL, run_id, closing_text(error, third, ended=True))
 
     def _stop(self, *, exiting: bool) -> None:
-        if exiting:
-            self._fail_open_runs()
-        self._delivery.stop(self._drain, exiting=exiting)
+        try:
+            if exiting:
+                self._fail_open_runs()
+        finally:
+            self._delivery.stop(self._drain, exiting=exiting)
 
     def _watch_child(self) -> None:
         pid = os.getpid()

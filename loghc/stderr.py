@@ -9,6 +9,8 @@ import select
 import sys
 from collections import deque
 
+from loghc.exceptions import traceback_text
+
 TYPE_CHECKING = False  # typing and traceback take longer to import than all of this
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,18 +33,21 @@ def say(text: str) -> None:
 
     Where nobody reads it at the moment (a full pipe), the line waits for the next one to be said.
     """
-    line = f"loghc: {text}\n"
-    stream = sys.stderr
+    # Closed, detached, or replaced by the app: there is nowhere left to say it.
+    with contextlib.suppress(Exception):
+        _say_to(sys.stderr, f"loghc: {text}\n")
+
+
+def _say_to(stream: TextIO | None, line: str) -> None:
     if stream is None:  # a program without a console
         return
     descriptor = _descriptor_of(stream)
     if descriptor is None:
-        _write_to(stream, line)
+        stream.write(line)
         return
     data = line.encode("utf-8", "backslashreplace")
     _unsaid.extend(data[start : start + _PIECE] for start in range(0, len(data), _PIECE))
-    with contextlib.suppress(OSError, IndexError):  # closed; or another thread has said the rest
-        _write_ready(descriptor)
+    _write_ready(descriptor)
 
 
 def say_exception(what: str, mask: Callable[[str], str] = str) -> None:
@@ -52,9 +57,9 @@ def say_exception(what: str, mask: Callable[[str], str] = str) -> None:
         what: raised.
         mask: takes secrets out of the traceback.
     """
-    import traceback
-
-    say(f"{what}\n{mask(traceback.format_exc()).rstrip()}")
+    error = sys.exc_info()[1]
+    shown = "" if error is None else mask(traceback_text(error)).rstrip()
+    say(f"{what}\n{shown}")
 
 
 def _descriptor_of(stream: TextIO) -> int | None:
@@ -74,8 +79,3 @@ def _write_ready(descriptor: int) -> None:
     poll.register(descriptor, select.POLLOUT)
     while _unsaid and any(event & select.POLLOUT for _, event in poll.poll(0)):
         os.write(descriptor, _unsaid.popleft())
-
-
-def _write_to(stream: TextIO, line: str) -> None:
-    with contextlib.suppress(Exception):  # closed, replaced by the app: nowhere left to say it
-        stream.write(line)

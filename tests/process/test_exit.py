@@ -183,6 +183,15 @@ CRASHES = {
     "an exit": ("sys.exit(3)", "this run had not"),
     "the script's end": ("", "this run had not"),
     "ctrl-c": ("raise KeyboardInterrupt", "KeyboardInterrupt"),
+    "an exception that can't be shown": (
+        """
+        class Odd(Exception):
+            def __bool__(self):
+                raise RuntimeError("ambiguous")
+        raise Odd
+        """,
+        "Odd: <its text can't be shown>",
+    ),
     "an exception hook of the app's own": (
         "sys.excepthook = lambda *_: None\nraise KeyError('disk full')",
         "KeyError: 'disk full'",

@@ -148,17 +148,33 @@ assert sink.wait(20)
     assert said.count("404 not found") == 3  # each event's own: the log's, and the end's
 
 
-@pytest.mark.parametrize("stream", ["None", "open(os.devnull, 'w')", "io.StringIO()", "Closed()"])
+@pytest.mark.parametrize(
+    "stream",
+    ["None", "open(os.devnull, 'w')", "io.StringIO()", "Closed()", "Raising()", "Detached()"],
+)
 def test_whatever_stands_for_standard_error_does_no_harm(
     stream: str, ping_receiver: PingReceiver
 ) -> None:
     ping_receiver.script(404)
     source = f"""
-import io, os
+import io, os, socket
 
 def Closed():
     stream = open(os.devnull, "w")
     stream.close()
+    return stream
+
+class Raising:
+    def write(self, text):
+        raise ValueError(text)
+    def flush(self):
+        pass
+
+def Detached():
+    connection = socket.socket()
+    stream = connection.makefile("w")
+    connection.close()
+    stream.buffer.raw._sock.detach()
     return stream
 
 sys.stderr = {stream}

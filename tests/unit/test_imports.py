@@ -18,6 +18,7 @@ ROOT = Path(loghc.__file__).parent
 # sink, each serves it, and knows no more than it needs.
 LEAVES = {
     "debug",
+    "exceptions",
     "lifecycle",
     "markers",
     "options",
@@ -27,24 +28,25 @@ LEAVES = {
     "utf8",
     "version",
 }
-PING = {"ping", "clock", "imports", "stderr", "utf8", "version"}
+PING = {"ping", "clock", "exceptions", "imports", "stderr", "utf8", "version"}
 SERVICE = {"service", *PING}
 MIDDLE = {"log", "delivery", *SERVICE}
 SINK = {"sink", "handover", "inside", "jobs", *LEAVES, *MIDDLE}
 ALLOWED = {
     "ping": set(),
     "clock": set(),
-    "stderr": set(),
+    "exceptions": set(),
+    "stderr": {"exceptions"},
     "utf8": set(),
     "imports": set(),
     "version": set(),
     "debug": {"stderr"},
-    "lifecycle": {"clock", "stderr", "log"},
+    "lifecycle": {"clock", "exceptions", "stderr", "log"},
     "silence": {"debug", "markers", "silence", *SERVICE},
     "options": PING,
     "markers": PING,
     "runs": PING,
-    "jobs": {"options", "ping", "markers", "runs", "silence", "stderr"},
+    "jobs": {"exceptions", "options", "ping", "markers", "runs", "silence", "stderr"},
     "service": SERVICE,
     "log": {"log", *SERVICE},
     "delivery": {"debug", "delivery", *SERVICE},

@@ -62,6 +62,42 @@ def test_an_exception_takes_back_what_was_told_while_one_was_on_its_way_that_led
     assert watch.take_back(last) == ["a run"]
 
 
+class Group(Exception):  # noqa: N818 - as Python 3.11's, and the package's for 3.10
+    def __init__(self, exceptions: object) -> None:
+        super().__init__("several")
+        self.exceptions = exceptions
+
+
+def test_an_exception_takes_back_what_was_told_while_one_of_its_group_was_on_its_way() -> None:
+    watch = CrashWatch()
+    first = raised(KeyError(), lambda: watch.success("a run", HERE))
+    assert watch.take_back(Group((OSError(), Group((first,))))) == ["a run"]
+
+
+@pytest.mark.parametrize("members", [None, 5, "text", ("text",), [KeyError()], (KeyError(), None)])
+def test_an_attribute_of_that_name_makes_no_group(members: object) -> None:
+    watch = CrashWatch()
+    error = raised(Group(members), lambda: watch.success("a run", HERE))
+    assert watch.take_back(error) == ["a run"]
+
+
+class Untrue(Exception):  # noqa: N818
+    def __bool__(self) -> bool:
+        return False
+
+
+@pytest.mark.parametrize("name", ["last_exc", "last_value"])
+def test_an_exception_that_counts_as_false_ends_the_program_as_well(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(sys, "last_exc", raising=False)
+    monkeypatch.setattr(sys, name, Untrue(), raising=False)
+    assert type(uncaught_exception()) is Untrue
+    found: list[object] = []
+    raised(Untrue(), lambda: found.append(uncaught_exception()))
+    assert type(found[0]) is Untrue
+
+
 @pytest.mark.parametrize(("links", "taken"), [(99, ["a run"]), (100, [])])
 def test_a_chain_of_exceptions_is_followed_so_far(links: int, taken: list[str]) -> None:
     watch = CrashWatch()
