@@ -63,7 +63,6 @@ class HandOver:
     """
 
     stats = Stats(0, 0, 0)
-    on_own_thread = False
     body_limit = None
 
     def __init__(self, directory: str, options: Mapping[str, Any]) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 from loghc import options
+from loghc.callbacks import within_callback
 from loghc.debug import debugging, tell
 from loghc.delivery import Delivery
 from loghc.delivery.report import Report
@@ -294,7 +295,9 @@ class HealthSink(metaclass=_SinkType):
             if self._url is None:
                 self._listener.meets_no_url(message)
                 return
-            if self._delivery.on_own_thread:
+            if within_callback():
+                quoted = self._listener.quoted(message)
+                tell(f"{self!r}: no ping for {quoted}, as redact or on_outcome logged it.")
                 return
             self._watch_child()
             with self._lock:  # markers are queued in the order in which they come

@@ -8,6 +8,7 @@ from _queue import Empty, SimpleQueue  # a queue.py beside the script can't hide
 from collections import deque
 from collections.abc import Callable
 
+from loghc.callbacks import calling_back
 from loghc.clock import monotonic
 from loghc.delivery.closing import ClosingTime
 from loghc.delivery.queued import Queued
@@ -105,11 +106,6 @@ class Outcomes:
         """Wait until the thread that calls ``on_outcome`` has ended, so many seconds at most."""
         self._teller.end(seconds)
 
-    @property
-    def on_own_thread(self) -> bool:
-        """Whether the calling thread is the one that calls ``on_outcome``."""
-        return self._teller.is_current
-
     def changed(self) -> None:
         """Wake all who wait."""
         for bell in list(self._waiting):
@@ -143,7 +139,8 @@ class Outcomes:
 
     def _tell_one(self, on_outcome: Callable[[Outcome], object], outcome: Outcome) -> None:
         try:
-            on_outcome(outcome)
+            with calling_back():
+                on_outcome(outcome)
         except BaseException:  # noqa: BLE001 - the app's own function may raise what it likes
             self._report.raised("on_outcome raised, which changes nothing for the ping:")
 

@@ -7,6 +7,7 @@ import threading
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
 
+from loghc.callbacks import calling_back
 from loghc.imports import importing
 from loghc.log.escapes import without_escapes
 from loghc.log.masking import Masker
@@ -84,7 +85,9 @@ class Renderer:
             text = rule(text)
         if self._redact is None:
             return encode(text)
-        return self._masked(encode(self._redact(text)))
+        with calling_back():
+            text = self._redact(text)
+        return self._masked(encode(text))
 
     def _masked(self, data: bytes) -> bytes:
         return b"".join(self._masker.data(piece) for piece in _pieces(data))

@@ -17,6 +17,7 @@ ROOT = Path(loghc.__file__).parent
 # What a room, a folder or a module of its own, may import of loghc. Of the modules beside the
 # sink, each serves it, and knows no more than it needs.
 LEAVES = {
+    "callbacks",
     "debug",
     "exceptions",
     "lifecycle",
@@ -28,13 +29,14 @@ LEAVES = {
     "utf8",
     "version",
 }
-PING = {"ping", "clock", "exceptions", "imports", "stderr", "utf8", "version"}
+PING = {"callbacks", "ping", "clock", "exceptions", "imports", "stderr", "utf8", "version"}
 SERVICE = {"service", *PING}
 MIDDLE = {"log", "delivery", *SERVICE}
 SINK = {"sink", "handover", "inside", "jobs", *LEAVES, *MIDDLE}
 ALLOWED = {
     "ping": set(),
     "clock": set(),
+    "callbacks": set(),
     "exceptions": set(),
     "stderr": {"exceptions"},
     "utf8": set(),

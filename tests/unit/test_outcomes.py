@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from loghc import Event, Outcome, Stats
+from loghc.callbacks import within_callback
 from loghc.delivery.closing import ClosingTime
 from loghc.delivery.outcomes import Outcomes
 from loghc.delivery.queued import Queued
@@ -170,7 +171,7 @@ def hanging() -> Iterator[tuple[Outcomes, threading.Event, list[object]]]:
     go_on = threading.Event()
 
     def hang(outcome: Outcome) -> None:
-        within.append((outcomes.telling, outcomes.on_own_thread))
+        within.append((outcomes.telling, within_callback()))
         go_on.wait(60)
 
     outcomes = outcomes_told(hang)
@@ -187,7 +188,7 @@ def test_telling_is_seen_by_the_others_alone(
 ) -> None:
     outcomes, go_on, within = hanging
     assert outcomes.telling
-    assert not outcomes.on_own_thread
+    assert not within_callback()
     assert within == [(False, True)]
     go_on.set()
     wait_until(lambda: not outcomes.telling)

@@ -1,0 +1,31 @@
+"""Whether a function that the app gave to a sink is being called at the moment.
+
+A marker that ``redact`` or ``on_outcome`` logs triggers no ping, of any sink: it would cause the
+next call, and so on without end. Anything else that runs on loghc's threads, such as a finalizer of
+the app's, is heard like on any other thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+
+__all__ = ["calling_back", "within_callback"]
+
+_here = threading.local()
+
+
+@contextlib.contextmanager
+def calling_back() -> Iterator[None]:
+    """Call the app's function within this block."""
+    _here.calling = True
+    try:
+        yield
+    finally:
+        _here.calling = False
+
+
+def within_callback() -> bool:
+    """Whether the calling thread is within such a block."""
+    return getattr(_here, "calling", False)
