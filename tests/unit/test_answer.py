@@ -287,6 +287,7 @@ def test_where_the_proxy_fails_it_is_said_to_be_the_proxy() -> None:
 def test_an_endless_head_comes_from_no_monitoring_service(error: Exception) -> None:
     attempt = failed(error)
     assert attempt.error == "the head of the answer is too large"
+    assert failed(RuntimeError("outer", error)) == attempt
     assert attempt.advice.startswith("What answers there is no monitoring service: check the URL")
     assert (attempt.delivered, attempt.transient) == (False, False)
     assert "head" not in str(failed(OSError("got more than 100 headers")).error).split(":")[0]
