@@ -224,7 +224,7 @@ def _detailed(words: str, cause: BaseException) -> tuple[str, str]:
         reason = getattr(cause, "reason", None) or str(cause)
         if isinstance(cause, ssl.SSLCertVerificationError):
             found = getattr(cause, "verify_message", reason)
-            return f"{words}: {found}", _TLS_ADVICE.get(getattr(cause, "verify_code", None), "")
+            return f"{words}: {found}", _TLS_ADVICE.get(getattr(cause, "verify_code", 0), "")
         if reason in _NOT_TLS:
             return "what answers doesn't speak TLS", "Check the URL's scheme and port."
         if reason in _OLD_TLS:
