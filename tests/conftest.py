@@ -76,6 +76,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.upper().startswith(_OWN_PREFIX) or name.upper().endswith(_PROXY_SUFFIX):
             monkeypatch.delenv(name)
+    monkeypatch.delenv("REQUEST_METHOD", raising=False)  # a CGI program's: it may name no proxy
     monkeypatch.delenv("XDG_STATE_HOME", raising=False)  # where ends that were not told are kept
 
 

@@ -80,7 +80,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         (
             "unit/test_answer.py", "unit/test_deadline.py", "unit/test_slips.py",
             "unit/test_environment.py", "unit/test_url.py", "unit/test_lookup.py",
-            "unit/test_watch.py", "service/test_client.py",
+            "unit/test_proxies.py", "unit/test_watch.py", "service/test_client.py",
             "service/test_proxy.py", "service/test_tls.py", "service/test_faults.py",
             "service/test_hostile_service.py", "service/test_body_limit.py",
             "service/test_logging_loops.py", "service/test_transport.py",

@@ -17,7 +17,6 @@ __all__ = ["announced_limit", "interpret_answer", "interpret_error", "shown"]
 _OWN_TEXTS = ("ok", "created")  # what Healthchecks answers to a ping that it takes
 _SHOWN = 120  # characters of an answer's text that are shown
 _LONGEST_ERROR = 240  # characters
-_LONGEST_DATE = 64  # characters
 _TRANSIENT = frozenset({408, 425, 429})
 
 _PRIVATE_CA = "If a private CA signed it, name that CA's file in SSL_CERT_FILE, or pass http=."
@@ -78,11 +77,11 @@ def interpret_answer(event: Event, answer: Answer, mask: Callable[[str], str]) -
         transient = False
     else:
         # Only a pool manager of the caller's own lets an interim answer through.
-        transient = status < 200 or status >= 500 or status in _TRANSIENT
-        meaning, advice = _MEANING.get(status, (http.client.responses.get(status, ""), ""))
+        transient = not 400 <= status < 500 or status in _TRANSIENT
+        meaning, advice = _meaning(status)
         if status == 404 and event is Event.LOG:
             advice = _LOG_UNKNOWN
-    error = f"{status} {meaning}".rstrip()
+    error = f"{status} {meaning}"
     if said and said.lower() != meaning.lower() and not said.startswith("<"):
         error += f' ("{said[:_SHOWN]}")'
     return Attempt(
@@ -106,7 +105,7 @@ def interpret_error(error: Exception, host: str, mask: Callable[[str], str]) -> 
     causes = _chain(error)
     refused = next(filter(None, map(_refused_tunnel, causes)), None)
     if refused is not None:
-        meaning, advice = _MEANING.get(refused, (http.client.responses.get(refused, ""), ""))
+        meaning, advice = _meaning(refused)
         return Attempt(
             delivered=False,
             error=f"the proxy refused: {refused} {meaning}".rstrip(),
@@ -146,11 +145,16 @@ def shown(text: str) -> str:
     return line if len(line) <= _LONGEST_ERROR else line[:_LONGEST_ERROR] + "..."
 
 
+def _meaning(status: int) -> tuple[str, str]:
+    """An HTTP error in words, and what to do; either may be empty."""
+    return _MEANING.get(status, (http.client.responses.get(status, ""), ""))
+
+
 def _seconds(retry_after: str | None) -> float | None:
     """What a Retry-After header asks for; None when it makes no sense."""
     if retry_after is None:
         return None
-    text = retry_after.strip()[:_LONGEST_DATE]
+    text = retry_after.strip()
     if re.fullmatch(r"[0-9]{1,9}", text):
         return float(text)
     try:

@@ -42,6 +42,7 @@ def test_what_begins_with_2_is_delivered(status: int) -> None:
         ("Welcome\n to nginx", '"Welcome to nginx"'),
         ("x" * 200, f'"{"x" * 120}"'),
         ("OK (not founded)", '"OK (not founded)"'),
+        ("OK (not found) is no page", '"OK (not found) is no page"'),
     ],
 )
 def test_a_text_that_is_not_healthchecks_own_is_noted(text: str, foreign: str) -> None:
@@ -93,6 +94,7 @@ def test_a_404_to_a_log_may_be_about_that_alone() -> None:
         ("OK (not found)", '200 not found ("OK (not found)")', False),
         (" ok\n(NOT FOUND) ", '200 not found ("ok (NOT FOUND)")', False),
         ("OK (rate limited)", '200 rate limited ("OK (rate limited)")', True),
+        ("ok (RATE limited)", '200 rate limited ("ok (RATE limited)")', True),
     ],
 )
 def test_a_200_can_say_no(text: str, error: str, transient: bool) -> None:
@@ -137,6 +139,7 @@ def test_what_the_service_says_is_masked_also_where_the_cut_would_hide_what_it_i
         ("https://other.example#x", " to https://other.example"),
         (f"https://{'a' * 100}/x", f" to https://{'a' * 100}"),
         ("/elsewhere/5ca1ab1e", ""),
+        ("/elsewhere?next=https://other.example", ""),
         ("ftp://other.example/", ""),
         ("", ""),
     ],
@@ -233,9 +236,10 @@ def test_the_most_telling_cause_is_named_wherever_it_lies() -> None:
     outer = RuntimeError("outer", TimeoutError("x"))
     outer.reason = socket.gaierror(-2, "x")  # type: ignore[attr-defined]  # as urllib3's have
     assert failed(outer).error == "the name hc.example doesn't resolve"
-    caused = RuntimeError()
+    caused = ValueError()
     caused.__cause__ = ConnectionRefusedError()
     assert failed(caused).error == "connection refused"
+    assert failed(caused).transient
 
 
 def test_an_error_that_is_its_own_cause_is_read_once() -> None:
@@ -261,6 +265,7 @@ def test_a_proxy_that_refuses_the_way_to_the_service_is_named(
     assert str(attempt.error).startswith(f"the proxy refused: {status} {error}".rstrip())
     assert error or attempt.error == f"the proxy refused: {status}"
     assert attempt.advice.startswith(advice)
+    assert bool(attempt.advice) is bool(advice)
     assert (attempt.delivered, attempt.transient) == (False, transient)
     other = failed(RuntimeError(f"Tunnel connection failed: {status} whatever"))
     assert "refused" not in str(other.error)
@@ -282,6 +287,7 @@ def test_where_the_proxy_fails_it_is_said_to_be_the_proxy() -> None:
 def test_an_endless_head_comes_from_no_monitoring_service(error: Exception) -> None:
     attempt = failed(error)
     assert attempt.error == "the head of the answer is too large"
+    assert failed(RuntimeError("outer", error)) == attempt
     assert attempt.advice.startswith("What answers there is no monitoring service: check the URL")
     assert (attempt.delivered, attempt.transient) == (False, False)
     assert "head" not in str(failed(OSError("got more than 100 headers")).error).split(":")[0]

@@ -47,10 +47,21 @@ def test_the_url_itself_goes_before_the_file(
     assert "argument.example" in repr(HealthSink("https://argument.example/x"))
 
 
-def test_empty_variables_disable_the_sink(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HEALTH_CHECK_URL", " ")
-    monkeypatch.setenv("HEALTH_CHECK_URL_FILE", "")
+def test_variables_that_are_empty_or_not_set_disable_the_sink(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     assert not HealthSink().enabled
+    monkeypatch.setenv("HEALTH_CHECK_URL", " ")
+    monkeypatch.setenv("HEALTH_CHECK_URL_FILE", " ")
+    assert not HealthSink().enabled
+
+
+def test_white_space_around_the_path_does_not_count(
+    url_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url_file.write_text(URL)
+    monkeypatch.setenv("HEALTH_CHECK_URL_FILE", f" {url_file}\n")
+    assert HealthSink().enabled
 
 
 def test_a_file_may_be_as_long_as_the_limit(url_file: Path) -> None:
@@ -108,6 +119,11 @@ def test_a_file_that_is_not_there_is_refused(url_file: Path) -> None:
     assert "can't be read: No such file" in refusal()
 
 
+def test_a_path_with_a_host_s_name_in_it_is_a_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEALTH_CHECK_URL_FILE", "/nowhere/hc-ping.com/url")
+    assert "'/nowhere/hc-ping.com/url' can't be read: No such file" in refusal()
+
+
 def test_a_directory_is_refused(url_file: Path) -> None:
     url_file.unlink()
     url_file.mkdir()
@@ -159,6 +175,7 @@ def test_a_url_without_its_scheme_in_the_place_of_the_path_is_not_shown(
         monkeypatch.setenv("HEALTH_CHECK_URL_FILE", text)
         said = refusal()
         assert "fqOO" not in said
+    assert "; '***' can't be read: " in said
 
 
 @posix
@@ -192,3 +209,15 @@ def test_a_directory_in_which_others_can_replace_the_file_is_warned_about_once(
     assert said.count("is in a directory that others can write") == warned
     assert said.count(". chmod o-w shuts them out.") == warned
     assert UUID not in said
+
+
+@posix
+def test_a_path_may_be_relative(
+    url_file: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    url_file.write_text(URL)
+    url_file.parent.chmod(0o777)
+    monkeypatch.chdir(url_file.parent)
+    monkeypatch.setenv("HEALTH_CHECK_URL_FILE", url_file.name)
+    assert HealthSink().enabled
+    assert "'url' is in a directory that others can write" in capfd.readouterr().err
