@@ -33,6 +33,7 @@ LIMITS = (1, 2, 3, 5, 17, 100, 1_000, 100_000)
 CHARACTERS = "a\n\0é€😀\ud83d\ude00\r\u2028\x85"
 SIZES_THAT_MATTER = (0, 1, 31, 32, 33, 4_095, 4_096, 4_097, CONTEXT - 1, CONTEXT, CONTEXT + 1)
 
+NO_ESCAPE = st.characters(exclude_characters="\x1b")  # a body leaves escape sequences out
 NO_SECRET = Masker(PingUrl.parse("http://127.0.0.1/"))
 
 
@@ -56,9 +57,9 @@ def records_for(limit: int) -> st.SearchStrategy[str]:
         st.text(CHARACTERS, max_size=3),
     )
     return st.one_of(
-        st.text(max_size=200),
-        st.text(st.one_of(st.sampled_from(CHARACTERS), st.characters()), max_size=40),
-        st.text(max_size=80).map(lambda text: f"{text}\n"),
+        st.text(NO_ESCAPE, max_size=200),
+        st.text(st.one_of(st.sampled_from(CHARACTERS), NO_ESCAPE), max_size=40),
+        st.text(NO_ESCAPE, max_size=80).map(lambda text: f"{text}\n"),
         huge,
     )
 
