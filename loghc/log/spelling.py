@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -65,10 +64,9 @@ def _json(text: str) -> Iterator[str]:
 
 def _python(text: str) -> Iterator[str]:
     quoted = '"' + text  # so that repr() puts it between single quotes
-    written = [repr(quoted), ascii(quoted), repr(quoted.encode())[1:]]
-    with contextlib.suppress(UnicodeEncodeError):
-        written.append(repr(quoted.encode("latin-1"))[1:])
-    for escaped in (literal[2:-1] for literal in written):
+    # As ascii() writes it, so are its bytes in Latin-1.
+    for literal in (repr(quoted), ascii(quoted), repr(quoted.encode())[1:]):
+        escaped = literal[2:-1]
         # Which quotes are escaped depends on those that stand around the text.
         for single in (escaped, escaped.replace("\\'", "'")):
             yield single

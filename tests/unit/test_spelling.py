@@ -184,6 +184,7 @@ NASTY = [
     "it's \u20ac/\x1b",
     'say "\u00e4"',
     "<a & b>\n\x1b\u00e9",
+    "<a> & \"b\" & 'c'",
     "9E9D9BBE-4F2B-4a0e-a1e0-111111abcdef",
 ]
 
