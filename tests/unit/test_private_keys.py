@@ -29,6 +29,8 @@ KEY = "\n".join(["aB3dE5fG7hI9jK1lM2nO4pQ6rS8tU0vW" * 2] * 3 + ["xY9="])
             f"one word\n[redacted]{END}\ntwo words.\n[redacted]{END}\n",
         ),
         (f"{BEGIN} is what a key begins with\n", f"{BEGIN} is what a key begins with\n"),
+        (f"{BEGIN}\nhunter two.\n{END}\n", f"{BEGIN}[redacted]{END}\n"),
+        (f"{KEY}\n{END}\n", f"[redacted]{END}\n"),
         (f"{BEGIN}\n{END}\n", f"{BEGIN}\n{END}\n"),
         (f"{'a' * 20}\ntwo words\n{KEY}\n{END}\n", f"{'a' * 20}\ntwo words\n[redacted]{END}\n"),
         # A line of 16 characters of base64 is a key's.
