@@ -32,22 +32,22 @@ def diagnosed_values(text: str) -> Iterator[tuple[int, int]]:
                 # The further lines of a value are indented as far as its first one.
                 further = "\n" + text[line:place] + " " * len(tells)
                 while text.startswith(further, end):
-                    end = _end_of_line(text, end + 1)
+                    end = _end_of_line(text, end + len(further))
                 yield place + len(tells), end
             place = text.find(tells, end)
 
 
-def _variable(text: str, line: int, column: int, passes: str) -> str:
-    """The name of the variable that stands above a column of a line, or an empty str."""
+def _variable(text: str, line: int, column: int, passes: str) -> str | None:
+    """The name of the variable that stands above a column of a line, if there is one."""
     while line:
         end = line - 1
         line = text.rfind("\n", 0, end) + 1
         if not text.startswith(passes, line + column, end):
             found = compiled(r"[A-Za-z_]\w*").match(text, line + column, end)
-            return found[0] if found else ""
-    return ""
+            return found[0] if found else None
+    return None
 
 
 def _end_of_line(text: str, place: int) -> int:
     end = text.find("\n", place)
-    return len(text) if end < 0 else end
+    return end if end >= place else len(text)

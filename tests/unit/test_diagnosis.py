@@ -35,6 +35,7 @@ ValueError: no
         (CONNECT * 2, ["'hunter3'", "'hunter2'"] * 2),
         ("token\n└ 'one'\ntoken\n└ 'two'", ["'one'", "'two'"]),
         ("token\n└ ", [""]),
+        ("\ntoken\n└ 'one'", ["'one'"]),
         ("_token\n└ 'one'", ["'one'"]),
         ("Token\n└ 'one'", ["'one'"]),
         # The name begins right above, in the next line that doesn't pass it on.
@@ -68,6 +69,7 @@ def test_a_value_is_found_below_any_number_of_others() -> None:
         ("x(token)\n│ └ <A\n│     b\n└ 1", ["<A\n│     b"]),
         ("token\n└ <A\n  b", ["<A\n  b"]),
         ("token\n└ <A\n b", ["<A"]),
+        ("token\n└ A\n  \n  b\nend", ["A\n  \n  b"]),
         ("x(token)\n│ └ A\n    b", ["A"]),
     ],
 )
