@@ -74,10 +74,8 @@ def _lines_at(found: list[int], low: str) -> dict[int, int]:
     for place in found:
         if place >= end:
             begin = low.rfind("\n", 0, place) + 1
-            end = low.find("\n", place)
-            while end > 0 and low[end - 1] == "\\":
-                end = low.find("\n", end + 1)
-            end = len(low) if end < 0 else end
+            last = compiled(r"\n(?<!\\\n)").search(low, place)
+            end = last.start() if last else len(low)
             lines[begin] = end
     return lines
 
