@@ -94,7 +94,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ),  # the rest are tables: each row has its own examples
         (
             "unit/test_utf8.py", "unit/test_spelling.py", "unit/test_body.py",
-            "unit/test_tracebacks.py", "unit/test_private_keys.py",
+            "unit/test_tracebacks.py", "unit/test_diagnosis.py", "unit/test_private_keys.py",
             "unit/test_redaction.py", "unit/test_masking.py",
             "unit/test_tail.py", "unit/test_secrets.py", "service/test_body_limit.py",
             "service/test_canary.py",

@@ -12,8 +12,6 @@ __all__ = ["diagnosed_values"]
 # What is before a value, in the column of its variable, and what is in that column on the lines
 # between: loguru has two styles, the second for a sink without an encoding, such as loghc's.
 _STYLES = (("\u2514 ", "\u2502"), ("-> ", "|"))
-_DEEPEST = 24  # lines between a variable and its value
-_LONGEST_LINE = 400  # characters
 
 
 def diagnosed_values(text: str) -> Iterator[tuple[int, int]]:
@@ -27,26 +25,29 @@ def diagnosed_values(text: str) -> Iterator[tuple[int, int]]:
     for tells, passes in _STYLES:
         place = text.find(tells)
         while place >= 0:
-            begin = place + len(tells)
-            end = text.find("\n", begin)
-            end = len(text) if end < 0 else end
-            name = _variable(text, place, passes)
+            line = text.rfind("\n", 0, place) + 1
+            end = _end_of_line(text, place)
+            name = _variable(text, line, place - line, passes)
             if name and is_secret_name(name):
-                yield begin, end
+                # The further lines of a value are indented as far as its first one.
+                further = "\n" + text[line:place] + " " * len(tells)
+                while text.startswith(further, end):
+                    end = _end_of_line(text, end + len(further))
+                yield place + len(tells), end
             place = text.find(tells, end)
 
 
-def _variable(text: str, place: int, passes: str) -> str:
-    """The name of the variable that stands above a place, or an empty str."""
-    line = text.rfind("\n", max(0, place - _LONGEST_LINE), place) + 1
-    column = place - line
-    for _ in range(_DEEPEST):
-        if line == 0:
-            break
+def _variable(text: str, line: int, column: int, passes: str) -> str | None:
+    """The name of the variable that stands above a column of a line, if there is one."""
+    while line:
         end = line - 1
-        line = text.rfind("\n", max(0, end - _LONGEST_LINE), end) + 1
-        above = line + column
-        if above >= end or text[above] != passes:
-            found = compiled(r"[A-Za-z_]\w*").match(text, above, end) if above < end else None
-            return found[0] if found else ""
-    return ""
+        line = text.rfind("\n", 0, end) + 1
+        if not text.startswith(passes, line + column, end):
+            found = compiled(r"[A-Za-z_]\w*").match(text, line + column, end)
+            return found[0] if found else None
+    return None
+
+
+def _end_of_line(text: str, place: int) -> int:
+    end = text.find("\n", place)
+    return end if end >= place else len(text)

@@ -10,7 +10,6 @@ modules ``names``, ``shapes``, ``commands`` and ``texts``: a line each, to read 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 
 from loghc.log.diagnosis import diagnosed_values
@@ -71,33 +70,27 @@ def _by_rules(text: str, low: str, needed: Needed) -> Iterator[tuple[int, int]]:
 def _lines_at(found: list[int], low: str) -> dict[int, int]:
     """Where the lines of some places begin and end, with what a backslash adds to them."""
     lines: dict[int, int] = {}
-    end = -1
+    end = 0
     for place in found:
         if place >= end:
-            begin = low.rfind("\n", max(end, 0), place) + 1 or max(end, 0)
-            end = low.find("\n", place)
-            while end > 0 and low[end - 1] == "\\":
-                end = low.find("\n", end + 1)
-            end = len(low) if end < 0 else end
+            begin = low.rfind("\n", 0, place) + 1
+            last = compiled(r"\n(?<!\\\n)").search(low, place)
+            end = last.start() if last else len(low)
             lines[begin] = end
     return lines
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """Text in pieces of whole lines, and a moment for other threads between them.
+    """Text in pieces of whole lines: while one is searched, other threads wait.
 
     A line that is indented belongs to the one before: in YAML, or in a traceback.
     """
     start = 0
     while start < len(text):
-        end = len(text)
-        if end - start > _PIECE:
-            found = compiled(r"\n(?=\S)").search(text, start + _PIECE, start + 2 * _PIECE)
-            end = found.end() if found else text.find("\n", start + 2 * _PIECE) + 1 or end
+        found = compiled(r"\n(?=\S)").search(text, start + _PIECE, start + 2 * _PIECE)
+        end = found.end() if found else text.find("\n", start + 2 * _PIECE) + 1 or len(text)
         yield text[start:end]
         start = end
-        if start < len(text):
-            time.sleep(0)
 
 
 SECRETS: tuple[Redactor, ...] = (mask_private_keys, mask_in_lines)

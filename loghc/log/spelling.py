@@ -44,17 +44,13 @@ def spellings_in_either_case(secret: str) -> list[str]:
     What is percent-encoded may have its digits in either case.
     """
     spelled = spellings(secret)
-    spelled |= {
-        re.sub("%[0-9A-F]{2}", lambda code: code[0].lower(), text)
-        for text in spelled
-        if "%" in text
-    }
+    spelled |= {re.sub("%[0-9A-F]{2}", lambda code: code[0].lower(), text) for text in spelled}
     return sorted(spelled, key=len, reverse=True)
 
 
 def _percent_encoded(text: str) -> Iterator[str]:
     yield quote(text, safe="")
-    yield quote(text, safe="/")
+    yield quote(text)  # a slash stays
     yield quote(text, safe="/!$&'()*+,;=:~")  # as it stands in a URL's path or user
     yield quote_plus(text)
     yield "".join(f"%{byte:02X}" for byte in text.encode())
@@ -67,13 +63,10 @@ def _json(text: str) -> Iterator[str]:
 
 
 def _python(text: str) -> Iterator[str]:
-    latin = text.encode("latin-1", "ignore")
-    for escaped in (
-        repr('"' + text)[2:-1],
-        ascii('"' + text)[2:-1],
-        repr(b'"' + text.encode())[3:-1],
-        repr(b'"' + latin)[3:-1] if len(latin) == len(text) else repr('"' + text)[2:-1],
-    ):
+    quoted = '"' + text  # so that repr() puts it between single quotes
+    # As ascii() writes it, so are its bytes in Latin-1.
+    for literal in (repr(quoted), ascii(quoted), repr(quoted.encode())[1:]):
+        escaped = literal[2:-1]
         # Which quotes are escaped depends on those that stand around the text.
         for single in (escaped, escaped.replace("\\'", "'")):
             yield single

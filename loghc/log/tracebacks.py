@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import accumulate
 
 from loghc.utf8 import encode
 
@@ -42,8 +43,4 @@ def without_middle(text: str, limit: int) -> str:
 
 def _fitting(sizes: list[int], room: int) -> int:
     """How many of the first parts fit."""
-    for count, size in enumerate(sizes):
-        room -= size
-        if room < 0:
-            return count
-    return len(sizes)
+    return sum(together <= room for together in accumulate(sizes))

@@ -38,6 +38,7 @@ def test_the_report_of_a_rule_that_fails_is_the_way_from_the_rules_to_the_fault(
     assert frames[0].endswith("in redact")
     assert frames[-1].strip() in ("raise LookupError(text)", "^" * len("raise LookupError(text)"))
     assert "in fails" in "".join(frames[-3:])
+    assert all(line.startswith('  File "') for line in frames if "File" in line)
     assert "_clean" not in "".join(frames)
 
 
@@ -108,6 +109,18 @@ def test_what_may_be_the_end_of_a_secret_that_was_cut_in_two_is_left_out(
     body = Renderer(1000, MASKER, redactor(rules)).render(whole, "")
     assert body == (b"s" * 1000 + b"tail\n" + end)[-1000:]
     assert Renderer(7, MASKER, redactor(rules)).render(log, "") == (b"tail\n" + end)[-7:]
+
+
+def test_of_a_cut_record_that_rules_made_short_nothing_is_left_and_of_those_after_it_all() -> None:
+    log = Snapshot((b"s" * CONTEXT + b"\n", b"one\n", b"two\n"), begins_inside_record=True)
+    body = Renderer(1000, MASKER, redactor("s+")).render(log, "three\n")
+    assert body == b"one\ntwo\nthree\n"
+
+
+def test_nor_of_records_after_it_where_a_rule_makes_another_text_of_them_without_it() -> None:
+    log = Snapshot((b"s" * CONTEXT + b"\n", b"ss\n"), begins_inside_record=True)
+    counts = redactor(lambda text: f"{text.count('s')} times s\n")
+    assert Renderer(1000, MASKER, counts).render(log, "") == b""
 
 
 # What is masked at once: lines, or else words, of 64 to 128 KiB.

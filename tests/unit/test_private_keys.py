@@ -29,6 +29,8 @@ KEY = "\n".join(["aB3dE5fG7hI9jK1lM2nO4pQ6rS8tU0vW" * 2] * 3 + ["xY9="])
             f"one word\n[redacted]{END}\ntwo words.\n[redacted]{END}\n",
         ),
         (f"{BEGIN} is what a key begins with\n", f"{BEGIN} is what a key begins with\n"),
+        (f"{BEGIN}\nhunter two.\n{END}\n", f"{BEGIN}[redacted]{END}\n"),
+        (f"{KEY}\n{END}\n", f"[redacted]{END}\n"),
         (f"{BEGIN}\n{END}\n", f"{BEGIN}\n{END}\n"),
         (f"{'a' * 20}\ntwo words\n{KEY}\n{END}\n", f"{'a' * 20}\ntwo words\n[redacted]{END}\n"),
         # A line of 16 characters of base64 is a key's.
@@ -39,7 +41,23 @@ KEY = "\n".join(["aB3dE5fG7hI9jK1lM2nO4pQ6rS8tU0vW" * 2] * 3 + ["xY9="])
             for header in ("Proc-Type", "DEK-Info", "Version", "Comment")
         ),
         (f"{BEGIN}\nOther: by hand.\n{KEY}\n", f"{BEGIN}\nOther: by hand.\n{KEY}\n"),
+        (f"{BEGIN}\naB3dE5fG7hI9jK1X\nxY9\ntwo.\n", f"{BEGIN}[redacted]two.\n"),
+        (f"{BEGIN}\nxY9\naB3dE5fG7hI9jK1X\n", f"{BEGIN}\nxY9\naB3dE5fG7hI9jK1X\n"),
+        # At its end are two short lines at most, and blank ones.
+        (f"one.\n{KEY}\n{END}", f"one.\n[redacted]{END}"),
+        (f"one.\n{KEY}\n\n=aB3d\n\n{END}", f"one.\n[redacted]{END}"),
+        (f"one.\n{KEY}\n12: =aB3d\n12: {END}", f"one.\n[redacted]{END}"),
+        (f"{KEY}\naB3d\naB3d\n{END}", f"{KEY}\naB3d\naB3d\n{END}"),
+        (f"{KEY}\ntwo words.\n{END}", f"{KEY}\ntwo words.\n{END}"),
+        (f"one\n{KEY}\n12: {END}", f"one\n[redacted]{END}"),
+        (f"{KEY}\none\n{KEY}\n{END}", f"{KEY}\none\n[redacted]{END}"),
+        (f"{BEGIN}\n 'aB3dE5fG7hI9jK1X',\n 'two.'\n", f"{BEGIN}[redacted] 'two.'\n"),
+        (f'{BEGIN}",\n "aB3dE5fG7hI9jK1X",\n "two."\n', f'{BEGIN}[redacted] "two."\n'),
+        (f"{END}{'a' * 16}\n{END}", f"{END}[redacted]{END}"),
     ],
 )
-def test_of_a_private_key_nothing_is_left_and_of_the_rest_all(text: str, out: str) -> None:
-    assert mask_private_keys(text) == out
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\\n", "\\\\n", "\\r\\n", "\\\\r\\\\n"])
+def test_of_a_private_key_nothing_is_left_and_of_the_rest_all(
+    text: str, out: str, newline: str
+) -> None:
+    assert mask_private_keys(text.replace("\n", newline)) == out.replace("\n", newline)

@@ -319,11 +319,37 @@ def test_a_pattern_that_also_matches_nothing_adds_nothing() -> None:
     assert redact("axxb") == "a[redacted]b"
 
 
-def test_a_rule_that_does_not_compile_is_not_shown() -> None:
-    with pytest.raises(ValueError, match=r"^redact\[1\]: ") as caught:
-        redactor(["fine", "hunter2(?P<hunter2"])
+@pytest.mark.parametrize(
+    ("rule", "fault"),
+    [
+        ("hunter2(?P<hunter2", "the fault is at character 11"),
+        ("(hunter2", "the fault is at character 0"),
+        ("hunter2{9999999999}", "it is too large"),
+    ],
+)
+def test_a_rule_that_does_not_compile_is_not_shown(rule: str, fault: str) -> None:
+    with pytest.raises(ValueError, match=r"^redact\[1\]: .*compile: ") as caught:
+        redactor(["fine", rule])
+    assert f"compile: {fault} (re.escape()" in str(caught.value)
     assert "hunter2" not in str(caught.value)
     assert caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize(
+    ("rules", "message"),
+    [
+        (12, "redact: expected regular expressions or callables, not int"),
+        (b"secret", "redact: expected regular expressions or callables, not bytes"),
+        (bytearray(b"x"), "redact: expected regular expressions or callables, not bytearray"),
+        ({"a": "b"}, "redact: expected regular expressions or callables, not dict"),
+        (["x", re.compile(b"x")], "redact[1]: expected a pattern for str, not for bytes"),
+        (["x", 12], "redact[1]: expected a regular expression or a callable, not int"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_is_no_rule_is_refused(rules: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=f"^{re.escape(message)}$"):
+        redactor(rules)
 
 
 # The cut

@@ -18,7 +18,7 @@ from conftest import RunScript
 from loghc.log.commands import COMMANDS
 from loghc.log.names import NAMES
 from loghc.log.rules import RULES, Rule, lowered
-from loghc.log.secrets import SECRETS
+from loghc.log.secrets import SECRETS, _pieces
 from loghc.log.shapes import CLASSES, PLACE, SHAPES, Shape
 from loghc.log.texts import TEXTS
 
@@ -137,6 +137,55 @@ def test_what_belongs_to_a_line_is_not_cut_off_from_it() -> None:
     text = "- name: DB_PASSWORD\n  value: hunter2\n"
     for before in range(16_340, 16_390):
         assert "hunter2" not in masked("." * before + "\n" + text + text)
+
+
+PIECE = 16_384
+
+
+@pytest.mark.parametrize(
+    ("text", "sizes"),
+    [
+        ("", []),
+        ("x", [1]),
+        ("x" * 3 * PIECE, [3 * PIECE]),
+        ("x" * PIECE + "\nrest", [PIECE + 1, 4]),
+        ("x" * (PIECE - 1) + "\nrest", [PIECE + 4]),  # a line's end, but too soon
+        ("x" * PIECE + "\n more\nrest", [PIECE + 7, 4]),
+        ("x" * (2 * PIECE - 2) + "\nrest", [2 * PIECE - 1, 4]),
+        ("x" * (2 * PIECE - 1) + "\nrest", [2 * PIECE + 4]),
+        ("x" * 2 * PIECE + "\n  no line is that long", [2 * PIECE + 1, 22]),
+        ("x\n" * 2 * PIECE, [PIECE + 2, PIECE + 2, PIECE + 2, PIECE - 6]),
+    ],
+)
+def test_pieces_are_of_whole_lines_with_those_that_belong_to_them(
+    text: str, sizes: list[int]
+) -> None:
+    pieces = list(_pieces(text))
+    assert [len(piece) for piece in pieces] == sizes
+    assert "".join(pieces) == text
+
+
+def test_a_text_may_begin_with_a_secret_and_secrets_may_follow_each_other() -> None:
+    token = filled("<h32>") + "-us79"
+    assert masked(token) == "[redacted]"
+    assert masked(f"{token} {token}\n{token}") == "[redacted] [redacted]\n[redacted]"
+
+
+@pytest.mark.parametrize(
+    ("text", "out"),
+    [
+        ("mysql -pX", "mysql -p[redacted]"),
+        ("one\nmysql -pX\ntwo\nmysql -pY", "one\nmysql -p[redacted]\ntwo\nmysql -p[redacted]"),
+        ("mysql \\\n -pX\n -pY", "mysql \\\n -p[redacted]\n -pY"),
+        ("mysql \\\n \\\n -pX \\", "mysql \\\n \\\n -p[redacted] \\"),
+        ("mysql\n -pX", "mysql\n -pX"),
+        ("\nmysql -pX mysql -pY", "\nmysql -p[redacted] mysql -p[redacted]"),
+        ("mysql -pX && \\\nmysql -pY", "mysql -p[redacted] && \\\nmysql -p[redacted]"),
+    ],
+)
+def test_a_command_is_its_line_and_what_a_backslash_adds_to_it(text: str, out: str) -> None:
+    text, out = (each.replace("X", "hunter2").replace("Y", "hunter3") for each in (text, out))
+    assert masked(text) == out
 
 
 def test_ordinary_lines_stay() -> None:
@@ -262,7 +311,7 @@ def test_a_long_ordinary_log_takes_milliseconds() -> None:
 
 COMPILES_NEXT_TO_NOTHING = """
 import re
-from loghc.log.secrets import SECRETS
+from loghc.log.secrets import SECRETS, _pieces
 
 compiled, compile = [], re._compile
 re._compile = lambda *args: compiled.append(args) or compile(*args)

@@ -8,7 +8,8 @@ import threading
 import time
 import tracemalloc
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from loghc import HealthSink
 from loghc.log.body import Renderer
 from loghc.log.masking import Masker
 from loghc.log.tail import CONTEXT, Snapshot, Tail
+from loghc.log.tracebacks import without_middle
 from loghc.service.url import PingUrl
 from loghc.testing import Fault, PingReceiver
 from waiting import in_threads, wait_until, wait_until_in
@@ -31,6 +33,7 @@ LIMITS = (1, 2, 3, 5, 17, 100, 1_000, 100_000)
 CHARACTERS = "a\n\0é€😀\ud83d\ude00\r\u2028\x85"
 SIZES_THAT_MATTER = (0, 1, 31, 32, 33, 4_095, 4_096, 4_097, CONTEXT - 1, CONTEXT, CONTEXT + 1)
 
+NO_ESCAPE = st.characters(exclude_characters="\x1b")  # a body leaves escape sequences out
 NO_SECRET = Masker(PingUrl.parse("http://127.0.0.1/"))
 
 
@@ -54,9 +57,9 @@ def records_for(limit: int) -> st.SearchStrategy[str]:
         st.text(CHARACTERS, max_size=3),
     )
     return st.one_of(
-        st.text(max_size=200),
-        st.text(st.one_of(st.sampled_from(CHARACTERS), st.characters()), max_size=40),
-        st.text(max_size=80).map(lambda text: f"{text}\n"),
+        st.text(NO_ESCAPE, max_size=200),
+        st.text(st.one_of(st.sampled_from(CHARACTERS), NO_ESCAPE), max_size=40),
+        st.text(NO_ESCAPE, max_size=80).map(lambda text: f"{text}\n"),
         huge,
     )
 
@@ -364,8 +367,134 @@ def test_a_record_does_not_wait_where_it_moves_no_others() -> None:
     assert body(tail.snapshot(), 10_000) == b"x"
 
 
-def test_a_chunk_that_lies_before_the_limit_is_not_kept() -> None:
-    tail = Tail(100)
-    for size in (10_000, 5_000, 3_000):
+@pytest.mark.parametrize(
+    ("sizes", "kept"),
+    [
+        ((20_000, 15_000, 12_000), [12_000]),
+        ((5_000, 5_000, 5_000), [5_000, 5_000]),
+        ((5_000, 5_000, 4_999), [5_000, 5_000, 4_999]),
+        ((9_000, 3_000, 5_000), [9_000, 3_000, 5_000]),
+        ((3_000, 9_000, 5_000), [9_000, 5_000]),
+    ],
+)
+def test_a_chunk_that_lies_before_the_limit_is_not_kept(
+    sizes: tuple[int, ...], kept: list[int]
+) -> None:
+    tail = Tail(10_000)
+    for size in sizes:
         tail.append("x" * size)
-        assert len(tail.snapshot().chunks) == 1
+    assert [len(chunk) for chunk in tail.snapshot().chunks] == kept
+
+
+@pytest.mark.parametrize(
+    ("batches", "chunks"),
+    [((2_000, 2_000, 96), [4_096]), ((2_000, 2_000, 97), [4_000, 97]), ((96, 2_000), [2_096])],
+)
+def test_batches_are_merged_up_to_4096_bytes(batches: tuple[int, ...], chunks: list[int]) -> None:
+    tail = Tail(100_000)
+    for size in batches:
+        tail.append("x" * size)
+        tail.snapshot()
+    assert [len(chunk) for chunk in tail.snapshot().chunks] == chunks
+
+
+@pytest.mark.parametrize("size", [1, 10, 50, 2_000, 3_000])
+def test_little_more_than_the_limit_is_kept(size: int) -> None:
+    tail = Tail(10_000)
+    for _ in range(100_000 // size):
+        tail.append("x" * size)
+    batch = max(64 * size if size <= 2_048 else size, 4_096)
+    assert 10_000 <= sum(map(len, tail.snapshot().chunks)) < 10_000 + batch
+
+
+def test_of_a_record_longer_than_the_limit_8192_characters_more_are_kept() -> None:
+    tail = Tail(100)
+    for size, kept, cut in ((8_292, 8_292, False), (8_293, 8_292, True), (9_000, 8_292, True)):
+        tail.append("\u00e9" + "x" * (size - 1))
+        snapshot = tail.snapshot()
+        assert len(b"".join(snapshot.chunks).decode()) == kept
+        assert snapshot.begins_inside_record is cut
+
+
+FRAMES = "".join(f'  File "a.py", line {number:3}\n' for number in range(200))
+
+
+@pytest.mark.parametrize(
+    ("record", "whole"),
+    [
+        ({"exception": ("RecursionError", "too deep")}, False),
+        ({"exception": None}, True),
+        ({}, True),
+        (None, True),
+    ],
+)
+def test_a_traceback_takes_a_third_of_a_body_at_most(record: object, whole: bool) -> None:
+    message = Message(f"failed\n{FRAMES}RecursionError: too deep\n")
+    if record is not None:
+        message.record = record  # type: ignore[attr-defined]
+    for limit, body_size in ((3_000, None), (100_000, 3_000)):
+        tail = Tail(limit)
+        if body_size is not None:
+            tail.body_size = lambda body_size=body_size: body_size  # type: ignore[misc]
+        tail.append(message)
+        kept = b"".join(tail.snapshot().chunks).decode()
+        assert kept == (message if whole else without_middle(message, 1_000))
+
+
+def test_after_a_fork_no_thread_that_is_gone_keeps_the_tail() -> None:
+    tail = Tail(1_000)
+    holder = threading.Thread(target=tail._lock.acquire)
+    holder.start()
+    holder.join()
+    tail.after_fork()
+    thread = threading.Thread(target=tail.snapshot, daemon=True)
+    thread.start()
+    thread.join(20)
+    assert not thread.is_alive()
+
+
+class HandlerError(Exception):
+    """What a signal handler may raise."""
+
+
+def interrupted(work: Callable[[], object], line: int) -> bool:
+    """Do some work, with an exception before the nth line of the tail's that it executes."""
+    left = line
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        nonlocal left
+        if frame.f_code.co_filename != Tail.append.__code__.co_filename:
+            return None
+        left -= event == "line"
+        if left == 0:
+            left = -1
+            raise HandlerError
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        work()
+    except HandlerError:
+        return True
+    finally:
+        sys.settrace(before)
+    return False
+
+
+@pytest.mark.parametrize("size", [40, 3_000])
+def test_exceptions_out_of_a_signal_handler_leave_a_tail_of_the_usual_size(size: int) -> None:
+    line, hit = 0, True
+    while hit:
+        line += 1
+        tail = Tail(10_000)
+        for _ in range(20):
+            tail.append("x" * size)
+            hit = interrupted(lambda tail=tail: tail.append("x" * 3_000), line)  # type: ignore[misc]
+        tail.append("z" * 3_000)
+        assert body(tail.snapshot(), 3_000) == b"z" * 3_000
+        for _ in range(5):
+            tail.append("y" * 3_000)
+        assert 10_000 <= sum(map(len, tail.snapshot().chunks)) < 13_000, line
+        assert body(tail.snapshot(), 10_000) == b"y" * 10_000
+    assert line > 15

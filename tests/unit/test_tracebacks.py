@@ -45,7 +45,30 @@ def test_the_beginning_fills_its_room_to_the_last_byte() -> None:
     assert without_middle(TEXT, limit - 1) == cut(11, 10)
 
 
-@pytest.mark.parametrize("text", [HEAD + "x" * 500, "y" * 300 + "".join(FRAMES[:2]) + "z" * 900])
+def test_where_no_more_fits_the_head_and_the_last_frame_are_left() -> None:
+    limit = 60 + 2 * len(LAST)
+    assert len(HEAD) + FRAME > len(LAST)
+    assert without_middle(TEXT, limit) == cut(0, 0)
+
+
+def test_each_part_counts_with_its_own_size() -> None:
+    long = FRAMES[-1] + "    + a note of the frame's own\n" * 4
+    text = TEXT.replace(FRAMES[-1], long)
+    limit = 60 + 2 * (len(LAST) + len(long) + FRAME)
+    assert without_middle(text, limit).endswith(f"here ...\n{FRAMES[-2]}{long}{LAST}")
+    assert without_middle(text, limit - 2).endswith(f"here ...\n{long}{LAST}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        HEAD + "x" * 500,
+        "y" * 300 + "".join(FRAMES),
+        HEAD + "".join(FRAMES) + "z" * 300,
+        "y" * 300 + "".join(FRAMES) + "z" * 300,
+    ],
+    ids=["no frames", "the beginning", "the end", "both"],
+)
 def test_what_can_t_be_made_to_fit_stays_whole(text: str) -> None:
     assert without_middle(text, 200) == text
 
