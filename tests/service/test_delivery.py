@@ -834,7 +834,70 @@ def test_an_on_outcome_that_logs_a_marker_where_no_thread_starts_causes_no_endle
     assert len(ping_receiver.requests) == 1
 
 
+def test_an_on_outcome_that_logs_a_marker_triggers_no_ping_of_another_sink_either(
+    ping_receiver: PingReceiver,
+) -> None:
+    sinks = [
+        HealthSink(ping_receiver.url, on_outcome=lambda _: logger.info("sync.log: told"))
+        for _ in range(2)
+    ]
+    for sink in sinks:
+        logger.add(sink, format="{message}", catch=False)
+    logger.info("sync.done")
+    logger.complete()
+    assert all(sink.wait(20) for sink in sinks)
+    logger.remove()
+    assert [each.event for each in ping_receiver.pings] == [Event.SUCCESS] * 2
+
+
 # Finalizers that log.
+
+
+@pytest.fixture
+def by_chance(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], object]]:
+    """What is called, once, in the middle of a request, as finalizers may be."""
+    actions: list[Callable[[], object]] = []
+    send = PingClient.send
+
+    def sending(*arguments: Any) -> Any:
+        while actions:
+            actions.pop()()
+        return send(*arguments)
+
+    monkeypatch.setattr(PingClient, "send", sending)
+    return actions
+
+
+def test_a_failure_that_a_finalizer_logs_on_the_sending_thread_is_told(
+    ping_receiver: PingReceiver, by_chance: list[Callable[[], object]]
+) -> None:
+    by_chance.append(lambda: logger.error("sync.error: an upload was dropped"))
+    sink = HealthSink(ping_receiver.url)
+    logger.add(sink, format="{message}", catch=False)
+    logger.info("sync.start")
+    assert sink.wait(20)
+    assert [each.event for each in ping_receiver.pings] == [Event.START, Event.FAIL]
+
+
+def test_a_sink_that_is_removed_on_the_sending_thread_gives_up_no_ping(
+    ping_receiver: PingReceiver,
+    by_chance: list[Callable[[], object]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    sink = HealthSink(ping_receiver.url)
+    handler = logger.add(sink, format="{message}", catch=False)
+
+    def removes() -> None:
+        logger.error("sync.error: an upload was dropped")
+        logger.remove(handler)
+
+    by_chance.append(removes)
+    logger.info("sync.start")
+    wait_until(lambda: len(ping_receiver.pings) == 2)
+    assert sink.wait(20)
+    assert [each.event for each in ping_receiver.pings] == [Event.START, Event.FAIL]
+    assert sink.stats == Stats(2, 0, 0)
+    assert complaints(capsys.readouterr().err) == []
 
 
 def test_a_finalizer_that_logs_in_the_middle_of_the_delivery_causes_no_deadlock(
