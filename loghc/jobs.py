@@ -6,7 +6,7 @@ import functools
 import inspect
 import sys
 import types
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -38,7 +38,8 @@ class job:  # noqa: N801 - used as a function is
     """Logs ``<name>.start``, then ``<name>.done``, or ``<name>.error`` with the traceback.
 
     A context manager, plain and ``async``, and a decorator for functions and coroutine functions.
-    The exception propagates. Each time it is entered is a run with an id of its own, so that
+    Where a plain function returns a coroutine, the run ends when that has been awaited. The
+    exception propagates. Each time it is entered is a run with an id of its own, so that
     overlapping ones pair; the same job may be entered many times, also inside of itself, in threads
     and in tasks.
 
@@ -130,10 +131,21 @@ class job:  # noqa: N801 - used as a function is
             except BaseException as error:
                 self._end(logger, 2, error, _beyond(error))
                 raise
+            if inspect.iscoroutine(result):  # it is a plain wrapper of a coroutine function
+                return self._awaited(logger, result)
             self._end(logger, 2, None, None)
             return result
 
         return run
+
+    async def _awaited(self, logger: Logger, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        try:
+            result = await coroutine
+        except BaseException as error:
+            self._end(logger, _caller(), error, _beyond(error))
+            raise
+        self._end(logger, _caller(), None, None)
+        return result
 
     def _around_coroutine(self, function: Callable[..., Any]) -> Callable[..., Any]:
         async def run(*args: Any, **kwargs: Any) -> Any:

@@ -83,6 +83,36 @@ def test_a_decorated_coroutine_function_is_one_still(records):
     assert messages(records) == ["nightly.start", "copying", "nightly.done"]
 
 
+def timed(function):
+    @functools.wraps(function)
+    def wrapper(*args):
+        return function(*args)
+
+    return wrapper
+
+
+@pytest.mark.parametrize("wrapper", [timed, staticmethod, functools.lru_cache])
+def test_a_plain_wrapper_of_a_coroutine_function_ends_the_run_when_it_is_awaited(records, wrapper):
+    async def copy(fails):
+        await asyncio.sleep(0)
+        logger.info("copying")
+        return 1 // (not fails)
+
+    decorated = job("nightly")(wrapper(copy))
+
+    async def main():
+        assert await decorated(False) == 1
+        with pytest.raises(ZeroDivisionError):
+            await decorated(True)
+
+    line = main.__code__.co_firstlineno + 1
+    asyncio.run(main())
+    ends = ["nightly.start", "copying", "nightly.done", "nightly.start", "copying", "nightly.error"]
+    assert messages(records) == ends
+    markers = [each for each in records if each["message"] != "copying"]
+    assert [each["line"] - line for each in markers] == [0, 0, 2, 2]
+
+
 def test_a_decorated_method_and_a_partial_work_too(records):
     class Gallery:
         @job("nightly")
