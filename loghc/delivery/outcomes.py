@@ -41,7 +41,9 @@ class Outcomes:
         self._failed = 0
         self._waiting: list[SimpleQueue[None]] = []
         self._untold: deque[Outcome] = deque()
-        self._teller = ThreadOnDemand(self._tell, lambda: self._untold, self.changed)
+        self._teller = ThreadOnDemand(
+            self._tell, lambda: self._untold, self.changed, calls_app=True
+        )
         self._can_tell = False
 
     def expect(self, queued: Queued) -> None:

@@ -12,8 +12,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from loghc.clock import monotonic
+from loghc.delivery.signals import block_signals, set_blocked_signals
 
 if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
     from types import FrameType
 
 __all__ = ["ThreadOnDemand"]
@@ -21,6 +23,7 @@ __all__ = ["ThreadOnDemand"]
 _WORKING = "working"
 _TO_BEGIN = 0.5  # seconds that the exit leaves to a thread
 
+_here = threading.local()  # on a thread of this: the signals that the app's thread had blocked
 _beginning: set[object] = set()  # a token for each thread of this process that has yet to begin
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_beginning.clear)
@@ -42,6 +45,9 @@ class ThreadOnDemand:
         work: does what there is to do; must not raise.
         any_work: whether there is something to do.
         idle: called each time that the work is done.
+        calls_app: whether the work calls the app's own functions. Their thread takes the signals
+            that the app's threads take, and so does a process that they start; any other takes
+            none.
     """
 
     def __init__(
@@ -49,8 +55,11 @@ class ThreadOnDemand:
         work: Callable[[], None],
         any_work: Callable[[], object],
         idle: Callable[[], None],
+        *,
+        calls_app: bool = False,
     ) -> None:
         self._work = work
+        self._calls_app = calls_app
         self._any_work = any_work
         self._idle = idle
         # The thread at work. One operation of a dict takes the place, and one gives it back.
@@ -76,7 +85,7 @@ class ThreadOnDemand:
         try:
             # Not threading.Thread: starting one waits until it runs, for as long as it then keeps
             # the interpreter's lock, and a signal in that wait leaves it half registered.
-            _thread.start_new_thread(self._run, (token,))
+            _thread.start_new_thread(self._run, (token, getattr(_here, "blocked_by_app", None)))
         except BaseException as error:
             _beginning.discard(token)
             if isinstance(error, RuntimeError):  # none at the exit of Python 3.12, or none left
@@ -123,8 +132,13 @@ class ThreadOnDemand:
             if ident in self._started and _outermost(frame).f_code is self._run.__code__
         }
 
-    def _run(self, token: object) -> None:
+    def _run(self, token: object, blocked_by_app: AbstractSet[int] | None) -> None:
         self._started.add(threading.get_ident())
+        if not self._calls_app:
+            blocked = block_signals()
+            _here.blocked_by_app = blocked if blocked_by_app is None else blocked_by_app
+        elif blocked_by_app is not None:
+            set_blocked_signals(blocked_by_app)
         _beginning.discard(token)
         while self._any_work():
             self.run_here(self._work)

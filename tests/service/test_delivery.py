@@ -37,6 +37,7 @@ from loghc.ping import Attempt, Ping
 from loghc.service.client import PingClient
 from loghc.testing import Fault, PingReceiver
 from pings import client_of, delivery_to, numbered, numbers, ping
+from processes import needs_posix
 from services import answer_ok, service, unused_port
 from waiting import refuse_thread, seconds_for, wait_until, wait_until_in
 
@@ -848,6 +849,47 @@ def test_an_on_outcome_that_logs_a_marker_triggers_no_ping_of_another_sink_eithe
     assert all(sink.wait(20) for sink in sinks)
     logger.remove()
     assert [each.event for each in ping_receiver.pings] == [Event.SUCCESS] * 2
+
+
+# Signals.
+
+
+@needs_posix
+def test_signals_are_for_the_app_s_threads(
+    ping_receiver: PingReceiver, run_script: RunScript
+) -> None:
+    ping_receiver.script(Fault(delay=0.2), Fault(delay=float("inf")))
+    done = run_script(
+        script("""
+        def blocked():
+            return signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+        def sending():
+            for frame in sys._current_frames().values():
+                while frame is not None and frame.f_code.co_name != "post":
+                    frame = frame.f_back
+                if frame is not None:
+                    return True
+
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR2])
+        told = []
+        sink = HealthSink(sys.argv[1], on_outcome=lambda _: told.append(blocked()))
+        logger.add(sink, format="{message}")
+        logger.info("sync.start")
+        while not told:
+            time.sleep(0.001)
+        print(told == [{signal.SIGUSR2}])  # as a process that on_outcome starts has it
+        logger.info("sync.done")
+        while not sending():
+            time.sleep(0.001)
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+        os.kill(os.getpid(), signal.SIGTERM)
+        print(signal.sigpending() == {signal.SIGTERM}, flush=True)
+        os._exit(0)
+        """),
+        ping_receiver.url,
+    )
+    assert (done.returncode, done.stdout) == (0, "True\nTrue\n"), done.stderr
 
 
 # Finalizers that log.
