@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import re
 import threading
@@ -102,6 +103,8 @@ def function(name: str, value: object) -> object:
     """Something callable, or None."""
     if value is not None and not callable(value):
         raise TypeError(f"{name}: expected a callable, not {type(value).__name__}")
+    if inspect.iscoroutinefunction(value):
+        raise TypeError(f"{name}: expected a plain function: nothing awaits a coroutine function")
     return value
 
 
@@ -114,6 +117,8 @@ def mapping(name: str, value: object) -> Mapping[Any, Any]:
 
 def pool_manager(value: object) -> object:
     """A urllib3 PoolManager or its like, or None."""
+    if isinstance(value, type):
+        raise TypeError(f"http: expected a urllib3 PoolManager, not the class {value.__name__}")
     if value is not None and not callable(getattr(value, "request", None)):
         raise TypeError(f"http: expected a urllib3 PoolManager, not {type(value).__name__}")
     return value

@@ -54,6 +54,17 @@ def run_id_from(name: object) -> str:
     return text if text.lower() == canonical else canonical
 
 
+def origin(record: Mapping[str, Any]) -> tuple[int, int]:
+    """The process and the thread that a record comes from, by their ids.
+
+    Where a patcher of the app's put something else into the record, they are taken for these.
+    """
+    try:
+        return record["process"].id, record["thread"].id
+    except AttributeError:
+        return os.getpid(), threading.get_ident()
+
+
 class Runs:
     """Pairs each end with its start, without a line of the app's code.
 
@@ -77,7 +88,7 @@ class Runs:
     def assign(self, event: Event, record: Mapping[str, Any]) -> str:
         """The id of the run that a marker's record belongs to; opens and ends runs as it goes."""
         explicit = record["extra"].get("run_id")
-        lane = (record["process"].id, record["thread"].id)
+        lane = origin(record)
         here = lane == (os.getpid(), threading.get_ident())
         known = self._here.get() if here else self._elsewhere.get(lane)
         still_open = tuple(run_id for run_id in known or () if run_id in self._open)

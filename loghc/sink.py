@@ -30,7 +30,7 @@ from loghc.log.redaction import Redactor, redactor
 from loghc.log.tail import Tail
 from loghc.markers import Markers, job_markers
 from loghc.ping import Event, Outcome, Ping, Stats
-from loghc.runs import Runs
+from loghc.runs import Runs, origin
 from loghc.silence import at_exit
 from loghc.silence.listener import ALL, Listener
 from loghc.stderr import say_exception
@@ -303,9 +303,10 @@ class HealthSink(metaclass=_SinkType):
             with self._lock:  # markers are queued in the order in which they come
                 # A sink that was added twice gets the very same record twice. Of the record a part
                 # is kept that is its own: the record itself would keep its exception's frames.
-                if record["thread"] in self._seen:
+                # It is known by a part that each has anew, and that no patcher has a use for.
+                if any(record["elapsed"] is seen for seen in self._seen):
                     return
-                self._seen.append(record["thread"])
+                self._seen.append(record["elapsed"])
                 self._listener.take(event, record, self._url.masked)
                 run_id = self._runs.assign(event, record)
                 if debugging():
@@ -314,7 +315,7 @@ class HealthSink(metaclass=_SinkType):
                 if event is Event.START:
                     self._crash_watch.start(run_id)
                 elif event is Event.SUCCESS:
-                    self._crash_watch.success(run_id, record["thread"].id)
+                    self._crash_watch.success(run_id, origin(record)[1])
                 self._put(event, run_id)
         except Exception:  # noqa: BLE001 - a bug of ours must not become the app's
             say_exception(

@@ -123,6 +123,8 @@ class Delivery:
         """
         begun, closing, drained = monotonic(), self._closing, False
         thread = self._thread
+        if exiting:
+            self._client.at_exit()
         try:
             with waiting_for_pings():
                 drained = self._drain(begun, seconds, closing)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import functools
 import os
 import sys
@@ -115,6 +116,15 @@ class PingClient:
             return attempt
         self.body_limit = limit
         return attempt._replace(kept=limit) if limit < len(body) else attempt
+
+    def at_exit(self) -> None:
+        """Let go of pools that urllib3 has emptied: at the exit its callback comes first.
+
+        One with ``block=True`` would have no connection any more.
+        """
+        with contextlib.suppress(Exception):  # no such method, or a fault of the caller's own class
+            if self._http is not None:
+                self._http.clear()
 
     def cancel(self) -> None:
         """Cut off the attempt in progress, and refuse any further one."""

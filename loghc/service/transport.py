@@ -26,6 +26,8 @@ __all__ = ["ANSWER_LIMIT", "Transport", "system_trust"]
 ANSWER_LIMIT = 64 * 1024
 """Bytes of an answer's body that are read."""
 
+_FOR_A_CONNECTION = 1.0  # seconds to wait where the caller's own pool has none that is free
+
 
 def system_trust() -> ssl.SSLContext:
     """TLS 1.2 or newer, with the certificates that the system trusts (or ``SSL_CERT_FILE``).
@@ -94,6 +96,7 @@ class Transport:
                 body=body,
                 headers=headers,
                 timeout=urllib3.Timeout(total=self._deadline.left()),
+                pool_timeout=min(_FOR_A_CONNECTION, self._deadline.left()),
                 retries=False,
                 redirect=False,
                 preload_content=False,

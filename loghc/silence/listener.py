@@ -180,8 +180,7 @@ class Listener:
 
     def _see_whether_twice(self, record: Mapping[str, Any], where: str) -> None:
         # By value: loguru's queue hands each sink a copy of its own.
-        thread, process = record["thread"].id, record["process"].id
-        key = (record.get("time"), hash(record["message"]), thread, process, self.target)
+        key = (record.get("time"), hash(record["message"]), self.target)
         lately = tuple(known.lately)
         if any(other is not self and key == seen for seen, other in lately):
             known.say_once(

@@ -312,6 +312,22 @@ def test_arguments_of_a_message_are_put_in_before_it_is_matched(
     assert events(ping_receiver.wait(2)) == [Event.START, Event.SUCCESS]
 
 
+@pytest.mark.parametrize("name", ["thread", "process"])
+def test_markers_are_heard_though_a_patcher_replaced_where_they_come_from(
+    name: str, ping_receiver: PingReceiver, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sink = HealthSink(ping_receiver.url)
+    logger.add(sink, format="{message}", catch=False)
+    patched = logger.patch(lambda record: record.update({name: record[name].name}))
+    for marker in ("sync.start", "sync.log", "sync.done"):
+        patched.info(marker)
+    assert sink.wait(20)
+    pings = ping_receiver.pings
+    assert [each.event for each in pings] == [Event.START, Event.LOG, Event.SUCCESS]
+    assert len({each.run_id for each in pings}) == 1
+    assert capsys.readouterr().err == ""
+
+
 def test_a_patched_message_counts_as_it_is_then(
     ping_receiver: PingReceiver, sink: HealthSink
 ) -> None:

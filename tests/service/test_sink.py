@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 import pickle
@@ -20,10 +21,10 @@ import urllib3
 from loguru import logger
 
 import loghc
-from conftest import RunScript
+from conftest import RunScript, complaints
 from loghc import Event, HealthSink, Outcome, Stats
 from loghc.testing import Fault, PingReceiver
-from pings import events
+from pings import client_of, events, send
 from waiting import running_threads
 
 SECRET = "5ca1ab1e-0000-4000-8000-00000badcafe"
@@ -345,6 +346,44 @@ def test_a_pool_manager_of_the_callers_own_makes_the_requests(
     assert connections.num_connections == 1
 
 
+@pytest.mark.parametrize("end", ["raise KeyError", "sync.done"])
+def test_a_pool_manager_that_blocks_has_a_connection_left_at_the_exit(
+    end: str, ping_receiver: PingReceiver, run_script: RunScript
+) -> None:
+    last = end if end == "raise KeyError" else f'logger.info("{end}")'
+    done = run_script(
+        f"""
+import sys
+import urllib3
+from loguru import logger
+from loghc import HealthSink
+logger.remove()
+sink = HealthSink(sys.argv[1], http=urllib3.PoolManager(block=True))
+logger.add(sink, format="{{message}}")
+logger.info("sync.start")
+assert sink.wait(20)
+{last}
+""",
+        ping_receiver.url,
+    )
+    assert complaints(done.stderr) == [], done.stderr
+    ends = [each.event for each in ping_receiver.pings]
+    assert ends == [Event.START, Event.SUCCESS if end == "sync.done" else Event.FAIL]
+
+
+def test_a_pool_without_a_free_connection_holds_up_no_attempt_for_ever(
+    ping_receiver: PingReceiver,
+) -> None:
+    with urllib3.PoolManager(maxsize=1, block=True) as manager:
+        taken = manager.request("GET", ping_receiver.url, preload_content=False)
+        client = client_of(ping_receiver.url, http=manager)
+        attempt = send(client, seconds=0.2)
+        assert (attempt.delivered, attempt.transient) == (False, True)
+        taken.drain_conn()
+        taken.release_conn()
+        assert send(client).delivered
+
+
 def test_the_headers_of_the_callers_pool_manager_are_sent_too(
     ping_receiver: PingReceiver, pool: urllib3.PoolManager
 ) -> None:
@@ -389,7 +428,17 @@ BAD_OPTIONS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"send_logs": 1}, TypeError, "send_logs: expected True or False, not 1"),
     ({"send_logs": None}, TypeError, "send_logs: expected True or False, not None"),
     ({"on_outcome": 5}, TypeError, "on_outcome: expected a callable, not int"),
+    (
+        {"on_outcome": asyncio.sleep},
+        TypeError,
+        "on_outcome: expected a plain function: nothing awaits a coroutine function",
+    ),
     ({"http": "http"}, TypeError, "http: expected a urllib3 PoolManager, not str"),
+    (
+        {"http": urllib3.PoolManager},
+        TypeError,
+        "http: expected a urllib3 PoolManager, not the class PoolManager",
+    ),
     ({"redact": 5}, TypeError, "redact: expected regular expressions or callables, not int"),
     (
         {"redact": ["ok", 5]},

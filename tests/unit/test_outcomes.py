@@ -358,7 +358,7 @@ def test_a_thread_that_finds_another_at_work_leaves_the_work_to_it() -> None:
     here.start()
     assert begun.wait(20)
     # Started just before the other took the place:
-    rest = threading.Thread(target=work.thread._run, args=(object(),))
+    rest = threading.Thread(target=work.thread._run, args=(object(), None))
     rest.start()
     rest.join(20)
     assert not rest.is_alive()
