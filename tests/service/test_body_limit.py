@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from loguru import logger
 
@@ -67,6 +69,25 @@ def test_after_a_start_that_taught_the_limit_an_error_alone_ends_with_its_line(
     assert start.run_id == fail.run_id
     assert fail.text.endswith("then another\nsync.error: disk full\n")
     assert len(fail.body) == LIMIT == sent(small_service)[1]
+
+
+def test_a_traceback_leaves_two_thirds_of_what_the_service_keeps_for_the_log(
+    small_service: PingReceiver, sink: HealthSink
+) -> None:
+    logger.info("sync.start")
+    assert sink.wait(10)
+    log_lines(count=100)
+    calls = "".join(f"def f{number}(): f{number + 1}()\n" for number in range(400))
+    functions: dict[str, Any] = {}
+    exec(f"{calls}def f400(): raise ValueError('too deep')", functions)  # noqa: S102
+    try:
+        functions["f0"]()
+    except ValueError:
+        logger.exception("sync.error")
+    assert sink.wait(10)
+    fail = small_service.pings[-1]
+    assert "copied a photo, then another\n" in fail.text
+    assert LIMIT // 4 < len(fail.text) - fail.text.index("sync.error") <= LIMIT // 3
 
 
 def test_the_limit_is_obeyed_when_a_ping_is_sent_and_not_when_its_marker_is_logged(

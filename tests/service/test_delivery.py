@@ -678,9 +678,9 @@ def test_a_stop_cuts_an_attempt_at_half_its_time_though_that_is_short(
     assert delivery.stats == Stats(1, 0, 0)
 
 
-@pytest.mark.parametrize("exiting", [False, True], ids=["", "exiting"])
+@pytest.mark.parametrize("options", [{}, {"exiting": False}, {"exiting": True}], ids=str)
 def test_a_stop_that_is_interrupted_gives_up_what_waits_and_an_exit_goes_on(
-    exiting: bool, ping_receiver: PingReceiver, monkeypatch: pytest.MonkeyPatch
+    options: dict[str, bool], ping_receiver: PingReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(*_: object) -> None:
         monkeypatch.undo()
@@ -691,8 +691,11 @@ def test_a_stop_that_is_interrupted_gives_up_what_waits_and_an_exit_goes_on(
     delivery.put(numbered(0))
     wait_until(lambda: ping_receiver.requests)
     monkeypatch.setattr(delivery._outcomes, "wait_for", interrupted)
-    with pytest.raises(KeyboardInterrupt) if not exiting else contextlib.nullcontext():
-        delivery.stop(60, exiting=exiting)
+    goes_on = (
+        contextlib.nullcontext() if options.get("exiting") else pytest.raises(KeyboardInterrupt)
+    )
+    with goes_on:
+        delivery.stop(60, **options)
     assert delivery.stats == Stats(0, 1, 0)
     ping_receiver.always(None)
     delivery.put(numbered(1))
