@@ -79,7 +79,7 @@ def test_a_traceback_leaves_two_thirds_of_what_the_service_keeps_for_the_log(
     log_lines(count=100)
     calls = "".join(f"def f{number}(): f{number + 1}()\n" for number in range(400))
     functions: dict[str, Any] = {}
-    exec(f"{calls}def f400(): raise ValueError('too deep')", functions)  # noqa: S102
+    exec(f"{calls}def f400(): raise ValueError('too deep')", functions)
     try:
         functions["f0"]()
     except ValueError:
