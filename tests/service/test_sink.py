@@ -761,15 +761,15 @@ with PingReceiver() as receiver:
     logger.add(sink, catch=False)
     signal.signal(signal.SIGALRM, log_marker)
     signal.setitimer(signal.ITIMER_REAL, 0.001, 0.0007)
-    until = time.monotonic() + 1.5
-    while time.monotonic() < until:
+    until = time.monotonic() + 30
+    while logged < 500 and time.monotonic() < until:
         sink.stats
         sink.wait(0)
         sink.write("a line that no handler brings")
     signal.setitimer(signal.ITIMER_REAL, 0)
     logger.remove()
     stats = sink.stats
-    print(logged > 10, logged == stats.delivered + stats.failed)
+    print(logged >= 500, logged == stats.delivered + stats.failed)
 """
     assert run_script(script, timeout=60).stdout == "True True\n"
 
