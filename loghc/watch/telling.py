@@ -121,7 +121,7 @@ class Teller:
             return []
         found = processes.living(self._run.path)
         # A process may have written over its environment, as those do that change their title.
-        others = [pid for pid in self.collector.owners() if processes.is_alive(pid)]
+        others = [owner[0] for owner in self.collector.owners() if processes.has_ring(*owner)]
         return list(dict.fromkeys([*found, *others]))
 
     def waited_for(self) -> list[int]:

@@ -16,7 +16,7 @@ import pytest
 from loghc.ping import Event
 from loghc.testing import Fault, PingReceiver
 from loghc.watch.processes import is_alive
-from processes import RUN, TIMEOUT, events, needs_posix, run, started
+from processes import RUN, TIMEOUT, events, first_process, needs_posix, run, started
 from waiting import wait_until
 
 pytestmark = needs_posix
@@ -427,6 +427,36 @@ def test_a_daemon_is_watched_until_its_last_process_has_ended(receiver, program,
     process.communicate(b"x", timeout=TIMEOUT)
     assert process.returncode == 0
     assert told(receiver, 4)[3].event is Event.FAIL
+
+
+def test_a_process_is_not_mistaken_for_one_of_the_run_that_had_its_id(receiver, program, tmp_path):
+    name = program(
+        """
+        import os, subprocess, sys
+        from loguru import logger
+        from loghc.inside.ring import open_ring
+        logger.info("sync.start")
+        open_ring(os.environ.pop("LOGHC_RUN"), 65536, int(sys.argv[1]))
+        """
+    )
+    other = subprocess.Popen(["sleep", "1000"])
+    try:
+        done = run(*RUN, "--markers-only", name, str(other.pid), cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert [ping.event for ping in told(receiver)] == [Event.START, Event.FAIL]
+        assert other.poll() is None
+    finally:
+        other.kill()
+        other.wait()
+
+
+def test_a_process_of_another_namespace_is_not_taken_for_the_one_with_its_id_here(
+    receiver, program, tmp_path
+):
+    name = program("from loguru import logger; import os; logger.info(f'I am {os.getpid()}')")
+    done = run(*RUN, *first_process(tmp_path), sys.executable, name, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert told(receiver)[1].text.endswith(" - I am 1\n")
 
 
 # A daemon whose main program ends at once, stays, or stays and has a handler for SIGTERM.
