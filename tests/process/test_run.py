@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -691,13 +692,15 @@ def test_a_program_that_drops_its_privileges_first_is_explained(receiver, progra
     assert "the program became user 65534" in told(receiver)[1].text
 
 
-def test_a_place_for_the_log_that_can_not_be_used_costs_the_log_alone(receiver, tmp_path):
+@pytest.mark.parametrize("state", ["file", "file/below", "/proc/self"])
+def test_a_state_directory_that_can_not_be_used_costs_no_log(receiver, program, tmp_path, state):
     (tmp_path / "file").touch()
-    done = run(*RUN, "--state", "file", "sh", "-c", "echo out; exit 5", cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (5, "out\n")
-    assert "loghc: " in done.stderr
-    assert events(receiver) == [(Event.START, None), (Event.FAIL, 5)]
-    assert "the log of a process could not be kept" in receiver.pings[1].text
+    name = program("from loguru import logger\nlogger.error('sync.error')\nraise SystemExit(5)")
+    done = run(*RUN, "--state", state, name, cwd=tmp_path)
+    assert done.returncode == 5
+    assert re.search(r"^loghc: the state directory '.+' can't be used: ", done.stderr)
+    assert events(receiver) == [(Event.START, None), (Event.FAIL, None), (Event.FAIL, 5)]
+    assert "sync.error\n" in receiver.pings[2].text
 
 
 # Output
