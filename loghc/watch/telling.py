@@ -14,7 +14,7 @@ from loghc.runs import new_run_id
 from loghc.stderr import say
 from loghc.watch import processes
 from loghc.watch.child import CannotStartError
-from loghc.watch.closing import closing, left_running, why_no_log
+from loghc.watch.closing import closing, kept_out, left_running, why_no_log
 from loghc.watch.collector import Collector, Facts
 from loghc.watch.command import Command
 from loghc.watch.marked_runs import MarkedRuns
@@ -142,8 +142,12 @@ class Teller:
             if not self.take_messages():
                 break
         log, facts = self.collector.read()
-        verdict = judge(status, self._options.ok_statuses, self._failures(facts))
         notes = self._trouble_with_log()
+        for note in notes:
+            say(self._pings.masked(f"the log of a process could not be kept: {note}."))
+        blind = bool(notes or facts.lost or kept_out(facts, self._command, user))
+        failures = [*self._failures(facts), *self._unknown(facts, blind=blind)]
+        verdict = judge(status, self._options.ok_statuses, failures)
         lines = [
             *why_no_log(facts, self._command, notes, user, printed=self._printed),
             *self._about_lost_markers(facts),
@@ -164,7 +168,9 @@ class Teller:
                 "no marker was seen, so nothing was pinged: --markers-only listens for "
                 f"{self._pings.masked(listened)}."
             )
-        lines += ["loghc: the program ended and this run had not", *verdict.lines]
+        if not self._gone:
+            lines.append("loghc: the program ended and this run had not")
+        lines += verdict.lines
         for run_id in self._runs.take_open():
             self._pings.put(
                 Event.FAIL, run_id, log, closing(tracebacks, lines), verdict.exit_status
@@ -215,10 +221,25 @@ class Teller:
             reasons.append(f"loghc: a record of level {name} or above was logged (--fail-on)")
         return reasons
 
+    def _unknown(self, facts: Facts, *, blind: bool) -> list[str]:
+        """What may have failed the run unseen. No success is told then."""
+        level = self._options.fail_on
+        unknown = []
+        if self._gone:
+            unknown.append("a marker")
+        if level is not None and blind and facts.level < level:
+            unknown.append(f"a record of level {self._options.fail_on_name} or above (--fail-on)")
+        return [f"loghc: {what} may have been logged unseen" for what in unknown]
+
+    @property
+    def _gone(self) -> bool:
+        """Whether the run directory was deleted."""
+        return self._run is not None and not os.path.isdir(self._run.path)
+
     def _trouble_with_log(self) -> list[str]:
         if self._run is None:
             return [self._trouble]
-        if not os.path.isdir(self._run.path):
+        if self._gone:
             return ["the run directory was deleted"]
         with contextlib.suppress(OSError):
             texts = [note.text for note in read_notes(self._run.path)]

@@ -266,6 +266,50 @@ def test_a_record_of_a_level_fails_the_run_if_asked_to(receiver, program, tmp_pa
     assert receiver.pings[1].text.endswith(reason) == (event is Event.FAIL)
 
 
+UNSEEN = {
+    "ring": "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n",
+    "isolated": "",
+    "gone": "import os, shutil, loguru\nshutil.rmtree(os.environ['LOGHC_RUN'])\n",
+}
+
+
+@pytest.mark.parametrize("how", UNSEEN)
+@pytest.mark.parametrize("status", [0, 3])
+def test_no_success_is_told_if_a_record_of_the_level_may_have_been_missed(
+    receiver, program, tmp_path, how, status
+):
+    name = program(
+        f"{UNSEEN[how]}import loguru\nloguru.logger.error('x')\nraise SystemExit({status})"
+    )
+    python = [sys.executable, *(["-I"] if how == "isolated" else [])]
+    done = run(*RUN, "--fail-on", "ERROR", *python, name, cwd=tmp_path)
+    assert done.returncode == status
+    assert events(receiver)[1:] == [(Event.FAIL, status or None)]
+    unknown = "loghc: a record of level ERROR or above (--fail-on) may have been logged unseen\n"
+    assert receiver.pings[1].text.endswith(unknown)
+    assert ("loghc: the log of a process could not be kept: " in done.stderr) == (how != "isolated")
+
+
+@pytest.mark.parametrize("option", [None, "--markers-only"])
+def test_no_success_is_told_if_the_run_directory_was_deleted(receiver, program, tmp_path, option):
+    name = program(
+        """
+        import os, shutil
+        from loguru import logger
+        logger.info("sync.start")
+        shutil.rmtree(os.environ["LOGHC_RUN"])
+        logger.error("sync.error")
+        """
+    )
+    done = run(*RUN, *([option] if option else []), name, cwd=tmp_path)
+    assert done.returncode == 0
+    assert events(receiver) == [(Event.START, None), (Event.FAIL, None)]
+    text = receiver.pings[1].text
+    assert "loghc: the log of a process could not be kept: the run directory was deleted\n" in text
+    assert text.endswith("loghc: a marker may have been logged unseen\n")
+    assert "the run directory was deleted" in done.stderr
+
+
 FAILURES = {
     "by the program itself": "logger.error('sync.error: disk full')",
     "by a thread": (
