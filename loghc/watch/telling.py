@@ -146,6 +146,9 @@ class Teller:
         for note in notes:
             say(self._pings.masked(f"the log of a process could not be kept: {note}."))
         blind = bool(notes or facts.lost or kept_out(facts, self._command, user))
+        if self._options.fail_on is not None and not facts.rings and not blind:
+            name = self._options.fail_on_name
+            say(f"no process that logs with loguru was seen, so --fail-on {name} had no effect.")
         failures = [*self._failures(facts), *self._unknown(facts, blind=blind)]
         verdict = judge(status, self._options.ok_statuses, failures)
         lines = [

@@ -290,6 +290,16 @@ def test_no_success_is_told_if_a_record_of_the_level_may_have_been_missed(
     assert ("loghc: the log of a process could not be kept: " in done.stderr) == (how != "isolated")
 
 
+def test_a_level_that_had_no_record_to_look_at_is_said(receiver, program, tmp_path):
+    name = program("import loguru\nloguru.logger.error('x')")
+    python = ("env", "-i", sys.executable)
+    done = run(*RUN, "--fail-on", "ERROR", *python, name, cwd=tmp_path)
+    assert done.stderr.endswith(
+        "loghc: no process that logs with loguru was seen, so --fail-on ERROR had no effect.\n"
+    )
+    assert "had no effect" not in run(*RUN, "--fail-on", "ERROR", name, cwd=tmp_path).stderr
+
+
 @pytest.mark.parametrize("option", [None, "--markers-only"])
 def test_no_success_is_told_if_the_run_directory_was_deleted(receiver, program, tmp_path, option):
     name = program(
