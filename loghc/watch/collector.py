@@ -26,6 +26,7 @@ class Facts:
         records: bytes of records that were logged, in all.
         failed: somebody logged a failure marker.
         lost: records that could not be kept at all.
+        orphans: forked processes that could not open a ring.
         level: the highest level of a record, -1 without any.
         overwritten: bytes of records that left the rings at their front, in all.
         last_wall_ns: when the newest record was logged, by the wall clock; 0 without any.
@@ -37,6 +38,7 @@ class Facts:
         self.rings = 0
         self.records = 0
         self.lost = 0
+        self.orphans = 0
         self.failed = False
         self.level = -1
         self.overwritten = 0
@@ -49,6 +51,7 @@ class Facts:
         self.rings += 1
         self.records += reading.written
         self.lost += reading.lost
+        self.orphans += reading.orphans
         self.failed = self.failed or reading.failed
         self.level = max(self.level, reading.level)
         self.overwritten += reading.overwritten

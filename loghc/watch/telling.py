@@ -142,10 +142,16 @@ class Teller:
             if not self.take_messages():
                 break
         log, facts = self.collector.read()
-        notes = self._trouble_with_log()
+        trouble = self._trouble_with_log()
+        blind = bool(trouble or facts.lost or kept_out(facts, self._command, user))
+        if (orphans := facts.orphans - trouble.total()) > 0:  # for whom their parent's ring tells
+            trouble["it can't write to the run directory any more"] = orphans
+        notes = [
+            f"{text} ({count:,} processes)" if count > 1 else text
+            for text, count in trouble.most_common(_NOTES)
+        ]
         for note in notes:
             say(self._pings.masked(f"the log of a process could not be kept: {note}."))
-        blind = bool(notes or facts.lost or kept_out(facts, self._command, user))
         if self._options.fail_on is not None and not facts.rings and not blind:
             name = self._options.fail_on_name
             say(f"no process that logs with loguru was seen, so --fail-on {name} had no effect.")
@@ -239,18 +245,15 @@ class Teller:
         """Whether the run directory was deleted."""
         return self._run is not None and not os.path.isdir(self._run.path)
 
-    def _trouble_with_log(self) -> list[str]:
+    def _trouble_with_log(self) -> Counter[str]:
+        """Why records could not be seen, and of how many processes."""
         if self._run is None:
-            return [self._trouble]
+            return Counter([self._trouble])
         if self._gone:
-            return ["the run directory was deleted"]
+            return Counter(["the run directory was deleted"])
         with contextlib.suppress(OSError):
-            texts = [note.text for note in read_notes(self._run.path)]
-            return [
-                f"{text} ({count} processes)" if count > 1 else text
-                for text, count in Counter(texts).most_common(_NOTES)
-            ]
-        return []
+            return Counter(note.text for note in read_notes(self._run.path))
+        return Counter()
 
     def _about_lost_markers(self, facts: Facts) -> list[str]:
         lost = facts.markers - self._received

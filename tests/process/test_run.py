@@ -746,6 +746,41 @@ def test_a_program_that_drops_its_privileges_first_is_explained(receiver, progra
     assert "the program became user 65534" in told(receiver)[1].text
 
 
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root")
+@pytest.mark.parametrize(
+    ("option", "logged", "expected"),
+    [
+        ((), "sync.error: x", Event.FAIL),
+        (("--fail-on", "ERROR"), "x", Event.FAIL),
+        (("--fail-on", "CRITICAL"), "x", Event.SUCCESS),
+        ((), "x", Event.SUCCESS),
+        (("--markers-only",), "sync.start", None),
+    ],
+)
+@pytest.mark.parametrize("how", ["os.setuid(65534)", "os.chroot(os.getcwd())"])
+def test_a_child_that_can_no_longer_write_to_the_run_directory_is_said(
+    receiver, program, tmp_path, option, logged, expected, how
+):
+    name = program(
+        f"""
+        import os
+        from loguru import logger
+        logger.info("parent")
+        for _ in range(2):  # the last child's parent has no ring either
+            if os.fork():
+                os.wait()
+                os._exit(0)
+            {how}
+        logger.error({logged!r})
+        """
+    )
+    done = run(*RUN, *option, name, cwd=tmp_path)
+    assert [ping.event for ping in receiver.pings[1:]] == ([expected] if expected else [])
+    why = "the log of a process could not be kept: it can't write to the run directory any more"
+    assert f"loghc: {why}" in done.stderr
+    assert all(why in ping.text for ping in receiver.pings[1:])
+
+
 @pytest.mark.parametrize("state", ["file", "file/below", "/proc/self"])
 def test_a_state_directory_that_can_not_be_used_costs_no_log(receiver, program, tmp_path, state):
     (tmp_path / "file").touch()

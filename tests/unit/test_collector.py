@@ -40,7 +40,7 @@ def text(collector: Collector, **options: Any) -> bytes:
 def test_without_a_ring_nothing_is_said() -> None:
     assert vars(Facts()) == {
         "rings": 0, "records": 0, "lost": 0, "failed": False, "level": -1, "overwritten": 0,
-        "last_wall_ns": 0, "markers": 0, "tracebacks": {},
+        "last_wall_ns": 0, "markers": 0, "orphans": 0, "tracebacks": {},
     }  # fmt: skip
 
 
@@ -51,11 +51,11 @@ def test_what_the_rings_say_is_added_up() -> None:
         reading(written=10, lost=1, level=30, overwritten=3, markers=2, failed=True, frames=frames,
                 wall_offset_ns=1000)
     )  # fmt: skip
-    facts.add(reading(written=20, lost=2, level=20, overwritten=4, markers=3))
-    facts.add(reading(level=25, frames=[Frame(6, b"three")], wall_offset_ns=1000))
+    facts.add(reading(written=20, lost=2, level=20, overwritten=4, markers=3, orphans=1))
+    facts.add(reading(orphans=2, level=25, frames=[Frame(6, b"three")], wall_offset_ns=1000))
     assert vars(facts) == {
         "rings": 3, "records": 30, "lost": 3, "failed": True, "level": 30, "overwritten": 7,
-        "last_wall_ns": 1007, "markers": 5, "tracebacks": {},
+        "last_wall_ns": 1007, "markers": 5, "orphans": 3, "tracebacks": {},
     }  # fmt: skip
 
 
