@@ -66,7 +66,9 @@ def test_signals_are_forwarded_each_as_often_as_it_came(receiver, program, tmp_p
     assert events(receiver)[1:] == [(Event.FAIL, 4)]
 
 
-@pytest.mark.parametrize("name", ["TERM", "HUP", "QUIT", "USR1"])
+@pytest.mark.parametrize(
+    "name", ["TERM", "HUP", "QUIT", "USR1", "ALRM", "ABRT", "PROF", "XCPU", "IO", "RTMIN"]
+)
 def test_a_signal_that_kills_the_program_kills_the_watcher(receiver, program, tmp_path, name):
     number = getattr(signal, f"SIG{name}")
     process = started(*RUN, program(SLEEPER), cwd=tmp_path)
