@@ -17,7 +17,7 @@ import pytest
 from loghc.ping import Event
 from loghc.testing import Fault, PingReceiver
 from loghc.watch.processes import is_alive
-from processes import RUN, TIMEOUT, events, first_process, needs_posix, run, started
+from processes import LOGHC, RUN, TIMEOUT, events, first_process, needs_posix, run, started
 from waiting import wait_until
 
 pytestmark = needs_posix
@@ -157,6 +157,22 @@ def test_the_program_finds_what_it_would_find_without(receiver, program, tmp_pat
     watched = run(*shell, *clean, f"HEALTH_CHECK_URL={receiver.url}", *RUN, name, cwd=tmp_path)
     assert alone.returncode == 0
     assert (watched.stdout, watched.returncode) == (alone.stdout, 0)
+
+
+@pytest.mark.parametrize("url", [None, "off"])
+@pytest.mark.parametrize(
+    "command", [["echo", "out"], ["-c", "print('out')"], ["--state", "x", "echo", "out"]], ids=str
+)
+@pytest.mark.parametrize(
+    "loghc", [LOGHC, (Path(sys.executable).with_name("loghc"),)], ids=["-m", "command"]
+)
+def test_in_a_deleted_working_directory_the_program_starts(receiver, tmp_path, loghc, command, url):
+    (tmp_path / "gone").mkdir()
+    env = {"HEALTH_CHECK_URL": url} if url else {}
+    delete = ("sh", "-c", 'rmdir "$PWD"; exec "$@"', "sh")
+    done = run(*delete, *loghc, "run", *command, cwd=tmp_path / "gone", env=env)
+    assert (done.returncode, done.stdout) == (0, "out\n"), done.stderr
+    assert [ping.event for ping in receiver.pings] == ([] if url else [Event.START, Event.SUCCESS])
 
 
 def test_descriptors_of_the_callers_are_inherited(receiver, tmp_path):
