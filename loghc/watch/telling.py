@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections import Counter
+from collections import Counter, deque
 
+from loghc.delivery.outbox import LOGS
 from loghc.inside import layout
 from loghc.log.redaction import Redactor
 from loghc.log.tail import Snapshot
@@ -30,6 +31,8 @@ __all__ = ["Teller"]
 
 _FOLD_AT = 64  # rings that were opened since the last look for finished ones
 _LAST_READS = 64  # of the channel, at the end: what still writes then may write for ever
+_MOST_WAITING = 1000  # markers; then the channel is not read
+_TOO_FAST = "loghc: too many markers came at once to put the rest of the log here"
 _NOTES = 3
 _ENDING = 0.05  # seconds that what the program started has, to end after it
 _NO_LOG = Snapshot((), begins_inside_record=False)
@@ -60,6 +63,7 @@ class Teller:
         self._failed = False  # a failure was told by a marker
         self._received = 0  # markers
         self._rest = b""  # the beginning of a message
+        self._waiting: deque[Message] = deque()  # markers to be told
         self._opened = 0  # rings, since the last fold
         self._printed = False
         self.collector = Collector(run.path if run else os.devnull, options.limit)
@@ -102,18 +106,16 @@ class Teller:
         self.collector.add_output(data)
 
     def take_messages(self) -> bool:
-        """Take in what came through the channel; whether anything did."""
-        if self._run is None:
-            return False
-        # Once for each wake-up, so that a flood doesn't keep the watcher from anything else.
-        data = self._run.read_channel()
-        messages, self._rest = parse_messages(self._rest + data)
-        for message in messages:
-            self._take(message)
-        if self._opened >= _FOLD_AT:
-            self._opened = 0
-            self.collector.fold()
-        return bool(data)
+        """Take in what came through the channel, and tell one marker; whether more wait.
+
+        Not all at once, so that a flood doesn't keep the watcher from anything else.
+        """
+        if len(self._waiting) < _MOST_WAITING:
+            self._read_channel()
+        if self._waiting:
+            self._tell(self._waiting.popleft())
+        self._fold()
+        return bool(self._waiting)
 
     def living(self) -> list[int]:
         """The processes of the run that have not ended."""
@@ -139,8 +141,11 @@ class Teller:
         # Helpers, such as multiprocessing's, end a moment after the program.
         left = processes.wait_for(self.living(), _ENDING)
         for _ in range(_LAST_READS):
-            if not self.take_messages():
+            if not self._read_channel():
                 break
+        self._fold()
+        while self._waiting:
+            self._tell(self._waiting.popleft())
         log, facts = self.collector.read()
         trouble = self._trouble_with_log()
         blind = bool(trouble or facts.lost or kept_out(facts, self._command, user))
@@ -197,25 +202,44 @@ class Teller:
         """Keep what could not be delivered, and delete the run directory."""
         self._recovery.finish(self._pings.owed())
 
-    def _take(self, message: Message) -> None:
-        if message.event == "ring":
-            self._opened += 1
-            return
-        if message.event == "sink":
-            self._pings.tighten(parse_fields(message.line))
-            return
+    def _read_channel(self) -> bool:
+        """Take in some of what came through the channel; whether anything did."""
+        data = self._run.read_channel() if self._run is not None else b""
+        messages, self._rest = parse_messages(self._rest + data)
+        for message in messages:
+            if message.event == "ring":
+                self._opened += 1
+                continue
+            if message.event == "sink":
+                self._pings.tighten(parse_fields(message.line))
+                continue
+            self._received += 1
+            # The process itself tells its start and end.
+            if self._runs is not None or message.event not in ("start", "success"):
+                self._waiting.append(message)
+        return bool(data)
+
+    def _fold(self) -> None:
+        if self._opened >= _FOLD_AT:
+            self._opened = 0
+            self.collector.fold()
+
+    def _tell(self, message: Message) -> None:
         ends = message.event == layout.END
         event = Event.LOG if ends else Event(message.event)
-        self._received += 1
         if self._runs is not None:
             run_id = self._runs.assign(event, message)
             if event is Event.START or event.ends_run or ends:
                 self._recovery.note_open(self._runs.open)
         else:
             run_id = self._run_id
-            if event in (Event.START, Event.SUCCESS):
-                return  # the process itself tells
             self._failed = self._failed or event is Event.FAIL
+        # No more of them are kept with their logs. Those of failures are kept longest.
+        fails = sum(other.event == "fail" for other in self._waiting)
+        if (fails if event is Event.FAIL else len(self._waiting)) >= LOGS:
+            log = Snapshot((message.line,), begins_inside_record=False)
+            self._pings.put(event, run_id, log, closing([], [_TOO_FAST]))
+            return
         log, _ = self.collector.read(message.time_ns, message.line)
         self._pings.put(event, run_id, log)
 

@@ -128,10 +128,9 @@ class _Watcher:
             poll.register(self._run.channel, select.POLLIN)
         while self._status is None:
             self._take_signals()
-            if teller is not None:
-                _safely(teller.take_messages)
+            more = teller is not None and _safely(teller.take_messages)
             if self._status is None:
-                poll.poll(self.signals.pause)
+                poll.poll(0 if more else self.signals.pause)
         while teller is not None and (living := _safely(teller.waited_for)):
             self._until_all_ended(living, poll, teller)
         return self._status
@@ -148,8 +147,8 @@ class _Watcher:
         pause = self.signals.pause if ends else _POLLING
         while True:
             self._take_signals(living)
-            _safely(teller.take_messages)
-            ready = poll.poll(pause)
+            more = _safely(teller.take_messages)
+            ready = poll.poll(0 if more else pause)
             for descriptor, _ in ready:
                 if ends.pop(descriptor, None) is not None:
                     poll.unregister(descriptor)

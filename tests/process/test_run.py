@@ -390,6 +390,33 @@ def test_markers_of_a_plain_run(receiver, program, tmp_path):
     assert receiver.pings[1].text.endswith("nightly.log: half way\n")
 
 
+def test_of_many_markers_at_once_the_newest_and_failures_have_the_log(receiver, program, tmp_path):
+    name = program(
+        """
+        import os, pathlib, signal
+        from loguru import logger
+        logger.info("before")
+        watcher = os.getppid()
+        os.kill(watcher, signal.SIGSTOP)
+        while " T " not in pathlib.Path(f"/proc/{watcher}/stat").read_text():
+            pass
+        for event in ["done"] * 20 + ["error"] * 5 + ["log"] * 60:
+            logger.info(f"sync.{event}")
+        os.kill(watcher, signal.SIGCONT)
+        """
+    )
+    run(*RUN, "--markers-only", name, cwd=tmp_path)
+    assert len(receiver.pings) == 85
+    for ping in receiver.pings:
+        note = "loghc: too many markers came at once to put the rest of the log here\n"
+        if ping.event is Event.SUCCESS:
+            assert ping.text.endswith(f" - sync.done\n{note}")
+            assert "before" not in ping.text
+        elif ping.event is Event.FAIL:
+            assert "before" in ping.text
+    assert all("before" in ping.text for ping in receiver.pings[-10:])
+
+
 def test_only_the_events_that_are_asked_for_are_sent(receiver, program, tmp_path):
     name = program("from loguru import logger\nlogger.info('sync.log')")
     run(*RUN, "--events", "success,fail", name, cwd=tmp_path)
