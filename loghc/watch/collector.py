@@ -113,7 +113,7 @@ class Collector:
 
     def owners(self) -> list[tuple[int, str, int]]:
         """Processes that opened a ring that is still there; the ring, and when that was."""
-        return [(_owner(path), path, _opened(path)) for path in self._rings()]
+        return [(_owner(path), path, _opened(os.path.basename(path))) for path in self._rings()]
 
     def read(self, until_ns: int | None = None, last: bytes = b"") -> tuple[Snapshot, Facts]:
         """The end of the log at this moment, and what the rings say beside it.
