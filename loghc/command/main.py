@@ -48,5 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _look_elsewhere_last() -> None:
     """Have no file of the program's, such as ``queue.py``, be taken for what loghc imports."""
     given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    elsewhere = {os.path.abspath(path) for path in ("", *given)}
-    sys.path.sort(key=lambda path: os.path.abspath(path) in elsewhere)
+    try:
+        elsewhere = {os.path.abspath(path) for path in ("", *given)}
+        sys.path.sort(key=lambda path: os.path.abspath(path) in elsewhere)
+    except OSError:
+        return  # the working directory was deleted

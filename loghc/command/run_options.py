@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 
@@ -173,7 +174,9 @@ def _events(options: Options, text: str) -> None:
 def _state(options: Options, text: str) -> None:
     if not text or "://" in text:
         raise ValueError("expected a directory")
-    options.state = os.path.abspath(text)
+    options.state = text
+    with contextlib.suppress(OSError):  # the working directory was deleted
+        options.state = os.path.abspath(text)
 
 
 def _python(options: Options, text: str) -> None:

@@ -17,7 +17,7 @@ MAGIC = 0x3152434847484F4C  # "LOGHCR" and a version; written last, when the hea
 RING_MAGIC = 0
 RING_PID = 1
 RING_STARTED = 2  # CLOCK_MONOTONIC, ns
-RING_WALL_OFFSET = 3  # ns; wall clock = monotonic + this
+RING_WALL_OFFSET = 3  # ns; wall clock = monotonic + this, modulo 2**64
 RING_CAPACITY = 4  # bytes of the data area
 RING_HEAD = 5  # no frame ends after this position; set before one that would is written
 RING_FAILED = 6  # 1: a failure marker was logged; never set back

@@ -22,6 +22,7 @@ _FLAGS = (
     posix.O_RDWR | posix.O_CREAT | posix.O_EXCL | posix.O_CLOEXEC | getattr(posix, "O_NOFOLLOW", 0)
 )
 _LEAST = 1024  # bytes
+_LARGEST = 2**64 - 1  # that a word of the header holds
 _DESCRIPTORS = "/proc/self/fd"
 
 
@@ -51,7 +52,7 @@ class Ring:
     def raise_level(self, number: int) -> None:
         """Say that a record of a level was logged; the highest counts."""
         if number >= self._words[layout.RING_LEVEL]:
-            self._words[layout.RING_LEVEL] = int(number) + 1
+            self._words[layout.RING_LEVEL] = min(int(number) + 1, _LARGEST)
 
     def set_version(self, version: str) -> None:
         """Say which loguru this comes from."""
@@ -91,7 +92,7 @@ def open_ring(directory: str, capacity: int, pid: int) -> Ring:
     words = memoryview(mapping).cast("Q")
     words[layout.RING_PID] = pid
     words[layout.RING_STARTED] = now
-    words[layout.RING_WALL_OFFSET] = wall - now
+    words[layout.RING_WALL_OFFSET] = (wall - now) & _LARGEST
     words[layout.RING_CAPACITY] = capacity
     words[layout.RING_HEAD] = capacity
     words[layout.RING_MAGIC] = layout.MAGIC

@@ -46,7 +46,9 @@ class Tap:
         self._least = 0 if config.level is None else config.level
         self.levelno = float("inf") if config.level is None else config.level
         self.levels = {}  # type: dict[str, str]
-        self._ring = None  # type: Ring | None
+        self._ring: Ring | None = None
+        # Whose header says what was logged: this process's or, if it got none, its parent's.
+        self._header: Ring | None = None
         self._pid = 0  # whose ring it is
         self.append = self._append_first
         self.emit = self._emit_slowly
@@ -91,8 +93,8 @@ class Tap:
             return
         if self._pid != posix.getpid():
             self.renew()
-        if self._ring is not None:
-            self._ring.raise_level(level.no)
+        if self._header is not None:
+            self._header.raise_level(level.no)
         self.levels[name] = format_level(name)
 
     def _mark(self, event: str, data: bytes, now: int, record: "dict[str, Any]") -> None:
@@ -100,8 +102,8 @@ class Tap:
             self.renew()
         ring = self._ring
         # The channel may be full: the ring knows first.
-        if ring is not None and event == "fail":
-            ring.set_failed()
+        if self._header is not None and event == "fail":
+            self._header.set_failed()
         self.append(data, now)
         if ring is not None:
             ring.count(RING_MARKERS)
@@ -137,16 +139,16 @@ class Tap:
         pid = posix.getpid()
         if pid == self._pid:
             return
-        parents, self._ring = self._ring, None
+        self._ring = None
         self._pid = pid
         self.append = _append_nowhere
         try:
             ring = open_ring(self._directory, self._capacity, pid)
             ring.set_version(self._version)
         except Exception as error:  # without a ring there is no log, and that is all
-            self._say_why(error, parents)
+            self._say_why(error)
             return
-        self._ring = ring
+        self._ring = self._header = ring
         self.append = ring.append
         self.emit = ring.emitter(self)
         self._tell("ring", b"", _monotonic_ns(), {})
@@ -160,9 +162,9 @@ class Tap:
             return False
         return True
 
-    def _say_why(self, error: Exception, parents: "Ring | None") -> None:
-        if parents is not None:
-            parents.count_orphan()
+    def _say_why(self, error: Exception) -> None:
+        if self._header is not None:
+            self._header.count_orphan()
         reason = getattr(error, "strerror", None) or error.__class__.__name__
         self.note(f"can't open a ring: {reason}")
 

@@ -8,7 +8,7 @@ from loghc.watch.collector import Facts
 from loghc.watch.command import Command
 from loghc.watch.processes import name_of
 
-__all__ = ["closing", "left_running", "why_no_log"]
+__all__ = ["closing", "kept_out", "left_running", "why_no_log"]
 
 _NAMED = 5  # processes that are named one by one
 
@@ -36,18 +36,24 @@ def why_no_log(
         lines.append(f"loghc: {facts.lost:,} records could not be kept")
     if facts.records or printed or lines:
         return lines
-    if not facts.rings:
-        if command.isolated:
-            return [
-                f"loghc: nothing was logged: {command.isolated} keeps this Python from looking at "
-                "PYTHONPATH, by which its log is kept; see --output"
-            ]
-        if user is not None and user != os.geteuid():
-            return [
-                f"loghc: nothing was logged: the program became user {user}, who can't write to "
-                "its log's place, before it logged; see --output"
-            ]
-    return ["loghc: nothing was logged with loguru; see --output"]
+    why = kept_out(facts, command, user)
+    return [f"loghc: nothing was logged{f': {why}' if why else ' with loguru'}; see --output"]
+
+
+def kept_out(facts: Facts, command: Command, user: int | None) -> str:
+    """What kept the program from leaving records; empty where nothing is known to have."""
+    if facts.rings:
+        return ""
+    if command.isolated:
+        return (
+            f"{command.isolated} keeps this Python from looking at PYTHONPATH, by which its log "
+            "is kept"
+        )
+    if user is not None and user != os.geteuid():
+        return (
+            f"the program became user {user}, who can't write to its log's place, before it logged"
+        )
+    return ""
 
 
 def left_running(pids: list[int]) -> list[str]:

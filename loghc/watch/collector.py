@@ -9,7 +9,7 @@ import time
 
 from loghc.log.tail import CONTEXT, Snapshot
 from loghc.watch.end import End
-from loghc.watch.processes import is_alive
+from loghc.watch.processes import is_alive, living, mapped
 from loghc.watch.rings import Frame, Reading, read_ring
 
 __all__ = ["Collector", "Facts"]
@@ -26,6 +26,7 @@ class Facts:
         records: bytes of records that were logged, in all.
         failed: somebody logged a failure marker.
         lost: records that could not be kept at all.
+        orphans: forked processes that could not open a ring.
         level: the highest level of a record, -1 without any.
         overwritten: bytes of records that left the rings at their front, in all.
         last_wall_ns: when the newest record was logged, by the wall clock; 0 without any.
@@ -37,6 +38,7 @@ class Facts:
         self.rings = 0
         self.records = 0
         self.lost = 0
+        self.orphans = 0
         self.failed = False
         self.level = -1
         self.overwritten = 0
@@ -49,6 +51,7 @@ class Facts:
         self.rings += 1
         self.records += reading.written
         self.lost += reading.lost
+        self.orphans += reading.orphans
         self.failed = self.failed or reading.failed
         self.level = max(self.level, reading.level)
         self.overwritten += reading.overwritten
@@ -96,8 +99,11 @@ class Collector:
         """Take in the rings that nobody writes to any more, and delete them."""
         paths = self._rings()
         newest = {_owner(path): path for path in paths}
-        for path in paths:
-            if newest[_owner(path)] != path or not is_alive(_owner(path)):
+        finished = [p for p in paths if newest[_owner(p)] != p or not is_alive(_owner(p))]
+        # Where a process is in a namespace of its own, its id is another's here, or nobody's.
+        used = mapped(living(self._directory), finished) if finished else ()
+        for path in finished:
+            if path not in used:
                 reading = read_ring(path, self._keep, self._folded.since_ns)
                 if reading is not None:
                     self._facts.add(reading)
@@ -105,9 +111,9 @@ class Collector:
                 with contextlib.suppress(OSError):
                     os.unlink(path)
 
-    def owners(self) -> list[int]:
-        """The processes that have opened a ring that is still there."""
-        return list(dict.fromkeys(map(_owner, self._rings())))
+    def owners(self) -> list[tuple[int, str, int]]:
+        """Processes that opened a ring that is still there; the ring, and when that was."""
+        return [(_owner(path), path, _opened(os.path.basename(path))) for path in self._rings()]
 
     def read(self, until_ns: int | None = None, last: bytes = b"") -> tuple[Snapshot, Facts]:
         """The end of the log at this moment, and what the rings say beside it.

@@ -7,6 +7,7 @@ the program. An id alone may be another's by now, and in a container begins anew
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import select
 import time
@@ -14,8 +15,10 @@ import time
 __all__ = [
     "belongs",
     "ends_of",
+    "has_ring",
     "is_alive",
     "living",
+    "mapped",
     "name_of",
     "takes_signal",
     "user_of",
@@ -60,6 +63,54 @@ def is_alive(pid: int) -> bool:
     except OSError:
         return True
     return not os.path.isdir("/proc/self")
+
+
+def has_ring(pid: int, ring: str, opened_ns: int) -> bool:
+    """Whether a process has not ended, and is the one that opened a ring.
+
+    An id may be another's by now, or is another's because the ring's process is in a namespace of
+    its own.
+
+    Args:
+        pid: the process.
+        ring: the ring's file.
+        opened_ns: when it was opened, by CLOCK_MONOTONIC.
+    """
+    try:
+        return _name(ring) in _maps(pid)
+    except OSError:  # another user's
+        return is_alive(pid) and _started(os.getpid()) <= _started(pid) <= opened_ns
+
+
+def mapped(pids: list[int], rings: list[str]) -> set[str]:
+    """Which of some rings a process has in use, as far as that can be seen."""
+    found: set[str] = set()
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            maps = _maps(pid)
+            found.update(ring for ring in rings if _name(ring) in maps)
+    return found
+
+
+def _maps(pid: int) -> bytes:
+    with open(f"/proc/{pid}/maps", "rb") as file:
+        return file.read()
+
+
+def _name(ring: str) -> bytes:
+    """What is the same of its path wherever its directory is mounted."""
+    return os.fsencode(os.sep.join(ring.split(os.sep)[-2:]))
+
+
+def _started(pid: int) -> float:
+    """When a process was started, in ns of CLOCK_MONOTONIC; where nobody says, in the beginning."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            ticks = int(file.read().rpartition(b")")[2].split()[19])
+        suspended = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - time.monotonic_ns()
+        return ticks * 10**9 / os.sysconf("SC_CLK_TCK") - suspended
+    except (OSError, AttributeError, ValueError, IndexError):
+        return -math.inf
 
 
 def takes_signal(pid: int, number: int) -> bool:

@@ -146,7 +146,7 @@ def _reading(copy: bytes, head: int, limit: int, since_ns: int) -> Reading | Non
     return Reading(
         pid=words[layout.RING_PID],
         started_ns=words[layout.RING_STARTED],
-        wall_offset_ns=words[layout.RING_WALL_OFFSET],
+        wall_offset_ns=_signed(words[layout.RING_WALL_OFFSET]),
         failed=bool(words[layout.RING_FAILED]),
         markers=words[layout.RING_MARKERS],
         level=words[layout.RING_LEVEL] - 1,
@@ -158,6 +158,10 @@ def _reading(copy: bytes, head: int, limit: int, since_ns: int) -> Reading | Non
         lost=words[layout.RING_LOST],
         orphans=words[layout.RING_ORPHANS],
     )
+
+
+def _signed(word: int) -> int:
+    return word - (word >> 63 << 64)
 
 
 class _Walk:

@@ -10,19 +10,25 @@ from collections.abc import Callable
 
 __all__ = ["FORWARDED", "Caught", "Inherited", "Signals", "stop_by", "take_over"]
 
-FORWARDED = frozenset(
+# These tell of a crash of the watcher's own, can't be caught, or are about its own children and
+# its own reading and writing.
+_OWN = frozenset(
     {
-        signal.SIGTERM,
-        signal.SIGHUP,
-        signal.SIGINT,
-        signal.SIGQUIT,
-        signal.SIGUSR1,
-        signal.SIGUSR2,
-        signal.SIGWINCH,
-        signal.SIGCONT,
-        signal.SIGTSTP,
+        signal.SIGSEGV,
+        signal.SIGBUS,
+        signal.SIGFPE,
+        signal.SIGILL,
+        signal.SIGTRAP,
+        signal.SIGSYS,
+        signal.SIGKILL,
+        signal.SIGSTOP,
+        signal.SIGCHLD,
+        signal.SIGPIPE,
+        signal.SIGTTIN,
+        signal.SIGTTOU,
     }
 )
+FORWARDED: frozenset[int] = frozenset(signal.valid_signals() - _OWN)
 _WAITED_FOR = FORWARDED | {signal.SIGCHLD}
 # These two would stop the watcher where it writes to a terminal in the background, or where the
 # program reads from one: the watcher stops when the program does.
@@ -87,7 +93,8 @@ class Caught:
             # When a terminal is gone, its session's leader alone hears of it.
             return os.getsid(0) == os.getpid()
         if self.kernel:
-            return self.number == signal.SIGCONT
+            # An alarm may have been set before this process became loghc.
+            return self.number in (signal.SIGCONT, signal.SIGALRM)
         return not (self.sender and belongs(self.sender))
 
 

@@ -71,34 +71,42 @@ def _keep_standard_descriptors() -> list[int]:
 
 
 def _run_directory(options: Options) -> tuple[RunDirectory | None, str]:
-    """The run directory, configured; or None, and why there is none."""
+    """The run directory, configured, in memory where it can't be elsewhere; or None, and why."""
+    trouble = ""
+    for parent in dict.fromkeys((options.state, None)):
+        run = None
+        try:
+            if parent is not None:
+                os.makedirs(parent, mode=0o700, exist_ok=True)
+            run = RunDirectory(parent)
+            _configure(run, options)
+        except OSError as error:
+            if run is not None:
+                run.remove()
+            trouble = f"no run directory could be made: {error.strerror}"
+        else:
+            return run, ""
+    return None, trouble
+
+
+def _configure(run: RunDirectory, options: Options) -> None:
     from loghc.service.identity import identity
     from loghc.version import __version__
 
     salt = os.urandom(16)
-    run = None
-    try:
-        if options.state is not None:
-            os.makedirs(options.state, mode=0o700, exist_ok=True)
-        run = RunDirectory(options.state)
-        run.configure(
-            [
-                ("version", __version__),
-                ("capacity", str(_capacity(options.limit))),
-                *([("level", str(options.level))] if options.level is not None else []),
-                ("job", options.job),
-                *(("marker", f"{event} {text}") for text, event in options.all_markers().items()),
-                ("limit", str(options.limit)),
-                ("salt", salt.hex()),
-                ("url_hash", identity(options.url, salt)),
-                ("hand_over", "1"),
-            ]
-        )
-    except OSError as error:
-        if run is not None:
-            run.remove()
-        return None, f"no run directory could be made: {error.strerror}"
-    return run, ""
+    run.configure(
+        [
+            ("version", __version__),
+            ("capacity", str(_capacity(options.limit))),
+            *([("level", str(options.level))] if options.level is not None else []),
+            ("job", options.job),
+            *(("marker", f"{event} {text}") for text, event in options.all_markers().items()),
+            ("limit", str(options.limit)),
+            ("salt", salt.hex()),
+            ("url_hash", identity(options.url, salt)),
+            ("hand_over", "1"),
+        ]
+    )
 
 
 def _capacity(limit: int) -> int:

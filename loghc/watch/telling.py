@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections import Counter
+from collections import Counter, deque
 
+from loghc.delivery.outbox import LOGS
 from loghc.inside import layout
 from loghc.log.redaction import Redactor
 from loghc.log.tail import Snapshot
@@ -14,7 +15,7 @@ from loghc.runs import new_run_id
 from loghc.stderr import say
 from loghc.watch import processes
 from loghc.watch.child import CannotStartError
-from loghc.watch.closing import closing, left_running, why_no_log
+from loghc.watch.closing import closing, kept_out, left_running, why_no_log
 from loghc.watch.collector import Collector, Facts
 from loghc.watch.command import Command
 from loghc.watch.marked_runs import MarkedRuns
@@ -30,6 +31,8 @@ __all__ = ["Teller"]
 
 _FOLD_AT = 64  # rings that were opened since the last look for finished ones
 _LAST_READS = 64  # of the channel, at the end: what still writes then may write for ever
+_MOST_WAITING = 1000  # markers; then the channel is not read
+_TOO_FAST = "loghc: too many markers came at once to put the rest of the log here"
 _NOTES = 3
 _ENDING = 0.05  # seconds that what the program started has, to end after it
 _NO_LOG = Snapshot((), begins_inside_record=False)
@@ -60,6 +63,7 @@ class Teller:
         self._failed = False  # a failure was told by a marker
         self._received = 0  # markers
         self._rest = b""  # the beginning of a message
+        self._waiting: deque[Message] = deque()  # markers to be told
         self._opened = 0  # rings, since the last fold
         self._printed = False
         self.collector = Collector(run.path if run else os.devnull, options.limit)
@@ -102,18 +106,16 @@ class Teller:
         self.collector.add_output(data)
 
     def take_messages(self) -> bool:
-        """Take in what came through the channel; whether anything did."""
-        if self._run is None:
-            return False
-        # Once for each wake-up, so that a flood doesn't keep the watcher from anything else.
-        data = self._run.read_channel()
-        messages, self._rest = parse_messages(self._rest + data)
-        for message in messages:
-            self._take(message)
-        if self._opened >= _FOLD_AT:
-            self._opened = 0
-            self.collector.fold()
-        return bool(data)
+        """Take in what came through the channel, and tell one marker; whether more wait.
+
+        Not all at once, so that a flood doesn't keep the watcher from anything else.
+        """
+        if len(self._waiting) < _MOST_WAITING:
+            self._read_channel()
+        if self._waiting:
+            self._tell(self._waiting.popleft())
+        self._fold()
+        return bool(self._waiting)
 
     def living(self) -> list[int]:
         """The processes of the run that have not ended."""
@@ -121,7 +123,7 @@ class Teller:
             return []
         found = processes.living(self._run.path)
         # A process may have written over its environment, as those do that change their title.
-        others = [pid for pid in self.collector.owners() if processes.is_alive(pid)]
+        others = [owner[0] for owner in self.collector.owners() if processes.has_ring(*owner)]
         return list(dict.fromkeys([*found, *others]))
 
     def waited_for(self) -> list[int]:
@@ -139,11 +141,27 @@ class Teller:
         # Helpers, such as multiprocessing's, end a moment after the program.
         left = processes.wait_for(self.living(), _ENDING)
         for _ in range(_LAST_READS):
-            if not self.take_messages():
+            if not self._read_channel():
                 break
+        self._fold()
+        while self._waiting:
+            self._tell(self._waiting.popleft())
         log, facts = self.collector.read()
-        verdict = judge(status, self._options.ok_statuses, self._failures(facts))
-        notes = self._trouble_with_log()
+        trouble = self._trouble_with_log()
+        blind = bool(trouble or facts.lost or kept_out(facts, self._command, user))
+        if (orphans := facts.orphans - trouble.total()) > 0:  # for whom their parent's ring tells
+            trouble["it can't write to the run directory any more"] = orphans
+        notes = [
+            f"{text} ({count:,} processes)" if count > 1 else text
+            for text, count in trouble.most_common(_NOTES)
+        ]
+        for note in notes:
+            say(self._pings.masked(f"the log of a process could not be kept: {note}."))
+        if self._options.fail_on is not None and not facts.rings and not blind:
+            name = self._options.fail_on_name
+            say(f"no process that logs with loguru was seen, so --fail-on {name} had no effect.")
+        failures = [*self._failures(facts), *self._unknown(facts, blind=blind)]
+        verdict = judge(status, self._options.ok_statuses, failures)
         lines = [
             *why_no_log(facts, self._command, notes, user, printed=self._printed),
             *self._about_lost_markers(facts),
@@ -164,7 +182,9 @@ class Teller:
                 "no marker was seen, so nothing was pinged: --markers-only listens for "
                 f"{self._pings.masked(listened)}."
             )
-        lines += ["loghc: the program ended and this run had not", *verdict.lines]
+        if not self._gone:
+            lines.append("loghc: the program ended and this run had not")
+        lines += verdict.lines
         for run_id in self._runs.take_open():
             self._pings.put(
                 Event.FAIL, run_id, log, closing(tracebacks, lines), verdict.exit_status
@@ -182,25 +202,44 @@ class Teller:
         """Keep what could not be delivered, and delete the run directory."""
         self._recovery.finish(self._pings.owed())
 
-    def _take(self, message: Message) -> None:
-        if message.event == "ring":
-            self._opened += 1
-            return
-        if message.event == "sink":
-            self._pings.tighten(parse_fields(message.line))
-            return
+    def _read_channel(self) -> bool:
+        """Take in some of what came through the channel; whether anything did."""
+        data = self._run.read_channel() if self._run is not None else b""
+        messages, self._rest = parse_messages(self._rest + data)
+        for message in messages:
+            if message.event == "ring":
+                self._opened += 1
+                continue
+            if message.event == "sink":
+                self._pings.tighten(parse_fields(message.line))
+                continue
+            self._received += 1
+            # The process itself tells its start and end.
+            if self._runs is not None or message.event not in ("start", "success"):
+                self._waiting.append(message)
+        return bool(data)
+
+    def _fold(self) -> None:
+        if self._opened >= _FOLD_AT:
+            self._opened = 0
+            self.collector.fold()
+
+    def _tell(self, message: Message) -> None:
         ends = message.event == layout.END
         event = Event.LOG if ends else Event(message.event)
-        self._received += 1
         if self._runs is not None:
             run_id = self._runs.assign(event, message)
             if event is Event.START or event.ends_run or ends:
                 self._recovery.note_open(self._runs.open)
         else:
             run_id = self._run_id
-            if event in (Event.START, Event.SUCCESS):
-                return  # the process itself tells
             self._failed = self._failed or event is Event.FAIL
+        # No more of them are kept with their logs. Those of failures are kept longest.
+        fails = sum(other.event == "fail" for other in self._waiting)
+        if (fails if event is Event.FAIL else len(self._waiting)) >= LOGS:
+            log = Snapshot((message.line,), begins_inside_record=False)
+            self._pings.put(event, run_id, log, closing([], [_TOO_FAST]))
+            return
         log, _ = self.collector.read(message.time_ns, message.line)
         self._pings.put(event, run_id, log)
 
@@ -215,18 +254,30 @@ class Teller:
             reasons.append(f"loghc: a record of level {name} or above was logged (--fail-on)")
         return reasons
 
-    def _trouble_with_log(self) -> list[str]:
+    def _unknown(self, facts: Facts, *, blind: bool) -> list[str]:
+        """What may have failed the run unseen. No success is told then."""
+        level = self._options.fail_on
+        unknown = []
+        if self._gone:
+            unknown.append("a marker")
+        if level is not None and blind and facts.level < level:
+            unknown.append(f"a record of level {self._options.fail_on_name} or above (--fail-on)")
+        return [f"loghc: {what} may have been logged unseen" for what in unknown]
+
+    @property
+    def _gone(self) -> bool:
+        """Whether the run directory was deleted."""
+        return self._run is not None and not os.path.isdir(self._run.path)
+
+    def _trouble_with_log(self) -> Counter[str]:
+        """Why records could not be seen, and of how many processes."""
         if self._run is None:
-            return [self._trouble]
-        if not os.path.isdir(self._run.path):
-            return ["the run directory was deleted"]
+            return Counter([self._trouble])
+        if self._gone:
+            return Counter(["the run directory was deleted"])
         with contextlib.suppress(OSError):
-            texts = [note.text for note in read_notes(self._run.path)]
-            return [
-                f"{text} ({count} processes)" if count > 1 else text
-                for text, count in Counter(texts).most_common(_NOTES)
-            ]
-        return []
+            return Counter(note.text for note in read_notes(self._run.path))
+        return Counter()
 
     def _about_lost_markers(self, facts: Facts) -> list[str]:
         lost = facts.markers - self._received

@@ -28,9 +28,16 @@ if TYPE_CHECKING:
 __all__ = ["watch"]
 
 _STOPS = (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)  # the terminal's
-_ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT)
-# What ends a program that has no handler for it
-_DEADLY = frozenset({*_ENDING, signal.SIGUSR1, signal.SIGUSR2})
+_ENDING = (
+    signal.SIGTERM,
+    signal.SIGHUP,
+    signal.SIGINT,
+    signal.SIGQUIT,
+    signal.SIGALRM,
+    signal.SIGABRT,
+)
+# What doesn't end a program that has no handler for it
+_HARMLESS = (signal.SIGCONT, signal.SIGTSTP, signal.SIGWINCH, signal.SIGURG)
 _LATE = (
     1.0  # seconds after the program's death in which the signal that killed it may come here, too
 )
@@ -121,10 +128,9 @@ class _Watcher:
             poll.register(self._run.channel, select.POLLIN)
         while self._status is None:
             self._take_signals()
-            if teller is not None:
-                _safely(teller.take_messages)
+            more = teller is not None and _safely(teller.take_messages)
             if self._status is None:
-                poll.poll(self.signals.pause)
+                poll.poll(0 if more else self.signals.pause)
         while teller is not None and (living := _safely(teller.waited_for)):
             self._until_all_ended(living, poll, teller)
         return self._status
@@ -141,8 +147,8 @@ class _Watcher:
         pause = self.signals.pause if ends else _POLLING
         while True:
             self._take_signals(living)
-            _safely(teller.take_messages)
-            ready = poll.poll(pause)
+            more = _safely(teller.take_messages)
+            ready = poll.poll(0 if more else pause)
             for descriptor, _ in ready:
                 if ends.pop(descriptor, None) is not None:
                     poll.unregister(descriptor)
@@ -197,7 +203,7 @@ class _Watcher:
 
         # Who has a handler for it looks after what it started. Who is killed by it doesn't, nor
         # does who is exiting when it comes.
-        all_take_it = number not in _DEADLY or all(takes_signal(pid, number) for pid in to)
+        all_take_it = number in _HARMLESS or all(takes_signal(pid, number) for pid in to)
         for pid in to:
             with contextlib.suppress(OSError):
                 os.kill(pid, number)

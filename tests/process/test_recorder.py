@@ -593,6 +593,12 @@ def test_a_signal_handler_that_logs_anywhere_loses_nothing(recorded, watch):
 # What can't be had
 
 
+def test_a_level_larger_than_any_costs_no_record(recorded, watch):
+    recorded(QUIET + "logger.log(2**64, 'sync.error: large')\nlogger.log(2**70, 'larger')")
+    assert messages(watch) == ["sync.error: large", "larger"]
+    assert (watch.reading.failed, watch.reading.lost) == (True, 0)
+
+
 def test_without_a_descriptor_there_is_a_note_and_no_ring(recorded, watch):
     recorded(
         """

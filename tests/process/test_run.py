@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -16,7 +17,7 @@ import pytest
 from loghc.ping import Event
 from loghc.testing import Fault, PingReceiver
 from loghc.watch.processes import is_alive
-from processes import RUN, TIMEOUT, events, needs_posix, run, started
+from processes import LOGHC, RUN, TIMEOUT, events, first_process, needs_posix, run, started
 from waiting import wait_until
 
 pytestmark = needs_posix
@@ -158,6 +159,22 @@ def test_the_program_finds_what_it_would_find_without(receiver, program, tmp_pat
     assert (watched.stdout, watched.returncode) == (alone.stdout, 0)
 
 
+@pytest.mark.parametrize("url", [None, "off"])
+@pytest.mark.parametrize(
+    "command", [["echo", "out"], ["-c", "print('out')"], ["--state", "x", "echo", "out"]], ids=str
+)
+@pytest.mark.parametrize(
+    "loghc", [LOGHC, (Path(sys.executable).with_name("loghc"),)], ids=["-m", "command"]
+)
+def test_in_a_deleted_working_directory_the_program_starts(receiver, tmp_path, loghc, command, url):
+    (tmp_path / "gone").mkdir()
+    env = {"HEALTH_CHECK_URL": url} if url else {}
+    delete = ("sh", "-c", 'rmdir "$PWD"; exec "$@"', "sh")
+    done = run(*delete, *loghc, "run", *command, cwd=tmp_path / "gone", env=env)
+    assert (done.returncode, done.stdout) == (0, "out\n"), done.stderr
+    assert [ping.event for ping in receiver.pings] == ([] if url else [Event.START, Event.SUCCESS])
+
+
 def test_descriptors_of_the_callers_are_inherited(receiver, tmp_path):
     (tmp_path / "given").write_text("seven")
     done = run("sh", "-c", 'exec "$@" 7<given', "sh", *RUN, "sh", "-c", "cat <&7", cwd=tmp_path)
@@ -265,6 +282,60 @@ def test_a_record_of_a_level_fails_the_run_if_asked_to(receiver, program, tmp_pa
     assert receiver.pings[1].text.endswith(reason) == (event is Event.FAIL)
 
 
+UNSEEN = {
+    "ring": "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n",
+    "isolated": "",
+    "gone": "import os, shutil, loguru\nshutil.rmtree(os.environ['LOGHC_RUN'])\n",
+}
+
+
+@pytest.mark.parametrize("how", UNSEEN)
+@pytest.mark.parametrize("status", [0, 3])
+def test_no_success_is_told_if_a_record_of_the_level_may_have_been_missed(
+    receiver, program, tmp_path, how, status
+):
+    name = program(
+        f"{UNSEEN[how]}import loguru\nloguru.logger.error('x')\nraise SystemExit({status})"
+    )
+    python = [sys.executable, *(["-I"] if how == "isolated" else [])]
+    done = run(*RUN, "--fail-on", "ERROR", *python, name, cwd=tmp_path)
+    assert done.returncode == status
+    assert events(receiver)[1:] == [(Event.FAIL, status or None)]
+    unknown = "loghc: a record of level ERROR or above (--fail-on) may have been logged unseen\n"
+    assert receiver.pings[1].text.endswith(unknown)
+    assert ("loghc: the log of a process could not be kept: " in done.stderr) == (how != "isolated")
+
+
+def test_a_level_that_had_no_record_to_look_at_is_said(receiver, program, tmp_path):
+    name = program("import loguru\nloguru.logger.error('x')")
+    python = ("env", "-i", sys.executable)
+    done = run(*RUN, "--fail-on", "ERROR", *python, name, cwd=tmp_path)
+    assert done.stderr.endswith(
+        "loghc: no process that logs with loguru was seen, so --fail-on ERROR had no effect.\n"
+    )
+    assert "had no effect" not in run(*RUN, "--fail-on", "ERROR", name, cwd=tmp_path).stderr
+
+
+@pytest.mark.parametrize("option", [None, "--markers-only"])
+def test_no_success_is_told_if_the_run_directory_was_deleted(receiver, program, tmp_path, option):
+    name = program(
+        """
+        import os, shutil
+        from loguru import logger
+        logger.info("sync.start")
+        shutil.rmtree(os.environ["LOGHC_RUN"])
+        logger.error("sync.error")
+        """
+    )
+    done = run(*RUN, *([option] if option else []), name, cwd=tmp_path)
+    assert done.returncode == 0
+    assert events(receiver) == [(Event.START, None), (Event.FAIL, None)]
+    text = receiver.pings[1].text
+    assert "loghc: the log of a process could not be kept: the run directory was deleted\n" in text
+    assert text.endswith("loghc: a marker may have been logged unseen\n")
+    assert "the run directory was deleted" in done.stderr
+
+
 FAILURES = {
     "by the program itself": "logger.error('sync.error: disk full')",
     "by a thread": (
@@ -317,6 +388,33 @@ def test_markers_of_a_plain_run(receiver, program, tmp_path):
     ]
     assert len({ping.run_id for ping in receiver.pings}) == 1
     assert receiver.pings[1].text.endswith("nightly.log: half way\n")
+
+
+def test_of_many_markers_at_once_the_newest_and_failures_have_the_log(receiver, program, tmp_path):
+    name = program(
+        """
+        import os, pathlib, signal
+        from loguru import logger
+        logger.info("before")
+        watcher = os.getppid()
+        os.kill(watcher, signal.SIGSTOP)
+        while " T " not in pathlib.Path(f"/proc/{watcher}/stat").read_text():
+            pass
+        for event in ["done"] * 20 + ["error"] * 5 + ["log"] * 60:
+            logger.info(f"sync.{event}")
+        os.kill(watcher, signal.SIGCONT)
+        """
+    )
+    run(*RUN, "--markers-only", name, cwd=tmp_path)
+    assert len(receiver.pings) == 85
+    for ping in receiver.pings:
+        note = "loghc: too many markers came at once to put the rest of the log here\n"
+        if ping.event is Event.SUCCESS:
+            assert ping.text.endswith(f" - sync.done\n{note}")
+            assert "before" not in ping.text
+        elif ping.event is Event.FAIL:
+            assert "before" in ping.text
+    assert all("before" in ping.text for ping in receiver.pings[-10:])
 
 
 def test_only_the_events_that_are_asked_for_are_sent(receiver, program, tmp_path):
@@ -427,6 +525,36 @@ def test_a_daemon_is_watched_until_its_last_process_has_ended(receiver, program,
     process.communicate(b"x", timeout=TIMEOUT)
     assert process.returncode == 0
     assert told(receiver, 4)[3].event is Event.FAIL
+
+
+def test_a_process_is_not_mistaken_for_one_of_the_run_that_had_its_id(receiver, program, tmp_path):
+    name = program(
+        """
+        import os, subprocess, sys
+        from loguru import logger
+        from loghc.inside.ring import open_ring
+        logger.info("sync.start")
+        open_ring(os.environ.pop("LOGHC_RUN"), 65536, int(sys.argv[1]))
+        """
+    )
+    other = subprocess.Popen(["sleep", "1000"])
+    try:
+        done = run(*RUN, "--markers-only", name, str(other.pid), cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert [ping.event for ping in told(receiver)] == [Event.START, Event.FAIL]
+        assert other.poll() is None
+    finally:
+        other.kill()
+        other.wait()
+
+
+def test_a_process_of_another_namespace_is_not_taken_for_the_one_with_its_id_here(
+    receiver, program, tmp_path
+):
+    name = program("from loguru import logger; import os; logger.info(f'I am {os.getpid()}')")
+    done = run(*RUN, *first_process(tmp_path), sys.executable, name, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert told(receiver)[1].text.endswith(" - I am 1\n")
 
 
 # A daemon whose main program ends at once, stays, or stays and has a handler for SIGTERM.
@@ -661,13 +789,50 @@ def test_a_program_that_drops_its_privileges_first_is_explained(receiver, progra
     assert "the program became user 65534" in told(receiver)[1].text
 
 
-def test_a_place_for_the_log_that_can_not_be_used_costs_the_log_alone(receiver, tmp_path):
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root")
+@pytest.mark.parametrize(
+    ("option", "logged", "expected"),
+    [
+        ((), "sync.error: x", Event.FAIL),
+        (("--fail-on", "ERROR"), "x", Event.FAIL),
+        (("--fail-on", "CRITICAL"), "x", Event.SUCCESS),
+        ((), "x", Event.SUCCESS),
+        (("--markers-only",), "sync.start", None),
+    ],
+)
+@pytest.mark.parametrize("how", ["os.setuid(65534)", "os.chroot(os.getcwd())"])
+def test_a_child_that_can_no_longer_write_to_the_run_directory_is_said(
+    receiver, program, tmp_path, option, logged, expected, how
+):
+    name = program(
+        f"""
+        import os
+        from loguru import logger
+        logger.info("parent")
+        for _ in range(2):  # the last child's parent has no ring either
+            if os.fork():
+                os.wait()
+                os._exit(0)
+            {how}
+        logger.error({logged!r})
+        """
+    )
+    done = run(*RUN, *option, name, cwd=tmp_path)
+    assert [ping.event for ping in receiver.pings[1:]] == ([expected] if expected else [])
+    why = "the log of a process could not be kept: it can't write to the run directory any more"
+    assert f"loghc: {why}" in done.stderr
+    assert all(why in ping.text for ping in receiver.pings[1:])
+
+
+@pytest.mark.parametrize("state", ["file", "file/below", "/proc/self"])
+def test_a_state_directory_that_can_not_be_used_costs_no_log(receiver, program, tmp_path, state):
     (tmp_path / "file").touch()
-    done = run(*RUN, "--state", "file", "sh", "-c", "echo out; exit 5", cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (5, "out\n")
-    assert "loghc: " in done.stderr
-    assert events(receiver) == [(Event.START, None), (Event.FAIL, 5)]
-    assert "the log of a process could not be kept" in receiver.pings[1].text
+    name = program("from loguru import logger\nlogger.error('sync.error')\nraise SystemExit(5)")
+    done = run(*RUN, "--state", state, name, cwd=tmp_path)
+    assert done.returncode == 5
+    assert re.search(r"^loghc: the state directory '.+' can't be used: ", done.stderr)
+    assert events(receiver) == [(Event.START, None), (Event.FAIL, None), (Event.FAIL, 5)]
+    assert "sync.error\n" in receiver.pings[2].text
 
 
 # Output

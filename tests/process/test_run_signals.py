@@ -66,7 +66,36 @@ def test_signals_are_forwarded_each_as_often_as_it_came(receiver, program, tmp_p
     assert events(receiver)[1:] == [(Event.FAIL, 4)]
 
 
-@pytest.mark.parametrize("name", ["TERM", "HUP", "QUIT", "USR1"])
+def test_a_burst_of_markers_delays_no_signal(receiver, program, tmp_path):
+    name = program(
+        """
+        import os, signal, sys
+        from loguru import logger
+        logger.remove()
+        logger.add(lambda message: None)
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(print("got SIGTERM", flush=True)))
+        for _ in range(20):  # so that it takes the watcher some time to read it
+            logger.info("x" * 250_000)
+        os.kill(os.getppid(), signal.SIGSTOP)
+        for number in range(100):
+            logger.info(f"sync.log {number}")
+        os.kill(os.getppid(), signal.SIGCONT)
+        while True:
+            signal.pause()
+        """
+    )
+    process = started(*RUN, "--limit", "5000000", "--no-logs", name, cwd=tmp_path)
+    receiver.wait(2)
+    process.terminate()
+    assert process.stdout.readline() == "got SIGTERM\n"
+    assert len(receiver.pings) < 98
+    assert ended(process)[0] == 0
+    assert len(receiver.pings) == 102
+
+
+@pytest.mark.parametrize(
+    "name", ["TERM", "HUP", "QUIT", "USR1", "ALRM", "ABRT", "PROF", "XCPU", "IO", "RTMIN"]
+)
 def test_a_signal_that_kills_the_program_kills_the_watcher(receiver, program, tmp_path, name):
     number = getattr(signal, f"SIG{name}")
     process = started(*RUN, program(SLEEPER), cwd=tmp_path)

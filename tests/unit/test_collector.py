@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -16,6 +18,7 @@ if os.name != "posix":
 from loghc.inside.ring import open_ring
 from loghc.log.tail import CONTEXT
 from loghc.watch.collector import Collector, Facts
+from loghc.watch.processes import has_ring
 from loghc.watch.rings import Frame, Reading
 from waiting import wait_until_in
 
@@ -37,7 +40,7 @@ def text(collector: Collector, **options: Any) -> bytes:
 def test_without_a_ring_nothing_is_said() -> None:
     assert vars(Facts()) == {
         "rings": 0, "records": 0, "lost": 0, "failed": False, "level": -1, "overwritten": 0,
-        "last_wall_ns": 0, "markers": 0, "tracebacks": {},
+        "last_wall_ns": 0, "markers": 0, "orphans": 0, "tracebacks": {},
     }  # fmt: skip
 
 
@@ -48,11 +51,11 @@ def test_what_the_rings_say_is_added_up() -> None:
         reading(written=10, lost=1, level=30, overwritten=3, markers=2, failed=True, frames=frames,
                 wall_offset_ns=1000)
     )  # fmt: skip
-    facts.add(reading(written=20, lost=2, level=20, overwritten=4, markers=3))
-    facts.add(reading(level=25, frames=[Frame(6, b"three")], wall_offset_ns=1000))
+    facts.add(reading(written=20, lost=2, level=20, overwritten=4, markers=3, orphans=1))
+    facts.add(reading(orphans=2, level=25, frames=[Frame(6, b"three")], wall_offset_ns=1000))
     assert vars(facts) == {
         "rings": 3, "records": 30, "lost": 3, "failed": True, "level": 30, "overwritten": 7,
-        "last_wall_ns": 1007, "markers": 5, "tracebacks": {},
+        "last_wall_ns": 1007, "markers": 5, "orphans": 3, "tracebacks": {},
     }  # fmt: skip
 
 
@@ -104,6 +107,48 @@ def test_what_was_folded_is_read_no_second_time(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs /proc")
+def test_a_ring_is_in_use_as_long_as_a_process_has_it_whatever_its_id_is_here(
+    tmp_path: Path,
+) -> None:
+    source = f"""
+from loghc.inside.ring import open_ring
+ring = open_ring({str(tmp_path)!r}, 2**14, {GONE})
+ring.append(b"one\\n", 1)
+print(flush=True)
+input()
+ring.append(b"two\\n", 2)
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", source],
+        env={**os.environ, "LOGHC_RUN": str(tmp_path)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"\n"
+    collector = Collector(str(tmp_path), 1000)
+    collector.fold()
+    process.communicate(b"\n")
+    assert text(collector) == b"one\ntwo\n"
+    collector.fold()
+    assert text(collector) == b"one\ntwo\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs /proc")
+def test_a_ring_belongs_to_who_opened_it(tmp_path: Path) -> None:
+    for pid, opened_it in ((1, False), (os.getpid(), True), (GONE, False)):
+        directory = tmp_path / str(pid)
+        directory.mkdir()
+        if opened_it:
+            open_ring(str(directory), 2**14, pid)
+        else:
+            (directory / f"{pid}-{time.monotonic_ns()}.ring").touch()
+        [owner] = Collector(str(directory), 10).owners()
+        assert has_ring(*owner) is opened_it
+
+
 @pytest.mark.parametrize("folded", [0, 3, 7])
 def test_the_newest_tracebacks_come_last_whether_their_rings_were_folded_or_not(
     folded: int, tmp_path: Path
@@ -123,7 +168,11 @@ def test_the_owners_are_those_whose_rings_are_there_in_the_order_of_their_start(
 ) -> None:
     for name in ("30-2.ring", "7-10.ring", "20-11.ring", "30-30.ring", "9-4.note"):
         (tmp_path / name).touch()
-    assert Collector(str(tmp_path), 10).owners() == [30, 7, 20]
+    owners = [(30, "30-2.ring", 2), (7, "7-10.ring", 10), (20, "20-11.ring", 11),
+              (30, "30-30.ring", 30)]  # fmt: skip
+    assert Collector(str(tmp_path), 10).owners() == [
+        (pid, str(tmp_path / name), opened) for pid, name, opened in owners
+    ]
     assert Collector(str(tmp_path / "nowhere"), 10).owners() == []
 
 
@@ -139,7 +188,7 @@ def test_the_owners_are_those_whose_rings_are_there_in_the_order_of_their_start(
 )
 def test_a_name_without_a_number_has_no_owner(name: str, owner: int, tmp_path: Path) -> None:
     (tmp_path / name).touch()
-    assert Collector(str(tmp_path), 10).owners() == [owner]
+    assert [pid for pid, _, _ in Collector(str(tmp_path), 10).owners()] == [owner]
 
 
 def test_with_a_moment_what_was_logged_until_then_is_read_though_much_came_since(

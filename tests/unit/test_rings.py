@@ -254,6 +254,19 @@ def test_the_header_tells_what_happened(open_one):
     assert (reading.written, reading.overwritten) == (8, 0)
 
 
+def test_a_level_may_be_larger_than_a_word_holds(open_one):
+    ring, path = open_one()
+    for _ in range(2):
+        ring.raise_level(2**64)
+        assert read_ring(path, ALL).level == 2**64 - 2
+
+
+def test_the_wall_clock_may_be_before_the_monotonic_one(open_one, monkeypatch):
+    monkeypatch.setattr(time, "time_ns", lambda: 10)
+    reading = read_ring(open_one()[1], ALL)
+    assert reading.started_ns + reading.wall_offset_ns == 10
+
+
 def test_a_long_record_is_cut_at_a_character(open_one):
     ring, path = open_one()
     ring.append(("€" * 1000).encode(), 1)

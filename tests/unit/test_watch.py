@@ -113,6 +113,7 @@ def test_what_the_program_sent_itself_is_not_forwarded():
     assert Caught(number, kernel=False, sender=0).is_for_program(lambda pid: True)
     assert not Caught(number, kernel=False, sender=7).is_for_program(lambda pid: pid == 7)
     assert not Caught(2, kernel=True, sender=0).is_for_program(lambda pid: False)
+    assert Caught(14, kernel=True, sender=0).is_for_program(lambda pid: False)  # SIGALRM
 
 
 # Fields
