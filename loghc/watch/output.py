@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import math
 import os
 import select
 import threading
 from collections.abc import Callable, Collection
+
+from loghc.stderr import say
 
 __all__ = ["Output"]
 
@@ -80,6 +83,7 @@ class _Pump:
         self._into = into
         self._stopping, self._stop = _pipe()
         self._line = b""  # the beginning of a line whose end has not come yet
+        self._said = False  # that what is printed can't be passed on
         self._thread = threading.Thread(target=self._run, name="loghc-output", daemon=True)
 
     def start(self, keep: Callable[[bytes], object]) -> None:
@@ -137,8 +141,13 @@ class _Pump:
                 select.select([], [self._into], [])
                 with contextlib.suppress(BlockingIOError):
                     view = view[os.write(self._into, view) :]
-        except OSError:
-            return False
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                return False
+            # A full disk, say: the program would see an error, and mostly go on.
+            if not self._said:
+                self._said = True
+                say(f"some {_STREAMS[self._into]} is lost, it can't be written: {error.strerror}.")
         return True
 
 

@@ -748,6 +748,18 @@ def test_a_reader_of_the_output_that_goes_away_ends_the_program(receiver, tmp_pa
     assert events(receiver)[1:] == [(Event.FAIL, 128 + signal.SIGPIPE)]
 
 
+def test_output_for_which_there_is_no_room_ends_no_program(receiver, tmp_path):
+    command = (*RUN, "--output", "sh", "-c", "head -c 3000000 /dev/zero && echo err >&2; exit 3")
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            command, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, timeout=TIMEOUT, check=False
+        )
+    assert done.returncode == 3
+    said = b"loghc: some standard output is lost, it can't be written: No space left on device.\n"
+    assert sorted(done.stderr.splitlines(keepends=True)) == [b"err\n", said]
+    assert events(receiver) == [(Event.START, None), (Event.FAIL, 3)]
+
+
 def test_output_that_a_child_still_holds_is_not_waited_for(receiver, tmp_path):
     done = run(*RUN, "--output", "sh", "-c", "sleep 50 & echo $!", cwd=tmp_path)
     os.kill(int(done.stdout), signal.SIGKILL)
