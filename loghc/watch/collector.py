@@ -6,6 +6,7 @@ import contextlib
 import os
 import threading
 import time
+from collections import defaultdict
 
 from loghc.log.tail import CONTEXT, Snapshot
 from loghc.watch.end import End
@@ -15,6 +16,7 @@ from loghc.watch.rings import Frame, Reading, read_ring
 __all__ = ["Collector", "Facts"]
 
 _TRACEBACKS = 5  # the newest are kept
+_LONGEST_LINE = 65_536  # bytes without an end of line that are held back from the log
 _DIGITS = 19  # of a number that fits into 64 bits
 
 
@@ -84,13 +86,24 @@ class Collector:
         self._folded = End(self._keep)
         self._facts = Facts()
         self._lock = threading.Lock()  # output is added on a thread of its own
-        self._output = End(self._keep)
+        self._forget_output()
 
-    def add_output(self, data: bytes) -> None:
-        """Keep what the program printed: whole lines where possible."""
-        frame = Frame(time.monotonic_ns(), _as_text(data))
-        with self._lock:
-            self._output.add([frame])
+    def _forget_output(self) -> None:
+        self._output = End(self._keep)
+        self._printed = defaultdict(_Printed)  # by stream
+
+    def add_output(self, data: bytes | memoryview, stream: int) -> None:
+        """Keep what the program printed to a stream.
+
+        Raises:
+            MemoryError: then nothing of it is kept, so that there is memory for the pings.
+        """
+        try:
+            with self._lock:
+                self._output.add(self._printed[stream].add(bytes(data)))
+        except MemoryError:
+            self._forget_output()
+            raise
 
     def fold(self) -> None:
         """Take in the rings that nobody writes to any more, and delete them."""
@@ -120,6 +133,8 @@ class Collector:
         end = self._folded.copy()
         with self._lock:
             end.add(self._output.frames())
+            if until_ns is None:
+                end.add([frame for printed in self._printed.values() for frame in printed.rest()])
         # Further back, to have enough without what was logged since.
         size = self._keep if until_ns is None else 2 * self._keep
         readings = []
@@ -142,6 +157,24 @@ class Collector:
         except OSError:
             return []
         return [os.path.join(self._directory, name) for name in sorted(names, key=_opened)]
+
+
+class _Printed:
+    """What a program printed to one stream, in lines."""
+
+    def __init__(self) -> None:
+        self._line = b""  # the beginning of one whose end has not come yet
+
+    def add(self, data: bytes) -> list[Frame]:
+        """Add some; the lines that are whole now."""
+        lines, end, self._line = (self._line + data).rpartition(b"\n")
+        if len(self._line) > _LONGEST_LINE:
+            lines, end, self._line = lines + end + self._line, b"\n", b""
+        return [Frame(time.monotonic_ns(), _as_text(lines + end))] if end else []
+
+    def rest(self) -> list[Frame]:
+        """The line that has not ended."""
+        return [Frame(time.monotonic_ns(), _as_text(self._line + b"\n"))] if self._line else []
 
 
 def _snapshot(frames: list[Frame]) -> Snapshot:

@@ -18,8 +18,9 @@ __all__ = ["Output"]
 _STREAMS = {1: "standard output", 2: "standard error"}
 _AT_ONCE = 65_536  # bytes read at a time: as much as a pipe holds,
 _MOST_IN_PIPE = 2**20  # or as much as it holds where somebody made it larger
-_LONGEST_LINE = 65_536  # bytes without an end of line that are held back from the log
 _HIGH = 10  # the first descriptor for pipes, out of the way of the standard streams
+
+Keep = Callable[[memoryview, int], object]
 
 
 class Output:
@@ -54,11 +55,12 @@ class Output:
                 self._pumps.append(_Pump(reading, descriptor))
             self.streams[descriptor] = places[place]
 
-    def start(self, keep: Callable[[bytes], object]) -> None:
+    def start(self, keep: Keep) -> None:
         """Begin to pass on, on threads; the program has been started.
 
         Args:
-            keep: takes what is to be in the log, in whole lines where possible.
+            keep: takes what was printed, and the stream, as it comes. When it raises MemoryError,
+                it gets nothing more of that stream.
         """
         for descriptor in set(self.streams.values()):
             os.close(descriptor)
@@ -82,11 +84,10 @@ class _Pump:
         self._reading = reading
         self._into = into
         self._stopping, self._stop = _pipe()
-        self._line = b""  # the beginning of a line whose end has not come yet
-        self._said = False  # that what is printed can't be passed on
+        self._said: set[str] = set()
         self._thread = threading.Thread(target=self._run, name="loghc-output", daemon=True)
 
-    def start(self, keep: Callable[[bytes], object]) -> None:
+    def start(self, keep: Keep) -> None:
         os.set_blocking(self._reading, False)
         self._keep = keep
         self._thread.start()
@@ -103,12 +104,13 @@ class _Pump:
         poll.register(self._reading, select.POLLIN)
         poll.register(self._stopping, select.POLLIN)
         left = math.inf  # bytes still to be passed on
+        room = memoryview(bytearray(_AT_ONCE))  # made once: there may be no more memory later
         while left > 0:
             stopping = self._stopping in dict(poll.poll())
             if stopping and left == math.inf:
                 left = _MOST_IN_PIPE  # what comes after them is not the program's any more
             try:
-                data = os.read(self._reading, _AT_ONCE)
+                data = room[: os.readv(self._reading, [room])]
             except BlockingIOError:
                 if stopping:
                     break
@@ -116,25 +118,18 @@ class _Pump:
             if not data:
                 break
             left -= len(data)
-            self._record(data)
+            try:
+                self._keep(data, self._into)
+            except MemoryError:  # costs the log; the program it must not stop
+                self._keep = _drop
+                self._say("is not in the log: there was no memory for it")
             if not self._pass_on(data):
                 break
-        if self._line:
-            self._keep(self._line + b"\n")
         # A program that goes on printing is told so: by an error, or by SIGPIPE.
         os.close(self._reading)
 
-    def _record(self, data: bytes) -> None:
-        lines, end, rest = (self._line + data).rpartition(b"\n")
-        if len(rest) > _LONGEST_LINE:
-            lines, end, rest = lines + end + rest, b"\n", b""
-        if end:
-            self._keep(lines + end)
-        self._line = rest
-
-    def _pass_on(self, data: bytes) -> bool:
+    def _pass_on(self, view: memoryview) -> bool:
         """Write all of it; False when nobody reads it any more."""
-        view = memoryview(data)
         try:
             while view:
                 # Whoever shares the stream may have set it not to block.
@@ -145,10 +140,19 @@ class _Pump:
             if error.errno == errno.EPIPE:
                 return False
             # A full disk, say: the program would see an error, and mostly go on.
-            if not self._said:
-                self._said = True
-                say(f"some {_STREAMS[self._into]} is lost, it can't be written: {error.strerror}.")
+            self._say(f"is lost, it can't be written: {error.strerror}")
         return True
+
+    def _say(self, what: str) -> None:
+        """Say once what becomes of some that can't be dealt with as it should be."""
+        with contextlib.suppress(MemoryError):
+            if what not in self._said:
+                self._said.add(what)
+                say(f"some {_STREAMS[self._into]} {what}.")
+
+
+def _drop(_data: memoryview, _stream: int) -> None:
+    pass
 
 
 def _pipe() -> tuple[int, int]:

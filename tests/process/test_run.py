@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -757,6 +758,25 @@ def test_output_for_which_there_is_no_room_ends_no_program(receiver, tmp_path):
     assert done.returncode == 3
     said = b"loghc: some standard output is lost, it can't be written: No space left on device.\n"
     assert sorted(done.stderr.splitlines(keepends=True)) == [b"err\n", said]
+    assert events(receiver) == [(Event.START, None), (Event.FAIL, 3)]
+
+
+def test_output_for_which_there_is_no_memory_is_passed_on_all_the_same(receiver, tmp_path):
+    script = "ulimit -v unlimited; read line; yes | head -c 400000000 && exit 3"
+    most = resource.getrlimit(resource.RLIMIT_AS)[1]
+    process = subprocess.Popen(
+        [*RUN, "--output", "--limit", "1000000000", "sh", "-c", script],
+        cwd=tmp_path,
+        env={**os.environ, "MALLOC_ARENA_MAX": "1"},  # no memory is set aside for a thread
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (2**28, most)),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    told(receiver, 1)
+    _, said = process.communicate(b"go\n", timeout=TIMEOUT)
+    assert process.returncode == 3
+    assert b"loghc: some standard output is not in the log: there was no memory for it.\n" in said
     assert events(receiver) == [(Event.START, None), (Event.FAIL, 3)]
 
 

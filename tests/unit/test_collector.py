@@ -159,7 +159,7 @@ def test_output_stands_where_it_was_printed_among_the_records(tmp_path: Path) ->
     collector = Collector(str(tmp_path), 1000)
     ring = open_ring(str(tmp_path), 2**14, os.getpid())
     ring.append(b"before\n", time.monotonic_ns())
-    collector.add_output(b"caf\xc3\xa9 \xff\n")
+    collector.add_output(b"caf\xc3\xa9 \xff\n", 1)
     ring.append(b"after\n", time.monotonic_ns())
     assert text(collector).decode() == "before\ncafé \ufffd\nafter\n"
     assert text(collector, until_ns=1) == b""
@@ -169,7 +169,7 @@ def test_output_is_not_read_while_some_is_being_added(tmp_path: Path) -> None:
     collector = Collector(str(tmp_path), 1000)
     bodies: list[bytes] = []
     reader = threading.Thread(target=lambda: bodies.append(text(collector)))
-    writer = threading.Thread(target=collector.add_output, args=(b"two\n",))
+    writer = threading.Thread(target=collector.add_output, args=(b"two\n", 1))
     with collector._lock:
         reader.start()
         writer.start()

@@ -261,10 +261,10 @@ def test_a_record_longer_than_its_ring_leaves_no_half_of_a_secret(tmp_path):
 
 def test_output_is_text_and_bounded(tmp_path):
     collector = Collector(str(tmp_path), 1000)
-    collector.add_output(b"\xff\n")
+    collector.add_output(b"\xff\n", 1)
     assert rendered(collector)[0] == "\ufffd\n".encode()
     for number in range(10_000):
-        collector.add_output(b"line %d\n" % number)
+        collector.add_output(b"line %d\n" % number, 1)
     begun = time.monotonic_ns()
     body, _ = rendered(collector, until_ns=begun)
     assert body.endswith(b"line 9998\nline 9999\n")
