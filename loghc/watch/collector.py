@@ -90,7 +90,7 @@ class Collector:
 
     def _forget_output(self) -> None:
         self._output = End(self._keep)
-        self._printed = defaultdict(_Printed)  # by stream
+        self._printed: defaultdict[int, _Printed] = defaultdict(_Printed)  # by stream
 
     def add_output(self, data: bytes | memoryview, stream: int) -> None:
         """Keep what the program printed to a stream.

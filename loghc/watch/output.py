@@ -33,14 +33,29 @@ class Output:
         closed: the standard streams that loghc was started without, and the program will be, too.
 
     Attributes:
-        streams: the program's descriptors, and the pipes' ends to put there.
         terminals: the names of the streams that stay terminals.
+        trouble: why it doesn't work, and the program keeps its own streams; empty: it does.
+
+    Raises:
+        OSError: there are too few descriptors.
     """
 
     def __init__(self, closed: Collection[int]) -> None:
-        self.streams: dict[int, int] = {}
         self.terminals: list[str] = []
+        self.trouble = ""
+        self._opened: list[int] = []
+        self._streams: dict[int, int] = {}  # the program's, and the pipes' ends to put there
         self._pumps: list[_Pump] = []
+        try:
+            self._stopping, self._stop = self._pipe()
+            self._allowed, self._allow = self._pipe()
+            self._take_over(closed)
+        except OSError:
+            for descriptor in self._opened:
+                os.close(descriptor)
+            raise
+
+    def _take_over(self, closed: Collection[int]) -> None:
         places: dict[tuple[int, int], int] = {}
         for descriptor, name in _STREAMS.items():
             if descriptor in closed:
@@ -51,26 +66,57 @@ class Output:
             status = os.fstat(descriptor)
             place = (status.st_dev, status.st_ino)
             if place not in places:
-                reading, places[place] = _pipe()
-                self._pumps.append(_Pump(reading, descriptor))
-            self.streams[descriptor] = places[place]
+                reading, places[place] = self._pipe()
+                self._pumps.append(_Pump(reading, descriptor, self._stopping))
+            self._streams[descriptor] = places[place]
+
+    def _pipe(self) -> tuple[int, int]:
+        ends = os.pipe()
+        try:
+            for end in ends:
+                self._opened.append(fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, _HIGH))
+        finally:
+            for end in ends:
+                os.close(end)
+        return self._opened[-2], self._opened[-1]
+
+    def prepare(self) -> None:
+        """The program was forked, and waits: let it have the pipes if there are threads for them.
+
+        Not earlier, as a process that has threads can't be forked safely, and not later, as a
+        program whose pipes nobody empties hangs.
+        """
+        try:
+            for pump in self._pumps:
+                pump.prepare()
+            os.write(self._allow, b"x")
+        except (RuntimeError, MemoryError):
+            self.trouble = "no thread could be started"
+            self.start(_drop)
+        os.close(self._allow)
+
+    def redirect(self) -> None:
+        """In the program, before it is executed: wait, and use the pipes if that is allowed."""
+        os.close(self._allow)
+        if os.read(self._allowed, 1):
+            for target, source in self._streams.items():
+                os.dup2(source, target)
 
     def start(self, keep: Keep) -> None:
-        """Begin to pass on, on threads; the program has been started.
+        """Begin to pass on; the program has been started.
 
         Args:
             keep: takes what was printed, and the stream, as it comes. When it raises MemoryError,
                 it gets nothing more of that stream.
         """
-        for descriptor in set(self.streams.values()):
+        for descriptor in set(self._streams.values()):
             os.close(descriptor)
         for pump in self._pumps:
             pump.start(keep)
 
     def finish(self) -> None:
         """The program has ended: take what is in the pipes, and wait for no more."""
-        for pump in self._pumps:
-            pump.finish()
+        os.write(self._stop, b"x")  # which stays there, for all of them to see
 
     def wait(self, seconds: float | None) -> bool:
         """Wait until all is kept and passed on; whether it is."""
@@ -80,26 +126,29 @@ class Output:
 class _Pump:
     """One pipe, and the thread that empties it into a stream."""
 
-    def __init__(self, reading: int, into: int) -> None:
+    def __init__(self, reading: int, into: int, stopping: int) -> None:
         self._reading = reading
         self._into = into
-        self._stopping, self._stop = _pipe()
+        self._stopping = stopping
         self._said: set[str] = set()
+        self._keep: Keep = _drop
+        self._started = threading.Event()
         self._thread = threading.Thread(target=self._run, name="loghc-output", daemon=True)
 
-    def start(self, keep: Keep) -> None:
+    def prepare(self) -> None:
         os.set_blocking(self._reading, False)
-        self._keep = keep
         self._thread.start()
 
-    def finish(self) -> None:
-        os.write(self._stop, b"x")
+    def start(self, keep: Keep) -> None:
+        self._keep = keep
+        self._started.set()
 
     def wait(self, seconds: float | None) -> bool:
         self._thread.join(seconds)
         return not self._thread.is_alive()
 
     def _run(self) -> None:
+        self._started.wait()
         poll = select.poll()
         poll.register(self._reading, select.POLLIN)
         poll.register(self._stopping, select.POLLIN)
@@ -153,11 +202,3 @@ class _Pump:
 
 def _drop(_data: memoryview, _stream: int) -> None:
     pass
-
-
-def _pipe() -> tuple[int, int]:
-    ends = os.pipe()
-    high = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, _HIGH) for end in ends]
-    for end in ends:
-        os.close(end)
-    return high[0], high[1]

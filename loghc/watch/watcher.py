@@ -46,6 +46,7 @@ def watch(options: Options, command: Command) -> NoReturn:
     teller = _safely(_teller, options, command, started)
     output = started.output
     if started.error is not None:
+        output = None
         status = started.error.status << 8
         if teller is not None:
             _safely(teller.cannot_start, started.error)
