@@ -6,7 +6,6 @@ import contextlib
 import os
 import threading
 import time
-from collections import defaultdict
 
 from loghc.log.tail import CONTEXT, Snapshot
 from loghc.watch.end import End
@@ -16,7 +15,6 @@ from loghc.watch.rings import Frame, Reading, read_ring
 __all__ = ["Collector", "Facts"]
 
 _TRACEBACKS = 5  # the newest are kept
-_LONGEST_LINE = 65_536  # bytes without an end of line that are held back from the log
 _DIGITS = 19  # of a number that fits into 64 bits
 
 
@@ -90,7 +88,7 @@ class Collector:
 
     def _forget_output(self) -> None:
         self._output = End(self._keep)
-        self._printed: defaultdict[int, _Printed] = defaultdict(_Printed)  # by stream
+        self._printed = {stream: _Printed(self._keep) for stream in (1, 2)}
 
     def add_output(self, data: bytes | memoryview, stream: int) -> None:
         """Keep what the program printed to a stream.
@@ -160,21 +158,43 @@ class Collector:
 
 
 class _Printed:
-    """What a program printed to one stream, in lines."""
+    """What a program printed to one stream, in lines.
 
-    def __init__(self) -> None:
-        self._line = b""  # the beginning of one whose end has not come yet
+    A line is held back until its end comes: a secret in it is recognised only as a whole, and the
+    records of others must not come between its parts.
+
+    Args:
+        size: bytes to keep at least of a line: its end.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._line = bytearray()  # one whose end has not come yet
+        self._cut = False  # at its front
 
     def add(self, data: bytes) -> list[Frame]:
         """Add some; the lines that are whole now."""
-        lines, end, self._line = (self._line + data).rpartition(b"\n")
-        if len(self._line) > _LONGEST_LINE:
-            lines, end, self._line = lines + end + self._line, b"\n", b""
-        return [Frame(time.monotonic_ns(), _as_text(lines + end))] if end else []
+        lines, end, rest = data.rpartition(b"\n")
+        if not end:
+            self._extend(rest)
+            return []
+        self._extend(lines)
+        frames = self._frames()
+        self._line, self._cut = bytearray(rest), False
+        return frames
 
     def rest(self) -> list[Frame]:
         """The line that has not ended."""
-        return [Frame(time.monotonic_ns(), _as_text(self._line + b"\n"))] if self._line else []
+        return self._frames() if self._line else []
+
+    def _extend(self, data: bytes) -> None:
+        self._line += data
+        if len(self._line) > 2 * self._size:
+            del self._line[: -self._size]
+            self._cut = True
+
+    def _frames(self) -> list[Frame]:
+        return [Frame(time.monotonic_ns(), _as_text(bytes(self._line) + b"\n"), self._cut)]
 
 
 def _snapshot(frames: list[Frame]) -> Snapshot:

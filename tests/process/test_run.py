@@ -739,6 +739,33 @@ def test_output_and_records_are_one_log(receiver, program, tmp_path):
     assert words == expected
 
 
+def test_a_secret_in_a_long_line_of_output_is_masked_though_it_comes_in_two_parts(
+    receiver, program, tmp_path
+):
+    name = program(
+        """
+        import sys
+        from loguru import logger
+        print("x" * 70_000, '"password": "correct-horse', end="", flush=True)
+        input()
+        logger.info("logged")
+        print('-battery-staple"')
+        """
+    )
+    process = subprocess.Popen(
+        [*RUN, "--output", name],
+        cwd=tmp_path,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    process.stdout.read(70_000)
+    process.communicate(b"\n", timeout=TIMEOUT)
+    text = told(receiver)[1].text
+    assert '"password": "[redacted]"\n' in text
+    assert "battery" not in text
+
+
 def test_colours_are_passed_on_and_are_not_in_the_log(receiver, program, tmp_path):
     name = program(
         r"""
