@@ -90,6 +90,25 @@ def test_a_watcher_that_died_with_its_program_is_told_of_by_the_next(
     assert left_in(tmp_path / "state") == left_in(tmp_path / "loghc") == []
 
 
+def test_a_salt_that_a_power_failure_left_empty_is_made_anew(receiver, program, tmp_path, state):
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "salt").touch()
+    killed_together(receiver, (*RUN, *state, program(SLEEPER)), tmp_path)
+    run(*RUN, *state, "true", cwd=tmp_path)
+    assert receiver.wait(4, timeout=TIMEOUT)[1].text.startswith("loghc: told late")
+    assert left_in(tmp_path / "state") == []
+
+
+def test_a_salt_that_can_not_be_read_is_said(receiver, tmp_path, state):
+    (tmp_path / "state" / "salt").mkdir(parents=True)
+    done = run(*RUN, *state, "true", cwd=tmp_path)
+    said = (
+        f"loghc: the state directory {str(tmp_path / 'state')!r} can't be used: Is a directory.\n"
+    )
+    assert (done.returncode, done.stderr) == (0, said)
+    assert len(receiver.wait(2, timeout=TIMEOUT)) == 2
+
+
 def test_without_a_state_directory_nothing_is_kept(receiver, program, tmp_path):
     killed_together(receiver, (*RUN, program(SLEEPER)), tmp_path)
     run(*RUN, "true", cwd=tmp_path)
