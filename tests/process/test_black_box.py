@@ -170,6 +170,28 @@ def test_an_end_that_still_can_not_be_delivered_stays(receiver, tmp_path, state)
     assert [ping.exit_status for ping in told] == [3, 4, None, None]
 
 
+@pytest.mark.parametrize("damage", [("event=fail", "event=banana"), ("status=3", "status=zz")])
+def test_an_end_that_was_damaged_is_said_and_keeps_no_other_from_being_told(
+    receiver, tmp_path, state, damage
+):
+    receiver.always(503)
+    for status in (3, 4):
+        run(*RUN, *state, "--drain", "0.3", "sh", "-c", f"exit {status}", cwd=tmp_path)
+    receiver.always(None)
+    receiver.clear()
+    for path in (tmp_path / "state").glob("*/run"):
+        fields = path.read_text()
+        if "status=3" in fields:
+            path.write_text(fields.replace(*damage))
+    done = run(*RUN, *state, "true", cwd=tmp_path)
+    assert done.returncode == 0
+    (said,) = done.stderr.splitlines()
+    assert said.startswith("loghc: an earlier run's end can't be told, what was kept is damaged: ")
+    told = [(ping.event, ping.exit_status) for ping in receiver.wait(3, timeout=TIMEOUT)]
+    assert told == [(Event.FAIL, 4), (Event.START, None), (Event.SUCCESS, None)]
+    assert left_in(tmp_path / "state") == []
+
+
 def test_another_check_is_not_told(receiver, program, tmp_path, state):
     killed_together(receiver, (*RUN, *state, program(SLEEPER)), tmp_path)
     receiver.clear()
