@@ -215,7 +215,9 @@ def test_a_run_that_is_still_watched_is_not_told(receiver, program, tmp_path, st
     assert receiver.wait(4, timeout=TIMEOUT)[3].exit_status == 143
 
 
-def test_a_run_whose_program_lives_on_is_not_over(receiver, program, tmp_path, state):
+@pytest.mark.parametrize("name", [b"state", b"st\xff"])
+def test_a_run_whose_program_lives_on_is_not_over(receiver, program, tmp_path, name):
+    state = ("--state", tmp_path / os.fsdecode(name))
     process = started(*RUN, *state, program(SLEEPER), cwd=tmp_path)
     pid = int(process.stdout.readline())
     receiver.wait(1, timeout=TIMEOUT)

@@ -324,6 +324,22 @@ def test_markers_of_a_plain_run(receiver, program, tmp_path):
     assert receiver.pings[1].text.endswith("nightly.log: half way\n")
 
 
+@pytest.mark.parametrize(("message", "event"), [(r"\udcff", Event.FAIL), ("?", Event.SUCCESS)])
+def test_a_marker_that_is_no_utf_8_stands_for_itself_alone(
+    receiver, program, tmp_path, message, event
+):
+    name = program(
+        f"""
+        from loguru import logger
+        logger.remove()
+        logger.add(lambda message: None)
+        logger.info("{message}")
+        """
+    )
+    run(*RUN, "--marker", os.fsdecode(b"\xff=fail"), name, cwd=tmp_path)
+    assert told(receiver)[-1].event is event
+
+
 def test_only_the_events_that_are_asked_for_are_sent(receiver, program, tmp_path):
     name = program("from loguru import logger\nlogger.info('sync.log')")
     run(*RUN, "--events", "success,fail", name, cwd=tmp_path)
