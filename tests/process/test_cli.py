@@ -104,6 +104,7 @@ def test_the_demo_is_run_on_standard_output(capsys):
         (["--exit-status", "3"], Event.FAIL, 3),
         (["--exit-status", "0"], Event.SUCCESS, 0),
         (["--exit-status", "255"], Event.FAIL, 255),
+        (["--timeout", "1e10"], Event.SUCCESS, None),
     ],
     ids=str,
 )
