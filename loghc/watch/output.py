@@ -136,6 +136,8 @@ class _Pump:
         self._thread = threading.Thread(target=self._run, name="loghc-output", daemon=True)
 
     def prepare(self) -> None:
+        # Made once: there may be no more memory later.
+        self._room = memoryview(bytearray(_AT_ONCE))
         os.set_blocking(self._reading, False)
         self._thread.start()
 
@@ -153,13 +155,12 @@ class _Pump:
         poll.register(self._reading, select.POLLIN)
         poll.register(self._stopping, select.POLLIN)
         left = math.inf  # bytes still to be passed on
-        room = memoryview(bytearray(_AT_ONCE))  # made once: there may be no more memory later
         while left > 0:
             stopping = self._stopping in dict(poll.poll())
             if stopping and left == math.inf:
                 left = _MOST_IN_PIPE  # what comes after them is not the program's any more
             try:
-                data = room[: os.readv(self._reading, [room])]
+                data = self._room[: os.readv(self._reading, [self._room])]
             except BlockingIOError:
                 if stopping:
                     break
