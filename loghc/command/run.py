@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["run"]
 
 _USAGE = 2  # exit status of a command that can't be done as it was given
+_DESCRIPTORS = 6  # that a watcher needs, beside the standard streams
 _OFF = "off"  # in the place of the URL: run the program, and watch nothing
 _NO_URL = (
     f"no ping URL: set {URL_VARIABLE}, or {URL_FILE_VARIABLE} to the path of a file that holds it, "
@@ -65,11 +66,30 @@ def run(args: list[str]) -> NoReturn:
         print(f"loghc run: {error} (see loghc run --help)", file=sys.stderr)
         raise SystemExit(_USAGE) from None
     command = resolve(words, options.python)
+    if not off and not _has_descriptors():
+        print(
+            "loghc: too few file descriptors to watch: the program runs unwatched.", file=sys.stderr
+        )
+        off = True
     if off:
         _become(command)
     from loghc.watch.watcher import watch
 
     watch(options, command)
+
+
+def _has_descriptors() -> bool:
+    """Whether there are as many file descriptors as it takes to watch and to send a ping."""
+    opened: list[int] = []
+    try:
+        while len(opened) < _DESCRIPTORS:
+            opened += os.pipe()
+    except OSError:
+        return False
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
+    return True
 
 
 def _become(command: Command) -> NoReturn:

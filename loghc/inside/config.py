@@ -29,7 +29,7 @@ def read_config(path: str) -> Config:
     """
     config = Config()
     with open(path, "rb") as file:
-        text = file.read().decode("utf-8")
+        text = file.read().decode("utf-8", "surrogateescape")
     for line in text.split("\n"):
         key, _, value = line.partition("=")
         value = _unescape(value)

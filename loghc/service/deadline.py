@@ -12,6 +12,8 @@ from loghc.clock import monotonic
 
 __all__ = ["Deadline"]
 
+_LONGEST = 86_400.0  # seconds: a day; the system's own waits can't be much longer
+
 
 class Deadline:
     """One end for the whole of an attempt, which another thread may bring forward.
@@ -37,8 +39,8 @@ class Deadline:
         """
         with self._lock:
             self._begun = monotonic()
-            self._seconds = seconds
-            self._end = self._begun + seconds
+            self._seconds = min(seconds, _LONGEST)
+            self._end = self._begun + self._seconds
         self.left()
 
     def left(self) -> float:

@@ -188,24 +188,34 @@ def _opened(path: str) -> Entry | None:
 
 
 def _salt(path: str) -> bytes:
-    """The state directory's salt, made when it is first used."""
-    fresh = os.urandom(_SALT)
-    for _ in range(2):
-        with contextlib.suppress(OSError), open(path, "rb") as file:
-            known = file.read()
-            if len(known) == _SALT:
-                return known
-        # Complete, or not there at all: another watcher may do the same at this moment.
-        temporary = f"{path}.{os.urandom(4).hex()}"
-        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(fresh)
-        try:
-            os.link(temporary, path)
-        except FileExistsError:
-            pass
-        finally:
+    """The state directory's salt, made when it is first used, or where it was left incomplete."""
+    known = _read(path)
+    if len(known) == _SALT:
+        return known
+    # Complete, or not there at all: another watcher may do the same at this moment.
+    temporary = f"{path}.{os.urandom(4).hex()}"
+    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(os.urandom(_SALT))
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        if len(_read(path)) != _SALT:
+            os.replace(temporary, path)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
-    return fresh
+    _sync_directory(os.path.dirname(path))
+    return _read(path)
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        return b""
 
 
 def _sync_directory(path: str) -> None:

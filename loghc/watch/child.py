@@ -14,6 +14,8 @@ TYPE_CHECKING = False  # typing takes longer to import than all of this
 if TYPE_CHECKING:
     from typing import NoReturn
 
+    from loghc.watch.output import Output
+
 __all__ = [
     "CannotStartError",
     "become",
@@ -84,7 +86,7 @@ def start(
     command: Command,
     env: dict[bytes, bytes],
     inherited: Inherited,
-    streams: dict[int, int],
+    output: Output | None,
 ) -> int:
     """Start a command; its process id.
 
@@ -94,7 +96,7 @@ def start(
         command: what to start.
         env: its environment.
         inherited: how loghc itself found the signals.
-        streams: descriptors to put in place of others, from the program's to this process's.
+        output: what takes in what it prints, if that is wanted.
 
     Raises:
         CannotStartError: nothing was started.
@@ -111,14 +113,16 @@ def start(
     if pid == 0:
         number = errno.ENOEXEC
         try:
-            for target, source in streams.items():
-                os.dup2(source, target)
+            if output is not None:
+                output.redirect()
             inherited.restore()
             number = _execute(command, env)
         finally:
             os.write(writing, str(number).encode())
             os._exit(_NOT_FOUND)
     os.close(writing)
+    if output is not None:
+        output.prepare()
     with open(reading, "rb") as pipe:
         failed = pipe.read()  # nothing: it was closed by a successful exec
     if failed:

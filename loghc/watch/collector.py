@@ -87,13 +87,24 @@ class Collector:
         self._folded = End(self._keep)
         self._facts = Facts()
         self._lock = threading.Lock()  # output is added on a thread of its own
-        self._output = End(self._keep)
+        self._forget_output()
 
-    def add_output(self, data: bytes) -> None:
-        """Keep what the program printed: whole lines where possible."""
-        frame = Frame(time.monotonic_ns(), _as_text(data))
-        with self._lock:
-            self._output.add([frame])
+    def _forget_output(self) -> None:
+        self._output = End(self._keep)
+        self._printed = {stream: _Printed(self._keep) for stream in (1, 2)}
+
+    def add_output(self, data: bytes | memoryview, stream: int) -> None:
+        """Keep what the program printed to a stream.
+
+        Raises:
+            MemoryError: then nothing of it is kept, so that there is memory for the pings.
+        """
+        try:
+            with self._lock:
+                self._output.add(self._printed[stream].add(bytes(data)))
+        except MemoryError:
+            self._forget_output()
+            raise
 
     def fold(self) -> None:
         """Take in the rings that nobody writes to any more, and delete them."""
@@ -126,6 +137,8 @@ class Collector:
         end = self._folded.copy()
         with self._lock:
             end.add(self._output.frames())
+            if until_ns is None:
+                end.add([frame for printed in self._printed.values() for frame in printed.rest()])
         # Further back, to have enough without what was logged since.
         size = self._keep if until_ns is None else 2 * self._keep
         readings = []
@@ -148,6 +161,46 @@ class Collector:
         except OSError:
             return []
         return [os.path.join(self._directory, name) for name in sorted(names, key=_opened)]
+
+
+class _Printed:
+    """What a program printed to one stream, in lines.
+
+    A line is held back until its end comes: a secret in it is recognised only as a whole, and the
+    records of others must not come between its parts.
+
+    Args:
+        size: bytes to keep at least of a line: its end.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._line = bytearray()  # one whose end has not come yet
+        self._cut = False  # at its front
+
+    def add(self, data: bytes) -> list[Frame]:
+        """Add some; the lines that are whole now."""
+        lines, end, rest = data.rpartition(b"\n")
+        if not end:
+            self._extend(rest)
+            return []
+        self._extend(lines)
+        frames = self._frames()
+        self._line, self._cut = bytearray(rest), False
+        return frames
+
+    def rest(self) -> list[Frame]:
+        """The line that has not ended."""
+        return self._frames() if self._line else []
+
+    def _extend(self, data: bytes) -> None:
+        self._line += data
+        if len(self._line) > 2 * self._size:
+            del self._line[: -self._size]
+            self._cut = True
+
+    def _frames(self) -> list[Frame]:
+        return [Frame(time.monotonic_ns(), _as_text(bytes(self._line) + b"\n"), self._cut)]
 
 
 def _snapshot(frames: list[Frame]) -> Snapshot:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import math
 import os
@@ -10,13 +11,16 @@ import select
 import threading
 from collections.abc import Callable, Collection
 
+from loghc.stderr import say
+
 __all__ = ["Output"]
 
 _STREAMS = {1: "standard output", 2: "standard error"}
 _AT_ONCE = 65_536  # bytes read at a time: as much as a pipe holds,
 _MOST_IN_PIPE = 2**20  # or as much as it holds where somebody made it larger
-_LONGEST_LINE = 65_536  # bytes without an end of line that are held back from the log
 _HIGH = 10  # the first descriptor for pipes, out of the way of the standard streams
+
+Keep = Callable[[memoryview, int], object]
 
 
 class Output:
@@ -29,14 +33,29 @@ class Output:
         closed: the standard streams that loghc was started without, and the program will be, too.
 
     Attributes:
-        streams: the program's descriptors, and the pipes' ends to put there.
         terminals: the names of the streams that stay terminals.
+        trouble: why it doesn't work, and the program keeps its own streams; empty: it does.
+
+    Raises:
+        OSError: there are too few descriptors.
     """
 
     def __init__(self, closed: Collection[int]) -> None:
-        self.streams: dict[int, int] = {}
         self.terminals: list[str] = []
+        self.trouble = ""
+        self._opened: list[int] = []
+        self._streams: dict[int, int] = {}  # the program's, and the pipes' ends to put there
         self._pumps: list[_Pump] = []
+        try:
+            self._stopping, self._stop = self._pipe()
+            self._allowed, self._allow = self._pipe()
+            self._take_over(closed)
+        except OSError:
+            for descriptor in self._opened:
+                os.close(descriptor)
+            raise
+
+    def _take_over(self, closed: Collection[int]) -> None:
         places: dict[tuple[int, int], int] = {}
         for descriptor, name in _STREAMS.items():
             if descriptor in closed:
@@ -47,25 +66,57 @@ class Output:
             status = os.fstat(descriptor)
             place = (status.st_dev, status.st_ino)
             if place not in places:
-                reading, places[place] = _pipe()
-                self._pumps.append(_Pump(reading, descriptor))
-            self.streams[descriptor] = places[place]
+                reading, places[place] = self._pipe()
+                self._pumps.append(_Pump(reading, descriptor, self._stopping))
+            self._streams[descriptor] = places[place]
 
-    def start(self, keep: Callable[[bytes], object]) -> None:
-        """Begin to pass on, on threads; the program has been started.
+    def _pipe(self) -> tuple[int, int]:
+        ends = os.pipe()
+        try:
+            for end in ends:
+                self._opened.append(fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, _HIGH))
+        finally:
+            for end in ends:
+                os.close(end)
+        return self._opened[-2], self._opened[-1]
+
+    def prepare(self) -> None:
+        """The program was forked, and waits: let it have the pipes if there are threads for them.
+
+        Not earlier, as a process that has threads can't be forked safely, and not later, as a
+        program whose pipes nobody empties hangs.
+        """
+        try:
+            for pump in self._pumps:
+                pump.prepare()
+            os.write(self._allow, b"x")
+        except (RuntimeError, MemoryError):
+            self.trouble = "no thread could be started"
+            self.start(_drop)
+        os.close(self._allow)
+
+    def redirect(self) -> None:
+        """In the program, before it is executed: wait, and use the pipes if that is allowed."""
+        os.close(self._allow)
+        if os.read(self._allowed, 1):
+            for target, source in self._streams.items():
+                os.dup2(source, target)
+
+    def start(self, keep: Keep) -> None:
+        """Begin to pass on; the program has been started.
 
         Args:
-            keep: takes what is to be in the log, in whole lines where possible.
+            keep: takes what was printed, and the stream, as it comes. When it raises MemoryError,
+                it gets nothing more of that stream.
         """
-        for descriptor in set(self.streams.values()):
+        for descriptor in set(self._streams.values()):
             os.close(descriptor)
         for pump in self._pumps:
             pump.start(keep)
 
     def finish(self) -> None:
         """The program has ended: take what is in the pipes, and wait for no more."""
-        for pump in self._pumps:
-            pump.finish()
+        os.write(self._stop, b"x")  # which stays there, for all of them to see
 
     def wait(self, seconds: float | None) -> bool:
         """Wait until all is kept and passed on; whether it is."""
@@ -75,26 +126,31 @@ class Output:
 class _Pump:
     """One pipe, and the thread that empties it into a stream."""
 
-    def __init__(self, reading: int, into: int) -> None:
+    def __init__(self, reading: int, into: int, stopping: int) -> None:
         self._reading = reading
         self._into = into
-        self._stopping, self._stop = _pipe()
-        self._line = b""  # the beginning of a line whose end has not come yet
+        self._stopping = stopping
+        self._said: set[str] = set()
+        self._keep: Keep = _drop
+        self._started = threading.Event()
         self._thread = threading.Thread(target=self._run, name="loghc-output", daemon=True)
 
-    def start(self, keep: Callable[[bytes], object]) -> None:
+    def prepare(self) -> None:
+        # Made once: there may be no more memory later.
+        self._room = memoryview(bytearray(_AT_ONCE))
         os.set_blocking(self._reading, False)
-        self._keep = keep
         self._thread.start()
 
-    def finish(self) -> None:
-        os.write(self._stop, b"x")
+    def start(self, keep: Keep) -> None:
+        self._keep = keep
+        self._started.set()
 
     def wait(self, seconds: float | None) -> bool:
         self._thread.join(seconds)
         return not self._thread.is_alive()
 
     def _run(self) -> None:
+        self._started.wait()
         poll = select.poll()
         poll.register(self._reading, select.POLLIN)
         poll.register(self._stopping, select.POLLIN)
@@ -104,7 +160,7 @@ class _Pump:
             if stopping and left == math.inf:
                 left = _MOST_IN_PIPE  # what comes after them is not the program's any more
             try:
-                data = os.read(self._reading, _AT_ONCE)
+                data = self._room[: os.readv(self._reading, [self._room])]
             except BlockingIOError:
                 if stopping:
                     break
@@ -112,39 +168,38 @@ class _Pump:
             if not data:
                 break
             left -= len(data)
-            self._record(data)
+            try:
+                self._keep(data, self._into)
+            except MemoryError:  # costs the log; the program it must not stop
+                self._keep = _drop
+                self._say("is not in the log: there was no memory for it")
             if not self._pass_on(data):
                 break
-        if self._line:
-            self._keep(self._line + b"\n")
         # A program that goes on printing is told so: by an error, or by SIGPIPE.
         os.close(self._reading)
 
-    def _record(self, data: bytes) -> None:
-        lines, end, rest = (self._line + data).rpartition(b"\n")
-        if len(rest) > _LONGEST_LINE:
-            lines, end, rest = lines + end + rest, b"\n", b""
-        if end:
-            self._keep(lines + end)
-        self._line = rest
-
-    def _pass_on(self, data: bytes) -> bool:
+    def _pass_on(self, view: memoryview) -> bool:
         """Write all of it; False when nobody reads it any more."""
-        view = memoryview(data)
         try:
             while view:
                 # Whoever shares the stream may have set it not to block.
                 select.select([], [self._into], [])
                 with contextlib.suppress(BlockingIOError):
                     view = view[os.write(self._into, view) :]
-        except OSError:
-            return False
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                return False
+            # A full disk, say: the program would see an error, and mostly go on.
+            self._say(f"is lost, it can't be written: {error.strerror}")
         return True
 
+    def _say(self, what: str) -> None:
+        """Say once what becomes of some that can't be dealt with as it should be."""
+        with contextlib.suppress(MemoryError):
+            if what not in self._said:
+                self._said.add(what)
+                say(f"some {_STREAMS[self._into]} {what}.")
 
-def _pipe() -> tuple[int, int]:
-    ends = os.pipe()
-    high = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, _HIGH) for end in ends]
-    for end in ends:
-        os.close(end)
-    return high[0], high[1]
+
+def _drop(_data: memoryview, _stream: int) -> None:
+    pass

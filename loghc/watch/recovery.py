@@ -80,8 +80,7 @@ class Recovery:
         """The end of a run was delivered. May be called from any thread."""
         entry = self._claimed.pop(run_id, None)
         if entry is not None and entry not in self._claimed.values():
-            entry.remove()
-            entry.release()
+            _forget(entry)
 
     def finish(self, owed: list[Ping]) -> None:
         """Keep the ends that could not be delivered; forget the rest."""
@@ -134,8 +133,13 @@ class Recovery:
         fields = entry.fields
         run_ids = fields.get("open", fields.get("run_id", "")).split()
         if entry.body is not None:
-            end, body = Event(fields["event"]), entry.body
-            status = int(fields["status"]) if fields.get("status") else None
+            try:
+                end, body = Event(fields["event"]), entry.body
+                status = int(fields["status"]) if fields.get("status") else None
+            except ValueError as error:
+                say(f"an earlier run's end can't be told, what was kept is damaged: {error}.")
+                _forget(entry)
+                return
             first = f"loghc: told late: this run ended at {_when(fields.get('ended'))}\n"
             render = Body(functools.partial(bytes, body))
         else:
@@ -152,8 +156,12 @@ class Recovery:
             else:
                 del self._claimed[run_id]
         if not queued:
-            entry.remove()
-            entry.release()
+            _forget(entry)
+
+
+def _forget(entry: Entry) -> None:
+    entry.remove()
+    entry.release()
 
 
 def default_directory() -> str | None:

@@ -113,7 +113,7 @@ def write_fields(path: str, fields: Iterable[tuple[str, str]], *, sync: bool = F
     """Write a file of ``key=value`` lines, at once: nobody sees half of it."""
     lines = "".join(f"{key}={escaped(value)}\n" for key, value in fields)
     with open(os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(lines.encode("utf-8", "replace"))
+        file.write(lines.encode("utf-8", "surrogateescape"))  # a path may be any bytes
         if sync:
             file.flush()
             os.fsync(file.fileno())
@@ -133,7 +133,7 @@ def read_fields(path: str) -> dict[str, str]:
 def parse_fields(data: bytes) -> list[tuple[str, str]]:
     """The pairs in lines of ``key=value``; a line without ``=`` has an empty value."""
     pairs = []
-    for line in data.decode("utf-8", "replace").split("\n"):
+    for line in data.decode("utf-8", "surrogateescape").split("\n"):
         key, _, value = line.partition("=")
         if key:
             pairs.append((key, _unescaped(value)))

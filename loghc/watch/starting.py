@@ -43,11 +43,7 @@ def start_program(options: Options, command: Command) -> Started:
     closed = _keep_standard_descriptors()
     inherited = signals.take_over()
     run, trouble = _run_directory(options)
-    output = None
-    if options.output:
-        from loghc.watch.output import Output
-
-        output = Output(closed)
+    output = _output(closed) if options.output else None
     started = Started(run, trouble, output)
     env = child.initial_environment()
     if run is not None:
@@ -55,9 +51,12 @@ def start_program(options: Options, command: Command) -> Started:
     for name in options.url_variables:
         env.pop(os.fsencode(name), None)
     try:
-        started.pid = child.start(command, env, inherited, output.streams if output else {})
+        started.pid = child.start(command, env, inherited, output)
     except child.CannotStartError as error:
         started.error = error
+    if output is not None and output.trouble:
+        started.output = None
+        _say_unrecorded(output.trouble)
     return started
 
 
@@ -68,6 +67,22 @@ def _keep_standard_descriptors() -> list[int]:
         closed.append(opened)  # it stays open here; the program doesn't inherit it
     os.close(opened)
     return closed
+
+
+def _output(closed: list[int]) -> Output | None:
+    from loghc.watch.output import Output
+
+    try:
+        return Output(closed)
+    except OSError:
+        _say_unrecorded("there are too few file descriptors")
+        return None
+
+
+def _say_unrecorded(trouble: str) -> None:
+    from loghc.stderr import say
+
+    say(f"what the program prints can't be kept: {trouble}.")
 
 
 def _run_directory(options: Options) -> tuple[RunDirectory | None, str]:

@@ -100,10 +100,10 @@ class Teller:
         text = closing([], [f"loghc: {name} can't be started: {error.reason}"])
         self._pings.put(Event.FAIL, self._run_id, _NO_LOG, text, error.status)
 
-    def keep_output(self, data: bytes) -> None:
+    def keep_output(self, data: memoryview, stream: int) -> None:
         """Keep what the program printed. May be called from any thread."""
         self._printed = True
-        self.collector.add_output(data)
+        self.collector.add_output(data, stream)
 
     def take_messages(self) -> bool:
         """Take in what came through the channel, and tell one marker; whether more wait.

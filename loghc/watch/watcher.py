@@ -53,12 +53,13 @@ def watch(options: Options, command: Command) -> NoReturn:
     teller = _safely(_teller, options, command, started)
     output = started.output
     if started.error is not None:
+        output = None
         status = started.error.status << 8
         if teller is not None:
             _safely(teller.cannot_start, started.error)
     else:
         if output is not None:
-            output.start(teller.keep_output if teller is not None else len)
+            output.start(teller.keep_output if teller is not None else lambda *_: None)
         if teller is not None:
             _safely(teller.begin, output.terminals if output else [])
         status = watcher.until_end(teller)

@@ -90,6 +90,25 @@ def test_a_watcher_that_died_with_its_program_is_told_of_by_the_next(
     assert left_in(tmp_path / "state") == left_in(tmp_path / "loghc") == []
 
 
+def test_a_salt_that_a_power_failure_left_empty_is_made_anew(receiver, program, tmp_path, state):
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "salt").touch()
+    killed_together(receiver, (*RUN, *state, program(SLEEPER)), tmp_path)
+    run(*RUN, *state, "true", cwd=tmp_path)
+    assert receiver.wait(4, timeout=TIMEOUT)[1].text.startswith("loghc: told late")
+    assert left_in(tmp_path / "state") == []
+
+
+def test_a_salt_that_can_not_be_read_is_said(receiver, tmp_path, state):
+    (tmp_path / "state" / "salt").mkdir(parents=True)
+    done = run(*RUN, *state, "true", cwd=tmp_path)
+    said = (
+        f"loghc: the state directory {str(tmp_path / 'state')!r} can't be used: Is a directory.\n"
+    )
+    assert (done.returncode, done.stderr) == (0, said)
+    assert len(receiver.wait(2, timeout=TIMEOUT)) == 2
+
+
 def test_without_a_state_directory_nothing_is_kept(receiver, program, tmp_path):
     killed_together(receiver, (*RUN, program(SLEEPER)), tmp_path)
     run(*RUN, "true", cwd=tmp_path)
@@ -151,6 +170,28 @@ def test_an_end_that_still_can_not_be_delivered_stays(receiver, tmp_path, state)
     assert [ping.exit_status for ping in told] == [3, 4, None, None]
 
 
+@pytest.mark.parametrize("damage", [("event=fail", "event=banana"), ("status=3", "status=zz")])
+def test_an_end_that_was_damaged_is_said_and_keeps_no_other_from_being_told(
+    receiver, tmp_path, state, damage
+):
+    receiver.always(503)
+    for status in (3, 4):
+        run(*RUN, *state, "--drain", "0.3", "sh", "-c", f"exit {status}", cwd=tmp_path)
+    receiver.always(None)
+    receiver.clear()
+    for path in (tmp_path / "state").glob("*/run"):
+        fields = path.read_text()
+        if "status=3" in fields:
+            path.write_text(fields.replace(*damage))
+    done = run(*RUN, *state, "true", cwd=tmp_path)
+    assert done.returncode == 0
+    (said,) = done.stderr.splitlines()
+    assert said.startswith("loghc: an earlier run's end can't be told, what was kept is damaged: ")
+    told = [(ping.event, ping.exit_status) for ping in receiver.wait(3, timeout=TIMEOUT)]
+    assert told == [(Event.FAIL, 4), (Event.START, None), (Event.SUCCESS, None)]
+    assert left_in(tmp_path / "state") == []
+
+
 def test_another_check_is_not_told(receiver, program, tmp_path, state):
     killed_together(receiver, (*RUN, *state, program(SLEEPER)), tmp_path)
     receiver.clear()
@@ -174,7 +215,9 @@ def test_a_run_that_is_still_watched_is_not_told(receiver, program, tmp_path, st
     assert receiver.wait(4, timeout=TIMEOUT)[3].exit_status == 143
 
 
-def test_a_run_whose_program_lives_on_is_not_over(receiver, program, tmp_path, state):
+@pytest.mark.parametrize("name", [b"state", b"st\xff"])
+def test_a_run_whose_program_lives_on_is_not_over(receiver, program, tmp_path, name):
+    state = ("--state", tmp_path / os.fsdecode(name))
     process = started(*RUN, *state, program(SLEEPER), cwd=tmp_path)
     pid = int(process.stdout.readline())
     receiver.wait(1, timeout=TIMEOUT)

@@ -28,6 +28,11 @@ def told(receiver, count=2):
     return receiver.wait(count, timeout=TIMEOUT)
 
 
+def shell(script):
+    """A script for the command that follows, which is "$@" in it."""
+    return "sh", "-c", script, "sh"
+
+
 # What can be started
 
 
@@ -415,6 +420,22 @@ def test_of_many_markers_at_once_the_newest_and_failures_have_the_log(receiver, 
         elif ping.event is Event.FAIL:
             assert "before" in ping.text
     assert all("before" in ping.text for ping in receiver.pings[-10:])
+
+
+@pytest.mark.parametrize(("message", "event"), [(r"\udcff", Event.FAIL), ("?", Event.SUCCESS)])
+def test_a_marker_that_is_no_utf_8_stands_for_itself_alone(
+    receiver, program, tmp_path, message, event
+):
+    name = program(
+        f"""
+        from loguru import logger
+        logger.remove()
+        logger.add(lambda message: None)
+        logger.info("{message}")
+        """
+    )
+    run(*RUN, "--marker", os.fsdecode(b"\xff=fail"), name, cwd=tmp_path)
+    assert told(receiver)[-1].event is event
 
 
 def test_only_the_events_that_are_asked_for_are_sent(receiver, program, tmp_path):
@@ -835,6 +856,16 @@ def test_a_state_directory_that_can_not_be_used_costs_no_log(receiver, program, 
     assert "sync.error\n" in receiver.pings[2].text
 
 
+@pytest.mark.parametrize("descriptors", [6, 7])
+def test_with_too_few_descriptors_a_program_runs_unwatched(receiver, tmp_path, descriptors):
+    outer = shell(f'ulimit -S -n {descriptors}; exec "$@"')
+    done = run(*outer, *RUN, "sh", "-c", "echo out; exit 3", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (3, "out\n")
+    said = "loghc: too few file descriptors to watch: the program runs unwatched.\n"
+    assert done.stderr == said
+    assert receiver.requests == ()
+
+
 # Output
 
 
@@ -855,8 +886,7 @@ def test_output_is_passed_on_byte_for_byte_and_is_text_in_the_log(receiver, tmp_
 
 def test_output_of_two_streams_to_one_place_stays_in_order(receiver, tmp_path):
     script = "for i in 1 2 3 4 5 6 7 8 9; do echo out $i; echo err $i >&2; done"
-    outer = ("sh", "-c", 'exec "$@" 2>&1', "sh")
-    done = run(*outer, *RUN, "--output", "sh", "-c", script, cwd=tmp_path)
+    done = run(*shell('exec "$@" 2>&1'), *RUN, "--output", "sh", "-c", script, cwd=tmp_path)
     expected = "".join(f"out {i}\nerr {i}\n" for i in range(1, 10))
     assert done.stdout == expected
     assert told(receiver)[1].text == expected
@@ -890,6 +920,33 @@ def test_output_and_records_are_one_log(receiver, program, tmp_path):
     assert words == expected
 
 
+def test_a_secret_in_a_long_line_of_output_is_masked_though_it_comes_in_two_parts(
+    receiver, program, tmp_path
+):
+    name = program(
+        """
+        import sys
+        from loguru import logger
+        print("x" * 70_000, '"password": "correct-horse', end="", flush=True)
+        input()
+        logger.info("logged")
+        print('-battery-staple"')
+        """
+    )
+    process = subprocess.Popen(
+        [*RUN, "--output", name],
+        cwd=tmp_path,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    process.stdout.read(70_000)
+    process.communicate(b"\n", timeout=TIMEOUT)
+    text = told(receiver)[1].text
+    assert '"password": "[redacted]"\n' in text
+    assert "battery" not in text
+
+
 def test_colours_are_passed_on_and_are_not_in_the_log(receiver, program, tmp_path):
     name = program(
         r"""
@@ -908,9 +965,63 @@ def test_colours_are_passed_on_and_are_not_in_the_log(receiver, program, tmp_pat
 
 
 def test_a_reader_of_the_output_that_goes_away_ends_the_program(receiver, tmp_path):
-    done = run("sh", "-c", '"$@" | head -1', "sh", *RUN, "--output", "yes", cwd=tmp_path)
+    done = run(*shell('"$@" | head -1'), *RUN, "--output", "yes", cwd=tmp_path)
     assert done.stdout == "y\n"
     assert events(receiver)[1:] == [(Event.FAIL, 128 + signal.SIGPIPE)]
+
+
+def test_output_for_which_there_is_no_room_ends_no_program(receiver, tmp_path):
+    script = "head -c 3000000 /dev/zero && echo err >&2; exit 3"
+    done = run(*shell('exec "$@" >/dev/full'), *RUN, "--output", "sh", "-c", script, cwd=tmp_path)
+    assert done.returncode == 3
+    said = "loghc: some standard output is lost, it can't be written: No space left on device."
+    assert sorted(done.stderr.splitlines()) == ["err", said]
+    assert events(receiver) == [(Event.START, None), (Event.FAIL, 3)]
+
+
+def test_output_for_which_there_is_no_memory_is_passed_on_all_the_same(receiver, tmp_path):
+    script = "ulimit -v unlimited; read line; yes | head -c 400000000 && exit 3"
+    process = subprocess.Popen(
+        [
+            *shell('ulimit -S -v 262144; exec "$@"'),
+            *RUN, "--output", "--limit", "1000000000", "sh", "-c", script,
+        ],
+        cwd=tmp_path,
+        env={**os.environ, "MALLOC_ARENA_MAX": "1"},  # no memory is set aside for a thread
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )  # fmt: skip
+    told(receiver, 1)
+    _, said = process.communicate(b"go\n", timeout=TIMEOUT)
+    assert process.returncode == 3
+    assert b"loghc: some standard output is not in the log: there was no memory for it.\n" in said
+    assert events(receiver) == [(Event.START, None), (Event.FAIL, 3)]
+
+
+@pytest.mark.parametrize(
+    ("limit", "said"),
+    [
+        ("-n 12", "there are too few file descriptors"),
+        ("-n 16", "there are too few file descriptors"),
+        # For a thread's stack there is no room then.
+        ("-s 1099511627776", "no thread could be started"),
+    ],
+)
+def test_output_that_can_not_be_kept_stays_the_programs_own(receiver, tmp_path, limit, said):
+    script = "echo out; echo err >&2; exit 3"
+    outer = shell(f'ulimit -S {limit}; exec "$@"')
+    done = run(*outer, *RUN, "--output", "sh", "-c", script, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (3, "out\n")
+    lines = sorted(done.stderr.splitlines())
+    assert lines == ["err", f"loghc: what the program prints can't be kept: {said}."]
+    assert events(receiver) == [(Event.START, None), (Event.FAIL, 3)]
+
+
+def test_output_and_a_command_that_can_not_be_started(receiver, tmp_path):
+    done = run(*RUN, "--output", "nowhere", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (127, "loghc: nowhere: command not found\n")
+    assert events(receiver) == [(Event.FAIL, 127)]
 
 
 def test_output_that_a_child_still_holds_is_not_waited_for(receiver, tmp_path):

@@ -208,17 +208,53 @@ def test_output_stands_where_it_was_printed_among_the_records(tmp_path: Path) ->
     collector = Collector(str(tmp_path), 1000)
     ring = open_ring(str(tmp_path), 2**14, os.getpid())
     ring.append(b"before\n", time.monotonic_ns())
-    collector.add_output(b"caf\xc3\xa9 \xff\n")
+    collector.add_output(b"caf\xc3\xa9 \xff\n", 1)
     ring.append(b"after\n", time.monotonic_ns())
     assert text(collector).decode() == "before\ncafé \ufffd\nafter\n"
     assert text(collector, until_ns=1) == b""
+
+
+def test_a_printed_line_is_kept_in_one_piece_whatever_comes_between(tmp_path: Path) -> None:
+    collector = Collector(str(tmp_path), 200_000)
+    for _ in range(15):
+        collector.add_output(b"x" * 8192, 1)
+        collector.add_output(b"other\n", 2)
+    collector.add_output(b"end\nnext", 1)
+    collector.add_output(b" line\n", 1)
+    assert text(collector) == b"other\n" * 15 + b"x" * 15 * 8192 + b"end\nnext line\n"
+
+
+def test_a_printed_line_that_has_not_ended_is_in_the_last_log_alone(tmp_path: Path) -> None:
+    collector = Collector(str(tmp_path), 1000)
+    collector.add_output(b"whole\nhal", 1)
+    assert text(collector, until_ns=time.monotonic_ns()) == b"whole\n"
+    assert text(collector) == b"whole\nhal\n"
+    collector.add_output(b"f\n", 1)
+    assert text(collector) == b"whole\nhalf\n"
+
+
+def test_of_a_printed_line_that_is_too_long_the_end_is_kept(tmp_path: Path) -> None:
+    collector = Collector(str(tmp_path), 1000)
+    collector.add_output(b"before\n", 2)
+    for _ in range(100):
+        collector.add_output(b"x" * 1000, 1)
+    collector.add_output(b"end\n", 1)
+    collector.add_output(b"after\n", 1)
+    log, _ = collector.read()
+    cut, rest = log.chunks
+    assert log.begins_inside_record
+    assert cut.strip(b"x") == b"end\n"
+    assert 1000 + CONTEXT <= len(cut) <= 2 * (1000 + CONTEXT) + 4
+    assert rest == b"after\n"
+    collector.add_output(b"y" * (1000 + CONTEXT) + b"\n", 1)
+    assert not collector.read()[0].begins_inside_record
 
 
 def test_output_is_not_read_while_some_is_being_added(tmp_path: Path) -> None:
     collector = Collector(str(tmp_path), 1000)
     bodies: list[bytes] = []
     reader = threading.Thread(target=lambda: bodies.append(text(collector)))
-    writer = threading.Thread(target=collector.add_output, args=(b"two\n",))
+    writer = threading.Thread(target=collector.add_output, args=(b"two\n", 1))
     with collector._lock:
         reader.start()
         writer.start()
