@@ -304,7 +304,7 @@ class HealthSink(metaclass=_SinkType):
                 # A sink that was added twice gets the very same record twice. Of the record a part
                 # is kept that is its own: the record itself would keep its exception's frames.
                 # It is known by a part that each has anew, and that no patcher has a use for.
-                if any(record["elapsed"] is seen for seen in self._seen):
+                if any(record["elapsed"] is seen for seen in tuple(self._seen)):
                     return
                 self._seen.append(record["elapsed"])
                 self._listener.take(event, record, self._url.masked)

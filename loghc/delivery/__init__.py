@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import math
 from collections.abc import Callable, Collection
@@ -118,11 +119,14 @@ class Delivery:
         """Deliver what is queued, and give up what can't be within the time.
 
         Args:
-            seconds: to wait at most.
+            seconds: to wait at most. On the thread that sends, the exit waits instead.
             exiting: the interpreter exits; Ctrl-C then ends the wait, and goes no further.
         """
         begun, closing, drained = monotonic(), self._closing, False
         thread = self._thread
+        if thread.is_current:  # a finalizer, or redact, removes the sink: this thread can't wait
+            atexit.register(self.stop, seconds, exiting=True)
+            return
         if exiting:
             self._client.at_exit()
         try:
@@ -201,8 +205,6 @@ class Delivery:
         """Wait until every ping has its outcome; False when the time is over first."""
         closing.bring_forward(begun + seconds)
         self._outbox.ring()  # a pause between attempts ends
-        if self._thread.is_current:  # a finalizer, or redact, removes the sink: the next one sends
-            return True
         # Then it is said, and an attempt that waits since before this stop is cut off.
         for moment, act in sorted(
             [

@@ -265,6 +265,7 @@ def test_markers_of_signal_handlers_come_at_any_moment_and_none_is_lost(
                 steps += 1
                 if steps == target:
                     Message.record["thread"] = type("Thread", (), {"id": threading.get_ident()})()
+                    Message.record["elapsed"] = object()
                     os.kill(os.getpid(), signal.SIGUSR1)
             return trace
 

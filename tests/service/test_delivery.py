@@ -924,6 +924,34 @@ def test_a_failure_that_a_finalizer_logs_on_the_sending_thread_is_told(
     assert [each.event for each in ping_receiver.pings] == [Event.START, Event.FAIL]
 
 
+def test_what_a_sink_sends_that_was_removed_on_the_sending_thread_is_waited_for_at_the_exit(
+    ping_receiver: PingReceiver, run_script: RunScript
+) -> None:
+    ping_receiver.always(Fault(delay=0.3))
+    done = run_script(
+        script("""
+        from loghc.service.client import PingClient
+
+        removed = threading.Event()
+        send = PingClient.send
+
+        def sending(*arguments):
+            if not removed.is_set():
+                logger.remove()
+                removed.set()
+            return send(*arguments)
+
+        PingClient.send = sending
+        logger.add(HealthSink(sys.argv[1]), format="{message}")
+        logger.info("sync.done")
+        assert removed.wait(20)
+        """),
+        ping_receiver.url,
+    )
+    assert complaints(done.stderr) == []
+    assert [each.event for each in ping_receiver.pings] == [Event.SUCCESS]
+
+
 def test_a_sink_that_is_removed_on_the_sending_thread_gives_up_no_ping(
     ping_receiver: PingReceiver,
     by_chance: list[Callable[[], object]],
