@@ -302,11 +302,12 @@ class HealthSink(metaclass=_SinkType):
             self._watch_child()
             with self._lock:  # markers are queued in the order in which they come
                 # A sink that was added twice gets the very same record twice. Of the record a part
-                # is kept that is its own: the record itself would keep its exception's frames.
-                # It is known by a part that each has anew, and that no patcher has a use for.
-                if any(record["elapsed"] is seen for seen in tuple(self._seen)):
+                # is kept that is its own, and that no patcher has a use for: the record itself
+                # would keep its exception's frames.
+                part = record["elapsed"]
+                if part in self._seen and any(part is seen for seen in tuple(self._seen)):
                     return
-                self._seen.append(record["elapsed"])
+                self._seen.append(part)
                 self._listener.take(event, record, self._url.masked)
                 run_id = self._runs.assign(event, record)
                 if debugging():

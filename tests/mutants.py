@@ -464,6 +464,35 @@ def _tests_of(room: str) -> dict[str, tuple[float, list[str]]]:
     return dict(seen)
 
 
+def _state(room: str) -> str:
+    """Changes when the room's tests do."""
+    files = [ROOT / "tests" / name for name in ROOMS[room][1]]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
+
+
+def _tests_of_all(rooms: list[str], jobs: int) -> dict[str, dict[str, tuple[float, list[str]]]]:
+    """The tests of several rooms, some at once."""
+    with tempfile.TemporaryDirectory(prefix="mutants-") as directory:
+        pids = []
+        for number in range(jobs):
+            pid = os.fork()
+            if pid == 0:
+                try:
+                    for room in rooms[number::jobs]:
+                        Path(directory, room).write_text(json.dumps(_tests_of(room)))
+                except SystemExit as error:
+                    print(error, flush=True)
+                finally:
+                    os._exit(0)
+            pids.append(pid)
+        for pid in pids:
+            os.waitpid(pid, 0)
+        missing = [room for room in rooms if not Path(directory, room).exists()]
+        if missing:
+            raise SystemExit(f"the tests of these rooms have to be mended first: {missing}")
+        return {room: json.loads(Path(directory, room).read_text()) for room in rooms}
+
+
 def _judges(mutant: Mutant, tests: dict[str, tuple[float, list[str]]], spend: float) -> list[str]:
     """The tests that call what was changed, the quickest first."""
     place = f"{mutant.path}:{mutant.where}"
@@ -605,12 +634,10 @@ def _run_on(
 ) -> list[tuple[Mutant, str, str]]:
     seen: Path | None = options.seen
     tests = json.loads(seen.read_text(encoding="utf-8")) if seen and seen.exists() else {}
-    for room in dict.fromkeys(mutant.room for mutant in mutants):
-        files = [ROOT / "tests" / name for name in ROOMS[room][1]]
-        state = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
-        if tests.get(f"state of {room}") != state:
-            tests[room] = _tests_of(room)
-            tests[f"state of {room}"] = state
+    states = {room: _state(room) for room in dict.fromkeys(mutant.room for mutant in mutants)}
+    new = [room for room, state in states.items() if tests.get(f"state of {room}") != state]
+    tests.update(_tests_of_all(new, options.jobs))
+    tests.update((f"state of {room}", states[room]) for room in new)
     if seen:
         seen.write_text(json.dumps(tests), encoding="utf-8")
     reading, writing = os.pipe()
