@@ -74,7 +74,9 @@ def test_an_exception_takes_back_what_was_told_while_one_of_its_group_was_on_its
     assert watch.take_back(Group((OSError(), Group((first,))))) == ["a run"]
 
 
-@pytest.mark.parametrize("members", [None, 5, "text", ("text",), [KeyError()], (KeyError(), None)])
+@pytest.mark.parametrize(
+    "members", [None, 5, "text", ("text",), [KeyError()], (KeyError(), "text")]
+)
 def test_an_attribute_of_that_name_makes_no_group(members: object) -> None:
     watch = CrashWatch()
     error = raised(Group(members), lambda: watch.success("a run", HERE))
