@@ -69,6 +69,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         (
             "unit/test_closing.py",
             "unit/test_report.py", "unit/test_retry.py", "unit/test_courier.py",
+            "unit/test_stopping.py",
             "unit/test_outcomes.py",
             "unit/test_outbox.py", "service/test_faults.py", "service/test_body_limit.py",
             "service/test_hostile_service.py", "service/test_event_truth.py",

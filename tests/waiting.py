@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from types import FrameType
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 10) -> None:
@@ -23,16 +24,21 @@ def seconds_for(action: Callable[[], object]) -> float:
     return time.monotonic() - started
 
 
-def wait_until_in(thread: threading.Thread, function: str) -> None:
-    """Wait until a thread is inside of a function of this name."""
+def wait_until_in(thread: threading.Thread | None, function: str) -> None:
+    """Wait until a thread, or for None any, is inside of a function of this name."""
 
-    def is_inside() -> bool:
-        frame = sys._current_frames().get(thread.ident or 0)
+    def is_inside(frame: FrameType | None) -> bool:
         while frame is not None and frame.f_code.co_name != function:
             frame = frame.f_back
         return frame is not None
 
-    wait_until(is_inside)
+    wait_until(
+        lambda: any(
+            is_inside(frame)
+            for ident, frame in sys._current_frames().items()
+            if thread is None or ident == thread.ident
+        )
+    )
 
 
 def in_threads(work: Callable[[int], object], count: int) -> None:

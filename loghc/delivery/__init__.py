@@ -137,12 +137,11 @@ class Delivery:
                 raise
         finally:
             if closing is self._closing:  # else another thread's stop() was faster
-                self._begin_anew(None if drained else monotonic() - begun)
+                self._begin_anew(monotonic() - begun, drained=drained)
         if exiting:
             until = ClosingTime(monotonic() + _AT_EXIT)
-            self._outcomes.wait_for(lambda: not self._outcomes.telling, until)
-            thread.end(until.left)
             self._outcomes.end(until.left)
+            thread.end(until.left)
 
     def abort(self) -> None:
         """Make a ``stop()`` in progress give up now. A signal handler may call this."""
@@ -228,24 +227,24 @@ class Delivery:
         if courier is not None:
             courier.cut_attempt_begun_before(moment)
 
-    def _begin_anew(self, given_up_after: float | None) -> None:
+    def _begin_anew(self, waited: float, *, drained: bool) -> None:
         """Abandon the courier, and let a later ping have another.
 
         Args:
-            given_up_after: seconds after which what is pending is given up, and reported; None: it
-                isn't, and the next courier sends it.
+            waited: seconds, so far.
+            drained: nothing is to be given up, and reported: what is pending came since.
         """
         self._closing.abandon()
         courier = self._courier
         if courier is not None:
             courier.abandon()
-        pending = [] if given_up_after is None else self._outcomes.open()
+        pending = [] if drained else self._outcomes.open()
         given_up = [each for each in pending if self._outcomes.settle(each, each.unfinished)]
         for queued in given_up:
             self._outbox.discard(queued)
         self._new_courier_thread()
-        if given_up and given_up_after is not None:
+        if given_up:
             cause = next((each.last.error for each in given_up if each.last is not None), None)
-            self._report.undelivered([each.ping for each in given_up], given_up_after, cause)
+            self._report.undelivered([each.ping for each in given_up], waited, cause)
         self._report.stopped()
         self._thread.start()  # for what was put meanwhile

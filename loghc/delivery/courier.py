@@ -100,25 +100,25 @@ class Courier:
     def _handle(self, queued: Queued) -> None:
         if not self._outcomes.is_open(queued):  # given up, or dropped, while it waited
             return
-        decided = False
         try:
-            decided = self._deliver(queued)
+            self._deliver(queued)
         except Exception:  # noqa: BLE001 - a bug of ours must not end the thread
             try:
                 self._report.raised("a ping could not be handled, please report this:")
             finally:  # whatever happens, it isn't sent again and again
                 broken = Attempt(delivered=False, error="a fault in loghc")
-                decided = self._outcomes.settle(queued, broken)
+                self._outcomes.settle(queued, broken)
         finally:
             # Where time is over, or Ctrl-C came on a thread of the app's.
-            if not decided and self._outcomes.is_open(queued):
+            if self._outcomes.is_open(queued):
                 self._outbox.put_back(queued)
 
-    def _deliver(self, queued: Queued) -> bool:
+    def _deliver(self, queued: Queued) -> None:
         ping = self._vocabulary.worded(queued.ping)
         if ping is None:
             self._report.not_sent(queued.ping)
-            return self._outcomes.withdraw(queued)
+            self._outcomes.withdraw(queued)
+            return
         queued.ping = ping
 
         def send(seconds: float) -> Attempt:
@@ -141,12 +141,13 @@ class Courier:
 
         attempt = deliver(send, self._backoff, self, failed)
         if attempt is None:
-            return False
+            return
         may_lack = self._vocabulary.may_lack(queued.ping, attempt)
         learned = self._vocabulary.learn(queued.ping, attempt)
         if may_lack and queued.ping.exit_status is not None:
             queued.ping = plain(queued.ping)  # at once: a failure must not be lost over its wording
-            return self._deliver(queued)
+            self._deliver(queued)
+            return
         if learned:
             self._report.not_understood(learned)
         if attempt.kept and self._vocabulary.wants(Event.LOG) and queued.ping.event.ends_run:
@@ -159,7 +160,7 @@ class Courier:
             self._report.delivered(queued.ping)
         elif not learned:
             self._report.lost(queued.ping, attempt, check_known=self._vocabulary.check_known)
-        return self._outcomes.settle(queued, attempt)
+        self._outcomes.settle(queued, attempt)
 
     def _rendered(self, queued: Queued) -> bytes:
         """A ping's body.

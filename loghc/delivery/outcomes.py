@@ -74,11 +74,10 @@ class Outcomes:
             self.changed()
         return first
 
-    def withdraw(self, queued: Queued) -> bool:
-        """A ping is not to be sent after all, and has no outcome; False when it has one already."""
-        withdrawn = self._open.pop(queued, queued) is None
+    def withdraw(self, queued: Queued) -> None:
+        """A ping is not to be sent after all: it has no outcome."""
+        self._open.pop(queued, None)
         self.changed()
-        return withdrawn
 
     def is_open(self, queued: Queued) -> bool:
         """Whether a ping has no outcome yet."""

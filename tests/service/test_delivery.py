@@ -1051,7 +1051,7 @@ def test_a_ping_whose_handling_raises_is_reported_and_the_next_is_sent(
     assert delivery.wait(20)
     delivery.stop(5)
     assert numbers(ping_receiver) == [1]
-    assert [outcome.delivered for outcome in outcomes] == [False, True]
+    assert [outcome.error for outcome in outcomes] == ["a fault in loghc", None]
     said = capsys.readouterr().err
     assert said.startswith("loghc: a ping could not be handled, please report this:\nTraceback")
     assert "LookupError: a bug" in said

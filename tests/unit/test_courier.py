@@ -275,7 +275,10 @@ def test_a_status_that_is_not_known_is_sent_at_once_without_it() -> None:
     assert office.outcomes.stats == Stats(2, 0, 0)
 
 
-def test_a_ping_that_is_not_understood_is_withdrawn(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_ping_that_is_not_understood_is_withdrawn(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOGHC_DEBUG", "1")
     office = Office(OK, UNKNOWN)
     office.put(Event.SUCCESS)
     office.put(Event.START)
@@ -283,8 +286,11 @@ def test_a_ping_that_is_not_understood_is_withdrawn(capsys: pytest.CaptureFixtur
     office.courier.work()
     assert len(office.sent) == 2
     assert office.outcomes.stats == Stats(1, 1, 0)
-    (line,) = capsys.readouterr().err.splitlines()
-    assert "knows the check, but not /start" in line
+    lines = capsys.readouterr().err.splitlines()
+    assert sum("knows the check, but not /start" in line for line in lines) == 1
+    assert [line for line in lines if line.endswith(" left out.")] == [
+        "loghc: debug: start ping to here left out."
+    ]
 
 
 # The end of a body that was cut
