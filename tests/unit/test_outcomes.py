@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import _thread
 import math
+import re
+import signal
 import sys
 import threading
 import time
@@ -21,6 +23,7 @@ from loghc.delivery.queued import Queued
 from loghc.delivery.report import Report
 from loghc.delivery.thread import ThreadOnDemand
 from loghc.ping import Attempt, Ping
+from processes import needs_posix
 from waiting import refuse_thread, seconds_for, wait_until, wait_until_in
 
 OK = Attempt(delivered=True, status=200)
@@ -47,6 +50,31 @@ def test_a_ping_has_one_outcome_the_first() -> None:
     assert not outcomes.is_open(one)
     assert outcomes.settle(two, GONE)
     assert outcomes.stats == Stats(delivered=1, failed=1, pending=0)
+
+
+def test_who_debugs_sees_each_outcome(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOGHC_DEBUG", "1")
+    outcomes, one = outcomes_told(), queued()
+    outcomes.expect(one)
+    outcomes.settle(one, OK)
+    said = re.fullmatch(
+        r".* delivered, 200 \(attempts: 0, ([\d.]+) s\)\.\n", capsys.readouterr().err
+    )
+    assert said is not None
+    assert float(said[1]) < 5
+
+
+@needs_posix
+def test_on_outcome_s_thread_takes_the_signals_that_the_app_takes() -> None:
+    blocked: list[object] = []
+    outcomes = outcomes_told(lambda _: blocked.append(signal.pthread_sigmask(signal.SIG_BLOCK, ())))
+    one = queued()
+    outcomes.expect(one)
+    outcomes.settle(one, OK)
+    wait_until(lambda: blocked)
+    assert blocked == [signal.pthread_sigmask(signal.SIG_BLOCK, ())]
 
 
 def test_outcomes_are_counted() -> None:
