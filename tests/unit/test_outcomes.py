@@ -329,6 +329,55 @@ def test_work_that_is_interrupted_gives_its_place_back() -> None:
     assert work.idle == 1
 
 
+@needs_posix
+def test_a_thread_takes_no_signals_but_where_it_calls_the_app_those_that_the_app_takes() -> None:
+    seen: list[set[int]] = []
+
+    def thread(then: Callable[[], object], **options: bool) -> ThreadOnDemand:
+        left = [1]
+
+        def work() -> None:
+            left.clear()
+            seen.append(set(signal.pthread_sigmask(signal.SIG_BLOCK, ())))
+            then()
+
+        return ThreadOnDemand(work, lambda: left, lambda: None, **options)
+
+    third = thread(bool, calls_app=True)
+    second = thread(third.start)
+    first = thread(second.start)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR2])
+    try:
+        first.start()
+        wait_until(lambda: len(seen) == 3)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    faults = {signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV}
+    faults |= {signal.SIGSYS, signal.SIGTRAP}
+    never = {signal.SIGKILL, signal.SIGSTOP}
+    assert seen[0] == seen[1] == signal.valid_signals() - faults - never
+    assert seen[2] == {*before, signal.SIGUSR2}
+
+
+def test_a_thread_that_was_started_is_seen_to_begin(threads_asked_for: list[Any]) -> None:
+    work = Work()
+    work.go_on.set()
+    assert work.thread.start()
+    seen: list[bool] = []
+    waiting = threading.Thread(target=lambda: seen.append(work.thread.begins(20)))
+    work.go_on.clear()
+    waiting.start()
+    wait_until_in(waiting, "begins")
+    function, arguments = threads_asked_for.pop()
+    begins = threading.Thread(target=function, args=arguments)
+    begins.start()
+    waiting.join(30)
+    assert seen == [True]
+    work.go_on.set()
+    begins.join(30)
+    assert not work.thread.begins(0.001)
+
+
 def test_the_end_of_a_thread_that_has_yet_to_begin_is_waited_for(
     threads_asked_for: list[Any],
 ) -> None:

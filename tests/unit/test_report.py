@@ -283,3 +283,10 @@ def test_who_debugs_is_told_of_each_ping(
             f"log ping to {WHERE} left out.",
         ]
         assert [line[-len(end) :] for line, end in zip(lines, ends, strict=True)] == ends
+
+
+def test_that_pings_are_not_encrypted_is_said(
+    report: Report, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report.exposed()
+    assert capsys.readouterr().err.startswith(f"loghc: pings to {WHERE} are not encrypted: ")
