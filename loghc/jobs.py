@@ -6,7 +6,7 @@ import functools
 import inspect
 import sys
 import types
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -132,15 +132,15 @@ class job:  # noqa: N801 - used as a function is
                 self._end(logger, 2, error, _beyond(error))
                 raise
             if inspect.iscoroutine(result):  # it is a plain wrapper of a coroutine function
-                return self._awaited(logger, result)
+                return self._awaited(logger, lambda: result)
             self._end(logger, 2, None, None)
             return result
 
         return run
 
-    async def _awaited(self, logger: Logger, coroutine: Coroutine[Any, Any, Any]) -> Any:
+    async def _awaited(self, logger: Logger, begin: Callable[[], Awaitable[Any]]) -> Any:
         try:
-            result = await coroutine
+            result = await begin()
         except BaseException as error:
             self._end(logger, _caller(), error, _beyond(error))
             raise
@@ -150,13 +150,7 @@ class job:  # noqa: N801 - used as a function is
     def _around_coroutine(self, function: Callable[..., Any]) -> Callable[..., Any]:
         async def run(*args: Any, **kwargs: Any) -> Any:
             logger = self._begin(_caller())
-            try:
-                result = await function(*args, **kwargs)
-            except BaseException as error:
-                self._end(logger, _caller(), error, _beyond(error))
-                raise
-            self._end(logger, _caller(), None, None)
-            return result
+            return await self._awaited(logger, functools.partial(function, *args, **kwargs))
 
         return run
 
@@ -236,7 +230,7 @@ def _caller() -> int:
     depth = 2
     frame = sys._getframe(1)
     try:
-        while (frame.f_back is not None) and _is_asyncio(frame.f_back):
+        while (frame.f_back is not None) and _is_between(frame.f_back):
             frame = frame.f_back
             depth += 1
         return depth if frame.f_back is not None else 2
@@ -244,5 +238,7 @@ def _caller() -> int:
         del frame
 
 
-def _is_asyncio(frame: types.FrameType) -> bool:
-    return str(frame.f_globals.get("__name__")).partition(".")[0] == "asyncio"
+def _is_between(frame: types.FrameType) -> bool:
+    """Whether it is asyncio's, or this module's own."""
+    name = str(frame.f_globals.get("__name__"))
+    return name == __name__ or name.partition(".")[0] == "asyncio"

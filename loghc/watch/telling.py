@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import Counter, deque
+from itertools import islice
 
 from loghc.delivery.outbox import LOGS
 from loghc.inside import layout
@@ -235,8 +236,8 @@ class Teller:
             run_id = self._run_id
             self._failed = self._failed or event is Event.FAIL
         # No more of them are kept with their logs. Those of failures are kept longest.
-        fails = sum(other.event == "fail" for other in self._waiting)
-        if (fails if event is Event.FAIL else len(self._waiting)) >= LOGS:
+        rivals = (m for m in self._waiting if event is not Event.FAIL or m.event == "fail")
+        if len(tuple(islice(rivals, LOGS))) == LOGS:  # no further: thousands may wait
             log = Snapshot((message.line,), begins_inside_record=False)
             self._pings.put(event, run_id, log, closing([], [_TOO_FAST]))
             return
