@@ -36,7 +36,7 @@ import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -471,22 +471,33 @@ def _state(room: str) -> str:
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
 
 
+def _forks(jobs: int, work: Callable[[int], object]) -> list[int]:
+    """Have so many forks do some work, each told its number; their process ids."""
+    pids = []
+    for number in range(jobs):
+        pid = os.fork()
+        if pid == 0:
+            try:
+                work(number)
+            except SystemExit as error:
+                print(error, flush=True)
+            except BaseException:  # noqa: BLE001 - this is a fork, and has to end here
+                traceback.print_exc()
+            finally:
+                os._exit(0)
+        pids.append(pid)
+    return pids
+
+
 def _tests_of_all(rooms: list[str], jobs: int) -> dict[str, dict[str, tuple[float, list[str]]]]:
     """The tests of several rooms, some at once."""
     with tempfile.TemporaryDirectory(prefix="mutants-") as directory:
-        pids = []
-        for number in range(jobs):
-            pid = os.fork()
-            if pid == 0:
-                try:
-                    for room in rooms[number::jobs]:
-                        Path(directory, room).write_text(json.dumps(_tests_of(room)))
-                except SystemExit as error:
-                    print(error, flush=True)
-                finally:
-                    os._exit(0)
-            pids.append(pid)
-        for pid in pids:
+
+        def run(number: int) -> None:
+            for room in rooms[number::jobs]:
+                Path(directory, room).write_text(json.dumps(_tests_of(room)))
+
+        for pid in _forks(jobs, run):
             os.waitpid(pid, 0)
         missing = [room for room in rooms if not Path(directory, room).exists()]
         if missing:
@@ -642,19 +653,12 @@ def _run_on(
     if seen:
         seen.write_text(json.dumps(tests), encoding="utf-8")
     reading, writing = os.pipe()
-    workers = []
-    for number in range(options.jobs):
-        pid = os.fork()
-        if pid == 0:
-            try:
-                os.close(reading)
-                mine = mutants[number :: options.jobs]
-                _work(mine, package, tests, options.spend, writing)
-            except BaseException:  # noqa: BLE001 - this is a fork, and has to end here
-                traceback.print_exc()
-            finally:
-                os._exit(0)
-        workers.append(pid)
+
+    def run(number: int) -> None:
+        os.close(reading)
+        _work(mutants[number :: options.jobs], package, tests, options.spend, writing)
+
+    workers = _forks(options.jobs, run)
     os.close(writing)
     by_id = {_identity(mutant): mutant for mutant in mutants}
     fates = []
