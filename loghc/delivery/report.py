@@ -60,7 +60,7 @@ class Report:
             f"trying again until it is.{_advice(attempt)}",
         )
 
-    def lost(self, ping: Ping, attempt: Attempt, *, check_known: bool = False) -> None:
+    def lost(self, ping: Ping, attempt: Attempt, *, check_known: bool) -> None:
         """The service refused a ping for good.
 
         Args:

@@ -385,3 +385,33 @@ def test_a_disabled_sink_changes_nothing(run_script: RunScript) -> None:
     done = run_script(textwrap.dedent(text))
     assert done.returncode == 4
     assert done.stdout == "False 0 True False\n"
+
+
+def test_the_exit_waits_until_a_thread_that_was_started_before_begins(
+    run_script: RunScript,
+) -> None:
+    done = run_script(
+        textwrap.dedent("""
+            import _thread
+            import atexit
+            import sys
+            import threading
+
+            begun = []
+            atexit.register(lambda: print("begun" if begun else "not begun"))  # after loghc's own
+
+            from loghc.delivery.thread import ThreadOnDemand
+
+            exiting = threading.Event()
+            atexit.register(exiting.set)  # before loghc's own
+            start = _thread.start_new_thread
+
+            def start_late(run, args):
+                return start(lambda: (exiting.wait(), run(*args)), ())
+
+            _thread.start_new_thread = start_late
+            sys.setswitchinterval(1000)  # no other thread runs until this one waits
+            assert ThreadOnDemand(lambda: begun.append(1), lambda: not begun, lambda: None).start()
+        """)
+    )
+    assert (done.stdout, done.stderr) == ("begun\n", "")

@@ -250,6 +250,30 @@ def test_of_a_printed_line_that_is_too_long_the_end_is_kept(tmp_path: Path) -> N
     assert not collector.read()[0].begins_inside_record
 
 
+@pytest.mark.parametrize(("size", "kept"), [(2, 2), (3, 1)])
+def test_of_a_printed_line_at_least_the_size_is_kept(size: int, kept: int, tmp_path: Path) -> None:
+    collector = Collector(str(tmp_path), 1000)
+    line = b"".join(b"%9d " % number for number in range(10_000))[: size * (1000 + CONTEXT)]
+    collector.add_output(line, 1)
+    log, _ = collector.read()
+    assert b"".join(log.chunks) == line[-kept * (1000 + CONTEXT) :] + b"\n"
+    assert log.begins_inside_record == (kept < size)
+
+
+def test_without_memory_for_what_is_printed_nothing_of_it_is_kept(tmp_path: Path) -> None:
+    class TooLarge(bytearray):
+        def __bytes__(self) -> bytes:
+            raise MemoryError
+
+    collector = Collector(str(tmp_path), 1000)
+    collector.add_output(b"whole\nhalf", 1)
+    with pytest.raises(MemoryError):
+        collector.add_output(TooLarge(b"x"), 1)  # type: ignore[arg-type]
+    assert text(collector) == b""
+    collector.add_output(b"new\n", 1)
+    assert text(collector) == b"new\n"
+
+
 def test_output_is_not_read_while_some_is_being_added(tmp_path: Path) -> None:
     collector = Collector(str(tmp_path), 1000)
     bodies: list[bytes] = []

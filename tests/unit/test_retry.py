@@ -204,3 +204,5 @@ def test_all_may_change_when_the_check_itself_is_refused(answer: Attempt) -> Non
     vocabulary.learn(SUCCESS, answer)
     assert vocabulary.worded(START) == START
     assert not vocabulary.check_known
+    assert vocabulary.learn(SUCCESS, OK) == []  # what was refused before is forgotten
+    assert vocabulary.worded(START) == START
