@@ -415,3 +415,29 @@ def test_the_exit_waits_until_a_thread_that_was_started_before_begins(
         """)
     )
     assert (done.stdout, done.stderr) == ("begun\n", "")
+
+
+def test_a_forked_child_waits_for_no_thread_that_its_parent_was_starting(
+    run_script: RunScript,
+) -> None:
+    done = run_script(
+        textwrap.dedent("""
+            import _thread
+            import os
+            import time
+
+            from loghc.delivery.thread import ThreadOnDemand
+
+            _thread.start_new_thread = lambda run, args: None  # begins never
+            work = ThreadOnDemand(lambda: None, lambda: True, lambda: None)
+            assert work.start()
+            pid = os.fork()
+            begun = time.monotonic()
+            work.end(1 if pid else 20)
+            took = time.monotonic() - begun
+            if pid == 0:
+                os._exit(took >= 10)
+            print(os.waitpid(pid, 0)[1], took >= 1)
+        """)
+    )
+    assert (done.stdout, done.stderr) == ("0 True\n", "")

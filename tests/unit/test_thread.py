@@ -1,4 +1,4 @@
-"""The thread that does the work: how it is seen to be gone."""
+"""The thread that does the work: how long it is waited for."""
 
 from __future__ import annotations
 
