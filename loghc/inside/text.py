@@ -40,5 +40,20 @@ def format_record(record: "dict[str, Any]", from_decorator: object) -> str:
 
 
 def traceback_text(kind: "Any", value: "Any", trace: "Any") -> str:
-    """An exception as Python prints it: without the values of variables, which may be secrets."""
-    return "".join(load("traceback").format_exception(kind, value, trace))
+    """An exception as Python prints it: without the values of variables, which may be secrets.
+
+    Where Python itself would fail over it, the places alone, and the name of its class.
+    """
+    try:
+        return "".join(load("traceback").format_exception(kind, value, trace))
+    except RecursionError:
+        raise
+    except (Exception, SystemExit):
+        lines = ["Traceback (most recent call last):\n"]
+        while trace is not None:
+            code = trace.tb_frame.f_code
+            lines.append(
+                f'  File "{code.co_filename}", line {trace.tb_lineno}, in {code.co_name}\n'
+            )
+            trace = trace.tb_next
+        return "".join(lines) + f"{kind.__name__}: <its text can't be shown>\n"

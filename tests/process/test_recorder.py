@@ -322,6 +322,22 @@ def test_what_an_exceptions_str_does_harms_nothing(recorded, watch, body):
     assert len(watch.readings) == 1
 
 
+UNTELLABLE = {
+    "a text that ends the program": "class E(Exception):\n    def __str__(self): sys.exit(9)\n",
+    "a truth that is none": "class E(Exception):\n    def __bool__(self): raise KeyError\n",
+}
+
+
+@pytest.mark.parametrize("source", UNTELLABLE.values(), ids=UNTELLABLE)
+def test_an_exception_that_can_t_be_shown_is_named_with_its_place(recorded, watch, source):
+    recorded(QUIET + source + "def f():\n    raise E('x')\nf()", status=1)
+    trace = watch.reading.traceback
+    assert trace.startswith("Traceback (most recent call last):\n  File ")
+    assert ", in <module>\n" in trace
+    assert ", in f\n" in trace
+    assert trace.splitlines()[-1].startswith("E: ")
+
+
 # Markers
 
 
