@@ -141,26 +141,11 @@ class Teller:
         """
         # Helpers, such as multiprocessing's, end a moment after the program.
         left = processes.wait_for(self.living(), _ENDING)
-        for _ in range(_LAST_READS):
-            if not self._read_channel():
-                break
-        self._fold()
-        while self._waiting:
-            self._tell(self._waiting.popleft())
+        self._take_last_messages()
         log, facts = self.collector.read()
         trouble = self._trouble_with_log()
         blind = bool(trouble or facts.lost or kept_out(facts, self._command, user))
-        if (orphans := facts.orphans - trouble.total()) > 0:  # for whom their parent's ring tells
-            trouble["it can't write to the run directory any more"] = orphans
-        notes = [
-            f"{text} ({count:,} processes)" if count > 1 else text
-            for text, count in trouble.most_common(_NOTES)
-        ]
-        for note in notes:
-            say(self._pings.masked(f"the log of a process could not be kept: {note}."))
-        if self._options.fail_on is not None and not facts.rings and not blind:
-            name = self._options.fail_on_name
-            say(f"no process that logs with loguru was seen, so --fail-on {name} had no effect.")
+        notes = self._say_what_was_not_seen(facts, trouble, blind=blind)
         failures = [*self._failures(facts), *self._unknown(facts, blind=blind)]
         verdict = judge(status, self._options.ok_statuses, failures)
         lines = [
@@ -173,23 +158,14 @@ class Teller:
         tracebacks = [*facts.tracebacks.values(), *([own] if own else [])]
         if verdict.event is Event.SUCCESS:
             tracebacks = []
+        if self._runs is not None and not self._gone:
+            lines.append("loghc: the program ended and this run had not")
+        text = closing(tracebacks, [*lines, *verdict.lines])
         if self._runs is None:
-            text = closing(tracebacks, [*lines, *verdict.lines])
             self._pings.put(verdict.event, self._run_id, log, text, verdict.exit_status)
             return
-        if not self._received and not facts.markers:
-            listened = ", ".join(self._options.all_markers())
-            say(
-                "no marker was seen, so nothing was pinged: --markers-only listens for "
-                f"{self._pings.masked(listened)}."
-            )
-        if not self._gone:
-            lines.append("loghc: the program ended and this run had not")
-        lines += verdict.lines
         for run_id in self._runs.take_open():
-            self._pings.put(
-                Event.FAIL, run_id, log, closing(tracebacks, lines), verdict.exit_status
-            )
+            self._pings.put(Event.FAIL, run_id, log, text, verdict.exit_status)
 
     def deliver(self) -> None:
         """Deliver what is queued, within the time for it."""
@@ -219,6 +195,14 @@ class Teller:
             if self._runs is not None or message.event not in ("start", "success"):
                 self._waiting.append(message)
         return bool(data)
+
+    def _take_last_messages(self) -> None:
+        for _ in range(_LAST_READS):
+            if not self._read_channel():
+                break
+        self._fold()
+        while self._waiting:
+            self._tell(self._waiting.popleft())
 
     def _fold(self) -> None:
         if self._opened >= _FOLD_AT:
@@ -279,6 +263,29 @@ class Teller:
         with contextlib.suppress(OSError):
             return Counter(note.text for note in read_notes(self._run.path))
         return Counter()
+
+    def _say_what_was_not_seen(
+        self, facts: Facts, trouble: Counter[str], *, blind: bool
+    ) -> list[str]:
+        """Say on standard error what the log or the pings lack; what the log's end tells of it."""
+        trouble = trouble.copy()
+        if (orphans := facts.orphans - trouble.total()) > 0:  # for whom their parent's ring tells
+            trouble["it can't write to the run directory any more"] = orphans
+        notes = [
+            f"{text} ({count:,} processes)" if count > 1 else text
+            for text, count in trouble.most_common(_NOTES)
+        ]
+        for note in notes:
+            say(self._pings.masked(f"the log of a process could not be kept: {note}."))
+        if self._options.fail_on is not None and not facts.rings and not blind:
+            name = self._options.fail_on_name
+            say(f"no process that logs with loguru was seen, so --fail-on {name} had no effect.")
+        if self._runs is not None and not self._received and not facts.markers:
+            listened = self._pings.masked(", ".join(self._options.all_markers()))
+            say(
+                f"no marker was seen, so nothing was pinged: --markers-only listens for {listened}."
+            )
+        return notes
 
     def _about_lost_markers(self, facts: Facts) -> list[str]:
         lost = facts.markers - self._received
