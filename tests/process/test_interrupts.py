@@ -317,7 +317,7 @@ def test_a_signal_handler_may_log_a_marker_and_leave(
 def test_an_interrupt_where_no_thread_can_be_started_leaves_the_ping_to_the_next_wait(
     ping_receiver: PingReceiver, run_script: RunScript
 ) -> None:
-    ping_receiver.always(Fault(delay=0.2))
+    ping_receiver.always(Fault(delay=1))  # much longer than until an interrupt
     done = run_script(
         script("""
         import _thread
