@@ -851,7 +851,7 @@ def test_a_state_directory_that_can_not_be_used_costs_no_log(receiver, program, 
     name = program("from loguru import logger\nlogger.error('sync.error')\nraise SystemExit(5)")
     done = run(*RUN, "--state", state, name, cwd=tmp_path)
     assert done.returncode == 5
-    assert re.search(r"^loghc: the state directory '.+' can't be used: ", done.stderr)
+    assert re.search(r"(?m)^loghc: the state directory '.+' can't be used: ", done.stderr)
     assert events(receiver) == [(Event.START, None), (Event.FAIL, None), (Event.FAIL, 5)]
     assert "sync.error\n" in receiver.pings[2].text
 
