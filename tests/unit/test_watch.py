@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 
@@ -51,6 +52,12 @@ AS_AFTER_KILL = "loghc: exit status 137, as after SIGKILL"
         (137 << 8, (), (), Event.FAIL, 137, f"{AS_AFTER_KILL}; perhaps out of memory"),
         (143 << 8, (), (), Event.FAIL, 143, "loghc: exit status 143, as after SIGTERM"),
         (255 << 8, (), (), Event.FAIL, 255, None),
+        *(
+            (number, (), (), Event.FAIL, 128 + number,
+             f"loghc: killed by {number.name}: a crash in native code")
+            for number in (signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGTRAP,
+                           signal.SIGSYS)
+        ),
     ],
 )  # fmt: skip
 def test_a_verdict(wait_status, ok, failures, event, exit_status, line):
@@ -182,6 +189,34 @@ def test_an_end_from_elsewhere_ends_the_oldest_run_and_a_name_goes_before_all():
     assert runs.assign(Event.SUCCESS, message(pid=3, run_id="nightly")) == named
     assert runs.take_open() == [second]
     assert runs.open == []
+
+
+def test_a_log_marker_from_elsewhere_is_of_the_one_run_that_is_open():
+    runs = MarkedRuns()
+    first = runs.assign(Event.START, message())
+    assert runs.assign(Event.LOG, message(pid=2)) == first
+    second = runs.assign(Event.START, message(thread=2))
+    assert runs.assign(Event.LOG, message(pid=2)) not in (first, second)
+
+
+def test_of_very_many_runs_that_never_end_the_newest_are_known():
+    runs = MarkedRuns()
+    begun = [runs.assign(Event.START, message(thread=number)) for number in range(10_001)]
+    assert runs.open == begun[1:]
+    assert runs.assign(Event.SUCCESS, message(thread=0)) == begun[1]  # as from elsewhere
+    assert runs.assign(Event.SUCCESS, message(thread=1)) not in begun
+    assert runs.assign(Event.SUCCESS, message(thread=10_000)) == begun[-1]
+
+
+def test_a_long_run_keeps_its_end_though_very_many_short_ones_come_and_go_beside_it():
+    runs = MarkedRuns()
+    first = runs.assign(Event.START, message(task=1))
+    second = runs.assign(Event.START, message(task=2))
+    for task in range(3, 10_010):
+        runs.assign(Event.START, message(task=task))
+        runs.assign(Event.SUCCESS, message(task=task))
+    assert runs.assign(Event.SUCCESS, message(task=2)) == second
+    assert runs.assign(Event.FAIL, message(task=1)) == first
 
 
 # The log put together
