@@ -323,6 +323,18 @@ def test_the_old_and_the_oldest_of_many_are_cleaned_up(tmp_path):
     assert oldest > time.time() - 150
 
 
+def test_what_is_in_use_takes_no_room_from_what_the_dead_left(tmp_path):
+    box = BlackBox(str(tmp_path))
+    for number in range(25):
+        entry = box.new()
+        entry.write({"check": "c"})
+        if number < 2:
+            entry.release()
+        aged(entry.path, 200 - number)
+    clean(str(tmp_path))
+    assert len(left_in(tmp_path)) == 25
+
+
 def test_a_run_directory_that_no_entry_refers_to_goes_when_its_run_is_over(tmp_path):
     (tmp_path / "memory").mkdir()
     box = BlackBox(str(tmp_path / "state"))

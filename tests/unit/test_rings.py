@@ -369,7 +369,9 @@ def test_garbage_in_the_channel_is_left_out(parts):
 def test_a_line_without_an_end_is_forgotten():
     assert parse_messages(b"x" * layout.MESSAGE_BYTES) == ([], b"")
     assert parse_messages(b"loghc1\t1") == ([], b"loghc1\t1")
-    assert parse_messages(b"loghc1\t" + b"9" * 21 + b"\t2\tfail\t3\t4\t-\tx\n")[0] == []
+    for digits, messages in ((20, 1), (21, 0)):
+        line = b"loghc1\t" + b"9" * digits + b"\t2\tfail\t3\t4\t-\tx\n"
+        assert len(parse_messages(line)[0]) == messages
     assert parse_messages(b"loghc1\t1\t2\tparty\t3\t4\t-\tx\n")[0] == []
 
 
