@@ -18,6 +18,7 @@ if os.name != "posix":
 from loghc.inside.ring import open_ring
 from loghc.log.tail import CONTEXT
 from loghc.watch.collector import Collector, Facts
+from loghc.watch.end import End
 from loghc.watch.processes import has_ring
 from loghc.watch.rings import Frame, Reading
 from waiting import wait_until_in
@@ -93,6 +94,22 @@ def test_as_much_is_kept_as_a_body_needs_and_no_record_more(tmp_path: Path) -> N
         assert limit + CONTEXT <= len(body) < limit + CONTEXT + 10
         assert body.endswith(b"%9d\n" % (number - 1) + b"%9d\n" % number)
         collector.fold()
+
+
+def test_what_is_held_meanwhile_is_not_much_more_than_what_is_kept() -> None:
+    end = End(1000)
+    for number in range(1000):
+        end.add([Frame(number, b"x" * 10)])
+        assert max(0, number - 125) <= end.since_ns <= max(0, number - 99)
+    assert end.copy().since_ns == end.since_ns
+    assert [frame.time_ns for frame in end.frames()] == list(range(900, 1000))
+
+
+def test_records_of_one_moment_stay_in_the_order_in_which_they_were_logged(tmp_path: Path) -> None:
+    ring = open_ring(str(tmp_path), 2**16, os.getpid())
+    for data in (b"2\n", b"3\n", b"1\n"):
+        ring.append(data, 7)
+    assert text(Collector(str(tmp_path), 1000)) == b"2\n3\n1\n"
 
 
 def test_what_was_folded_is_read_no_second_time(tmp_path: Path) -> None:
