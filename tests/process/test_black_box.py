@@ -15,6 +15,7 @@ from loghc.testing import Fault
 from loghc.watch.black_box import BlackBox, clean
 from loghc.watch.run_directory import RunDirectory, lock
 from processes import RUN, TIMEOUT, first_process, needs_posix, run, started
+from waiting import wait_until
 
 pytestmark = needs_posix
 
@@ -250,6 +251,7 @@ def test_open_runs_of_a_daemon_are_told(receiver, program, tmp_path, state):
         logger.info("sync.start")
         logger.info("sync.done")
         logger.info("sync.start")
+        logger.info("sync.start")
         while not os.path.exists("go"):
             time.sleep(0.01)
         print(os.getpid(), flush=True)
@@ -258,7 +260,7 @@ def test_open_runs_of_a_daemon_are_told(receiver, program, tmp_path, state):
     )
     command = (*RUN, *state, "--markers-only", name)
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE)
-    started_runs = [ping.run_id for ping in receiver.wait(3, timeout=TIMEOUT)]
+    started_runs = [ping.run_id for ping in receiver.wait(4, timeout=TIMEOUT)]
     (tmp_path / "go").touch()
     pid = int(process.stdout.readline())
     process.kill()
@@ -266,9 +268,25 @@ def test_open_runs_of_a_daemon_are_told(receiver, program, tmp_path, state):
     process.communicate(timeout=TIMEOUT)
     wait_until_gone(pid)
     run(*RUN, *state, "--markers-only", "true", cwd=tmp_path)
-    late = receiver.wait(4, timeout=TIMEOUT)[3]
-    assert (late.event, late.run_id) == (Event.FAIL, started_runs[2])
-    assert len(receiver.pings) == 4
+    late = receiver.wait(6, timeout=TIMEOUT)[4:]
+    assert [(ping.event, ping.run_id) for ping in late] == [
+        (Event.FAIL, run_id) for run_id in started_runs[2:]
+    ]
+    assert len(receiver.pings) == 6
+    assert left_in(tmp_path / "state") == []
+
+
+def test_of_a_daemon_without_an_open_run_nothing_is_told(receiver, program, tmp_path, state):
+    process = started(*RUN, *state, "--markers-only", program(SLEEPER), cwd=tmp_path)
+    pid = int(process.stdout.readline())
+    wait_until(lambda: list((tmp_path / "state").glob("*/run")))
+    process.kill()
+    os.kill(pid, signal.SIGKILL)
+    process.communicate(timeout=TIMEOUT)
+    wait_until_gone(pid)
+    run(*RUN, *state, "--markers-only", "true", cwd=tmp_path)
+    assert receiver.pings == ()
+    assert left_in(tmp_path / "state") == []
 
 
 def test_as_process_1_of_two_containers(receiver, program, tmp_path, state):
@@ -293,6 +311,19 @@ def test_no_secret_is_kept(receiver, tmp_path, state):
     assert any(path.name == "body" for path in kept)
     assert not any(secret in path.read_bytes() for path in kept)
     assert all(path.stat().st_mode & 0o077 == 0 for path in kept)
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_what_dead_watchers_left_and_nobody_claims_is_cleaned_up(
+    receiver, tmp_path, state, in_memory
+):
+    (tmp_path / "state").mkdir()
+    left = RunDirectory(None if in_memory else str(tmp_path / "state"))
+    os.close(left.lock)
+    os.close(left.channel)
+    aged(left.path, 100)
+    run(*RUN, *state, "true", cwd=tmp_path)
+    assert not Path(left.path).exists()
 
 
 # Without processes

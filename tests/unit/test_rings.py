@@ -132,6 +132,18 @@ def test_what_is_not_a_ring_is_none(tmp_path):
     assert read_ring(tmp_path / "link.ring", 1) is None
 
 
+@pytest.mark.parametrize(
+    "change",
+    [lambda content: b"?" + content[1:], lambda content: content[:-1]],
+    ids=["of another make", "cut short"],
+)
+def test_what_is_like_a_ring_is_none(tmp_path, change):
+    ring, path = opened(tmp_path)
+    ring.append(b"one\n", 1)
+    path.write_bytes(change(path.read_bytes()))
+    assert read_ring(path, ALL) is None
+
+
 def test_frames_that_were_reserved_but_never_written_are_left_out(open_one):
     """A process dies, or a signal handler logs, in the middle of a write."""
     ring, path = open_one()
@@ -285,7 +297,10 @@ def test_what_is_older_than_asked_for_is_not_read(open_one):
 
 def test_a_ring_keeps_no_descriptor(tmp_path):
     before = descriptors()
-    opened(tmp_path)
+    _, path = opened(tmp_path)
+    read_ring(path, ALL)
+    path.write_bytes(b"no ring")
+    read_ring(path, ALL)
     assert descriptors() == before
 
 
@@ -305,7 +320,12 @@ def test_notes_are_read(tmp_path):
     (tmp_path / "12-345.note").symlink_to("can't open a ring: No space left on device")
     (tmp_path / "x-1.note").symlink_to("no pid")
     (tmp_path / "13-1.note").write_text("no link")
-    assert read_notes(tmp_path) == [(12, "can't open a ring: No space left on device")]
+    for pid in (15, 17, 16, 14):
+        (tmp_path / f"{pid}-1.note").symlink_to("why")
+    assert read_notes(tmp_path) == [
+        (12, "can't open a ring: No space left on device"),
+        *((pid, "why") for pid in (14, 15, 16, 17)),
+    ]
 
 
 # Markers and messages
