@@ -14,7 +14,7 @@ from loghc.ping import Event
 from loghc.testing import Fault
 from loghc.watch.black_box import BlackBox, clean
 from loghc.watch.run_directory import RunDirectory, lock
-from processes import RUN, TIMEOUT, first_process, needs_posix, run, started
+from processes import RUN, TIMEOUT, events, first_process, needs_posix, run, started
 from waiting import wait_until
 
 pytestmark = needs_posix
@@ -141,6 +141,24 @@ def test_an_end_that_could_not_be_delivered_is_told_by_the_next(
     assert [ping.event for ping in receiver.pings] == [Event.FAIL, Event.START, Event.SUCCESS]
 
 
+def test_ends_of_several_runs_that_could_not_be_delivered_are_each_told(
+    receiver, program, tmp_path, keeping
+):
+    options, env = keeping
+    receiver.always(503)
+    name = program("from loguru import logger\nfor _ in '123': logger.info('sync.start')\n1/0")
+    command = (*RUN, *options, "--markers-only")
+    run(*command, "--drain", "0.5", name, cwd=tmp_path, env=env)
+    receiver.always(None)
+    receiver.clear()
+    run(*command, "true", cwd=tmp_path, env=env)
+    told = receiver.wait(3, timeout=TIMEOUT)
+    assert [(ping.event, ping.exit_status) for ping in told] == [(Event.FAIL, 1)] * 3
+    assert len({ping.run_id for ping in told}) == 3
+    assert all(ping.text.endswith("this run had not\n") for ping in told)
+    assert left_in(tmp_path / "state") == left_in(tmp_path / "loghc") == []
+
+
 def test_a_wait_for_the_service_that_a_signal_ends_keeps_the_end(receiver, tmp_path, state):
     receiver.always(Fault(delay=float("inf")))
     process = started(*RUN, *state, "--drain", "50", "sh", "-c", "exit 5", cwd=tmp_path)
@@ -162,13 +180,19 @@ def test_an_end_that_was_refused_for_good_is_not_kept(receiver, tmp_path, state)
 
 def test_an_end_that_still_can_not_be_delivered_stays(receiver, tmp_path, state):
     receiver.always(503)
-    for status in (3, 4):
+    for status in (3, 0):
         run(*RUN, *state, "--drain", "0.3", "sh", "-c", f"exit {status}", cwd=tmp_path)
     receiver.always(None)
     receiver.clear()
     run(*RUN, *state, "true", cwd=tmp_path)
-    told = receiver.wait(4, timeout=TIMEOUT)
-    assert [ping.exit_status for ping in told] == [3, 4, None, None]
+    receiver.wait(4, timeout=TIMEOUT)
+    assert events(receiver) == [
+        (Event.FAIL, 3),
+        (Event.SUCCESS, None),
+        (Event.START, None),
+        (Event.SUCCESS, None),
+    ]
+    assert receiver.pings[1].text.startswith("loghc: told late: this run ended at 20")
 
 
 @pytest.mark.parametrize("damage", [("event=fail", "event=banana"), ("status=3", "status=zz")])
@@ -302,10 +326,16 @@ def test_as_process_1_of_two_containers(receiver, program, tmp_path, state):
     assert " - last\n" in told[1].text
 
 
-def test_no_secret_is_kept(receiver, tmp_path, state):
+def test_no_secret_is_kept(receiver, program, tmp_path, state):
     receiver.always(503)
-    script = f"echo {receiver.url}; exit 3"
-    run(*RUN, *state, "--output", "--drain", "0.3", "sh", "-c", script, cwd=tmp_path)
+    name = program(
+        f"""
+        from loguru import logger
+        print({receiver.url!r})
+        logger.error({receiver.url!r})
+        """
+    )
+    run(*RUN, *state, "--output", "--drain", "0.3", name, cwd=tmp_path)
     secret = receiver.url.rpartition("/")[2].encode()
     kept = [path for path in (tmp_path / "state").rglob("*") if path.is_file()]
     assert any(path.name == "body" for path in kept)
