@@ -48,10 +48,10 @@ def left_in(directory):
 
 
 def killed_together(receiver, command, cwd, env=None):
-    """Kill a program and its watcher, the watcher first, when the start has been told."""
+    """Kill a program and its watcher, the watcher first, when the first ping was sent."""
     process = started(*command, cwd=cwd, env=env)
     pid = int(process.stdout.readline())
-    receiver.wait(1, timeout=TIMEOUT)
+    wait_until(lambda: receiver.requests, TIMEOUT)
     process.kill()
     os.kill(pid, signal.SIGKILL)
     process.communicate(timeout=TIMEOUT)
@@ -193,6 +193,20 @@ def test_an_end_that_still_can_not_be_delivered_stays(receiver, tmp_path, state)
         (Event.SUCCESS, None),
     ]
     assert receiver.pings[1].text.startswith("loghc: told late: this run ended at 20")
+
+
+def test_an_end_stays_though_the_watcher_that_was_to_tell_it_dies(
+    receiver, program, tmp_path, state
+):
+    receiver.always(503)
+    run(*RUN, *state, "--drain", "0.3", "sh", "-c", "exit 3", cwd=tmp_path)
+    receiver.clear()
+    killed_together(receiver, (*RUN, *state, program(SLEEPER)), tmp_path)
+    receiver.always(None)
+    receiver.clear()
+    run(*RUN, *state, "true", cwd=tmp_path)
+    receiver.wait(4, timeout=TIMEOUT)
+    assert events(receiver)[:2] == [(Event.FAIL, 3), (Event.FAIL, None)]
 
 
 @pytest.mark.parametrize("damage", [("event=fail", "event=banana"), ("status=3", "status=zz")])
