@@ -77,6 +77,8 @@ def test_a_watcher_that_died_with_its_program_is_told_of_by_the_next(
     options, env = keeping
     killed_together(receiver, (*RUN, *options, program(SLEEPER)), tmp_path, env)
     (start,) = receiver.wait(1, timeout=TIMEOUT)
+    (salt,) = tmp_path.glob("*/salt")
+    assert salt.parent.name == ("state" if options else "loghc")
     assert run(*RUN, *options, "true", cwd=tmp_path, env=env).returncode == 0
     _, late, again, success = receiver.wait(4, timeout=TIMEOUT)
     assert (late.event, late.exit_status, late.run_id) == (Event.FAIL, None, start.run_id)
