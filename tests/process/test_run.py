@@ -402,6 +402,7 @@ def test_markers_of_a_plain_run(receiver, program, tmp_path):
     ]
     assert len({ping.run_id for ping in receiver.pings}) == 1
     assert receiver.pings[1].text.endswith("nightly.log: half way\n")
+    assert "loghc: " not in receiver.pings[3].text
 
 
 def test_of_many_markers_at_once_the_newest_and_failures_have_the_log(receiver, program, tmp_path):

@@ -124,12 +124,15 @@ def test_a_ring_that_was_damaged_is_read_without_an_exception(tmp_path_factory, 
 
 
 def test_what_is_not_a_ring_is_none(tmp_path):
+    _, ring = opened(tmp_path)
     assert read_ring(tmp_path / "missing.ring", 1) is None
     assert read_ring(tmp_path, 1) is None
     os.mkfifo(tmp_path / "fifo.ring")
     assert read_ring(tmp_path / "fifo.ring", 1) is None
-    (tmp_path / "link.ring").symlink_to("/dev/zero")
-    assert read_ring(tmp_path / "link.ring", 1) is None
+    for number, target in enumerate(("/dev/zero", ring)):
+        link = tmp_path / f"link{number}.ring"
+        link.symlink_to(target)
+        assert read_ring(link, 1) is None
 
 
 @pytest.mark.parametrize(
@@ -169,6 +172,19 @@ def test_frames_that_were_reserved_but_never_written_are_left_out(open_one):
     assert 28 not in after
     assert 27 not in after
     assert 26 in after
+
+
+@pytest.mark.parametrize("start", [-1, 0, 1])
+def test_a_frame_that_begins_where_it_ends_is_left_out(open_one, start):
+    ring, path = open_one()
+    for number in range(3):
+        ring.append(b"x", number)
+    content = bytearray(path.read_bytes())
+    head = end_of(path)
+    at = layout.HEADER + head % CAPACITY - layout.FRAME_BYTES
+    content[at : at + 8] = (head + start).to_bytes(8, "little")
+    path.write_bytes(content)
+    assert [frame.time_ns for frame in read_ring(path, ALL).frames] == [0, 1]
 
 
 def test_a_ring_is_read_while_it_is_written(open_one):
@@ -256,11 +272,12 @@ def test_the_header_tells_what_happened(open_one):
     ring.count(layout.RING_MARKERS)
     ring.count(layout.RING_LOST)
     ring.append(b"one\n", 1)
-    ring.append_traceback(b"KeyError\n", 2)
+    ring.append_traceback(b"KeyError \xff\n", 2)
+    assert read_ring(path, ALL).written == 4
     ring.append(b"two\n", 3)
     reading = read_ring(path, ALL)
     assert (reading.failed, reading.markers, reading.level) == (True, 1, 30)
-    assert (reading.lost, reading.traceback) == (1, "KeyError\n")
+    assert (reading.lost, reading.traceback) == (1, "KeyError \ufffd\n")
     assert reading.attached == ("0.7.3" * 20)[: layout.VERSION_BYTES]
     assert [frame.data for frame in reading.frames] == [b"one\n", b"two\n"]
     assert (reading.written, reading.overwritten) == (8, 0)
