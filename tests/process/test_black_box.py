@@ -434,12 +434,12 @@ def test_a_run_directory_that_no_entry_refers_to_goes_when_its_run_is_over(tmp_p
 def test_an_entry_is_claimed_by_one_at_a_time(tmp_path):
     box = BlackBox(str(tmp_path))
     entry = box.new()
-    entry.write({"check": "c", "run_id": "r", "rings": ""})
+    entry.write({"check": "c", "run_id": "r", "rings": ""}, b"a body without an event: torn")
     assert box.claim("c") == []
     entry.release()
     assert box.claim("d") == []
     (claimed,) = box.claim("c")
-    assert claimed.fields["run_id"] == "r"
+    assert (claimed.fields["run_id"], claimed.body) == ("r", None)
     assert BlackBox(str(tmp_path)).claim("c") == []
     claimed.remove()
     claimed.release()

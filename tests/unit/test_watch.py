@@ -22,10 +22,12 @@ if os.name != "posix":
 
 from loghc.inside.ring import open_ring
 from loghc.service.identity import identity
+from loghc.watch.closing import closing, left_running
 from loghc.watch.collector import Collector
 from loghc.watch.command import resolve
 from loghc.watch.marked_runs import MarkedRuns
 from loghc.watch.messages import Message
+from loghc.watch.processes import name_of
 from loghc.watch.run_directory import RunDirectory, parse_fields, read_fields, write_fields
 from loghc.watch.signals import Caught
 from loghc.watch.verdict import judge
@@ -64,6 +66,22 @@ def test_a_verdict(wait_status, ok, failures, event, exit_status, line):
     verdict = judge(wait_status, ok, failures)
     assert (verdict.event, verdict.exit_status) == (event, exit_status)
     assert verdict.lines[-1:] == ([line] if line else [])
+
+
+# What is said after the log
+
+
+def test_tracebacks_and_lines_are_each_on_lines_of_their_own():
+    assert closing(["A\n", "B"], ["c", "d"]) == "A\nB\nc\nd\n"
+    assert closing([], []) == ""
+
+
+@pytest.mark.parametrize(("left", "more"), [(1, ""), (5, ""), (6, " and 1 more")])
+def test_of_what_is_left_running_five_processes_are_named(left, more):
+    named = ", ".join([f"{name_of(os.getpid())} ({os.getpid()})"] * min(left, 5))
+    (line,) = left_running([os.getpid()] * left)
+    assert line == f"loghc: still running, and no longer watched: {named}{more}"
+    assert left_running([]) == []
 
 
 # Commands
