@@ -446,6 +446,17 @@ def test_an_entry_is_claimed_by_one_at_a_time(tmp_path):
     assert left_in(tmp_path) == []
 
 
+@pytest.mark.parametrize(("name", "stays"), [("loghc-run-x", False), ("precious", True)])
+def test_with_an_entry_its_run_directory_goes_and_no_other(tmp_path, name, stays):
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "file").touch()
+    entry = BlackBox(str(tmp_path / "state")).new()
+    entry.write({"check": "c", "rings": str(tmp_path / name)})
+    entry.remove()
+    assert (tmp_path / name / "file").exists() == stays
+    assert left_in(tmp_path / "state") == []
+
+
 def test_what_is_no_entry_does_no_harm(tmp_path):
     box = BlackBox(str(tmp_path))
     for name in ("loghc-state-empty", "loghc-state-torn", "other"):
