@@ -19,7 +19,7 @@ from loghc.inside.ring import open_ring
 from loghc.log.tail import CONTEXT
 from loghc.watch.collector import Collector, Facts
 from loghc.watch.end import End
-from loghc.watch.processes import has_ring
+from loghc.watch.processes import has_ring, is_alive, name_of
 from loghc.watch.rings import Frame, Reading
 from waiting import wait_until_in
 
@@ -151,6 +151,23 @@ ring.append(b"two\\n", 2)
     collector.fold()
     assert text(collector) == b"one\ntwo\n"
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs /proc")
+def test_a_process_is_alive_until_it_ends_whatever_it_is_called(tmp_path: Path) -> None:
+    script = tmp_path / "a) Z"
+    script.write_text("#!/bin/sh\necho begun\nread line\n")
+    script.chmod(0o700)
+    with subprocess.Popen([script], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"begun\n"
+        alive = is_alive(process.pid)
+        assert (name_of(process.pid), alive) == ("a) Z", True)
+        process.stdin.close()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        assert not is_alive(process.pid)  # nobody has asked for its status yet
+    assert not is_alive(process.pid)
 
 
 @pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs /proc")

@@ -409,7 +409,10 @@ def test_a_line_without_an_end_is_forgotten():
     for digits, messages in ((20, 1), (21, 0)):
         line = b"loghc1\t" + b"9" * digits + b"\t2\tfail\t3\t4\t-\tx\n"
         assert len(parse_messages(line)[0]) == messages
-    assert parse_messages(b"loghc1\t1\t2\tparty\t3\t4\t-\tx\n")[0] == []
+    for event in (b"party", b"\xff"):
+        assert parse_messages(b"loghc1\t1\t2\t" + event + b"\t3\t4\t-\tx\n")[0] == []
+    (named,), _ = parse_messages(b"loghc1\t1\t2\tfail\t3\t4\t=\xff\tx\n")
+    assert named.run_id == "\ufffd"
 
 
 def test_the_configuration_is_read(tmp_path):
