@@ -53,6 +53,8 @@ AS_AFTER_KILL = "loghc: exit status 137, as after SIGKILL"
         (50, (), (), Event.FAIL, 178, "loghc: ended by signal 50"),
         (137 << 8, (), (), Event.FAIL, 137, f"{AS_AFTER_KILL}; perhaps out of memory"),
         (143 << 8, (), (), Event.FAIL, 143, "loghc: exit status 143, as after SIGTERM"),
+        (129 << 8, (), (), Event.FAIL, 129, "loghc: exit status 129, as after SIGHUP"),
+        (193 << 8, (), (), Event.FAIL, 193, None),
         (255 << 8, (), (), Event.FAIL, 255, None),
         *(
             (number, (), (), Event.FAIL, 128 + number,
