@@ -22,8 +22,8 @@ if os.name != "posix":
 
 from loghc.inside.ring import open_ring
 from loghc.service.identity import identity
-from loghc.watch.closing import closing, left_running
-from loghc.watch.collector import Collector
+from loghc.watch.closing import closing, left_running, why_no_log
+from loghc.watch.collector import Collector, Facts
 from loghc.watch.command import resolve
 from loghc.watch.marked_runs import MarkedRuns
 from loghc.watch.messages import Message
@@ -76,6 +76,15 @@ def test_a_verdict(wait_status, ok, failures, event, exit_status, line):
 def test_tracebacks_and_lines_are_each_on_lines_of_their_own():
     assert closing(["A\n", "B"], ["c", "d"]) == "A\nB\nc\nd\n"
     assert closing([], []) == ""
+
+
+@pytest.mark.parametrize(
+    ("lost", "said"), [(0, []), (1234, ["loghc: 1,234 records could not be kept"])]
+)
+def test_records_that_could_not_be_kept_are_counted(lost, said):
+    facts = Facts()
+    facts.lost, facts.records = lost, 1
+    assert why_no_log(facts, resolve(["app"]), [], None, printed=False) == said
 
 
 @pytest.mark.parametrize(("left", "more"), [(1, ""), (5, ""), (6, " and 1 more")])
