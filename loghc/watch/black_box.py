@@ -140,15 +140,19 @@ def clean(directory: str, now: float | None = None) -> None:
     """
     now = time.time() if now is None else now
     found = _directories(directory, (_ENTRY, PREFIX))
-    for position, (changed, path) in enumerate(reversed(found)):
+    kept = 0
+    for changed, path in reversed(found):
         age = now - changed
-        if age < _YOUNG or (_is_claimable(path) and position < _MOST and age < _OLD):
+        claimable = age < _OLD and _is_claimable(path)
+        if age < _YOUNG or (claimable and len(found) <= _MOST):
             continue
         with contextlib.suppress(OSError):
             descriptor = lock(path)
-            if descriptor is not None:
+            if descriptor is not None:  # nobody uses it
                 if not living(path):
-                    remove(path)
+                    kept += claimable
+                    if not claimable or kept > _MOST:
+                        remove(path)
                 os.close(descriptor)
 
 

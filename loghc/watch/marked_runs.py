@@ -63,4 +63,5 @@ class MarkedRuns:
         if len(self._open) > _MOST_OPEN:
             del self._open[next(iter(self._open))]
         if len(self._lanes) > _MOST_OPEN:
-            del self._lanes[next(iter(self._lanes))]
+            over = (lane for lane, ids in self._lanes.items() if self._open.keys().isdisjoint(ids))
+            del self._lanes[next(over, next(iter(self._lanes)))]

@@ -14,7 +14,8 @@ from loghc.ping import Event
 from loghc.testing import Fault
 from loghc.watch.black_box import BlackBox, clean
 from loghc.watch.run_directory import RunDirectory, lock
-from processes import RUN, TIMEOUT, first_process, needs_posix, run, started
+from processes import RUN, TIMEOUT, events, first_process, needs_posix, run, started
+from waiting import wait_until
 
 pytestmark = needs_posix
 
@@ -47,10 +48,10 @@ def left_in(directory):
 
 
 def killed_together(receiver, command, cwd, env=None):
-    """Kill a program and its watcher, the watcher first, when the start has been told."""
+    """Kill a program and its watcher, the watcher first, when the first ping was sent."""
     process = started(*command, cwd=cwd, env=env)
     pid = int(process.stdout.readline())
-    receiver.wait(1, timeout=TIMEOUT)
+    wait_until(lambda: receiver.requests, TIMEOUT)
     process.kill()
     os.kill(pid, signal.SIGKILL)
     process.communicate(timeout=TIMEOUT)
@@ -76,6 +77,8 @@ def test_a_watcher_that_died_with_its_program_is_told_of_by_the_next(
     options, env = keeping
     killed_together(receiver, (*RUN, *options, program(SLEEPER)), tmp_path, env)
     (start,) = receiver.wait(1, timeout=TIMEOUT)
+    (salt,) = tmp_path.glob("*/salt")
+    assert salt.parent.name == ("state" if options else "loghc")
     assert run(*RUN, *options, "true", cwd=tmp_path, env=env).returncode == 0
     _, late, again, success = receiver.wait(4, timeout=TIMEOUT)
     assert (late.event, late.exit_status, late.run_id) == (Event.FAIL, None, start.run_id)
@@ -140,6 +143,24 @@ def test_an_end_that_could_not_be_delivered_is_told_by_the_next(
     assert [ping.event for ping in receiver.pings] == [Event.FAIL, Event.START, Event.SUCCESS]
 
 
+def test_ends_of_several_runs_that_could_not_be_delivered_are_each_told(
+    receiver, program, tmp_path, keeping
+):
+    options, env = keeping
+    receiver.always(503)
+    name = program("from loguru import logger\nfor _ in '123': logger.info('sync.start')\n1/0")
+    command = (*RUN, *options, "--markers-only")
+    run(*command, "--drain", "0.5", name, cwd=tmp_path, env=env)
+    receiver.always(None)
+    receiver.clear()
+    run(*command, "true", cwd=tmp_path, env=env)
+    told = receiver.wait(3, timeout=TIMEOUT)
+    assert [(ping.event, ping.exit_status) for ping in told] == [(Event.FAIL, 1)] * 3
+    assert len({ping.run_id for ping in told}) == 3
+    assert all(ping.text.endswith("this run had not\n") for ping in told)
+    assert left_in(tmp_path / "state") == left_in(tmp_path / "loghc") == []
+
+
 def test_a_wait_for_the_service_that_a_signal_ends_keeps_the_end(receiver, tmp_path, state):
     receiver.always(Fault(delay=float("inf")))
     process = started(*RUN, *state, "--drain", "50", "sh", "-c", "exit 5", cwd=tmp_path)
@@ -161,13 +182,33 @@ def test_an_end_that_was_refused_for_good_is_not_kept(receiver, tmp_path, state)
 
 def test_an_end_that_still_can_not_be_delivered_stays(receiver, tmp_path, state):
     receiver.always(503)
-    for status in (3, 4):
+    for status in (3, 0):
         run(*RUN, *state, "--drain", "0.3", "sh", "-c", f"exit {status}", cwd=tmp_path)
     receiver.always(None)
     receiver.clear()
     run(*RUN, *state, "true", cwd=tmp_path)
-    told = receiver.wait(4, timeout=TIMEOUT)
-    assert [ping.exit_status for ping in told] == [3, 4, None, None]
+    receiver.wait(4, timeout=TIMEOUT)
+    assert events(receiver) == [
+        (Event.FAIL, 3),
+        (Event.SUCCESS, None),
+        (Event.START, None),
+        (Event.SUCCESS, None),
+    ]
+    assert receiver.pings[1].text.startswith("loghc: told late: this run ended at 20")
+
+
+def test_an_end_stays_though_the_watcher_that_was_to_tell_it_dies(
+    receiver, program, tmp_path, state
+):
+    receiver.always(503)
+    run(*RUN, *state, "--drain", "0.3", "sh", "-c", "exit 3", cwd=tmp_path)
+    receiver.clear()
+    killed_together(receiver, (*RUN, *state, program(SLEEPER)), tmp_path)
+    receiver.always(None)
+    receiver.clear()
+    run(*RUN, *state, "true", cwd=tmp_path)
+    receiver.wait(4, timeout=TIMEOUT)
+    assert events(receiver)[:2] == [(Event.FAIL, 3), (Event.FAIL, None)]
 
 
 @pytest.mark.parametrize("damage", [("event=fail", "event=banana"), ("status=3", "status=zz")])
@@ -250,6 +291,7 @@ def test_open_runs_of_a_daemon_are_told(receiver, program, tmp_path, state):
         logger.info("sync.start")
         logger.info("sync.done")
         logger.info("sync.start")
+        logger.info("sync.start")
         while not os.path.exists("go"):
             time.sleep(0.01)
         print(os.getpid(), flush=True)
@@ -258,7 +300,7 @@ def test_open_runs_of_a_daemon_are_told(receiver, program, tmp_path, state):
     )
     command = (*RUN, *state, "--markers-only", name)
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE)
-    started_runs = [ping.run_id for ping in receiver.wait(3, timeout=TIMEOUT)]
+    started_runs = [ping.run_id for ping in receiver.wait(4, timeout=TIMEOUT)]
     (tmp_path / "go").touch()
     pid = int(process.stdout.readline())
     process.kill()
@@ -266,9 +308,25 @@ def test_open_runs_of_a_daemon_are_told(receiver, program, tmp_path, state):
     process.communicate(timeout=TIMEOUT)
     wait_until_gone(pid)
     run(*RUN, *state, "--markers-only", "true", cwd=tmp_path)
-    late = receiver.wait(4, timeout=TIMEOUT)[3]
-    assert (late.event, late.run_id) == (Event.FAIL, started_runs[2])
-    assert len(receiver.pings) == 4
+    late = receiver.wait(6, timeout=TIMEOUT)[4:]
+    assert [(ping.event, ping.run_id) for ping in late] == [
+        (Event.FAIL, run_id) for run_id in started_runs[2:]
+    ]
+    assert len(receiver.pings) == 6
+    assert left_in(tmp_path / "state") == []
+
+
+def test_of_a_daemon_without_an_open_run_nothing_is_told(receiver, program, tmp_path, state):
+    process = started(*RUN, *state, "--markers-only", program(SLEEPER), cwd=tmp_path)
+    pid = int(process.stdout.readline())
+    wait_until(lambda: list((tmp_path / "state").glob("*/run")))
+    process.kill()
+    os.kill(pid, signal.SIGKILL)
+    process.communicate(timeout=TIMEOUT)
+    wait_until_gone(pid)
+    run(*RUN, *state, "--markers-only", "true", cwd=tmp_path)
+    assert receiver.pings == ()
+    assert left_in(tmp_path / "state") == []
 
 
 def test_as_process_1_of_two_containers(receiver, program, tmp_path, state):
@@ -284,15 +342,34 @@ def test_as_process_1_of_two_containers(receiver, program, tmp_path, state):
     assert " - last\n" in told[1].text
 
 
-def test_no_secret_is_kept(receiver, tmp_path, state):
+def test_no_secret_is_kept(receiver, program, tmp_path, state):
     receiver.always(503)
-    script = f"echo {receiver.url}; exit 3"
-    run(*RUN, *state, "--output", "--drain", "0.3", "sh", "-c", script, cwd=tmp_path)
+    name = program(
+        f"""
+        from loguru import logger
+        print({receiver.url!r})
+        logger.error({receiver.url!r})
+        """
+    )
+    run(*RUN, *state, "--output", "--drain", "0.3", name, cwd=tmp_path)
     secret = receiver.url.rpartition("/")[2].encode()
     kept = [path for path in (tmp_path / "state").rglob("*") if path.is_file()]
     assert any(path.name == "body" for path in kept)
     assert not any(secret in path.read_bytes() for path in kept)
     assert all(path.stat().st_mode & 0o077 == 0 for path in kept)
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_what_dead_watchers_left_and_nobody_claims_is_cleaned_up(
+    receiver, tmp_path, state, in_memory
+):
+    (tmp_path / "state").mkdir()
+    left = RunDirectory(None if in_memory else str(tmp_path / "state"))
+    os.close(left.lock)
+    os.close(left.channel)
+    aged(left.path, 100)
+    run(*RUN, *state, "true", cwd=tmp_path)
+    assert not Path(left.path).exists()
 
 
 # Without processes
@@ -308,7 +385,7 @@ def test_the_old_and_the_oldest_of_many_are_cleaned_up(tmp_path):
         entry = box.new()
         entry.write({"check": "c"})
         entry.release()
-        aged(entry.path, 100 + number)
+        aged(entry.path, 100 + 10_000 * number)
     old = box.new()
     old.write({"check": "c"})
     old.release()
@@ -320,7 +397,24 @@ def test_the_old_and_the_oldest_of_many_are_cleaned_up(tmp_path):
     assert len(left) == 21
     assert Path(held.path) in left
     oldest = min(path.stat().st_mtime for path in left if path != Path(held.path))
-    assert oldest > time.time() - 150
+    assert oldest > time.time() - 200_000
+    claimed = box.claim("c")
+    assert len(claimed) == 20
+    for entry in claimed:
+        entry.release()
+
+
+def test_what_is_in_use_takes_no_room_from_what_the_dead_left(tmp_path):
+    box = BlackBox(str(tmp_path))
+    for number in range(25):
+        entry = box.new()
+        entry.write({"check": "c"})
+        if number in (0, 1, 24):
+            entry.release()
+        aged(entry.path, 200 - number)
+    clean(str(tmp_path))
+    assert len(left_in(tmp_path)) == 25
+    assert len(box.claim("c")) == 3
 
 
 def test_a_run_directory_that_no_entry_refers_to_goes_when_its_run_is_over(tmp_path):
@@ -340,16 +434,27 @@ def test_a_run_directory_that_no_entry_refers_to_goes_when_its_run_is_over(tmp_p
 def test_an_entry_is_claimed_by_one_at_a_time(tmp_path):
     box = BlackBox(str(tmp_path))
     entry = box.new()
-    entry.write({"check": "c", "run_id": "r", "rings": ""})
+    entry.write({"check": "c", "run_id": "r", "rings": ""}, b"a body without an event: torn")
     assert box.claim("c") == []
     entry.release()
     assert box.claim("d") == []
     (claimed,) = box.claim("c")
-    assert claimed.fields["run_id"] == "r"
+    assert (claimed.fields["run_id"], claimed.body) == ("r", None)
     assert BlackBox(str(tmp_path)).claim("c") == []
     claimed.remove()
     claimed.release()
     assert left_in(tmp_path) == []
+
+
+@pytest.mark.parametrize(("name", "stays"), [("loghc-run-x", False), ("precious", True)])
+def test_with_an_entry_its_run_directory_goes_and_no_other(tmp_path, name, stays):
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "file").touch()
+    entry = BlackBox(str(tmp_path / "state")).new()
+    entry.write({"check": "c", "rings": str(tmp_path / name)})
+    entry.remove()
+    assert (tmp_path / name / "file").exists() == stays
+    assert left_in(tmp_path / "state") == []
 
 
 def test_what_is_no_entry_does_no_harm(tmp_path):

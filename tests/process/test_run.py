@@ -373,6 +373,15 @@ def test_a_failure_that_was_logged_is_never_followed_by_a_success(
     assert receiver.pings[2].text.endswith("loghc: a failure was logged, and so the run failed\n")
 
 
+@pytest.mark.parametrize(
+    ("option", "event"), [((), Event.FAIL), (("--ok-status", "1"), Event.SUCCESS)]
+)
+def test_a_traceback_is_in_the_log_of_a_failure_alone(receiver, program, tmp_path, option, event):
+    run(*RUN, *option, program("from loguru import logger\nlogger.info('x')\n1/0"), cwd=tmp_path)
+    assert receiver.pings[1].event is event
+    assert ("ZeroDivisionError" in receiver.pings[1].text) == (event is Event.FAIL)
+
+
 def test_markers_of_a_plain_run(receiver, program, tmp_path):
     name = program(
         """
@@ -393,6 +402,7 @@ def test_markers_of_a_plain_run(receiver, program, tmp_path):
     ]
     assert len({ping.run_id for ping in receiver.pings}) == 1
     assert receiver.pings[1].text.endswith("nightly.log: half way\n")
+    assert "loghc: " not in receiver.pings[3].text
 
 
 def test_of_many_markers_at_once_the_newest_and_failures_have_the_log(receiver, program, tmp_path):

@@ -18,7 +18,8 @@ if os.name != "posix":
 from loghc.inside.ring import open_ring
 from loghc.log.tail import CONTEXT
 from loghc.watch.collector import Collector, Facts
-from loghc.watch.processes import has_ring
+from loghc.watch.end import End
+from loghc.watch.processes import has_ring, is_alive, name_of
 from loghc.watch.rings import Frame, Reading
 from waiting import wait_until_in
 
@@ -95,6 +96,22 @@ def test_as_much_is_kept_as_a_body_needs_and_no_record_more(tmp_path: Path) -> N
         collector.fold()
 
 
+def test_what_is_held_meanwhile_is_not_much_more_than_what_is_kept() -> None:
+    end = End(1000)
+    for number in range(1000):
+        end.add([Frame(number, b"x" * 10)])
+        assert max(0, number - 125) <= end.since_ns <= max(0, number - 99)
+    assert end.copy().since_ns == end.since_ns
+    assert [frame.time_ns for frame in end.frames()] == list(range(900, 1000))
+
+
+def test_records_of_one_moment_stay_in_the_order_in_which_they_were_logged(tmp_path: Path) -> None:
+    ring = open_ring(str(tmp_path), 2**16, os.getpid())
+    for data in (b"2\n", b"3\n", b"1\n"):
+        ring.append(data, 7)
+    assert text(Collector(str(tmp_path), 1000)) == b"2\n3\n1\n"
+
+
 def test_what_was_folded_is_read_no_second_time(tmp_path: Path) -> None:
     ring = open_ring(str(tmp_path), 2**14, GONE)
     ring.append(b"one\n", 1)
@@ -134,6 +151,23 @@ ring.append(b"two\\n", 2)
     collector.fold()
     assert text(collector) == b"one\ntwo\n"
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs /proc")
+def test_a_process_is_alive_until_it_ends_whatever_it_is_called(tmp_path: Path) -> None:
+    script = tmp_path / "a) Z"
+    script.write_text("#!/bin/sh\necho begun\nread line\n")
+    script.chmod(0o700)
+    with subprocess.Popen([script], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"begun\n"
+        alive = is_alive(process.pid)
+        assert (name_of(process.pid), alive) == ("a) Z", True)
+        process.stdin.close()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        assert not is_alive(process.pid)  # nobody has asked for its status yet
+    assert not is_alive(process.pid)
 
 
 @pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs /proc")

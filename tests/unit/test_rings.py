@@ -124,12 +124,27 @@ def test_a_ring_that_was_damaged_is_read_without_an_exception(tmp_path_factory, 
 
 
 def test_what_is_not_a_ring_is_none(tmp_path):
+    _, ring = opened(tmp_path)
     assert read_ring(tmp_path / "missing.ring", 1) is None
     assert read_ring(tmp_path, 1) is None
     os.mkfifo(tmp_path / "fifo.ring")
     assert read_ring(tmp_path / "fifo.ring", 1) is None
-    (tmp_path / "link.ring").symlink_to("/dev/zero")
-    assert read_ring(tmp_path / "link.ring", 1) is None
+    for number, target in enumerate(("/dev/zero", ring)):
+        link = tmp_path / f"link{number}.ring"
+        link.symlink_to(target)
+        assert read_ring(link, 1) is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda content: b"?" + content[1:], lambda content: content[:-1]],
+    ids=["of another make", "cut short"],
+)
+def test_what_is_like_a_ring_is_none(tmp_path, change):
+    ring, path = opened(tmp_path)
+    ring.append(b"one\n", 1)
+    path.write_bytes(change(path.read_bytes()))
+    assert read_ring(path, ALL) is None
 
 
 def test_frames_that_were_reserved_but_never_written_are_left_out(open_one):
@@ -157,6 +172,19 @@ def test_frames_that_were_reserved_but_never_written_are_left_out(open_one):
     assert 28 not in after
     assert 27 not in after
     assert 26 in after
+
+
+@pytest.mark.parametrize("start", [-1, 0, 1])
+def test_a_frame_that_begins_where_it_ends_is_left_out(open_one, start):
+    ring, path = open_one()
+    for number in range(3):
+        ring.append(b"x", number)
+    content = bytearray(path.read_bytes())
+    head = end_of(path)
+    at = layout.HEADER + head % CAPACITY - layout.FRAME_BYTES
+    content[at : at + 8] = (head + start).to_bytes(8, "little")
+    path.write_bytes(content)
+    assert [frame.time_ns for frame in read_ring(path, ALL).frames] == [0, 1]
 
 
 def test_a_ring_is_read_while_it_is_written(open_one):
@@ -244,11 +272,12 @@ def test_the_header_tells_what_happened(open_one):
     ring.count(layout.RING_MARKERS)
     ring.count(layout.RING_LOST)
     ring.append(b"one\n", 1)
-    ring.append_traceback(b"KeyError\n", 2)
+    ring.append_traceback(b"KeyError \xff\n", 2)
+    assert read_ring(path, ALL).written == 4
     ring.append(b"two\n", 3)
     reading = read_ring(path, ALL)
     assert (reading.failed, reading.markers, reading.level) == (True, 1, 30)
-    assert (reading.lost, reading.traceback) == (1, "KeyError\n")
+    assert (reading.lost, reading.traceback) == (1, "KeyError \ufffd\n")
     assert reading.attached == ("0.7.3" * 20)[: layout.VERSION_BYTES]
     assert [frame.data for frame in reading.frames] == [b"one\n", b"two\n"]
     assert (reading.written, reading.overwritten) == (8, 0)
@@ -285,7 +314,10 @@ def test_what_is_older_than_asked_for_is_not_read(open_one):
 
 def test_a_ring_keeps_no_descriptor(tmp_path):
     before = descriptors()
-    opened(tmp_path)
+    _, path = opened(tmp_path)
+    read_ring(path, ALL)
+    path.write_bytes(b"no ring")
+    read_ring(path, ALL)
     assert descriptors() == before
 
 
@@ -305,7 +337,12 @@ def test_notes_are_read(tmp_path):
     (tmp_path / "12-345.note").symlink_to("can't open a ring: No space left on device")
     (tmp_path / "x-1.note").symlink_to("no pid")
     (tmp_path / "13-1.note").write_text("no link")
-    assert read_notes(tmp_path) == [(12, "can't open a ring: No space left on device")]
+    for pid in (15, 17, 16, 14):
+        (tmp_path / f"{pid}-1.note").symlink_to("why")
+    assert read_notes(tmp_path) == [
+        (12, "can't open a ring: No space left on device"),
+        *((pid, "why") for pid in (14, 15, 16, 17)),
+    ]
 
 
 # Markers and messages
@@ -369,8 +406,13 @@ def test_garbage_in_the_channel_is_left_out(parts):
 def test_a_line_without_an_end_is_forgotten():
     assert parse_messages(b"x" * layout.MESSAGE_BYTES) == ([], b"")
     assert parse_messages(b"loghc1\t1") == ([], b"loghc1\t1")
-    assert parse_messages(b"loghc1\t" + b"9" * 21 + b"\t2\tfail\t3\t4\t-\tx\n")[0] == []
-    assert parse_messages(b"loghc1\t1\t2\tparty\t3\t4\t-\tx\n")[0] == []
+    for digits, messages in ((20, 1), (21, 0)):
+        line = b"loghc1\t" + b"9" * digits + b"\t2\tfail\t3\t4\t-\tx\n"
+        assert len(parse_messages(line)[0]) == messages
+    for event in (b"party", b"\xff"):
+        assert parse_messages(b"loghc1\t1\t2\t" + event + b"\t3\t4\t-\tx\n")[0] == []
+    (named,), _ = parse_messages(b"loghc1\t1\t2\tfail\t3\t4\t=\xff\tx\n")
+    assert named.run_id == "\ufffd"
 
 
 def test_the_configuration_is_read(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 
@@ -21,10 +22,12 @@ if os.name != "posix":
 
 from loghc.inside.ring import open_ring
 from loghc.service.identity import identity
-from loghc.watch.collector import Collector
+from loghc.watch.closing import closing, left_running, why_no_log
+from loghc.watch.collector import Collector, Facts
 from loghc.watch.command import resolve
 from loghc.watch.marked_runs import MarkedRuns
 from loghc.watch.messages import Message
+from loghc.watch.processes import name_of
 from loghc.watch.run_directory import RunDirectory, parse_fields, read_fields, write_fields
 from loghc.watch.signals import Caught
 from loghc.watch.verdict import judge
@@ -50,13 +53,46 @@ AS_AFTER_KILL = "loghc: exit status 137, as after SIGKILL"
         (50, (), (), Event.FAIL, 178, "loghc: ended by signal 50"),
         (137 << 8, (), (), Event.FAIL, 137, f"{AS_AFTER_KILL}; perhaps out of memory"),
         (143 << 8, (), (), Event.FAIL, 143, "loghc: exit status 143, as after SIGTERM"),
+        (129 << 8, (), (), Event.FAIL, 129, "loghc: exit status 129, as after SIGHUP"),
+        (193 << 8, (), (), Event.FAIL, 193, None),
         (255 << 8, (), (), Event.FAIL, 255, None),
+        *(
+            (number, (), (), Event.FAIL, 128 + number,
+             f"loghc: killed by {number.name}: a crash in native code")
+            for number in (signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGTRAP,
+                           signal.SIGSYS)
+        ),
     ],
 )  # fmt: skip
 def test_a_verdict(wait_status, ok, failures, event, exit_status, line):
     verdict = judge(wait_status, ok, failures)
     assert (verdict.event, verdict.exit_status) == (event, exit_status)
     assert verdict.lines[-1:] == ([line] if line else [])
+
+
+# What is said after the log
+
+
+def test_tracebacks_and_lines_are_each_on_lines_of_their_own():
+    assert closing(["A\n", "B"], ["c", "d"]) == "A\nB\nc\nd\n"
+    assert closing([], []) == ""
+
+
+@pytest.mark.parametrize(
+    ("lost", "said"), [(0, []), (1234, ["loghc: 1,234 records could not be kept"])]
+)
+def test_records_that_could_not_be_kept_are_counted(lost, said):
+    facts = Facts()
+    facts.lost, facts.records = lost, 1
+    assert why_no_log(facts, resolve(["app"]), [], None, printed=False) == said
+
+
+@pytest.mark.parametrize(("left", "more"), [(1, ""), (5, ""), (6, " and 1 more")])
+def test_of_what_is_left_running_five_processes_are_named(left, more):
+    named = ", ".join([f"{name_of(os.getpid())} ({os.getpid()})"] * min(left, 5))
+    (line,) = left_running([os.getpid()] * left)
+    assert line == f"loghc: still running, and no longer watched: {named}{more}"
+    assert left_running([]) == []
 
 
 # Commands
@@ -182,6 +218,34 @@ def test_an_end_from_elsewhere_ends_the_oldest_run_and_a_name_goes_before_all():
     assert runs.assign(Event.SUCCESS, message(pid=3, run_id="nightly")) == named
     assert runs.take_open() == [second]
     assert runs.open == []
+
+
+def test_a_log_marker_from_elsewhere_is_of_the_one_run_that_is_open():
+    runs = MarkedRuns()
+    first = runs.assign(Event.START, message())
+    assert runs.assign(Event.LOG, message(pid=2)) == first
+    second = runs.assign(Event.START, message(thread=2))
+    assert runs.assign(Event.LOG, message(pid=2)) not in (first, second)
+
+
+def test_of_very_many_runs_that_never_end_the_newest_are_known():
+    runs = MarkedRuns()
+    begun = [runs.assign(Event.START, message(thread=number)) for number in range(10_001)]
+    assert runs.open == begun[1:]
+    assert runs.assign(Event.SUCCESS, message(thread=0)) == begun[1]  # as from elsewhere
+    assert runs.assign(Event.SUCCESS, message(thread=1)) not in begun
+    assert runs.assign(Event.SUCCESS, message(thread=10_000)) == begun[-1]
+
+
+def test_a_long_run_keeps_its_end_though_very_many_short_ones_come_and_go_beside_it():
+    runs = MarkedRuns()
+    first = runs.assign(Event.START, message(task=1))
+    second = runs.assign(Event.START, message(task=2))
+    for task in range(3, 10_010):
+        runs.assign(Event.START, message(task=task))
+        runs.assign(Event.SUCCESS, message(task=task))
+    assert runs.assign(Event.SUCCESS, message(task=2)) == second
+    assert runs.assign(Event.FAIL, message(task=1)) == first
 
 
 # The log put together
