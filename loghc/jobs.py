@@ -117,7 +117,7 @@ class job:  # noqa: N801 - used as a function is
         """Decorate a function: each call of it is a run."""
         if isinstance(function, type) or not callable(function):
             raise TypeError(f"job: expected a function to decorate, not {function!r}")
-        called = function if inspect.isroutine(function) else _unwrapped(function)
+        called = _unwrapped(function)
         if inspect.isgeneratorfunction(called) or inspect.isasyncgenfunction(called):
             raise TypeError(_NO_GENERATOR.format(name=getattr(function, "__name__", "...")))
         wrapper = self._around_coroutine if inspect.iscoroutinefunction(called) else self._around
@@ -211,7 +211,7 @@ class _Entered:
 
 
 def _unwrapped(function: Any) -> Any:
-    """What is called when an object is that is no function itself."""
+    """What is called when an object is: the object itself where it is a function."""
     while isinstance(function, functools.partial):
         function = function.func
     return function if inspect.isroutine(function) else type(function).__call__

@@ -525,7 +525,9 @@ def test_the_class_in_place_of_a_sink_is_refused(run_script: RunScript) -> None:
         assert mock.create_autospec(HealthSink)
         class Own(HealthSink):
             def write(self, message): ...
+        class Tagged(HealthSink): pass
         assert Own.write is not HealthSink.write
+        assert Tagged.write is HealthSink.write
     """
     done = run_script(BEGIN + textwrap.dedent(text))
     assert done.stderr == ""

@@ -381,9 +381,10 @@ def test_what_is_no_exception_class_is_refused(wrong: Any) -> None:
 
 def test_async_with_tells_what_with_does(service: Service) -> None:
     service.add()
+    shared = job("sync", not_failures=asyncio.CancelledError)
 
     async def one(number: int) -> None:
-        async with job("sync", not_failures=asyncio.CancelledError):
+        async with shared:
             await asyncio.sleep(0.01)
             if number == 1:
                 raise ValueError(number)

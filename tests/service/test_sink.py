@@ -427,6 +427,7 @@ BAD_OPTIONS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ),
     ({"send_logs": 1}, TypeError, "send_logs: expected True or False, not 1"),
     ({"send_logs": None}, TypeError, "send_logs: expected True or False, not None"),
+    ({"mask_secrets": 0}, TypeError, "mask_secrets: expected True or False, not 0"),
     ({"on_outcome": 5}, TypeError, "on_outcome: expected a callable, not int"),
     (
         {"on_outcome": asyncio.sleep},
