@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import math
 import pickle
@@ -11,8 +12,9 @@ import signal
 import threading
 import time
 import uuid
+import weakref
 from collections.abc import Callable, Iterator
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -396,6 +398,16 @@ def test_the_headers_of_the_callers_pool_manager_are_sent_too(
     assert ping.headers["Content-Type"] == "text/plain; charset=utf-8"
 
 
+def test_what_a_pool_manager_authenticates_with_does_not_leave_in_a_log(
+    ping_receiver: PingReceiver, pool: urllib3.PoolManager
+) -> None:
+    pool.headers = {"X-Api-Key": "of-pool-1234"}
+    pool.proxy_headers = {"Proxy-Authorization": "of-proxy-5678"}  # type: ignore[attr-defined]
+    add(HealthSink(ping_receiver.url, http=pool, mask_secrets=False))
+    logger.info("sync.log of-pool-1234, of-proxy-5678")
+    assert ping_receiver.wait(1)[0].text == "sync.log ***, ***\n"
+
+
 BAD_OPTIONS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"limit": 0}, ValueError, "limit: expected at least 1 byte, not 0"),
     ({"limit": -5}, ValueError, "limit: expected at least 1 byte, not -5"),
@@ -666,6 +678,23 @@ def test_two_markers_of_the_same_moment_are_two_pings(ping_receiver: PingReceive
         patched.info("sync.log")
     logger.info("sync.done")
     assert events(ping_receiver.wait(4)) == [Event.LOG] * 3 + [Event.SUCCESS]
+
+
+def test_nothing_is_kept_of_markers_of_long_ago(ping_receiver: PingReceiver) -> None:
+    class Elapsed(timedelta):
+        pass
+
+    elapsed: list[weakref.ref[Elapsed]] = []
+
+    def patch(record: Any) -> None:
+        record["elapsed"] = own = Elapsed(seconds=len(elapsed))
+        elapsed.append(weakref.ref(own))
+
+    add(HealthSink(ping_receiver.url, events=[Event.FAIL]))
+    for _ in range(100):
+        logger.patch(patch).info("sync.log")
+    gc.collect()
+    assert 0 < sum(each() is not None for each in elapsed) < 100
 
 
 @pytest.mark.parametrize("message", [42, None, b"sync.done", ["sync.done"]])
