@@ -180,7 +180,7 @@ class job:  # noqa: N801 - used as a function is
             # loguru takes a message for a format only where arguments follow.
             text = f"{self._name}.log: no verdict, ended by {description(error)}"
             log = logger.bind(**{ENDS_RUN: True}).opt(depth=depth).info
-        elif error is None or (isinstance(error, SystemExit) and error.code in (None, 0)):
+        elif error is None or (isinstance(error, SystemExit) and _is_success(error.code)):
             text = f"{self._name}.done"
         else:
             text = f"{self._name}.error"
@@ -208,6 +208,11 @@ class _Entered:
     def __init__(self, job: job, logger: Logger) -> None:
         self.job = job
         self.logger = logger
+
+
+def _is_success(code: object) -> bool:
+    """Whether Python exits with status 0 for it: of what is no int, for None alone."""
+    return code is None or (isinstance(code, int) and code == 0)
 
 
 def _unwrapped(function: Any) -> Any:

@@ -197,6 +197,16 @@ def test_the_logged_traceback_of_a_function_begins_in_the_function(records):
 # What is a failure
 
 
+class Ambiguous:
+    def __eq__(self, other):
+        raise ValueError("as an array of numpy's does")
+
+    __hash__ = None
+
+    def __repr__(self):
+        return "an array"
+
+
 @pytest.mark.parametrize(
     ("error", "end"),
     [
@@ -208,6 +218,8 @@ def test_the_logged_traceback_of_a_function_begins_in_the_function(records):
         (SystemExit(None), "sync.done"),
         (SystemExit(False), "sync.done"),
         (SystemExit(1), "sync.error"),
+        (SystemExit(0.0), "sync.error"),  # Python prints it, and exits with status 1
+        (SystemExit(Ambiguous()), "sync.error"),
         (SystemExit(""), "sync.error"),
         (SystemExit("no such disk"), "sync.error"),
     ],
