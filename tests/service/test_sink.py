@@ -431,7 +431,20 @@ BAD_OPTIONS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"headers": {"": "1"}}, ValueError, "headers: a name is not one that HTTP allows"),
     ({"headers": {"A:": "1"}}, ValueError, "headers: a name is not one that HTTP allows"),
     ({"headers": {"A\n": "1"}}, ValueError, "headers: a name is not one that HTTP allows"),
-    ({"headers": {"Host": "x"}}, ValueError, "headers['Host']: is set by loghc itself"),
+    *(
+        ({"headers": {name: "x"}}, ValueError, f"headers[{name!r}]: is set by loghc itself")
+        for name in (
+            "Host",
+            "Connection",
+            "Content-Encoding",
+            "content-length",
+            "EXPECT",
+            "TE",
+            "Trailer",
+            "Transfer-Encoding",
+            "upgrade",
+        )
+    ),
     (
         {"headers": {"A": "x\r\nB: y"}},
         ValueError,
@@ -479,6 +492,11 @@ BAD_OPTIONS: list[tuple[dict[str, Any], type[Exception], str]] = [
         ValueError,
         "markers['Bye']: expected one of Event.START, Event.SUCCESS, Event.FAIL, Event.LOG, "
         "not 'failed'",
+    ),
+    (
+        {"events": ["failed"]},
+        ValueError,
+        "events: expected Event.START, Event.SUCCESS, Event.FAIL, Event.LOG, not 'failed'",
     ),
     ({"job": 5}, TypeError, "job: expected a str, not int"),
     ({"job": ""}, ValueError, "job: expected a name such as 'photos', without white space, not ''"),
