@@ -42,7 +42,6 @@ def _before_sinks_stop() -> None:
         handlers = handlers_by_listener()
         known.to_be_stopped = set(handlers)
         for listener, handler in handlers.items():
-            listener.added, listener.removed = True, False
             if handler.levelno > _INFO:
                 names = {level.no: name for name, level in core().levels.items()}
                 listener.level = names.get(handler.levelno, str(handler.levelno))
