@@ -70,6 +70,8 @@ def _why_nothing(listener: Listener) -> str:
         why = "was given records, and then removed from the logger."
     elif listener.looked:
         why = "was given records."
+    elif listener.target is None:  # it looks at nothing but markers
+        why = "was given no marker."
     elif listener.removed:
         why = (
             "was removed before any record came, by logger.remove() or logger.configure(): "

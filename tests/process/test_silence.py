@@ -267,6 +267,10 @@ NO_MARKER = [
     ),
     ("HealthSink(sys.argv[1]); add(sys.stdout.write); logger.info('hello')", "was never added"),
     (
+        "add(HealthSink(sys.argv[1])); logger.info('hello'); logger.remove()",
+        "was given records, and then removed from the logger.",
+    ),
+    (
         "add(HealthSink(sys.argv[1])); logger.remove(); add(print); logger.info('hello')",
         "was removed before any record came",
     ),
@@ -288,7 +292,10 @@ NO_MARKER = [
         "was given no record: its level= or filter=",
     ),
     ("add(HealthSink(sys.argv[1]), enqueue=True); logger.info('hello')", "was given records."),
-    ("add(HealthSink()); add(print); logger.info('hello')", "It has no ping URL, either."),
+    (
+        "add(HealthSink()); add(print); logger.info('hello')",
+        "was given no marker. It has no ping URL, either. It listens for",
+    ),
 ]
 
 
@@ -299,7 +306,7 @@ def test_a_process_without_a_marker_is_told_at_its_exit_when_asked(
     lines = said(run_script, text, env={"LOGHC_DEBUG": "1"})
     assert len(lines) == 1
     assert lines[0].startswith("loghc: no marker was seen, so nothing was pinged. HealthSink(")
-    assert why in lines[0]
+    assert f") {why}" in lines[0]
     assert "sync.start, sync.done, sync.error, sync.log" in lines[0]
 
 
@@ -328,6 +335,10 @@ def test_nobody_is_told_in_a_pipe_and_a_help_that_logged_nothing_is_quiet(
     for text in ("HealthSink(sys.argv[1])", "add(HealthSink(sys.argv[1]))"):
         help_ = f"add(print); {text}; import argparse; argparse.ArgumentParser().parse_args(['-h'])"
         assert said(run_script, help_, env={"LOGHC_DEBUG": "1"}) == []
+    alone = "HealthSink(sys.argv[1]); sys.argv.append({!r})"
+    for option, lines in (("-h", 0), ("--help", 0), ("--version", 0), ("--hello", 1)):
+        told = said(run_script, alone.format(option), env={"LOGHC_DEBUG": "1"})
+        assert len(told) == lines
 
 
 def test_a_marker_in_the_last_moment_counts(

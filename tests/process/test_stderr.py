@@ -150,7 +150,7 @@ assert sink.wait(20)
     assert said.count("404 not found") == 3  # each event's own: the log's, and the end's
 
 
-def test_a_long_line_with_odd_characters_is_said_once_and_whole(
+def test_a_long_traceback_is_said_once_and_whole(
     ping_receiver: PingReceiver,
 ) -> None:
     source = r"""
