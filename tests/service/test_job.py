@@ -365,7 +365,10 @@ def test_a_generator_function_is_refused():
     def generate():
         yield 1
 
-    with pytest.raises(TypeError, match=r"generator function 'generate'.* runs nothing yet"):
+    with pytest.raises(
+        TypeError,
+        match=r"^job: expected a function .* generator function 'generate'.* runs nothing yet",
+    ):
         job()(generate)
 
 
@@ -389,7 +392,7 @@ def test_what_is_no_function_is_refused():
 
 
 def test_a_job_without_parentheses_is_refused():
-    with pytest.raises(TypeError, match=r"write @job\(\) or @job\('name'\)"):
+    with pytest.raises(TypeError, match=r"^job: expected a name; write @job\(\) or @job\('name'\)"):
 
         @job
         def copy():
