@@ -209,6 +209,18 @@ def test_a_failure_that_cannot_be_handed_over_is_said(watched: Watched) -> None:
     assert "loghc: a failure could not be handed to loghc run: No such file or dir" in stderr
 
 
+@pytest.mark.parametrize("job", ["photos", "sync"])
+def test_a_failure_is_known_though_its_run_has_no_name_that_can_be_read(
+    watched: Watched, job: str
+) -> None:
+    told, _ = watched(
+        "class Odd:\n    def __str__(self):\n        raise KeyError\n"
+        f'logger.add(HealthSink(job="{job}"))\n'
+        f'logger.bind(run_id=Odd()).error("{job}.error: x")\n'
+    )
+    assert [event for event, _, _ in told] == [Event.START, Event.FAIL, Event.FAIL]
+
+
 def test_a_failure_is_handed_over_though_a_marker_of_the_watcher_s_is_not_utf8(
     watched: Watched,
 ) -> None:

@@ -259,6 +259,20 @@ def test_no_refusal_of_another_kind_is_taken_for_a_missing_suffix() -> None:
     assert vocabulary.worded(start) is start
 
 
+def test_a_run_whose_name_cannot_be_read_fails_all_the_same(service: Service) -> None:
+    class Odd:
+        def __str__(self) -> str:
+            raise KeyError
+
+    service.add()
+    logger.info("sync.start")
+    logger.bind(run_id=Odd()).error("sync.error: x")
+    assert service.sink.wait(10)
+    start, fail = service.receiver.pings
+    assert (start.event, fail.event) == (Event.START, Event.FAIL)
+    assert start.run_id == fail.run_id
+
+
 # events=
 
 
