@@ -99,7 +99,7 @@ class HandOver:
         """There is nothing to wait for."""
         return True
 
-    def stop(self, _seconds: float, *, exiting: bool = False) -> None:
+    def stop(self, _seconds: float, *, exiting: bool) -> None:
         """There is nothing to deliver."""
 
     def after_fork(self) -> None:
