@@ -636,7 +636,12 @@ def test_when_redact_raises_the_ping_goes_without_its_log(
     assert "redact raised" in capfd.readouterr().err
 
 
-def test_what_on_outcome_logs_is_kept_and_triggers_no_ping(ping_receiver: PingReceiver) -> None:
+def test_what_on_outcome_logs_is_kept_and_triggers_no_ping(
+    ping_receiver: PingReceiver,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("LOGHC_DEBUG", "1")
     sink = HealthSink(
         ping_receiver.url, on_outcome=lambda outcome: logger.info("sync.log {}", outcome.event)
     )
@@ -648,6 +653,7 @@ def test_what_on_outcome_logs_is_kept_and_triggers_no_ping(ping_receiver: PingRe
     pings = ping_receiver.pings
     assert events(pings) == [Event.START, Event.SUCCESS]
     assert pings[1].text == "sync.start\nsync.log Event.START\nsync.done\n"
+    assert "no ping for 'sync.log Event.START', as redact or on_out" in capfd.readouterr().err
 
 
 def test_stats_and_wait_follow_the_pings(ping_receiver: PingReceiver) -> None:
