@@ -79,7 +79,7 @@ class HandOver:
 
     def tell(self, event: Event, record: Mapping[str, Any]) -> None:
         """Tell the watcher of a marker. Returns at once."""
-        if self._events is not None and event not in self._events:
+        if event not in self._events:
             return
         message = str(record["message"])
         try:
@@ -99,7 +99,7 @@ class HandOver:
         """There is nothing to wait for."""
         return True
 
-    def stop(self, _seconds: float, *, exiting: bool = False) -> None:
+    def stop(self, _seconds: float, *, exiting: bool) -> None:
         """There is nothing to deliver."""
 
     def after_fork(self) -> None:
@@ -128,7 +128,7 @@ class HandOver:
 
 
 def _fields(path: str) -> dict[str, str]:
-    with open(path, encoding="utf-8") as file:  # noqa: PTH123
+    with open(path, encoding="utf-8", errors="surrogateescape") as file:  # noqa: PTH123
         return dict(line.rstrip("\n").partition("=")[::2] for line in file)
 
 
@@ -151,7 +151,7 @@ def _as_fields(options: Mapping[str, Any]) -> bytes:
 
 def _flags(pattern: re.Pattern[str]) -> int:
     """The flags that a pattern's own text doesn't give it."""
-    return pattern.flags & ~re.UNICODE & ~re.compile(pattern.pattern).flags
+    return pattern.flags & ~re.compile(pattern.pattern).flags
 
 
 def _say_version(version: str) -> None:

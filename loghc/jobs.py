@@ -117,7 +117,7 @@ class job:  # noqa: N801 - used as a function is
         """Decorate a function: each call of it is a run."""
         if isinstance(function, type) or not callable(function):
             raise TypeError(f"job: expected a function to decorate, not {function!r}")
-        called = function if inspect.isroutine(function) else _unwrapped(function)
+        called = _unwrapped(function)
         if inspect.isgeneratorfunction(called) or inspect.isasyncgenfunction(called):
             raise TypeError(_NO_GENERATOR.format(name=getattr(function, "__name__", "...")))
         wrapper = self._around_coroutine if inspect.iscoroutinefunction(called) else self._around
@@ -180,7 +180,7 @@ class job:  # noqa: N801 - used as a function is
             # loguru takes a message for a format only where arguments follow.
             text = f"{self._name}.log: no verdict, ended by {description(error)}"
             log = logger.bind(**{ENDS_RUN: True}).opt(depth=depth).info
-        elif error is None or (isinstance(error, SystemExit) and error.code in (None, 0)):
+        elif error is None or (isinstance(error, SystemExit) and _is_success(error.code)):
             text = f"{self._name}.done"
         else:
             text = f"{self._name}.error"
@@ -210,8 +210,13 @@ class _Entered:
         self.logger = logger
 
 
+def _is_success(code: object) -> bool:
+    """Whether Python exits with status 0 for it: of what is no int, for None alone."""
+    return code is None or (isinstance(code, int) and code == 0)
+
+
 def _unwrapped(function: Any) -> Any:
-    """What is called when an object is that is no function itself."""
+    """What is called when an object is: the object itself where it is a function."""
     while isinstance(function, functools.partial):
         function = function.func
     return function if inspect.isroutine(function) else type(function).__call__

@@ -65,6 +65,15 @@ def origin(record: Mapping[str, Any]) -> tuple[int, int]:
         return os.getpid(), threading.get_ident()
 
 
+def _named(record: Mapping[str, Any]) -> str | None:
+    """The id of the run that the app named, None where it named none that can be read."""
+    name = record["extra"].get("run_id")
+    try:
+        return None if name is None else run_id_from(name)
+    except Exception:  # noqa: BLE001 - whatever the app's own class raises, the marker counts
+        return None
+
+
 class Runs:
     """Pairs each end with its start, without a line of the app's code.
 
@@ -87,13 +96,13 @@ class Runs:
 
     def assign(self, event: Event, record: Mapping[str, Any]) -> str:
         """The id of the run that a marker's record belongs to; opens and ends runs as it goes."""
-        explicit = record["extra"].get("run_id")
+        explicit = _named(record)
         lane = origin(record)
         here = lane == (os.getpid(), threading.get_ident())
         known = self._here.get() if here else self._elsewhere.get(lane)
         still_open = tuple(run_id for run_id in known or () if run_id in self._open)
         if explicit is not None:
-            run_id = run_id_from(explicit)
+            run_id = explicit
         elif event is Event.START:
             run_id = new_run_id()
         elif still_open:

@@ -86,11 +86,12 @@ def _ends_run(record: "dict[str, Any]") -> bool:
 def _run_id(record: "dict[str, Any]") -> bytes:
     try:
         run_id = record["extra"]["run_id"]
+        text = None if run_id is None else str(run_id)  # whatever the program's own class raises
     except Exception:
         return b"-"
-    if run_id is None:
+    if text is None:
         return b"-"
-    return b"=" + _escape(str(run_id)[:_RUN_ID_CHARACTERS].encode("utf-8", "replace"))
+    return b"=" + _escape(text[:_RUN_ID_CHARACTERS].encode("utf-8", "replace"))
 
 
 def _escape(data: bytes) -> bytes:

@@ -42,7 +42,6 @@ def _before_sinks_stop() -> None:
         handlers = handlers_by_listener()
         known.to_be_stopped = set(handlers)
         for listener, handler in handlers.items():
-            listener.added, listener.removed = True, False
             if handler.levelno > _INFO:
                 names = {level.no: name for name, level in core().levels.items()}
                 listener.level = names.get(handler.levelno, str(handler.levelno))
@@ -71,6 +70,8 @@ def _why_nothing(listener: Listener) -> str:
         why = "was given records, and then removed from the logger."
     elif listener.looked:
         why = "was given records."
+    elif listener.target is None:  # it looks at nothing but markers
+        why = "was given no marker."
     elif listener.removed:
         why = (
             "was removed before any record came, by logger.remove() or logger.configure(): "

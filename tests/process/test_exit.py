@@ -181,6 +181,10 @@ CRASHES = {
         "KeyError: 'disk full'",
     ),
     "an exit": ("sys.exit(3)", "this run had not"),
+    "an exit, with the sink added twice": (
+        'logger.add(sink, format="{message}")\nsys.exit(3)',
+        "this run had not",
+    ),
     "the script's end": ("", "this run had not"),
     "ctrl-c": ("raise KeyboardInterrupt", "KeyboardInterrupt"),
     "an exception that can't be shown": (

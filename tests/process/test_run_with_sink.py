@@ -93,6 +93,50 @@ def test_with_markers_only_the_sink_s_markers_are_the_runs(watched: Watched) -> 
     assert events == [Event.START, Event.SUCCESS, Event.START, Event.FAIL]
 
 
+def test_with_markers_only_events_that_were_not_chosen_are_not_handed_over(
+    watched: Watched,
+) -> None:
+    told, _ = watched(
+        'logger.add(HealthSink(job="photos", events=["success"]))\n'
+        'for marker in ("start", "log", "done"):\n    logger.info("photos." + marker)\n',
+        "--markers-only",
+    )
+    assert [event for event, _, _ in told] == [Event.SUCCESS]
+
+
+def test_a_sink_that_hands_over_has_nothing_to_wait_for(watched: Watched) -> None:
+    told, stderr = watched(
+        'sink = HealthSink(job="photos")\n'
+        "logger.add(sink)\n"
+        'logger.info("photos.log")\n'
+        "print(sink.enabled, sink.wait(), sink.stats, sink, file=sys.stderr)\n"
+        "if os.fork() == 0:\n"
+        '    logger.info("photos.log")\n'
+        "    os._exit(0)\n"
+        "os.wait()\n"
+        "logger.remove()\n"
+    )
+    assert [event for event, _, _ in told] == [Event.START, Event.LOG, Event.LOG, Event.SUCCESS]
+    shown = "HealthSink(watched by loghc run, job='photos')"
+    assert stderr == f"True True Stats(delivered=0, failed=0, pending=0) {shown}\n"
+
+
+def test_a_sink_of_another_version_says_so_once_and_pings_by_itself(
+    watched: Watched, receiver: PingReceiver
+) -> None:
+    told, stderr = watched(
+        'config = os.environ["LOGHC_RUN"] + "/config"\n'
+        'text = open(config).read().replace("version=", "version=0.")\n'
+        'open(config, "w").write(text)\n'
+        f'for _ in range(2):\n    logger.add(HealthSink("{receiver.url}", job="photos"))\n'
+        '    logger.info("photos.done")\n'
+        "    logger.remove()\n"
+    )
+    assert [event for event, _, _ in told] == [Event.START] + 3 * [Event.SUCCESS]
+    assert stderr.count("of loghc run is 0.") == 1
+    assert stderr.count("the HealthSink pings by itself") == 1
+
+
 @pytest.mark.parametrize("added", ["", 'logger.add(HealthSink(job="photos"))\n'])
 def test_a_job_that_ends_without_a_verdict_leaves_no_run_open(watched: Watched, added: str) -> None:
     told, _ = watched(
@@ -108,7 +152,8 @@ def test_a_job_that_ends_without_a_verdict_leaves_no_run_open(watched: Watched, 
 
 def test_the_sink_s_options_tighten_the_watcher_s(watched: Watched) -> None:
     told, _ = watched(
-        r'logger.add(HealthSink(job="photos", redact=["hush", "a\nb"], limit=200))'
+        'import re\nrules = [re.compile("(?i)HUSH"), "a\\nb"]\n'
+        'logger.add(HealthSink(job="photos", redact=rules, limit=200))'
         "\n"
         'for n in range(50):\n    logger.info("hush {}", n)\n'
         'logger.info("photos.log: hush")\n'
@@ -120,9 +165,20 @@ def test_the_sink_s_options_tighten_the_watcher_s(watched: Watched) -> None:
         assert len(text) <= 200
 
 
-def test_a_rule_that_cannot_leave_the_process_empties_the_bodies(watched: Watched) -> None:
+@pytest.mark.parametrize(
+    "option",
+    [
+        'redact=lambda text: text.replace("hush", "")',
+        'redact=re.compile("HUSH", re.IGNORECASE)',
+        'redact=["hush", "x" * 3000]',
+        "send_logs=False",
+    ],
+)
+def test_an_option_that_cannot_be_kept_outside_of_the_process_empties_the_bodies(
+    watched: Watched, option: str
+) -> None:
     told, stderr = watched(
-        'logger.add(HealthSink(job="photos", redact=lambda text: text.replace("hush", "")))\n'
+        f'import re\nlogger.add(HealthSink(job="photos", {option}))\n'
         'logger.info("photos.log: hush")\n'
     )
     assert [text for _, _, text in told] == ["", "", ""]
@@ -140,3 +196,54 @@ def test_a_failure_is_known_though_the_channel_is_full(watched: Watched) -> None
         "os.kill(os.getppid(), 18)\n"
     )
     assert told[-1][0] is Event.FAIL
+
+
+def test_a_failure_that_cannot_be_handed_over_is_said(watched: Watched) -> None:
+    told, stderr = watched(
+        "import shutil\n"
+        'logger.add(HealthSink(job="photos"))\n'
+        'shutil.rmtree(os.environ["LOGHC_RUN"])\n'
+        'logger.error("photos.error: x")\n'
+    )
+    assert told[-1][0] is Event.FAIL
+    assert "loghc: a failure could not be handed to loghc run: No such file or dir" in stderr
+
+
+@pytest.mark.parametrize("job", ["photos", "sync"])
+def test_a_failure_is_known_though_its_run_has_no_name_that_can_be_read(
+    watched: Watched, job: str
+) -> None:
+    told, _ = watched(
+        "class Odd:\n    def __str__(self):\n        raise KeyError\n"
+        f'logger.add(HealthSink(job="{job}"))\n'
+        f'logger.bind(run_id=Odd()).error("{job}.error: x")\n'
+    )
+    assert [event for event, _, _ in told] == [Event.START, Event.FAIL, Event.FAIL]
+
+
+def test_a_failure_is_handed_over_though_a_marker_of_the_watcher_s_is_not_utf8(
+    watched: Watched,
+) -> None:
+    told, _ = watched(
+        'logger.add(HealthSink(job="photos"))\nlogger.error("photos.error: x")\n',
+        "--marker",
+        "caf\udce9=fail",
+    )
+    assert [event for event, _, _ in told] == [Event.START, Event.FAIL, Event.FAIL]
+
+
+def test_a_python_without_a_recorder_hands_over_what_another_s_would_have_found(
+    watched: Watched,
+) -> None:
+    child = (
+        "import sys\nsys.path[:0] = sys.argv[1:]\n"
+        + BEGIN
+        + "logger.add(HealthSink())\nlogger.error('sync.error: x')\n"
+    )
+    told, _ = watched(
+        "import subprocess\n"
+        'logger.add(sys.stdout)\nlogger.info("this process has one")\n'
+        f'subprocess.run([sys.executable, "-I", "-c", {child!r}, *sys.path])\n'
+    )
+    assert [event for event, _, _ in told] == [Event.START, Event.FAIL, Event.FAIL]
+    assert "sync.error: x\n" in told[1][2]

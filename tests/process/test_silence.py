@@ -108,13 +108,14 @@ def test_near_misses_of_other_names_are_told(run_script: RunScript) -> None:
     text = """
         add(HealthSink(sys.argv[1], job="photos"))
         logger.info("sync.start")
-        add(HealthSink(sys.argv[1], markers={"Backup finished": Event.SUCCESS}))
+        add(HealthSink(sys.argv[1], markers={"Backup finished": Event.SUCCESS, "\\udcff": "log"}))
         logger.info("12:00 Backup finished")
     """
     other_job, inside = said(run_script, text)
     assert "job='photos'" in other_job
     assert "Write photos.start" in other_job
     assert "it does not begin with the marker" in inside
+    assert r"The sink listens for Backup finished, \udcff." in inside
 
 
 def test_a_message_that_another_sink_takes_is_no_near_miss(run_script: RunScript) -> None:
@@ -260,7 +261,15 @@ def test_a_sink_that_replaces_another_is_quiet(
 
 NO_MARKER = [
     ("add(HealthSink(sys.argv[1])); logger.info('hello')", "was given records."),
+    (
+        "add(HealthSink(sys.argv[1]), level='INFO'); logger.info('hello')",
+        "was given records. It listens for",
+    ),
     ("HealthSink(sys.argv[1]); add(sys.stdout.write); logger.info('hello')", "was never added"),
+    (
+        "add(HealthSink(sys.argv[1])); logger.info('hello'); logger.remove()",
+        "was given records, and then removed from the logger.",
+    ),
     (
         "add(HealthSink(sys.argv[1])); logger.remove(); add(print); logger.info('hello')",
         "was removed before any record came",
@@ -283,7 +292,10 @@ NO_MARKER = [
         "was given no record: its level= or filter=",
     ),
     ("add(HealthSink(sys.argv[1]), enqueue=True); logger.info('hello')", "was given records."),
-    ("add(HealthSink()); add(print); logger.info('hello')", "It has no ping URL, either."),
+    (
+        "add(HealthSink()); add(print); logger.info('hello')",
+        "was given no marker. It has no ping URL, either. It listens for",
+    ),
 ]
 
 
@@ -294,18 +306,39 @@ def test_a_process_without_a_marker_is_told_at_its_exit_when_asked(
     lines = said(run_script, text, env={"LOGHC_DEBUG": "1"})
     assert len(lines) == 1
     assert lines[0].startswith("loghc: no marker was seen, so nothing was pinged. HealthSink(")
-    assert why in lines[0]
+    assert f") {why}" in lines[0]
     assert "sync.start, sync.done, sync.error, sync.log" in lines[0]
+
+
+@pytest.mark.parametrize("number", [2, 3, 5])
+def test_many_sinks_without_a_marker_are_told_in_few_lines(
+    number: int, run_script: RunScript
+) -> None:
+    text = f"""
+        for number in range({number}):
+            HealthSink(sys.argv[1], job=f"job{{number}}")
+        add(print)
+        logger.info("hello")
+    """
+    lines = said(run_script, text, env={"LOGHC_DEBUG": "1"})
+    named = [line for line in lines if "was never added to the logger" in line]
+    assert len(named) == min(number, 3)
+    more = ["loghc: no marker was seen by 2 more sinks."] if number == 5 else []
+    assert lines == [*named, *more]
 
 
 def test_nobody_is_told_in_a_pipe_and_a_help_that_logged_nothing_is_quiet(
     run_script: RunScript,
 ) -> None:
-    for text, _ in NO_MARKER[:3]:
+    for text, _ in NO_MARKER[:4]:
         assert said(run_script, text) == []
     for text in ("HealthSink(sys.argv[1])", "add(HealthSink(sys.argv[1]))"):
         help_ = f"add(print); {text}; import argparse; argparse.ArgumentParser().parse_args(['-h'])"
         assert said(run_script, help_, env={"LOGHC_DEBUG": "1"}) == []
+    alone = "HealthSink(sys.argv[1]); sys.argv.append({!r})"
+    for option, lines in (("-h", 0), ("--help", 0), ("--version", 0), ("--hello", 1)):
+        told = said(run_script, alone.format(option), env={"LOGHC_DEBUG": "1"})
+        assert len(told) == lines
 
 
 def test_a_marker_in_the_last_moment_counts(
@@ -465,7 +498,12 @@ _ = logger.add(HealthSink({ping_receiver.url!r}), format="{{message}}")
 logger.info("sync.start")
 """
     subprocess.run(
-        [sys.executable, "-i", "-q"], input=typed, text=True, capture_output=True, check=True
+        [sys.executable, "-i", "-q"],
+        input=typed,
+        text=True,
+        capture_output=True,
+        check=True,
+        cwd=tmp_path,
     )
     failed = ping_receiver.pings[-1]
     assert failed.event is Event.FAIL
@@ -525,7 +563,9 @@ def test_the_class_in_place_of_a_sink_is_refused(run_script: RunScript) -> None:
         assert mock.create_autospec(HealthSink)
         class Own(HealthSink):
             def write(self, message): ...
+        class Tagged(HealthSink): pass
         assert Own.write is not HealthSink.write
+        assert Tagged.write is HealthSink.write
     """
     done = run_script(BEGIN + textwrap.dedent(text))
     assert done.stderr == ""

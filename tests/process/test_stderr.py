@@ -37,6 +37,7 @@ def program(source: str, *args: str, stderr: int) -> Iterator[subprocess.Popen[s
         stdout=subprocess.PIPE,
         stderr=stderr,
         text=True,
+        cwd=os.sep,  # where no other loghc lies that would be imported
     )
     try:
         yield process
@@ -131,6 +132,7 @@ assert sink.wait(20)
             stdout=subprocess.PIPE,
             stderr=writer,
             text=True,
+            cwd=os.sep,
         )
         try:
             assert process.stdout is not None
@@ -146,6 +148,24 @@ assert sink.wait(20)
             process.wait()
     assert said.startswith("loghc: start ping to ")
     assert said.count("404 not found") == 3  # each event's own: the log's, and the end's
+
+
+def test_a_long_traceback_is_said_once_and_whole(
+    ping_receiver: PingReceiver,
+) -> None:
+    source = r"""
+def fails(outcome):
+    raise ValueError("{" + "0123456789" * 1000 + "}")
+logger.remove()
+sink = HealthSink(sys.argv[1], on_outcome=fails)
+logger.add(sink)
+logger.info("sync.log")
+"""
+    with program(source, ping_receiver.url, stderr=subprocess.PIPE) as process:
+        _, said = process.communicate(timeout=30)
+    assert said.startswith("loghc: on_outcome raised")
+    assert said.endswith("ValueError: {" + "0123456789" * 1000 + "}\n")
+    assert said.count("ValueError: {") == 1
 
 
 @pytest.mark.parametrize(

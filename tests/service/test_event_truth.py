@@ -259,6 +259,20 @@ def test_no_refusal_of_another_kind_is_taken_for_a_missing_suffix() -> None:
     assert vocabulary.worded(start) is start
 
 
+def test_a_run_whose_name_cannot_be_read_fails_all_the_same(service: Service) -> None:
+    class Odd:
+        def __str__(self) -> str:
+            raise KeyError
+
+    service.add()
+    logger.info("sync.start")
+    logger.bind(run_id=Odd()).error("sync.error: x")
+    assert service.sink.wait(10)
+    start, fail = service.receiver.pings
+    assert (start.event, fail.event) == (Event.START, Event.FAIL)
+    assert start.run_id == fail.run_id
+
+
 # events=
 
 
@@ -381,9 +395,10 @@ def test_what_is_no_exception_class_is_refused(wrong: Any) -> None:
 
 def test_async_with_tells_what_with_does(service: Service) -> None:
     service.add()
+    shared = job("sync", not_failures=asyncio.CancelledError)
 
     async def one(number: int) -> None:
-        async with job("sync", not_failures=asyncio.CancelledError):
+        async with shared:
             await asyncio.sleep(0.01)
             if number == 1:
                 raise ValueError(number)

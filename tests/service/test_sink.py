@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import math
 import pickle
@@ -11,8 +12,9 @@ import signal
 import threading
 import time
 import uuid
+import weakref
 from collections.abc import Callable, Iterator
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -209,6 +211,16 @@ def test_a_url_file_that_holds_no_url_is_a_clear_error(
         HealthSink()
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_url_that_goes_over_the_network_unencrypted_is_said(
+    capfd: pytest.CaptureFixture[str], scheme: str
+) -> None:
+    HealthSink(f"{scheme}://monitor.example/{SECRET}")
+    said = capfd.readouterr().err
+    assert said.count("are not encrypted") == (scheme == "http")
+    assert SECRET not in said
+
+
 # No URL: a sink that does nothing
 
 
@@ -396,6 +408,16 @@ def test_the_headers_of_the_callers_pool_manager_are_sent_too(
     assert ping.headers["Content-Type"] == "text/plain; charset=utf-8"
 
 
+def test_what_a_pool_manager_authenticates_with_does_not_leave_in_a_log(
+    ping_receiver: PingReceiver, pool: urllib3.PoolManager
+) -> None:
+    pool.headers = {"X-Api-Key": "of-pool-1234"}
+    pool.proxy_headers = {"Proxy-Authorization": "of-proxy-5678"}  # type: ignore[attr-defined]
+    add(HealthSink(ping_receiver.url, http=pool, mask_secrets=False))
+    logger.info("sync.log of-pool-1234, of-proxy-5678")
+    assert ping_receiver.wait(1)[0].text == "sync.log ***, ***\n"
+
+
 BAD_OPTIONS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"limit": 0}, ValueError, "limit: expected at least 1 byte, not 0"),
     ({"limit": -5}, ValueError, "limit: expected at least 1 byte, not -5"),
@@ -409,7 +431,20 @@ BAD_OPTIONS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"headers": {"": "1"}}, ValueError, "headers: a name is not one that HTTP allows"),
     ({"headers": {"A:": "1"}}, ValueError, "headers: a name is not one that HTTP allows"),
     ({"headers": {"A\n": "1"}}, ValueError, "headers: a name is not one that HTTP allows"),
-    ({"headers": {"Host": "x"}}, ValueError, "headers['Host']: is set by loghc itself"),
+    *(
+        ({"headers": {name: "x"}}, ValueError, f"headers[{name!r}]: is set by loghc itself")
+        for name in (
+            "Host",
+            "Connection",
+            "Content-Encoding",
+            "content-length",
+            "EXPECT",
+            "TE",
+            "Trailer",
+            "Transfer-Encoding",
+            "upgrade",
+        )
+    ),
     (
         {"headers": {"A": "x\r\nB: y"}},
         ValueError,
@@ -427,6 +462,7 @@ BAD_OPTIONS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ),
     ({"send_logs": 1}, TypeError, "send_logs: expected True or False, not 1"),
     ({"send_logs": None}, TypeError, "send_logs: expected True or False, not None"),
+    ({"mask_secrets": 0}, TypeError, "mask_secrets: expected True or False, not 0"),
     ({"on_outcome": 5}, TypeError, "on_outcome: expected a callable, not int"),
     (
         {"on_outcome": asyncio.sleep},
@@ -456,6 +492,11 @@ BAD_OPTIONS: list[tuple[dict[str, Any], type[Exception], str]] = [
         ValueError,
         "markers['Bye']: expected one of Event.START, Event.SUCCESS, Event.FAIL, Event.LOG, "
         "not 'failed'",
+    ),
+    (
+        {"events": ["failed"]},
+        ValueError,
+        "events: expected Event.START, Event.SUCCESS, Event.FAIL, Event.LOG, not 'failed'",
     ),
     ({"job": 5}, TypeError, "job: expected a str, not int"),
     ({"job": ""}, ValueError, "job: expected a name such as 'photos', without white space, not ''"),
@@ -595,7 +636,12 @@ def test_when_redact_raises_the_ping_goes_without_its_log(
     assert "redact raised" in capfd.readouterr().err
 
 
-def test_what_on_outcome_logs_is_kept_and_triggers_no_ping(ping_receiver: PingReceiver) -> None:
+def test_what_on_outcome_logs_is_kept_and_triggers_no_ping(
+    ping_receiver: PingReceiver,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("LOGHC_DEBUG", "1")
     sink = HealthSink(
         ping_receiver.url, on_outcome=lambda outcome: logger.info("sync.log {}", outcome.event)
     )
@@ -607,6 +653,7 @@ def test_what_on_outcome_logs_is_kept_and_triggers_no_ping(ping_receiver: PingRe
     pings = ping_receiver.pings
     assert events(pings) == [Event.START, Event.SUCCESS]
     assert pings[1].text == "sync.start\nsync.log Event.START\nsync.done\n"
+    assert "no ping for 'sync.log Event.START', as redact or on_out" in capfd.readouterr().err
 
 
 def test_stats_and_wait_follow_the_pings(ping_receiver: PingReceiver) -> None:
@@ -665,6 +712,23 @@ def test_two_markers_of_the_same_moment_are_two_pings(ping_receiver: PingReceive
         patched.info("sync.log")
     logger.info("sync.done")
     assert events(ping_receiver.wait(4)) == [Event.LOG] * 3 + [Event.SUCCESS]
+
+
+def test_nothing_is_kept_of_markers_of_long_ago(ping_receiver: PingReceiver) -> None:
+    class Elapsed(timedelta):
+        pass
+
+    elapsed: list[weakref.ref[Elapsed]] = []
+
+    def patch(record: Any) -> None:
+        record["elapsed"] = own = Elapsed(seconds=len(elapsed))
+        elapsed.append(weakref.ref(own))
+
+    add(HealthSink(ping_receiver.url, events=[Event.FAIL]))
+    for _ in range(100):
+        logger.patch(patch).info("sync.log")
+    gc.collect()
+    assert 0 < sum(each() is not None for each in elapsed) < 100
 
 
 @pytest.mark.parametrize("message", [42, None, b"sync.done", ["sync.done"]])

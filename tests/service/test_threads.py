@@ -15,7 +15,7 @@ from loghc import Event, HealthSink, Outcome
 from loghc.delivery.outbox import LOGS, PINGS
 from loghc.testing import Fault, PingReceiver
 from services import unused_port
-from waiting import in_threads, running_threads, seconds_for, wait_until
+from waiting import in_threads, running_threads, seconds_for, wait_until, wait_until_in
 
 LINE = re.compile(r"(thread \d+ line \d+ x{50}|sync\.log: thread \d+ mark \d+)")
 
@@ -64,6 +64,33 @@ def test_the_same_sink_added_twice_pings_once_and_closes_its_run(
     assert sink.wait(10)
     assert [ping.event for ping in ping_receiver.pings] == [Event.START, Event.SUCCESS]
     assert len({ping.run_id for ping in ping_receiver.pings}) == 1
+
+
+def test_markers_through_two_handlers_are_told_in_the_order_in_which_they_came(
+    ping_receiver: PingReceiver,
+) -> None:
+    reached, go_on = threading.Event(), threading.Event()
+
+    class Name:  # of a run, that takes time
+        def __str__(self) -> str:
+            reached.set()
+            go_on.wait(10)
+            return "nightly"
+
+    sink = HealthSink(ping_receiver.url)
+    logger.add(sink, filter=lambda record: "run_id" in record["extra"])
+    logger.add(sink, filter=lambda record: "run_id" not in record["extra"])
+    first = threading.Thread(target=logger.bind(run_id=Name()).info, args=("sync.start",))
+    second = threading.Thread(target=logger.info, args=("sync.log",))
+    first.start()
+    assert reached.wait(10)
+    second.start()
+    wait_until_in(second, "_mark")
+    go_on.set()
+    first.join()
+    second.join()
+    assert sink.wait(10)
+    assert [ping.event for ping in ping_receiver.pings] == [Event.START, Event.LOG]
 
 
 def test_there_is_no_thread_while_there_is_nothing_to_send(ping_receiver: PingReceiver) -> None:

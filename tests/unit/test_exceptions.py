@@ -43,6 +43,8 @@ def test_an_exception_is_shown_as_python_prints_it() -> None:
     error.__cause__ = OSError("the cause")
     assert traceback_text(error) == "".join(traceback.format_exception(error))
     assert description(error) == "KeyError: 'disk full'"
+    error = SyntaxError("bad", ("f.py", 1, 1, "text"))
+    assert description(error) == "".join(traceback.format_exception_only(error)).strip()
 
 
 @pytest.mark.parametrize(
@@ -58,7 +60,7 @@ def test_an_exception_is_shown_as_python_prints_it() -> None:
 def test_an_exception_that_can_t_be_shown_is_named_with_its_place(error: Exception) -> None:
     text = traceback_text(raised(error))
     assert text.startswith("Traceback (most recent call last):\n")
-    assert f'File "{__file__}", line ' in text
+    assert f'\n  File "{__file__}", line ' in text
     assert "in raised\n" in text
     assert type(error).__name__ in text.splitlines()[-1]
     assert type(error).__name__ in description(error)
