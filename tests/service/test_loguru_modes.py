@@ -424,14 +424,17 @@ class Unprintable:
         raise ValueError("no text")
 
 
-def test_a_run_id_without_a_text_is_reported_and_harms_nothing(
+def test_a_run_id_without_a_text_is_said_and_its_marker_counts(
     ping_receiver: PingReceiver, sink: HealthSink, capfd: pytest.CaptureFixture[str]
 ) -> None:
     logger.add(sink, catch=False, format="{message}")
     logger.bind(run_id=Unprintable()).info("sync.start")
     logger.info("sync.done")
-    assert ping_receiver.wait(1)[0].text == "sync.start\nsync.done\n"
-    assert "ValueError: no text" in capfd.readouterr().err
+    start, done = ping_receiver.wait(2)
+    assert (start.text, done.text) == ("sync.start\n", "sync.start\nsync.done\n")
+    assert start.run_id == done.run_id
+    said = "loghc: a run_id has no text (ValueError): its marker counts as one without.\n"
+    assert capfd.readouterr().err == said
 
 
 def test_loguru_finds_no_flush_to_call_after_each_record() -> None:
