@@ -177,7 +177,8 @@ def test_in_a_deleted_working_directory_the_program_starts(receiver, tmp_path, l
     delete = ("sh", "-c", 'rmdir "$PWD"; exec "$@"', "sh")
     done = run(*delete, *loghc, "run", *command, cwd=tmp_path / "gone", env=env)
     assert (done.returncode, done.stdout) == (0, "out\n"), done.stderr
-    assert [ping.event for ping in receiver.pings] == ([] if url else [Event.START, Event.SUCCESS])
+    told = [ping.event for ping in receiver.pings]
+    assert told == ([] if url else [Event.START, Event.SUCCESS]), done.stderr
 
 
 def test_descriptors_of_the_callers_are_inherited(receiver, tmp_path):
