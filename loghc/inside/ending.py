@@ -37,7 +37,7 @@ class Ending:
 
     def at_exit(self) -> None:
         """Write the exception that the interpreter printed before it began to exit, if it did."""
-        error = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
+        error = getattr(sys, "last_exc", getattr(sys, "last_value", None))  # since 3.12
         if error is not None and _left_main(getattr(sys, "last_traceback", None)):
             self._write(error)
 

@@ -100,11 +100,11 @@ def limits(tests: dict[str, float]) -> dict[str, float]:
 
 
 class Named:
-    """A pytest plugin: runs these tests, in this order, and notes the one that fails.
+    """A pytest plugin: runs these tests, in this order, and notes the last one.
 
     Args:
         tests: their names, and the seconds that each may take.
-        note: where the name of the test that fails is written.
+        note: where the name is written of the test that fails, or doesn't end.
     """
 
     def __init__(self, tests: dict[str, float], note: Path) -> None:
@@ -123,7 +123,8 @@ class Named:
     def pytest_collection_modifyitems(self, items: list[Any]) -> None:
         items[:] = self.chosen(items)
 
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        self._note.write_text(nodeid, encoding="utf-8")
+
     def pytest_runtest_logreport(self, report: Any) -> None:
-        if report.failed:
-            self.failed = True
-            self._note.write_text(report.nodeid, encoding="utf-8")
+        self.failed = self.failed or report.failed

@@ -30,7 +30,7 @@ class InPlace:
     """
 
     def __init__(self, copy: Path, work: Callable[[], None]) -> None:
-        self._copy, self._work = copy, work
+        self._work = work
         self._items: list[Any] = []
         self._functions: dict[str, list[FunctionType]] = {}
         self._sources = {

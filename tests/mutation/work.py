@@ -113,7 +113,7 @@ def _judge(
                 break
             report(Result(number, "unfit", test, len(tests), 0))
             judges.drop(test)
-        if test in tests:
+        if fate == "killed" and test in tests:
             judges.has_killed(test, mutant)
         report(Result(number, fate, test, len(tests), round(time.monotonic() - begun, 1)))
 

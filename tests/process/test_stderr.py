@@ -160,6 +160,7 @@ logger.remove()
 sink = HealthSink(sys.argv[1], on_outcome=fails)
 logger.add(sink)
 logger.info("sync.log")
+assert sink.wait(20)
 """
     with program(source, ping_receiver.url, stderr=subprocess.PIPE) as process:
         _, said = process.communicate(timeout=30)
