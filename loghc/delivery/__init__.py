@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Delivery"]
 
 _WORTH_SAYING = 1.0  # seconds of holding up the app after which it is said
-_ABOUT_TO = 0.05  # seconds in which a thread begins that was started just before the exit
+_ABOUT_TO = 0.05  # seconds in which a thread begins that was started, or ends that was abandoned
 _AT_EXIT = 0.5  # seconds that the exit leaves to on_outcome, and to what was cut off
 
 
@@ -234,7 +234,8 @@ class Delivery:
             waited: seconds, so far.
             drained: nothing is to be given up, and reported: what is pending came since.
         """
-        self._closing.abandon()
+        closing = self._closing
+        closing.abandon()
         courier = self._courier
         if courier is not None:
             courier.abandon()
@@ -242,7 +243,12 @@ class Delivery:
         given_up = [each for each in pending if self._outcomes.settle(each, each.unfinished)]
         for queued in given_up:
             self._outbox.discard(queued)
-        self._new_courier_thread()
+        try:
+            # What came since, and was taken, is put back: nothing newer may be sent before it.
+            self._thread.wait_for_rest(_ABOUT_TO)
+        finally:
+            if closing is self._closing:  # else another thread's stop() was faster
+                self._new_courier_thread()
         if given_up:
             cause = next((each.last.error for each in given_up if each.last is not None), None)
             self._report.undelivered([each.ping for each in given_up], waited, cause)

@@ -29,8 +29,8 @@ from loguru import logger
 from conftest import RunScript, complaints
 from loghc import Event, HealthSink, Outcome, Stats
 from loghc.delivery import Delivery
-from loghc.delivery.outbox import LOGS, PINGS
-from loghc.delivery.queued import LOG_LEFT_OUT
+from loghc.delivery.outbox import LOGS, PINGS, Outbox
+from loghc.delivery.queued import LOG_LEFT_OUT, Queued
 from loghc.delivery.report import Report
 from loghc.delivery.retry import Backoff
 from loghc.ping import Attempt, Ping
@@ -1319,6 +1319,34 @@ def test_a_child_that_is_forked_in_mid_delivery_sends_its_own_pings_alone(
 
 
 # Many threads put, wait and stop.
+
+
+def test_a_ping_that_is_taken_as_a_stop_ends_is_not_overtaken(
+    ping_receiver: PingReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken, take = threading.Event(), Outbox.take
+    delivery = delivery_to(ping_receiver.url)
+    begin_anew = delivery._begin_anew
+
+    def take_slowly(self: Outbox) -> Queued | None:
+        queued = take(self)
+        if not taken.is_set():
+            taken.set()
+            with contextlib.suppress(AssertionError):
+                ping_receiver.wait(1, timeout=0.02)
+        return queued
+
+    def put_and_begin_anew(waited: float, *, drained: bool) -> None:
+        delivery.put(ping(Event.START))
+        assert taken.wait(20)
+        delivery.put(ping(Event.SUCCESS))
+        begin_anew(waited, drained=drained)
+
+    monkeypatch.setattr(Outbox, "take", take_slowly)
+    monkeypatch.setattr(delivery, "_begin_anew", put_and_begin_anew)
+    delivery.stop(5)
+    assert delivery.wait(20)
+    assert [each.event for each in ping_receiver.pings] == [Event.START, Event.SUCCESS]
 
 
 def test_a_storm_of_puts_stops_and_waits_keeps_the_order_and_every_ping_has_one_outcome(
