@@ -595,7 +595,7 @@ def test_an_exit_waits_for_on_outcome_though_its_thread_has_not_begun_to_run(
     def start_later(function: Callable[..., None], arguments: tuple[object, ...]) -> int:
         def later() -> None:
             time.sleep(0.1)
-            function(*arguments)
+            start(function, arguments)
 
         return start(later, ())
 
