@@ -245,7 +245,8 @@ class Delivery:
             self._outbox.discard(queued)
         try:
             # What came since, and was taken, is put back: nothing newer may be sent before it.
-            self._thread.wait_for_rest(_ABOUT_TO)
+            thread, until = self._thread, ClosingTime(monotonic() + _ABOUT_TO)
+            self._outcomes.wait_for(lambda: not thread.at_work, until)
         finally:
             if closing is self._closing:  # else another thread's stop() was faster
                 self._new_courier_thread()

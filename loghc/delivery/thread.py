@@ -98,10 +98,6 @@ class ThreadOnDemand:
         _wait_while(lambda: not self._holder, seconds)
         return bool(self._holder)
 
-    def wait_for_rest(self, seconds: float) -> None:
-        """Wait until no thread is at work, so many seconds at most."""
-        _wait_while(lambda: self._holder, seconds)
-
     def run_here(self, work: Callable[[], None]) -> None:
         """Do work on the calling thread, unless another thread is at work."""
         own = threading.get_ident()
