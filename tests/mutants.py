@@ -107,9 +107,6 @@ def _difference(mutant: Mutant) -> tuple[str, str]:
     return f"    - {mutant.before}", f"    + {mutant.after}"
 
 
-# All of them.
-
-
 def accepted() -> dict[tuple[str, str, str, str], str]:
     """The survivors that are no gap, with the reason for each."""
     entries = tomllib.loads(ACCEPTED.read_text(encoding="utf-8")).get("mutant", [])

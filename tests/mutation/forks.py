@@ -17,7 +17,10 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 ONE_TEST = 20  # seconds that one test may take at first, and the start of a run
 # A test that then takes so many seconds, and times as long as at first, is one that doesn't end.
 LATE_SECONDS, LATE = 2, 4
+CANNOT = 97  # the exit status of a fork that can't judge a mutant
 MEMORY = 8 * 2**30  # bytes of addresses: a mutant that starts threads without end has a thousand
+
+Fate = tuple[str, str]
 
 
 def forks(jobs: int, work: Callable[[int], object]) -> list[int]:
@@ -94,16 +97,35 @@ def output(copy: Path) -> Path:
     return copy / "output"
 
 
-def limits(tests: dict[str, float]) -> dict[str, float]:
-    """The seconds that each test may take, by those that it takes."""
-    return {test: LATE_SECONDS + LATE * seconds for test, seconds in tests.items()}
+def fate_of(copy: Path, tests: dict[str, float], be_pytest: Callable[[Path], object]) -> Fate:
+    """Run tests in a fork: killed, survived or timeout, and by which test.
+
+    Args:
+        copy: the folder with the copy of loghc.
+        tests: their names, and the seconds that each takes.
+        be_pytest: ends the fork with the status of the tests, or `CANNOT`. It's told where to
+            note a test's name.
+    """
+    note = copy / "note"
+    note.write_text("")
+
+    def run(_: int) -> None:
+        os.setsid()
+        be_pytest(note)
+
+    [pid] = forks(1, run)
+    status = exit_status(pid, ONE_TEST + LATE * sum(tests.values()))
+    if status in (0, CANNOT):
+        return ("fresh" if status else "survived"), ""
+    by_time = status is None or b"+ Timeout +" in output(copy).read_bytes()
+    return ("timeout" if by_time else "killed"), note.read_text()
 
 
 class Named:
     """A pytest plugin: runs these tests, in this order, and notes the last one.
 
     Args:
-        tests: their names, and the seconds that each may take.
+        tests: their names, and the seconds that each takes.
         note: where the name is written of the test that fails, or doesn't end.
     """
 
@@ -117,7 +139,8 @@ class Named:
         rank = {test: number for number, test in enumerate(self._tests)}
         found = [item for item in items if item.nodeid in rank]
         for item in found:
-            item.add_marker(pytest.mark.timeout(self._tests[item.nodeid]))
+            late = LATE_SECONDS + LATE * self._tests[item.nodeid]
+            item.add_marker(pytest.mark.timeout(late))
         return sorted(found, key=lambda item: rank[item.nodeid])
 
     def pytest_collection_modifyitems(self, items: list[Any]) -> None:

@@ -7,21 +7,12 @@ import os
 from pathlib import Path
 
 from mutation.changes import Mutant
-from mutation.forks import (
-    LATE,
-    ONE_TEST,
-    Named,
-    exit_status,
-    forks,
-    limits,
-    output,
-    run_pytest,
-)  # fmt: skip
+from mutation.forks import Fate, Named, fate_of, run_pytest
 
 _FIRST = 8  # tests, which kill mostly: it takes a second or two to collect all
 
 
-def run(copy: Path, _mutant: Mutant | None, tests: dict[str, float]) -> tuple[str, str]:
+def run(copy: Path, _mutant: Mutant | None, tests: dict[str, float]) -> Fate:
     """What becomes of a mutant: killed, survived or timeout; and the test that killed it."""
     names = iter(tests)
     for some in (list(itertools.islice(names, _FIRST)), list(names)):
@@ -32,18 +23,9 @@ def run(copy: Path, _mutant: Mutant | None, tests: dict[str, float]) -> tuple[st
     return "survived", ""
 
 
-def _run(copy: Path, tests: dict[str, float]) -> tuple[str, str]:
-    note = copy / "note"
-    note.write_text("")
-
-    def be_pytest(_: int) -> None:
-        os.setsid()
+def _run(copy: Path, tests: dict[str, float]) -> Fate:
+    def be_pytest(note: Path) -> None:
         files = list(dict.fromkeys(each.partition("::")[0] for each in tests))
-        os._exit(run_pytest(copy, files, Named(limits(tests), note)))
+        os._exit(run_pytest(copy, files, Named(tests, note)))
 
-    [pid] = forks(1, be_pytest)
-    status = exit_status(pid, ONE_TEST + LATE * sum(tests.values()))
-    if status == 0:
-        return "survived", ""
-    by_time = status is None or b"+ Timeout +" in output(copy).read_bytes()
-    return "timeout" if by_time else "killed", note.read_text()
+    return fate_of(copy, tests, be_pytest)

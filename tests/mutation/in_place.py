@@ -16,9 +16,7 @@ from types import CodeType, FunctionType
 from typing import Any
 
 from mutation.changes import Mutant
-from mutation.forks import LATE, ONE_TEST, Named, exit_status, forks, limits, output
-
-CANNOT = 97  # the exit status of a fork that can't change the code in place
+from mutation.forks import CANNOT, Fate, Named, fate_of, output
 
 
 class InPlace:
@@ -48,31 +46,21 @@ class InPlace:
         self._work()
         return True
 
-    def run(self, copy: Path, mutant: Mutant | None, tests: dict[str, float]) -> tuple[str, str]:
+    def run(self, copy: Path, mutant: Mutant | None, tests: dict[str, float]) -> Fate:
         """What becomes of a mutant: killed, survived, timeout, or `fresh` where this can't tell."""
-        note = copy / "note"
-        note.write_text("")
 
-        def be_the_rest_of_pytest(_: int) -> None:
-            os.setsid()
+        def be_the_rest_of_pytest(note: Path) -> None:
             os.truncate(output(copy), 0)
             if mutant is not None and not self._changed(copy, mutant):
                 os._exit(CANNOT)
             try:
-                self._run_tests(Named(limits(tests), note))
+                self._run_tests(Named(tests, note))
             except BaseException:  # noqa: BLE001 - SystemExit, too, is a test that has failed
                 traceback.print_exc()
                 os._exit(1)
             os._exit(0)
 
-        [pid] = forks(1, be_the_rest_of_pytest)
-        status = exit_status(pid, ONE_TEST + LATE * sum(tests.values()))
-        if status == CANNOT:
-            return "fresh", ""
-        if status == 0:
-            return "survived", ""
-        by_time = status is None or b"+ Timeout +" in output(copy).read_bytes()
-        return "timeout" if by_time else "killed", note.read_text()
+        return fate_of(copy, tests, be_the_rest_of_pytest)
 
     def _changed(self, copy: Path, mutant: Mutant) -> bool:
         """Change the functions that the mutant is in; whether that was possible."""

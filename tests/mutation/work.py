@@ -14,11 +14,11 @@ from typing import NamedTuple
 
 from mutation import fresh
 from mutation.changes import Mutant
-from mutation.forks import forks, output, run_pytest
+from mutation.forks import Fate, forks, output, run_pytest
 from mutation.in_place import InPlace
 from mutation.judges import Judges
 
-Run = Callable[[Path, Mutant | None, dict[str, float]], tuple[str, str]]
+Run = Callable[[Path, Mutant | None, dict[str, float]], Fate]
 
 
 class Result(NamedTuple):
