@@ -54,8 +54,13 @@ _INHERITED = (
 
 def complaints(stderr: str) -> list[str]:
     """What loghc said in a process, but for a wait that only a busy machine makes that long."""
-    lines = [line for line in stderr.splitlines() if line.startswith("loghc: ")]
-    return [line for line in lines if "waiting at most" not in line]
+    return [line for line in said(stderr).splitlines() if line.startswith("loghc: ")]
+
+
+def said(stderr: str) -> str:
+    """Standard error, but for a wait that only a busy machine makes that long."""
+    lines = stderr.splitlines(keepends=True)
+    return "".join(line for line in lines if "waiting at most" not in line)
 
 
 class RunScript(Protocol):

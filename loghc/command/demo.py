@@ -17,6 +17,7 @@ from typing import TextIO
 
 from loguru import logger
 
+from loghc.command.printing import show_error, write
 from loghc.ping import Event
 from loghc.sink import HealthSink
 from loghc.testing import PingReceiver, ReceivedPing
@@ -56,15 +57,15 @@ for number in range(1, 13):
 """
 
 
-def run(stream: TextIO) -> int:
+def run(stream: TextIO | None) -> int:
     """Run a small sync twice, and a program that is killed, and show the pings of all three.
 
     Args:
         stream: where to show it. Colours are used on a terminal, unless ``NO_COLOR`` is set.
 
     Returns:
-        An exit status: 0; 1 when a ping did not arrive; 130 after Ctrl-C; 141 when the reader of
-        a pipe went away.
+        An exit status: 0; 1 when a ping did not arrive, or the disk is full; 130 after Ctrl-C; 141
+        when the reader of a pipe went away.
     """
     page = _Page(stream)
     try:
@@ -95,6 +96,9 @@ def run(stream: TextIO) -> int:
         return 130
     except BrokenPipeError:  # the reader, such as head, has seen enough
         return 141
+    except OSError as error:  # a full disk
+        show_error(f"loghc demo: {error.strerror}")
+        return 1
 
 
 def _show_code(page: _Page, receiver: PingReceiver) -> None:
@@ -238,12 +242,14 @@ def _no_proxy() -> Iterator[None]:
 class _Page:
     """Lines of text, in colour where that is wanted and no wider than a terminal."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
-        self._encoding = stream.encoding or "utf-8"
         # The console of older Windows shows the codes themselves.
         self._in_colour = (
-            stream.isatty() and "NO_COLOR" not in os.environ and sys.platform != "win32"
+            stream is not None
+            and stream.isatty()
+            and "NO_COLOR" not in os.environ
+            and sys.platform != "win32"
         )
 
     def heading(self, text: str) -> None:
@@ -254,8 +260,6 @@ class _Page:
         if len(text) > _WIDTH:
             # In the middle: both ends of an error's line tell something.
             text = f"{text[: _WIDTH - 43]}...{text[-40:]}"
-        text = text.encode(self._encoding, "replace").decode(self._encoding)
         if colour and self._in_colour:
             text = f"\033[{colour}m{text}\033[0m"
-        self._stream.write(f"{text}\n")
-        self._stream.flush()
+        write(self._stream, text)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 
+from loghc.command.printing import show, show_error
 from loghc.ping import Attempt
 from loghc.service.environment import URL_FILE_VARIABLE, URL_VARIABLE, ping_url, turned_off
 from loghc.service.proxies import Proxy, proxy_for
@@ -37,19 +37,19 @@ def dry_run(given: str | None, seconds: float) -> int:
         url = ping_url(given, "--health-check-url")
         if url is None:
             return _stop(why_no_url())
-        print(f"Ping URL: {url.masked}, from {_source(given)}.")
+        show(f"Ping URL: {url.masked}, from {_source(given)}.")
         if url.exposed:
-            print("Pings to it are not encrypted. Use https, if the service offers it.")
+            show("Pings to it are not encrypted. Use https, if the service offers it.")
         proxy = proxy_for(url.scheme, url.authority)
     except ValueError as error:
         return _stop(str(error))
-    print(f"Proxy: {'none' if proxy is None else proxy.url}.")
+    show(f"Proxy: {'none' if proxy is None else proxy.url}.")
     failure = _connect(url, proxy, seconds)
     if failure is not None:
         advice = failure.advice or _ADVICE
-        print(f"loghc ping: {failure.error}. {advice} Nothing was sent.", file=sys.stderr)
+        show_error(f"loghc ping: {failure.error}. {advice} Nothing was sent.")
         return _FAILED
-    print(
+    show(
         "Nothing was sent. Whether the service knows the check, only a ping tells: "
         "`loghc ping --log` leaves the check's state alone."
     )
@@ -67,7 +67,7 @@ def about_answer(attempt: Attempt) -> str | None:
 
 
 def _stop(text: str) -> int:
-    print(f"loghc ping: {text}", file=sys.stderr)
+    show_error(f"loghc ping: {text}")
     return _USAGE
 
 
@@ -94,7 +94,7 @@ def _connect(url: PingUrl, proxy: Proxy | None, seconds: float) -> Attempt | Non
             deadline.begin(seconds)
             found = addresses(url.host, url.port, deadline)
             names = dict.fromkeys(str(address[0]) for *_, address in found)
-            print(f"Name: {url.host} is {', '.join(names)}.")
+            show(f"Name: {url.host} is {', '.join(names)}.")
         begun = time.monotonic()
         transport.open(url.origin, seconds)
         took = time.monotonic() - begun
@@ -106,5 +106,5 @@ def _connect(url: PingUrl, proxy: Proxy | None, seconds: float) -> Attempt | Non
     if proxy is not None and url.scheme == "http":
         how = " to the proxy"
     tls = ", the certificate is good" if url.scheme == "https" else ""
-    print(f"Connection: opened{how} in {took:.2f} s{tls}.")
+    show(f"Connection: opened{how} in {took:.2f} s{tls}.")
     return None

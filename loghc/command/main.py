@@ -37,7 +37,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.command == "ping":
         from loghc.command.ping import ping
 
-        return ping(options)
+        try:
+            return ping(options)
+        except KeyboardInterrupt:
+            return 130  # as a shell has it
     if options.command == "demo":
         from loghc.command.demo import run as demo
 

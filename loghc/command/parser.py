@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import Any, NoReturn
 
 from loghc.command.discreet import discreet
+from loghc.command.printing import show, show_error
 from loghc.ping import Event
 from loghc.service.environment import URL_FILE_VARIABLE, URL_VARIABLE
 from loghc.version import __version__
@@ -33,6 +35,9 @@ class Parser(argparse.ArgumentParser):
         super().__init__(
             formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **options
         )
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        (show_error if file is sys.stderr else show)(message.removesuffix("\n"))
 
     def error(self, message: str) -> NoReturn:
         """Say it, and exit. A ping URL that was given in a wrong place is not repeated."""

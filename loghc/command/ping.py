@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
 import sys
 import time
-from typing import BinaryIO, TextIO
+from typing import BinaryIO
 
 from loghc.command.dry_run import about_answer, dry_run
 from loghc.command.parser import Parser
+from loghc.command.printing import show, show_error
 from loghc.log.body import Renderer
 from loghc.log.masking import Masker
 from loghc.log.redaction import redactor
@@ -72,7 +72,7 @@ def ping(options: argparse.Namespace) -> int:
     except ValueError as error:
         parser.error(f"--{error}")  # --redact
     if urls:
-        _print(f"loghc ping: {_SEEN}", sys.stderr)
+        show_error(f"loghc ping: {_SEEN}")
     return status
 
 
@@ -117,28 +117,17 @@ def _send_ping(options: argparse.Namespace, url: PingUrl) -> int:
         seconds = time.monotonic() - begun
         if not attempt.delivered:
             advice = f" {attempt.advice}" if attempt.advice else ""
-            _print(f"loghc ping: {what} not delivered: {attempt.error}.{advice}", sys.stderr)
+            show_error(f"loghc ping: {what} not delivered: {attempt.error}.{advice}")
             return _NOT_DELIVERED
         made = ", which made the check" if attempt.status == 201 else ""
-        _print(f"Delivered: {what}, answered with {attempt.status} in {seconds:.2f} s{made}.")
+        show(f"Delivered: {what}, answered with {attempt.status} in {seconds:.2f} s{made}.")
         foreign = about_answer(attempt)
         if foreign is not None:
-            _print(foreign)
-        _print(_about_limit(client.body_limit))
+            show(foreign)
+        show(_about_limit(client.body_limit))
         if attempt.kept is not None:
-            _print(_send_end(client, ping, body, attempt, options.timeout))
+            show(_send_end(client, ping, body, attempt, options.timeout))
     return 0
-
-
-def _print(text: str, stream: TextIO | None = None) -> None:
-    """Print a line. That nobody reads it, or a disk is full, doesn't change the exit status."""
-    stream = sys.stdout if stream is None else stream
-    try:
-        print(text, file=stream, flush=True)
-    except OSError:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stream.fileno())  # or Python would try again at its exit, and complain
-        os.close(nowhere)
 
 
 def _stdin() -> Snapshot:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 
+from loghc.command.printing import show, show_error
 from loghc.command.run_options import UsageError, parse, split
 from loghc.service.environment import URL_FILE_VARIABLE, URL_VARIABLE, ping_url
 from loghc.service.url import UUID, PingUrl
+from loghc.stderr import say
 
 TYPE_CHECKING = False  # typing and argparse take longer to import than the program to start
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def run(args: list[str]) -> NoReturn:
         if any(name in ("-h", "--help") for name, _ in given):
             from loghc.command.run_help import HELP
 
-            print(HELP, end="")
+            show(HELP)
             raise SystemExit(0)
         if os.name != "posix":
             raise UsageError("it needs a POSIX system")
@@ -63,13 +64,11 @@ def run(args: list[str]) -> NoReturn:
                 f"{URL_VARIABLE}, or by --health-check-url"
             )
     except UsageError as error:
-        print(f"loghc run: {error} (see loghc run --help)", file=sys.stderr)
+        show_error(f"loghc run: {error} (see loghc run --help)")
         raise SystemExit(_USAGE) from None
     command = resolve(words, options.python)
     if not off and not _has_descriptors():
-        print(
-            "loghc: too few file descriptors to watch: the program runs unwatched.", file=sys.stderr
-        )
+        say("too few file descriptors to watch: the program runs unwatched.")
         off = True
     if off:
         _become(command)
@@ -98,7 +97,7 @@ def _become(command: Command) -> NoReturn:
     try:
         become(command)
     except CannotStartError as error:
-        print(f"loghc: {command.argv[0]}: {error.reason}", file=sys.stderr)
+        show_error(f"loghc: {command.argv[0]}: {error.reason}")
         raise SystemExit(error.status) from None
 
 

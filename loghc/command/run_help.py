@@ -71,5 +71,4 @@ examples:
   {URL_VARIABLE}=https://hc-ping.com/<uuid> loghc run backup.py --all
   loghc run --job nightly --redact 'token=\\S+' -m backup --all
   loghc run --ok-status 3 --output restic backup /home
-  loghc run --markers-only --marker 'Backup finished=success' backup-daemon
-"""
+  loghc run --markers-only --marker 'Backup finished=success' backup-daemon"""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from conftest import complaints
 from loghc.ping import Event
 from loghc.testing import Fault
 from loghc.watch.black_box import BlackBox, clean
@@ -105,10 +106,9 @@ def test_a_salt_that_a_power_failure_left_empty_is_made_anew(receiver, program, 
 def test_a_salt_that_can_not_be_read_is_said(receiver, tmp_path, state):
     (tmp_path / "state" / "salt").mkdir(parents=True)
     done = run(*RUN, *state, "true", cwd=tmp_path)
-    said = (
-        f"loghc: the state directory {str(tmp_path / 'state')!r} can't be used: Is a directory.\n"
-    )
-    assert (done.returncode, done.stderr) == (0, said)
+    state = str(tmp_path / "state")
+    line = f"loghc: the state directory {state!r} can't be used: Is a directory."
+    assert (done.returncode, complaints(done.stderr)) == (0, [line])
     assert len(receiver.wait(2, timeout=TIMEOUT)) == 2
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from conftest import said
 from loghc.ping import Event
 from loghc.testing import Fault, PingReceiver
 from loghc.watch.processes import is_alive
@@ -117,7 +118,7 @@ def test_a_script_without_a_first_line_is_run_by_the_shell(receiver, program, tm
 
 
 @pytest.mark.parametrize(
-    ("command", "status", "said"),
+    ("command", "status", "reason"),
     [
         ("nowhere", 127, "command not found"),
         ("./nowhere", 127, "No such file or directory"),
@@ -125,15 +126,15 @@ def test_a_script_without_a_first_line_is_run_by_the_shell(receiver, program, tm
         ("./broken", 127, "No such file or directory"),
     ],
 )
-def test_what_can_not_be_started_is_a_failure(receiver, tmp_path, command, status, said):
+def test_what_can_not_be_started_is_a_failure(receiver, tmp_path, command, status, reason):
     (tmp_path / "file").write_text("#!/bin/sh\n")
     (tmp_path / "broken").write_text("#!/nowhere/sh\n")
     (tmp_path / "broken").chmod(0o755)
     done = run(*RUN, command, cwd=tmp_path)
     assert done.returncode == status
-    assert done.stderr == f"loghc: {command}: {said}\n"
+    assert said(done.stderr) == f"loghc: {command}: {reason}\n"
     assert events(receiver) == [(Event.FAIL, status)]
-    assert receiver.pings[0].text == f"loghc: {command} can't be started: {said}\n"
+    assert receiver.pings[0].text == f"loghc: {command} can't be started: {reason}\n"
 
 
 # What the program finds
@@ -872,8 +873,7 @@ def test_with_too_few_descriptors_a_program_runs_unwatched(receiver, tmp_path, d
     outer = shell(f'ulimit -S -n {descriptors}; exec "$@"')
     done = run(*outer, *RUN, "sh", "-c", "echo out; exit 3", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (3, "out\n")
-    said = "loghc: too few file descriptors to watch: the program runs unwatched.\n"
-    assert done.stderr == said
+    assert done.stderr == "loghc: too few file descriptors to watch: the program runs unwatched.\n"
     assert receiver.requests == ()
 
 
@@ -883,7 +883,7 @@ def test_with_too_few_descriptors_a_program_runs_unwatched(receiver, tmp_path, d
 def test_output_is_passed_on_and_kept(receiver, tmp_path):
     script = "echo out; echo err >&2; printf 'no end'; exit 3"
     done = run(*RUN, "--output", "sh", "-c", script, cwd=tmp_path)
-    assert (done.returncode, done.stdout, done.stderr) == (3, "out\nno end", "err\n")
+    assert (done.returncode, done.stdout, said(done.stderr)) == (3, "out\nno end", "err\n")
     lines = told(receiver)[1].text.splitlines()
     assert sorted(lines) == ["err", "no end", "out"]
 
@@ -1011,7 +1011,7 @@ def test_output_for_which_there_is_no_memory_is_passed_on_all_the_same(receiver,
 
 
 @pytest.mark.parametrize(
-    ("limit", "said"),
+    ("limit", "reason"),
     [
         ("-n 12", "there are too few file descriptors"),
         ("-n 16", "there are too few file descriptors"),
@@ -1019,19 +1019,19 @@ def test_output_for_which_there_is_no_memory_is_passed_on_all_the_same(receiver,
         ("-s 1099511627776", "no thread could be started"),
     ],
 )
-def test_output_that_can_not_be_kept_stays_the_programs_own(receiver, tmp_path, limit, said):
+def test_output_that_can_not_be_kept_stays_the_programs_own(receiver, tmp_path, limit, reason):
     script = "echo out; echo err >&2; exit 3"
     outer = shell(f'ulimit -S {limit}; exec "$@"')
     done = run(*outer, *RUN, "--output", "sh", "-c", script, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (3, "out\n")
-    lines = sorted(done.stderr.splitlines())
-    assert lines == ["err", f"loghc: what the program prints can't be kept: {said}."]
+    lines = sorted(said(done.stderr).splitlines())
+    assert lines == ["err", f"loghc: what the program prints can't be kept: {reason}."]
     assert events(receiver) == [(Event.START, None), (Event.FAIL, 3)]
 
 
 def test_output_and_a_command_that_can_not_be_started(receiver, tmp_path):
     done = run(*RUN, "--output", "nowhere", cwd=tmp_path)
-    assert (done.returncode, done.stderr) == (127, "loghc: nowhere: command not found\n")
+    assert (done.returncode, said(done.stderr)) == (127, "loghc: nowhere: command not found\n")
     assert events(receiver) == [(Event.FAIL, 127)]
 
 

@@ -916,13 +916,13 @@ def test_one_connection_serves_many_requests_without_delay(receiver: PingReceive
     url = urlsplit(receiver.url)
     with contextlib.closing(http.client.HTTPConnection(url.netloc)) as connection:
 
-        def fifty_pings() -> None:
-            for _ in range(50):
+        def many_pings() -> None:
+            for _ in range(200):
                 connection.request("POST", url.path, body=b"x" * 3000)
                 assert connection.getresponse().read() == b"OK"
 
         # A small answer held back for the client's acknowledgement takes 40 ms on Linux.
-        assert seconds_for(fifty_pings) < 1.5
+        assert seconds_for(many_pings) < 5
 
 
 def test_it_has_no_url_before_it_is_started() -> None:
@@ -975,7 +975,7 @@ def test_stopping_is_prompt_whatever_goes_on(
         if sent.endswith(b"\r\n\r\n"):
             wait_until(lambda: receiver.requests)
 
-        assert seconds_for(receiver.stop) < 1
+        assert seconds_for(receiver.stop) < 4
 
         for connection in (client, silent):
             with contextlib.suppress(ConnectionError):
@@ -1056,7 +1056,7 @@ def test_https_with_a_certificate_of_ones_own(
                 send(receiver.url, tls=ssl.create_default_context())
             with pytest.raises(ConnectionError):
                 send(receiver.url.replace("https", "http"))
-            assert seconds_for(receiver.stop) < 1
+            assert seconds_for(receiver.stop) < 4
 
     assert [ping.body for ping in receiver.pings] == [b"secret", b"lost"]
     assert capfd.readouterr().err == ""

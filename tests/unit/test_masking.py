@@ -310,7 +310,7 @@ def test_a_long_log_is_masked_fast() -> None:
         begun = time.process_time()
         assert masker.data(log) == log
         # Measured: 2 to 3 ms.
-        assert time.process_time() - begun < 0.1
+        assert time.process_time() - begun < 0.5
 
 
 @pytest.mark.parametrize("part", ["%", "%25", "9", "9e9d9bbe-", "\\", "/", "/9e9d9bbe", "%2f", "-"])
