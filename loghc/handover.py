@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from loghc.ping import Event, Stats
-from loghc.stderr import say
+from loghc.report import report
 from loghc.utf8 import encode
 from loghc.version import __version__
 
@@ -124,7 +124,7 @@ class HandOver:
             flags = os.O_CREAT | os.O_WRONLY
             os.close(os.open(os.path.join(self._directory, "failed"), flags, 0o600))  # noqa: PTH118
         except OSError as error:
-            say(f"a failure could not be handed to loghc run: {error.strerror}.")
+            report(f"a failure could not be handed to loghc run: {error.strerror}.")
 
 
 def _fields(path: str) -> dict[str, str]:
@@ -157,7 +157,7 @@ def _flags(pattern: re.Pattern[str]) -> int:
 def _say_version(version: str) -> None:
     if version not in _said:
         _said.add(version)
-        say(
+        report(
             f"this program's loghc is version {__version__}, that of loghc run is {version}: "
             "the HealthSink pings by itself."
         )

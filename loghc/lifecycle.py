@@ -10,8 +10,8 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 from loghc.clock import monotonic
-from loghc.exceptions import traceback_text
 from loghc.log.tracebacks import without_middle
+from loghc.report import traceback_text
 
 __all__ = [
     "Completion",

@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from loghc.ping import Event
-from loghc.stderr import say
+from loghc.report import report
 
 __all__ = ["ENDS_RUN", "Runs", "new_run_id", "run_id_from"]
 
@@ -72,7 +72,7 @@ def _named(record: Mapping[str, Any]) -> str | None:
     try:
         return None if name is None else run_id_from(name)
     except Exception as error:  # noqa: BLE001 - whatever the app's own class raises, the marker counts
-        say(f"a run_id has no text ({type(error).__name__}): its marker counts as one without.")
+        report(f"a run_id has no text ({type(error).__name__}): its marker counts as one without.")
         return None
 
 

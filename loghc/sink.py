@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 
 from loghc import options
 from loghc.callbacks import within_callback
-from loghc.debug import debugging, tell
 from loghc.delivery import Delivery
 from loghc.delivery.report import Report
 from loghc.handover import HandOver, watcher_of
@@ -30,10 +29,10 @@ from loghc.log.redaction import Redactor, redactor
 from loghc.log.tail import Tail
 from loghc.markers import Markers, job_markers
 from loghc.ping import Event, Outcome, Ping, Stats
+from loghc.report import debugging, report_debug, report_exception
 from loghc.runs import Runs, origin
 from loghc.silence import at_exit
 from loghc.silence.listener import ALL, Listener
-from loghc.stderr import say_exception
 from loghc.version import __version__
 
 if TYPE_CHECKING:
@@ -297,7 +296,7 @@ class HealthSink(metaclass=_SinkType):
                 return
             if within_callback():
                 quoted = self._listener.quoted(message)
-                tell(f"{self!r}: no ping for {quoted}, as redact or on_outcome logged it.")
+                report_debug(f"{self!r}: no ping for {quoted}, as redact or on_outcome logged it.")
                 return
             self._watch_child()
             with self._lock:  # markers are queued in the order in which they come
@@ -312,14 +311,14 @@ class HealthSink(metaclass=_SinkType):
                 run_id = self._runs.assign(event, record)
                 if debugging():
                     quoted = self._listener.quoted(message)
-                    tell(f"{self!r} saw {quoted}: {event.value}, run {run_id}.")
+                    report_debug(f"{self!r} saw {quoted}: {event.value}, run {run_id}.")
                 if event is Event.START:
                     self._crash_watch.start(run_id)
                 elif event is Event.SUCCESS:
                     self._crash_watch.success(run_id, origin(record)[1])
                 self._put(event, run_id)
         except Exception:  # noqa: BLE001 - a bug of ours must not become the app's
-            say_exception(
+            report_exception(
                 "a marker could not be turned into a ping, please report this:", self._mask
             )
 

@@ -7,9 +7,9 @@ import re
 
 from loghc.command.printing import show, show_error
 from loghc.command.run_options import UsageError, parse, split
+from loghc.report import report
 from loghc.service.environment import URL_FILE_VARIABLE, URL_VARIABLE, ping_url
 from loghc.service.url import UUID, PingUrl
-from loghc.stderr import say
 
 TYPE_CHECKING = False  # typing and argparse take longer to import than the program to start
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def run(args: list[str]) -> NoReturn:
         raise SystemExit(_USAGE) from None
     command = resolve(words, options.python)
     if not off and not _has_descriptors():
-        say("too few file descriptors to watch: the program runs unwatched.")
+        report("too few file descriptors to watch: the program runs unwatched.")
         off = True
     if off:
         _become(command)

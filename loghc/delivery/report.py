@@ -6,9 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from loghc.clock import monotonic
-from loghc.debug import tell
 from loghc.ping import Attempt, Event, Ping
-from loghc.stderr import say, say_exception
+from loghc.report import report, report_debug, report_exception
 
 __all__ = ["Report"]
 
@@ -41,11 +40,11 @@ class Report:
 
     def raised(self, what: str) -> None:
         """Something raised that is being handled; with its traceback."""
-        say_exception(what, self._mask)
+        report_exception(what, self._mask)
 
     def exposed(self) -> None:
         """Pings go unencrypted to a host that isn't local."""
-        say(
+        report(
             f"pings to {self._where} are not encrypted: whoever is on their way can read the log "
             "and the ping URL. Use https, if the service offers it."
         )
@@ -86,10 +85,10 @@ class Report:
             if not lost:
                 news.append(suffix)
             elif lost > 1:  # the first was said
-                say(f"the service at {self._where} does not know {suffix}: {_count(lost)} lost.")
+                report(f"the service at {self._where} does not know {suffix}: {_count(lost)} lost.")
         if news:
             consequences = [_CONSEQUENCES[suffix] for suffix in news]
-            say(
+            report(
                 f"the service at {self._where} knows the check, but not {' nor '.join(news)}: "
                 f"{', and '.join(consequences)}. events= leaves events out from the beginning."
             )
@@ -118,7 +117,7 @@ class Report:
         count, self._left_out = self._left_out, 0
         if count:
             self._left_out_said_at = monotonic()
-            say(
+            report(
                 f"the logs of {_count(count)} to {self._where} were left out: more pings waited "
                 "than logs are kept for."
             )
@@ -132,11 +131,12 @@ class Report:
     def outcome(self, ping: Ping, attempt: Attempt, attempts: int, seconds: float) -> None:
         """For who debugs: what became of a ping."""
         became = f"delivered, {attempt.status}" if attempt.delivered else f"lost: {attempt.error}"
-        tell(f"{_name(ping)} to {self._where} {became} (attempts: {attempts}, {seconds:.2f} s).")
+        taken = f"attempts: {attempts}, {seconds:.2f} s"
+        report_debug(f"{_name(ping)} to {self._where} {became} ({taken}).")
 
     def not_sent(self, ping: Ping) -> None:
         """For who debugs: a ping is not to be sent, by ``events=`` or as it is not understood."""
-        tell(f"{_name(ping)} to {self._where} left out.")
+        report_debug(f"{_name(ping)} to {self._where} left out.")
 
     def delivered(self, ping: Ping) -> None:
         """A ping arrived: what trouble there was with such pings is over."""
@@ -145,11 +145,11 @@ class Report:
             return
         lost = sum(self._troubles.pop(trouble, 0) for trouble in over)
         meanwhile = f"; {_count(lost)} lost meanwhile" if lost else ""
-        say(f"pings to {self._where} are delivered again{meanwhile}.")
+        report(f"pings to {self._where} are delivered again{meanwhile}.")
 
     def waiting(self, pings: int, seconds: float) -> None:
         """The app is held up while pings are delivered."""
-        say(
+        report(
             f"waiting at most {seconds:.0f} s more for {_count(pings)} to {self._where} "
             "to be delivered."
         )
@@ -163,7 +163,7 @@ class Report:
         if _RETRYING in self._troubles:
             self._troubles[_RETRYING] += len(pings)
         because = f": {cause}" if cause else ""
-        say(
+        report(
             f"{_count(len(pings))} ({names}) to {self._where} not delivered within "
             f"{seconds:.1f} s{because}; given up."
         )
@@ -182,7 +182,7 @@ class Report:
     def _once(self, trouble: _Trouble, text: str) -> None:
         if trouble not in self._troubles:
             self._troubles[trouble] = 0
-            say(text)
+            report(text)
 
 
 class _Trouble(NamedTuple):

@@ -13,7 +13,7 @@ from loghc.log.escapes import without_escapes
 from loghc.log.masking import Masker
 from loghc.log.redaction import Redactor
 from loghc.log.tail import CONTEXT, Snapshot
-from loghc.stderr import say
+from loghc.report import report
 from loghc.utf8 import encode, keep_end
 
 __all__ = ["WITHHELD", "Renderer"]
@@ -98,7 +98,7 @@ class Renderer:
             return
         self._said = True
         where = "".join(traceback.format_tb(error.__traceback__)[2:]).rstrip()
-        say(
+        report(
             f"redact raised {type(error).__name__}, so the log is withheld from this ping and any "
             f"other for which it does (its text isn't shown, as it may quote the log):\n{where}"
         )

@@ -6,8 +6,8 @@ import os
 import re
 import stat
 
+from loghc.report import report
 from loghc.service.url import UUID, PingUrl
-from loghc.stderr import say
 
 __all__ = ["URL_FILE_VARIABLE", "URL_VARIABLE", "ping_url", "turned_off"]
 
@@ -116,4 +116,4 @@ def _warn_if_open_to_others(path: str, mode: int) -> None:
     else:
         return
     _warned.add(path)
-    say(f"{URL_FILE_VARIABLE}: {has} the ping URL, or change it. {cure} shuts them out.")
+    report(f"{URL_FILE_VARIABLE}: {has} the ping URL, or change it. {cure} shuts them out.")

@@ -8,9 +8,8 @@ import os
 import sys
 from typing import Any
 
-from loghc.debug import debugging
+from loghc.report import debugging, report
 from loghc.silence.listener import Listener, known, program_is_watched
-from loghc.stderr import say
 
 __all__ = ["register", "tell"]
 
@@ -58,9 +57,9 @@ def tell() -> None:
         if not any(each.looked for each in listeners) and not known.program_logged:
             return
         for listener in listeners[:_NAMED]:
-            say(f"no marker was seen, so nothing was pinged. {_why_nothing(listener)}")
+            report(f"no marker was seen, so nothing was pinged. {_why_nothing(listener)}")
         if len(listeners) > _NAMED:
-            say(f"no marker was seen by {len(listeners) - _NAMED} more sinks.")
+            report(f"no marker was seen by {len(listeners) - _NAMED} more sinks.")
 
 
 def _why_nothing(listener: Listener) -> str:

@@ -11,8 +11,8 @@ from typing import Any
 
 from loghc.markers import Markers, job_markers
 from loghc.ping import Event
+from loghc.report import report
 from loghc.silence.near_misses import LOOKED_AT, NearMisses
-from loghc.stderr import say
 
 __all__ = ["ALL", "Listener", "known", "program_is_watched", "this_thread"]
 
@@ -41,7 +41,7 @@ class _Process:
     def say_once(self, key: object, text: str) -> None:
         if key not in self.said:
             self.said.add(key)
-            say(text)
+            report(text)
 
 
 known = _Process()

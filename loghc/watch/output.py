@@ -11,7 +11,7 @@ import select
 import threading
 from collections.abc import Callable, Collection
 
-from loghc.stderr import say
+from loghc.report import Once
 
 __all__ = ["Output"]
 
@@ -130,7 +130,7 @@ class _Pump:
         self._reading = reading
         self._into = into
         self._stopping = stopping
-        self._said: set[str] = set()
+        self._once = Once()
         self._keep: Keep = _drop
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._run, name="loghc-output", daemon=True)
@@ -196,9 +196,7 @@ class _Pump:
     def _say(self, what: str) -> None:
         """Say once what becomes of some that can't be dealt with as it should be."""
         with contextlib.suppress(MemoryError):
-            if what not in self._said:
-                self._said.add(what)
-                say(f"some {_STREAMS[self._into]} {what}.")
+            self._once.report(what, f"some {_STREAMS[self._into]} {what}.")
 
 
 def _drop(_data: memoryview, _stream: int) -> None:

@@ -16,7 +16,7 @@ from loghc.log.masking import Masker
 from loghc.log.redaction import Redactor, redactor
 from loghc.log.tail import Snapshot
 from loghc.ping import Event, Outcome, Ping
-from loghc.stderr import say
+from loghc.report import report
 from loghc.utf8 import encode, keep_end
 from loghc.version import __version__
 
@@ -200,7 +200,7 @@ class Pings:
     def _withhold(self, why: str) -> None:
         if self._send_logs:
             self._send_logs = False
-            say(f"no log is sent with pings: a HealthSink of the program's {why}")
+            report(f"no log is sent with pings: a HealthSink of the program's {why}")
 
     def masked(self, text: str) -> str:
         """A text without the ping URL's secret."""

@@ -9,9 +9,9 @@ import time
 from typing import TYPE_CHECKING
 
 from loghc.ping import Event, Ping
+from loghc.report import report
 from loghc.runs import run_id_from
 from loghc.service.identity import identity
-from loghc.stderr import say
 from loghc.version import __version__
 from loghc.watch.black_box import BlackBox, Entry, clean
 from loghc.watch.closing import closing
@@ -54,7 +54,7 @@ class Recovery:
             self._box = BlackBox(directory)
             self._check = identity(options.url, self._box.salt)
         except OSError as error:
-            say(f"the state directory {directory!r} can't be used: {error.strerror}.")
+            report(f"the state directory {directory!r} can't be used: {error.strerror}.")
 
     def begin(self, run_id: str, pings: Pings) -> None:
         """Note that a run has begun, and queue what is left to tell of earlier ones."""
@@ -67,7 +67,7 @@ class Recovery:
                     self._tell(entry, pings)
                 clean(self._box.directory)
             except OSError as error:
-                say(f"the state directory can't be used: {error.strerror}.")
+                report(f"the state directory can't be used: {error.strerror}.")
         clean(memory_directory())
 
     def note_open(self, run_ids: Iterable[str]) -> None:
@@ -94,7 +94,7 @@ class Recovery:
                 kept = kept or entry is own
                 self._keep(entry, ping)
             except OSError as error:
-                say(f"an end that was not delivered can't be kept: {error.strerror}.")
+                report(f"an end that was not delivered can't be kept: {error.strerror}.")
         if self._run is not None and not (kept and own is not None and own.path == self._run.path):
             self._run.remove()
         if own is not None and not kept:
@@ -137,7 +137,7 @@ class Recovery:
                 end, body = Event(fields["event"]), entry.body
                 status = int(fields["status"]) if fields.get("status") else None
             except ValueError as error:
-                say(f"an earlier run's end can't be told, what was kept is damaged: {error}.")
+                report(f"an earlier run's end can't be told, what was kept is damaged: {error}.")
                 _forget(entry)
                 return
             first = f"loghc: told late: this run ended at {_when(fields.get('ended'))}\n"

@@ -80,9 +80,9 @@ def _output(closed: list[int]) -> Output | None:
 
 
 def _say_unrecorded(trouble: str) -> None:
-    from loghc.stderr import say
+    from loghc.report import report
 
-    say(f"what the program prints can't be kept: {trouble}.")
+    report(f"what the program prints can't be kept: {trouble}.")
 
 
 def _run_directory(options: Options) -> tuple[RunDirectory | None, str]:

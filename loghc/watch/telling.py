@@ -12,8 +12,8 @@ from loghc.inside import layout
 from loghc.log.redaction import Redactor
 from loghc.log.tail import Snapshot
 from loghc.ping import Event
+from loghc.report import report
 from loghc.runs import new_run_id
-from loghc.stderr import say
 from loghc.watch import processes
 from loghc.watch.child import CannotStartError
 from loghc.watch.closing import closing, kept_out, left_running, why_no_log
@@ -91,12 +91,12 @@ class Teller:
         self._pings.warm_up()
         if terminals:
             verb = "are terminals and stay so" if terminals[1:] else "is a terminal and stays one"
-            say(f"{' and '.join(terminals)} {verb}: not recorded by --output.")
+            report(f"{' and '.join(terminals)} {verb}: not recorded by --output.")
 
     def cannot_start(self, error: CannotStartError) -> None:
         """The command could not be started: that is a failure, too."""
         name = self._command.argv[0]
-        say(self._pings.masked(f"{name}: {error.reason}"))
+        report(self._pings.masked(f"{name}: {error.reason}"))
         self._recovery.begin(self._run_id, self._pings)
         text = closing([], [f"loghc: {name} can't be started: {error.reason}"])
         self._pings.put(Event.FAIL, self._run_id, _NO_LOG, text, error.status)
@@ -276,13 +276,13 @@ class Teller:
             for text, count in trouble.most_common(_NOTES)
         ]
         for note in notes:
-            say(self._pings.masked(f"the log of a process could not be kept: {note}."))
+            report(self._pings.masked(f"the log of a process could not be kept: {note}."))
         if self._options.fail_on is not None and not facts.rings and not blind:
             name = self._options.fail_on_name
-            say(f"no process that logs with loguru was seen, so --fail-on {name} had no effect.")
+            report(f"no process that logs with loguru was seen, so --fail-on {name} had no effect.")
         if self._runs is not None and not self._received and not facts.markers:
             listened = self._pings.masked(", ".join(self._options.all_markers()))
-            say(
+            report(
                 f"no marker was seen, so nothing was pinged: --markers-only listens for {listened}."
             )
         return notes

@@ -90,9 +90,9 @@ def _safely(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> 
     try:
         return function(*args, **kwargs)
     except Exception:  # noqa: BLE001
-        from loghc.stderr import say_exception
+        from loghc.report import report_exception
 
-        say_exception("the run could not be told, please report this:")
+        report_exception("the run could not be told, please report this:")
         return None
 
 

@@ -18,18 +18,16 @@ ROOT = Path(loghc.__file__).parent
 # sink, each serves it, and knows no more than it needs.
 LEAVES = {
     "callbacks",
-    "debug",
-    "exceptions",
     "lifecycle",
     "markers",
     "options",
     "runs",
     "silence",
-    "stderr",
+    "report",
     "utf8",
     "version",
 }
-PING = {"callbacks", "ping", "clock", "exceptions", "imports", "stderr", "utf8", "version"}
+PING = {"callbacks", "ping", "clock", "imports", "report", "utf8", "version"}
 SERVICE = {"service", *PING}
 MIDDLE = {"log", "delivery", *SERVICE}
 SINK = {"sink", "handover", "inside", "jobs", *LEAVES, *MIDDLE}
@@ -37,21 +35,19 @@ ALLOWED = {
     "ping": set(),
     "clock": set(),
     "callbacks": set(),
-    "exceptions": set(),
-    "stderr": {"exceptions"},
+    "report": {"clock"},
     "utf8": set(),
     "imports": set(),
     "version": set(),
-    "debug": {"stderr"},
-    "lifecycle": {"clock", "exceptions", "stderr", "log"},
-    "silence": {"debug", "markers", "silence", *SERVICE},
+    "lifecycle": {"clock", "report", "log"},
+    "silence": {"markers", "report", "silence", *SERVICE},
     "options": PING,
     "markers": PING,
     "runs": PING,
-    "jobs": {"exceptions", "options", "ping", "markers", "runs", "silence", "stderr"},
+    "jobs": {"options", "ping", "markers", "report", "runs", "silence"},
     "service": SERVICE,
     "log": {"log", *SERVICE},
-    "delivery": {"debug", "delivery", *SERVICE},
+    "delivery": {"delivery", *SERVICE},
     "sink": SINK,
     "watch": {"watch", "inside", *SINK},
     "inside": {"inside"},

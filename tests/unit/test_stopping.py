@@ -68,7 +68,7 @@ class Client:
 @pytest.fixture
 def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     lines: list[str] = []
-    monkeypatch.setattr("loghc.delivery.report.say", lines.append)
+    monkeypatch.setattr("loghc.delivery.report.report", lines.append)
     return lines
 
 

@@ -1,14 +1,15 @@
-"""Exceptions as text, also those that raise when they are asked for it."""
+"""What loghc reports: each thing once, and exceptions as text, whatever they raise when asked."""
 
 from __future__ import annotations
 
 import linecache
+import threading
 import traceback
 from typing import Any
 
 import pytest
 
-from loghc.exceptions import description, traceback_text
+from loghc.report import Once, description, traceback_text
 
 
 def raised(error: BaseException) -> BaseException:
@@ -75,3 +76,43 @@ def test_a_source_that_can_t_be_read_hides_no_exception(monkeypatch: pytest.Monk
     text = traceback_text(error)
     assert f'File "{__file__}"' in text
     assert text.splitlines()[-1].startswith("KeyError: ")
+
+
+# Once.
+
+
+def test_a_thing_is_reported_once_and_another_besides(capsys: pytest.CaptureFixture[str]) -> None:
+    once = Once()
+    for _ in range(3):
+        once.report("a", "first")
+        once.report("b", "second")
+    assert capsys.readouterr().err == "loghc: first\nloghc: second\n"
+
+
+def test_a_thing_is_reported_again_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1000.0]
+    monkeypatch.setattr("loghc.report.monotonic", lambda: now[0])
+    once, due = Once(every_s=60), []
+    for seconds in (0, 59, 2, 59, 60):
+        now[0] += seconds
+        due.append(once.is_due("a"))
+    assert due == [True, False, True, False, True]
+
+
+def test_of_many_threads_one_reports() -> None:
+    for _ in range(20):
+        once, due = Once(), list[bool]()
+        threads = [
+            threading.Thread(target=lambda: due.append(once.is_due("a")))  # noqa: B023
+            for _ in range(8)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sum(due) == 1
+
+
+def test_a_once_remembers_no_more_than_so_many_things() -> None:
+    once = Once()
+    assert sum(once.is_due(number) for number in range(5000)) == 1000

@@ -1,0 +1,174 @@
+"""What loghc reports on standard error: lines which never wait for whoever reads them."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import math
+import os
+import select
+import sys
+from collections import deque
+
+from loghc.clock import monotonic
+
+TYPE_CHECKING = False  # typing and traceback take longer to import than all of this
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterable
+    from typing import TextIO
+
+__all__ = [
+    "Once",
+    "debugging",
+    "description",
+    "report",
+    "report_debug",
+    "report_exception",
+    "traceback_text",
+]
+
+_DEBUG_VARIABLE = "LOGHC_DEBUG"
+_PIECE_BYTES = 4096  # what a pipe that is ready takes without blocking (PIPE_BUF on Linux)
+_PIECES = 200  # that wait for a reader at most; beyond that the oldest are dropped
+_KEYS = 1000  # that one Once remembers; beyond that it is silent
+
+_unwritten: deque[bytes] = deque(maxlen=_PIECES)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_unwritten.clear)  # they are the parent's
+
+
+def report(text: str) -> None:
+    """Write one line to standard error. Never blocks, and never raises.
+
+    Where nobody reads it at the moment (a full pipe), the line waits for the next one.
+    """
+    # Closed, detached, or replaced by the app: there is nowhere left to report to.
+    with contextlib.suppress(Exception):
+        _write(sys.stderr, f"loghc: {text}\n")
+
+
+def report_exception(what: str, mask: Callable[[str], str] = str) -> None:
+    """Report that something of the app's own, or a bug in loghc, raised; with its traceback.
+
+    Args:
+        what: raised.
+        mask: takes secrets out of the traceback.
+    """
+    error = sys.exc_info()[1]
+    shown = "" if error is None else mask(traceback_text(error)).rstrip()
+    report(f"{what}\n{shown}")
+
+
+def report_debug(text: str) -> None:
+    """Report a line if ``LOGHC_DEBUG=1`` asks for it.
+
+    Args:
+        text: without secrets.
+    """
+    if debugging():
+        report(f"debug: {text}")
+
+
+def debugging() -> bool:
+    """Whether the environment asks for more lines. ``0`` and an empty value don't."""
+    return os.environ.get(_DEBUG_VARIABLE, "").strip() not in ("", "0")
+
+
+class Once:
+    """Reports each thing once, or at most every so often. Any thread may use it.
+
+    Args:
+        every_s: seconds until the same thing is reported again; by default never.
+    """
+
+    def __init__(self, every_s: float = math.inf) -> None:
+        self._every_s = every_s
+        self._due: dict[Hashable, list[float]] = {}
+
+    def report(self, key: Hashable, text: str) -> None:
+        """Report a line, unless that was done before.
+
+        Args:
+            key: what it is about.
+            text: the line.
+        """
+        if self.is_due(key):
+            report(text)
+
+    def is_due(self, key: Hashable) -> bool:
+        """Whether a thing is to be reported now. It then counts as reported."""
+        now = monotonic()
+        if len(self._due) >= _KEYS and key not in self._due:
+            return False
+        # Each is one operation of a dict or list: of two threads one gets the moment.
+        moments = self._due.setdefault(key, [now])
+        try:
+            due = moments.pop()
+        except IndexError:
+            return False
+        moments.append(now + self._every_s if now >= due else due)
+        return now >= due
+
+
+def traceback_text(error: BaseException) -> str:
+    """An exception with its traceback, as Python prints it; without values of variables.
+
+    Where Python itself would fail over it, the places alone, and the names of the classes.
+    """
+    import traceback
+
+    with contextlib.suppress(Exception, SystemExit):
+        return "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    places = [
+        f'  File "{frame.f_code.co_filename}", line {line}, in {frame.f_code.co_name}\n'
+        for frame, line in traceback.walk_tb(error.__traceback__)
+    ]
+    return "".join(("Traceback (most recent call last):\n", *places, _class_alone(error)))
+
+
+def description(error: BaseException) -> str:
+    """An exception without its traceback, as Python prints it."""
+    import traceback
+
+    lines: Iterable[str] = (_class_alone(error),)
+    with contextlib.suppress(Exception, SystemExit):
+        lines = traceback.format_exception_only(type(error), error)
+    return "".join(lines).strip()
+
+
+def _class_alone(error: BaseException) -> str:
+    return f"{type(error).__name__}: <its text can't be shown>\n"
+
+
+def _write(stream: TextIO | None, line: str) -> None:
+    if stream is None:  # a program without a console
+        return
+    descriptor = _descriptor_of(stream)
+    if descriptor is None:
+        stream.write(line)
+        return
+    data = line.encode("utf-8", "backslashreplace")
+    starts = range(0, len(data), _PIECE_BYTES)
+    _unwritten.extend(data[start : start + _PIECE_BYTES] for start in starts)
+    _write_ready(descriptor)
+
+
+def _descriptor_of(stream: TextIO) -> int | None:
+    """Where Python's own kind of stream writes to; None for others, such as StringIO or a tee."""
+    if type(stream) is not io.TextIOWrapper or not hasattr(select, "poll"):
+        return None
+    try:
+        return stream.fileno()
+    except (OSError, ValueError):  # of no file, or closed
+        return None
+
+
+def _write_ready(descriptor: int) -> None:
+    # To the descriptor itself: a thread that waits inside the stream's buffer would hold its lock,
+    # and make the interpreter abort at its exit.
+    poll = select.poll()
+    poll.register(descriptor, select.POLLOUT)
+    while _unwritten and any(event & select.POLLOUT for _, event in poll.poll(0)):
+        os.write(descriptor, _unwritten.popleft())
