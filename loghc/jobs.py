@@ -11,9 +11,10 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from loghc import options
+from loghc.inside.run_ids import new_run_id
 from loghc.markers import job_markers
 from loghc.report import description
-from loghc.runs import ENDS_RUN, new_run_id
+from loghc.runs import ENDS_RUN
 from loghc.silence.job_marker import marker_of_job
 
 if TYPE_CHECKING:

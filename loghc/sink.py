@@ -30,7 +30,7 @@ from loghc.log.tail import Tail
 from loghc.markers import Markers, job_markers
 from loghc.ping import Event, Outcome, Ping, Stats
 from loghc.report import debugging, report_debug, report_exception
-from loghc.runs import Runs, origin
+from loghc.runs import RecordRuns, origin
 from loghc.silence import at_exit
 from loghc.silence.listener import ALL, Listener
 from loghc.version import __version__
@@ -165,7 +165,7 @@ class HealthSink(metaclass=_SinkType):
         self._url = self._connect(redactor(redact))
         self.enabled = self._url is not None or self._watcher is not None
         """Whether there is a URL to ping, or a ``loghc run`` that does."""
-        self._runs = Runs()
+        self._runs = RecordRuns()
         self._crash_watch = CrashWatch()
         self._seen: deque[object] = deque(maxlen=_REMEMBERED)
         self._lock = threading.RLock()  # a signal handler may log where a marker is dealt with
@@ -339,9 +339,8 @@ class HealthSink(metaclass=_SinkType):
         error = uncaught_exception()
         third = self._body_size() // 3  # the log counts for more than a recursion's traceback
         with self._lock:
-            for run_id in self._runs.open_here():
+            for run_id in self._runs.pairing.take_open():
                 self._put(Event.FAIL, run_id, closing_text(error, third))
-            self._runs.close_all()
             for run_id in self._crash_watch.take_back(error):
                 self._put(Event.FAIL, run_id, closing_text(error, third, ended=True))
 

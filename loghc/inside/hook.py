@@ -23,6 +23,8 @@ _MODULES = (
     "writer",
     "ring",
     "config",
+    "lanes",
+    "run_ids",
     "markers",
     "tap",
     "ending",

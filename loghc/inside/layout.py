@@ -43,8 +43,8 @@ NOTE_SUFFIX = (
 )
 
 # A message in the channel is a line of fields with a tab between them: MESSAGE, pid, monotonic time
-# in ns, event, thread, task, run id, the record. In the last two, "\\", "\t" and "\n" are escaped
-# by a backslash. A run id of "-" is none; others begin with "=".
+# in ns, event, lane, run id, the record. In the record, "\\", "\t" and "\n" are escaped by a
+# backslash. A lane is numbers with a comma between them; a run id of "-" is none.
 MESSAGE = b"loghc1"
 END = "end"  # the event of a log that ends its run without a verdict
 MESSAGE_BYTES = 4096  # at most; what PIPE_BUF is on Linux: such a write is never split

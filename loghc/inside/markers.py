@@ -4,6 +4,8 @@ import posix
 import sys
 
 from . import layout
+from .lanes import Lanes
+from .run_ids import run_id_from
 from .stdlib import load
 
 TYPE_CHECKING = False  # importing typing here would keep the program from shadowing it
@@ -16,7 +18,10 @@ _LAST = chr(sys.maxunicode)  # no character sorts after it
 _OPEN = posix.O_RDWR | posix.O_NONBLOCK | posix.O_CLOEXEC | getattr(posix, "O_NOCTTY", 0)
 _FIFO = 0o010000
 _TYPE = 0o170000
-_RUN_ID_CHARACTERS = 200
+_MARKERS = ("start", "success", "fail", "log", layout.END)
+_LANE_TOKENS = 32  # of the innermost open runs
+
+_lanes = Lanes(load("_contextvars").ContextVar("loghc_runs"))
 
 
 class Markers:
@@ -47,14 +52,14 @@ def send(directory: str, event: str, line: bytes, time_ns: int, record: "dict[st
     """
     if event == "log" and _ends_run(record):
         event = layout.END
+    run_id = _run_id(record)
     fields = (
         layout.MESSAGE,
         b"%d" % posix.getpid(),
         b"%d" % time_ns,
         event.encode(),
-        b"%d" % load("_thread").get_ident(),
-        b"%d" % _task(),
-        _run_id(record),
+        b",".join(b"%d" % token for token in _lane(event, run_id)),
+        b"-" if run_id is None else run_id.encode("utf-8", "replace"),
     )
     head = b"\t".join(fields) + b"\t"
     message = head + _cut(_escape(line), layout.MESSAGE_BYTES - len(head) - 1) + b"\n"
@@ -66,13 +71,11 @@ def send(directory: str, event: str, line: bytes, time_ns: int, record: "dict[st
         posix.close(fd)
 
 
-def _task() -> int:
-    """What tells the running asyncio task from others, 0 outside of one."""
-    asyncio = sys.modules.get("asyncio")  # type: Any
-    try:
-        return id(asyncio.current_task())
-    except Exception:
-        return 0
+def _lane(event: str, run_id: "str | None") -> "tuple[int, ...]":
+    if event not in _MARKERS:
+        return ()
+    ends = event in ("success", "fail", layout.END)
+    return _lanes.of_marker(run_id, starts=event == "start", ends=ends)[-_LANE_TOKENS:]
 
 
 def _ends_run(record: "dict[str, Any]") -> bool:
@@ -83,15 +86,13 @@ def _ends_run(record: "dict[str, Any]") -> bool:
         return False
 
 
-def _run_id(record: "dict[str, Any]") -> bytes:
+def _run_id(record: "dict[str, Any]") -> "str | None":
+    """The id of the run that the program names, None where it names none that can be read."""
     try:
-        run_id = record["extra"]["run_id"]
-        text = None if run_id is None else str(run_id)  # whatever the program's own class raises
-    except Exception:
-        return b"-"
-    if text is None:
-        return b"-"
-    return b"=" + _escape(text[:_RUN_ID_CHARACTERS].encode("utf-8", "replace"))
+        name = record["extra"]["run_id"]
+        return None if name is None else run_id_from(name)
+    except Exception:  # whatever the program's own class raises
+        return None
 
 
 def _escape(data: bytes) -> bytes:

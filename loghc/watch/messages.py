@@ -12,8 +12,9 @@ __all__ = ["Message", "parse_messages"]
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 _UNESCAPED = {b"t": b"\t", b"n": b"\n"}
 _EVENTS = frozenset({"start", "success", "fail", "log", layout.END, "ring", "sink"})
-_FIELDS = 8
+_FIELDS = 7
 _DIGITS = 20  # at most, of a number; int() of a long text takes long
+_UUID = re.compile(rb"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
 
 class Message(NamedTuple):
@@ -25,17 +26,15 @@ class Message(NamedTuple):
         event: the marker's, "start", "success", "fail" or "log"; "ring" when a process has opened
             its ring; "sink" for the options of a HealthSink that hands its markers over.
         line: its record as in the ring, cut to what a message holds; a sink's options.
-        thread: the identifier of the thread.
-        task: tells one asyncio task from another, 0 outside of one.
-        run_id: `run_id` in the record's `extra`, None without.
+        lane: tokens for the open runs of the context that logged it, the innermost last.
+        run_id: the run's, None where the program names none.
     """
 
     pid: int
     time_ns: int
     event: str
     line: bytes
-    thread: int
-    task: int
+    lane: tuple[int, ...]
     run_id: str | None
 
 
@@ -60,21 +59,21 @@ def _parse(line: bytes) -> Message | None:
     fields = line.split(b"\t")
     if len(fields) != _FIELDS or fields[0] != layout.MESSAGE:
         return None
-    _, pid, time_ns, event, thread, task, run_id, record = fields
-    numbers = (pid, time_ns, thread, task)
+    _, pid, time_ns, event, lane, run_id, record = fields
+    tokens = lane.split(b",") if lane else []
+    numbers = (pid, time_ns, *tokens)
     if not all(number.isdigit() and len(number) <= _DIGITS for number in numbers):
         return None
     name = event.decode("ascii", "replace")
-    if name not in _EVENTS:
+    if name not in _EVENTS or (name == "start" and not tokens):
         return None
     return Message(
         pid=int(pid),
         time_ns=int(time_ns),
         event=name,
         line=_unescape(record),
-        thread=int(thread),
-        task=int(task),
-        run_id=_unescape(run_id[1:]).decode("utf-8", "replace") if run_id[:1] == b"=" else None,
+        lane=tuple(map(int, tokens)),
+        run_id=run_id.decode() if _UUID.fullmatch(run_id) else None,
     )
 
 

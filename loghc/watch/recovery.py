@@ -8,9 +8,9 @@ import os
 import time
 from typing import TYPE_CHECKING
 
+from loghc.inside.run_ids import run_id_from
 from loghc.ping import Event, Ping
 from loghc.report import report
-from loghc.runs import run_id_from
 from loghc.service.identity import identity
 from loghc.version import __version__
 from loghc.watch.black_box import BlackBox, Entry, clean

@@ -9,17 +9,17 @@ from itertools import islice
 
 from loghc.delivery.outbox import LOGS
 from loghc.inside import layout
+from loghc.inside.run_ids import new_run_id
 from loghc.log.redaction import Redactor
 from loghc.log.tail import Snapshot
 from loghc.ping import Event
 from loghc.report import report
-from loghc.runs import new_run_id
+from loghc.runs import Pairing
 from loghc.watch import processes
 from loghc.watch.child import CannotStartError
 from loghc.watch.closing import closing, kept_out, left_running, why_no_log
 from loghc.watch.collector import Collector, Facts
 from loghc.watch.command import Command
-from loghc.watch.marked_runs import MarkedRuns
 from loghc.watch.messages import Message, parse_messages
 from loghc.watch.options import Options
 from loghc.watch.pings import Pings
@@ -60,7 +60,7 @@ class Teller:
         self._run = run
         self._trouble = trouble
         self._run_id = new_run_id()
-        self._runs = MarkedRuns() if options.markers_only else None
+        self._runs = Pairing() if options.markers_only else None
         self._failed = False  # a failure was told by a marker
         self._received = 0  # markers
         self._rest = b""  # the beginning of a message
@@ -213,7 +213,7 @@ class Teller:
         ends = message.event == layout.END
         event = Event.LOG if ends else Event(message.event)
         if self._runs is not None:
-            run_id = self._runs.assign(event, message)
+            run_id = self._runs.assign(event, message.lane, message.run_id, ends=ends)
             if event is Event.START or event.ends_run or ends:
                 self._recovery.note_open(self._runs.open)
         else:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from loghc.inside.run_ids import run_id_from
 from recorded import BOOTSTRAP, CAPACITY, RunDirectory, run, run_directory
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="there is no recorder elsewhere")
@@ -349,25 +350,14 @@ def test_a_marker_is_told_at_once_and_kept(recorded, watch):
     )
     first, second = watch.messages
     reading = watch.reading
-    assert (first.event, first.run_id, first.task) == ("log", None, 0)
-    assert (second.event, second.run_id, second.pid) == ("fail", "a b", reading.pid)
+    assert (first.event, first.run_id, first.lane) == ("log", None, ())
+    assert (second.event, second.run_id, second.pid) == (
+        "fail",
+        run_id_from("a b"),
+        reading.pid,
+    )
     assert (second.time_ns, second.line) == reading.frames[1][:2]
     assert (reading.failed, reading.markers) == (True, 2)
-
-
-def test_a_markers_thread_and_task_are_told(recorded, watch):
-    recorded(
-        QUIET + "import asyncio, threading\n"
-        "t = threading.Thread(target=logger.info, args=('sync.log',))\nt.start()\nt.join()\n"
-        "async def work():\n    logger.info('sync.log')\n    await asyncio.sleep(0.01)\n"
-        "    logger.info('sync.log')\n"
-        "async def main():\n    await asyncio.gather(work(), work())\nasyncio.run(main())"
-    )
-    thread, a, b, c, d = watch.messages
-    assert thread.task == 0
-    assert thread.thread != a.thread
-    assert sorted([a.task, b.task]) == sorted([c.task, d.task])
-    assert len({a.task, b.task}) == 2
 
 
 def test_a_full_channel_loses_no_failure(recorded, watch):

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from conftest import said
+from loghc.inside.run_ids import run_id_from
 from loghc.ping import Event
 from loghc.testing import Fault, PingReceiver
 from loghc.watch.processes import is_alive
@@ -485,6 +486,50 @@ def test_with_markers_only_the_process_tells_nothing(receiver, program, tmp_path
     assert done.returncode == 3
     assert [ping.event for ping in receiver.pings] == [Event.START, Event.SUCCESS] * 2
     assert len({ping.run_id for ping in receiver.pings}) == 2
+
+
+OVERLAPPING = """
+    import contextvars, sys
+    from loguru import logger
+    from loghc import HealthSink
+    if sys.argv[1:] == ["sink"]:
+        logger.add(HealthSink())
+
+    def run():
+        logger.info("sync.start")
+        yield
+        logger.info("sync.log")
+        yield
+        logger.info("sync.done")
+
+    # As trio's tasks and gevent's greenlets do: in one thread, each in a context of its own.
+    tasks = [(contextvars.copy_context(), run()) for _ in range(3)]
+    while tasks:
+        tasks = [task for task in tasks if task[0].run(next, task[1], "over") != "over"]
+    # Alike in their first 200 characters.
+    shards = [logger.bind(run_id=1000 * "x" + str(number)) for number in range(2)]
+    for marker in ("sync.start", "sync.done"):
+        for shard in shards:
+            shard.info(marker)
+"""
+
+
+@pytest.mark.parametrize("how", ["", "sink"])
+def test_runs_that_overlap_in_one_thread_pair_alike_in_a_sink_and_under_loghc_run(
+    receiver, program, tmp_path, monkeypatch, how
+):
+    name = program(OVERLAPPING)
+    if how:
+        monkeypatch.setenv("HEALTH_CHECK_URL", receiver.url)
+        run(sys.executable, name, how, cwd=tmp_path)
+    else:
+        run(*RUN, "--markers-only", name, cwd=tmp_path)
+    by_run: dict[str | None, list[Event]] = {}
+    for ping in receiver.pings:
+        by_run.setdefault(ping.run_id, []).append(ping.event)
+    named = [run_id_from(1000 * "x" + number) for number in "01"]
+    assert [by_run.pop(run_id) for run_id in named] == [[Event.START, Event.SUCCESS]] * 2
+    assert list(by_run.values()) == [[Event.START, Event.LOG, Event.SUCCESS]] * 3
 
 
 def test_with_markers_only_a_crash_within_a_run_is_a_failure(receiver, program, tmp_path):

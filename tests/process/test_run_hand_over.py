@@ -18,7 +18,7 @@ HAND_OVER = """
     def send(event, line, run_id="-"):
         text = line.replace("\\\\", "\\\\\\\\").replace("\\n", "\\\\n").replace("\\t", "\\\\t")
         now = time.monotonic_ns()
-        fields = ("loghc1", os.getpid(), now, event, 1, 0, run_id, text)
+        fields = ("loghc1", os.getpid(), now, event, 1, run_id, text)
         fd = os.open(os.environ["LOGHC_RUN"] + "/channel", os.O_RDWR | os.O_NONBLOCK)
         os.write(fd, ("\\t".join(map(str, fields)) + "\\n").encode())
         os.close(fd)
@@ -54,9 +54,9 @@ def test_markers_that_were_handed_over_count_as_logged_ones(
 def test_with_markers_only_the_sinks_own_runs_are_told(receiver, handing_over, tmp_path):
     a, b = "9e9d9bbe-4f2b-4a0e-a1e0-111111111111", "9e9d9bbe-4f2b-4a0e-a1e0-222222222222"
     lines = f"""
-send('start', 'a', '={a}')
-send('start', 'b', '={b}')
-send('success', 'a', '={a}')
+send('start', 'a', '{a}')
+send('start', 'b', '{b}')
+send('success', 'a', '{a}')
 """
     run(*RUN, "--markers-only", handing_over(lines), cwd=tmp_path)
     assert [(ping.event, ping.run_id) for ping in receiver.pings] == [

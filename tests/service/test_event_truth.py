@@ -17,9 +17,9 @@ from loghc import Event, HealthSink, Outcome, job
 from loghc.delivery import Delivery
 from loghc.delivery.report import Report
 from loghc.delivery.vocabulary import Vocabulary
+from loghc.inside.run_ids import new_run_id
 from loghc.log.masking import Masker
 from loghc.ping import Attempt, Ping
-from loghc.runs import new_run_id
 from loghc.service.client import PingClient
 from loghc.service.url import PingUrl
 from loghc.testing import Fault, PingReceiver
@@ -349,7 +349,7 @@ def test_an_exception_that_is_no_failure_ends_the_run_without_a_verdict(service:
     assert start.run_id == log.run_id
     assert log.text.splitlines()[-1].startswith("sync.log: no verdict, ended by ")
     assert log.text.rstrip().endswith("Retry: in {5} s")
-    assert service.sink._runs.open_here() == []
+    assert service.sink._runs.pairing.open == []
 
 
 @pytest.mark.parametrize("queued", [False, True])

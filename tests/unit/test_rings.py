@@ -18,6 +18,7 @@ from loghc.inside import ring as inside_ring
 from loghc.inside import writer as inside_writer
 from loghc.inside.config import read_config
 from loghc.inside.ring import Ring, open_ring
+from loghc.inside.run_ids import run_id_from
 from loghc.markers import Markers
 from loghc.watch.messages import Message, parse_messages
 from loghc.watch.rings import read_notes, read_ring
@@ -382,24 +383,22 @@ def test_a_message_arrives_as_it_was_sent(tmp_path_factory, line, run_id, event)
     assert len(data) <= layout.MESSAGE_BYTES
     (message,), rest = parse_messages(data)
     assert rest == b""
-    expected = None if run_id is None else str(run_id)[:200].encode("utf-8", "replace").decode()
-    assert message._replace(line=b"") == Message(
-        os.getpid(), 5, event, b"", threading.get_ident(), 0, expected
-    )
+    expected = None if run_id is None else run_id_from(run_id)
+    assert message._replace(line=b"") == Message(os.getpid(), 5, event, b"", message.lane, expected)
     assert line.startswith(message.line)
     assert len(message.line) >= min(len(line), 1500)
     if len(line) == 6000:
         assert set(message.line.decode()) == {"€"}
 
 
-@given(st.lists(st.one_of(st.binary(max_size=50), st.just(b"loghc1\t1\t2\tfail\t3\t4\t-\tx\n"))))
+@given(st.lists(st.one_of(st.binary(max_size=50), st.just(b"loghc1\t1\t2\tfail\t3,4\t-\tx\n"))))
 def test_garbage_in_the_channel_is_left_out(parts):
     messages, rest = [], b""
     for part in parts:
         more, rest = parse_messages(rest + part)
         messages += more
-    assert all(message == (1, 2, "fail", b"x", 3, 4, None) for message in messages)
-    good = b"".join(parts).split(b"\n")[:-1].count(b"loghc1\t1\t2\tfail\t3\t4\t-\tx")
+    assert all(message == (1, 2, "fail", b"x", (3, 4), None) for message in messages)
+    good = b"".join(parts).split(b"\n")[:-1].count(b"loghc1\t1\t2\tfail\t3,4\t-\tx")
     assert len(messages) == good
 
 
@@ -407,12 +406,15 @@ def test_a_line_without_an_end_is_forgotten():
     assert parse_messages(b"x" * layout.MESSAGE_BYTES) == ([], b"")
     assert parse_messages(b"loghc1\t1") == ([], b"loghc1\t1")
     for digits, messages in ((20, 1), (21, 0)):
-        line = b"loghc1\t" + b"9" * digits + b"\t2\tfail\t3\t4\t-\tx\n"
+        line = b"loghc1\t" + b"9" * digits + b"\t2\tfail\t3,4\t-\tx\n"
         assert len(parse_messages(line)[0]) == messages
     for event in (b"party", b"\xff"):
-        assert parse_messages(b"loghc1\t1\t2\t" + event + b"\t3\t4\t-\tx\n")[0] == []
-    (named,), _ = parse_messages(b"loghc1\t1\t2\tfail\t3\t4\t=\xff\tx\n")
-    assert named.run_id == "\ufffd"
+        assert parse_messages(b"loghc1\t1\t2\t" + event + b"\t3\t-\tx\n")[0] == []
+    for run_id in (b"\xff", b"nightly", b"9e9d9bbe-4f2b-4a0e-a1e0-11111111111\n"):
+        (message,), _ = parse_messages(b"loghc1\t1\t2\tfail\t3\t" + run_id.strip() + b"\tx\n")
+        assert message.run_id is None
+    for lane in (b"", b"3,", b"x", b"-3", b"9" * 21):
+        assert parse_messages(b"loghc1\t1\t2\tstart\t" + lane + b"\t-\tx\n")[0] == []
 
 
 def test_the_configuration_is_read(tmp_path):

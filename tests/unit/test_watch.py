@@ -20,13 +20,12 @@ from loghc.service.url import PingUrl
 if os.name != "posix":
     pytest.skip("the watcher needs a POSIX system", allow_module_level=True)
 
+
 from loghc.inside.ring import open_ring
 from loghc.service.identity import identity
 from loghc.watch.closing import closing, left_running, why_no_log
 from loghc.watch.collector import Collector, Facts
 from loghc.watch.command import resolve
-from loghc.watch.marked_runs import MarkedRuns
-from loghc.watch.messages import Message
 from loghc.watch.processes import name_of
 from loghc.watch.run_directory import RunDirectory, parse_fields, read_fields, write_fields
 from loghc.watch.signals import Caught
@@ -180,72 +179,6 @@ def test_a_check_is_recognised_and_not_revealed():
     assert identity(url, b"salt") != identity(other, b"salt")
     assert identity(url, b"salt") != identity(url, b"pepper")
     assert "9e9d" not in identity(url, b"salt")
-
-
-# Which run a marker belongs to
-
-
-def message(pid=1, thread=1, task=0, run_id=None):
-    return Message(pid, 0, "start", b"", thread, task, run_id)
-
-
-def test_runs_are_nested_in_one_place():
-    runs = MarkedRuns()
-    outer = runs.assign(Event.START, message())
-    inner = runs.assign(Event.START, message())
-    assert runs.assign(Event.LOG, message()) == inner
-    assert runs.assign(Event.SUCCESS, message()) == inner
-    assert runs.assign(Event.FAIL, message()) == outer
-    assert runs.assign(Event.SUCCESS, message()) not in (outer, inner)
-    assert runs.take_open() == []
-
-
-def test_each_process_thread_and_task_has_its_own_runs():
-    runs = MarkedRuns()
-    places = [message(), message(pid=2), message(thread=2), message(task=2)]
-    begun = [runs.assign(Event.START, place) for place in places]
-    assert len(set(begun)) == 4
-    assert [runs.assign(Event.SUCCESS, place) for place in places] == begun
-
-
-def test_an_end_from_elsewhere_ends_the_oldest_run_and_a_name_goes_before_all():
-    runs = MarkedRuns()
-    first = runs.assign(Event.START, message())
-    second = runs.assign(Event.START, message(pid=2))
-    named = runs.assign(Event.START, message(run_id="nightly"))
-    assert runs.open == [first, second, named]
-    assert runs.assign(Event.SUCCESS, message(pid=3)) == first
-    assert runs.assign(Event.SUCCESS, message(pid=3, run_id="nightly")) == named
-    assert runs.take_open() == [second]
-    assert runs.open == []
-
-
-def test_a_log_marker_from_elsewhere_is_of_the_one_run_that_is_open():
-    runs = MarkedRuns()
-    first = runs.assign(Event.START, message())
-    assert runs.assign(Event.LOG, message(pid=2)) == first
-    second = runs.assign(Event.START, message(thread=2))
-    assert runs.assign(Event.LOG, message(pid=2)) not in (first, second)
-
-
-def test_of_very_many_runs_that_never_end_the_newest_are_known():
-    runs = MarkedRuns()
-    begun = [runs.assign(Event.START, message(thread=number)) for number in range(10_001)]
-    assert runs.open == begun[1:]
-    assert runs.assign(Event.SUCCESS, message(thread=0)) == begun[1]  # as from elsewhere
-    assert runs.assign(Event.SUCCESS, message(thread=1)) not in begun
-    assert runs.assign(Event.SUCCESS, message(thread=10_000)) == begun[-1]
-
-
-def test_a_long_run_keeps_its_end_though_very_many_short_ones_come_and_go_beside_it():
-    runs = MarkedRuns()
-    first = runs.assign(Event.START, message(task=1))
-    second = runs.assign(Event.START, message(task=2))
-    for task in range(3, 10_010):
-        runs.assign(Event.START, message(task=task))
-        runs.assign(Event.SUCCESS, message(task=task))
-    assert runs.assign(Event.SUCCESS, message(task=2)) == second
-    assert runs.assign(Event.FAIL, message(task=1)) == first
 
 
 # The log put together
