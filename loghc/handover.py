@@ -9,19 +9,21 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from loghc.ping import Event, Stats
+from loghc.portable.fields import format_fields
+from loghc.portable.markers import Markers
 from loghc.report import report
 from loghc.utf8 import encode
 from loghc.version import __version__
 
 if TYPE_CHECKING:
-    from loghc.inside.markers import Markers
+    from loghc.portable.config import Config
     from loghc.service.url import PingUrl
 
 __all__ = ["HandOver", "watcher_of"]
 
 _RUN = "LOGHC_RUN"  # names the watcher's run directory
 
-_LONGEST = 3_000  # bytes of a sink's options that fit into one message with all else
+_OPTIONS_BYTES = 3_000  # of a sink, that fit into one message with all else
 
 _said: set[str] = set()  # versions of which it was said that they don't work together
 
@@ -37,7 +39,10 @@ def watcher_of(url: PingUrl | None, options: Mapping[str, Any]) -> HandOver | No
     if not directory:
         return None
     try:
-        fields = _fields(os.path.join(directory, "config"))  # noqa: PTH118
+        from loghc.portable.config import read_config
+
+        config = read_config(directory)
+        fields = config.fields
         if fields.get("hand_over") != "1":
             return None
         if url is not None:
@@ -48,7 +53,7 @@ def watcher_of(url: PingUrl | None, options: Mapping[str, Any]) -> HandOver | No
         if fields["version"] != __version__:
             _say_version(fields["version"])
             return None
-        return HandOver(directory, options)
+        return HandOver(directory, config, options)
     except (ImportError, KeyError, OSError, ValueError):  # it is gone, or of another kind
         return None
 
@@ -58,6 +63,7 @@ class HandOver:
 
     Args:
         directory: the watcher's run directory.
+        config: what the watcher wants recorded.
         options: the sink's. Those that keep a log from leaving the machine count for the watcher,
             too.
     """
@@ -65,17 +71,13 @@ class HandOver:
     stats = Stats(0, 0, 0)
     body_limit = None
 
-    def __init__(self, directory: str, options: Mapping[str, Any]) -> None:
-        from loghc.inside.config import read_config
-        from loghc.inside.markers import Markers
-
+    def __init__(self, directory: str, config: Config, options: Mapping[str, Any]) -> None:
         self._directory = directory
         self._events = options["events"]
         self._options = _as_fields(options)
         self._told_options = 0  # the process that told them
         # What the recorder in this program looks for itself.
-        config = read_config(os.path.join(directory, "config"))  # noqa: PTH118
-        self._recorders: Markers = Markers(config.markers)
+        self._recorders = Markers(config.markers)
 
     def tell(self, event: Event, record: Mapping[str, Any]) -> None:
         """Tell the watcher of a marker. Returns at once."""
@@ -106,7 +108,7 @@ class HandOver:
         """Nothing is held that a forked child could not use."""
 
     def _send(self, event: str, line: bytes, record: Mapping[str, Any]) -> None:
-        from loghc.inside.markers import send
+        from loghc.portable.channel import send
 
         send(self._directory, event, line, time.monotonic_ns(), dict(record))
 
@@ -120,33 +122,30 @@ class HandOver:
         return any(name.startswith(own) and name.endswith(".ring") for name in names)
 
     def _leave_word(self) -> None:
+        from loghc.portable.trusted import FILE, TrustedDirectory, open_trusted
+
         try:
-            flags = os.O_CREAT | os.O_WRONLY
-            os.close(os.open(os.path.join(self._directory, "failed"), flags, 0o600))  # noqa: PTH118
+            with TrustedDirectory(self._directory) as directory:
+                flags = os.O_CREAT | os.O_WRONLY
+                os.close(open_trusted("failed", FILE, flags, directory=directory))
         except OSError as error:
             report(f"a failure could not be handed to loghc run: {error.strerror}.")
 
 
-def _fields(path: str) -> dict[str, str]:
-    with open(path, encoding="utf-8", errors="surrogateescape") as file:  # noqa: PTH123
-        return dict(line.rstrip("\n").partition("=")[::2] for line in file)
-
-
 def _as_fields(options: Mapping[str, Any]) -> bytes:
     """What keeps a log from leaving the machine, as lines of ``key=value``."""
-    from loghc.inside.config import escaped
-
-    lines = [f"limit={options['limit']}"]
+    limit = ("limit", str(options["limit"]))
+    fields = [limit]
     if not options["send_logs"]:
-        lines.append("send_logs=0")
+        fields.append(("send_logs", "0"))
     rules = options["redact"]
     rules = (rules,) if isinstance(rules, (str, re.Pattern)) or callable(rules) else rules
     for rule in rules:
         pattern = rule.pattern if isinstance(rule, re.Pattern) and not _flags(rule) else rule
-        lines.append("redact" if not isinstance(pattern, str) else f"redact={escaped(pattern)}")
-    fields = encode("".join(f"{line}\n" for line in lines))
+        fields.append(("redact", pattern if isinstance(pattern, str) else ""))
+    lines = format_fields(fields)
     # Rules that are too long for a message are as good as ones that can't be carried over.
-    return fields if len(fields) <= _LONGEST else encode(f"{lines[0]}\nredact\n")
+    return lines if len(lines) <= _OPTIONS_BYTES else format_fields([limit, ("redact", "")])
 
 
 def _flags(pattern: re.Pattern[str]) -> int:

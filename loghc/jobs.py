@@ -11,8 +11,8 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from loghc import options
-from loghc.inside.run_ids import new_run_id
 from loghc.markers import job_markers
+from loghc.portable.run_ids import new_run_id
 from loghc.report import description
 from loghc.runs import ENDS_RUN
 from loghc.silence.job_marker import marker_of_job

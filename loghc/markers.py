@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from loghc.ping import Event
+from loghc.portable import markers
 
 __all__ = ["Markers", "job_markers"]
-
-# A longer word than the marker follows: "sync.started", "sync.done.partial", "sync.done-late".
-_GOES_ON = r"\w|[.-]\w"
-
-_LAST = chr(sys.maxunicode)  # no character sorts after it
 
 
 def job_markers(job: str) -> dict[str, Event]:
@@ -41,19 +37,11 @@ def job_markers(job: str) -> dict[str, Event]:
     }
 
 
-class Markers:
-    """Finds the event of a message.
-
-    A message is a marker when it is the marker, or starts with it and then has no word character,
-    nor a dot or hyphen followed by one. Where several fit, the longest counts.
+class Markers(markers.Markers):
+    """Finds the event of a message: what the matcher of ``loghc.portable`` finds, checked.
 
     Args:
         events: from marker to Event (or an Event's value, such as ``"fail"``).
-
-    Attributes:
-        first: no message that is a marker sorts before this.
-        after: each sorts before this. Two comparisons so tell nearly every other message from a
-            marker, at half the cost of ``str.startswith`` and whatever the number of markers.
 
     Raises:
         TypeError: not a mapping, or a marker that is not a str.
@@ -64,26 +52,19 @@ class Markers:
         <Event.SUCCESS: 'success'>
     """
 
-    __slots__ = ("_events", "after", "first")
+    __slots__ = ()
 
     def __init__(self, events: Mapping[str, Event]) -> None:
         if not isinstance(events, Mapping):
             raise TypeError(
                 f"markers: expected a mapping from message to Event, not {type(events).__name__}"
             )
-        checked = {_marker(text): _event(text, event) for text, event in events.items()}
-        self._events = sorted(checked.items(), reverse=True)  # the longer of two that fit is first
-        self.first = min(checked, default="")
-        self.after = max(map(_after, checked), default="")
+        super().__init__({_marker(text): _event(text, event) for text, event in events.items()})
 
-    def match(self, message: str) -> Event | None:
-        """The event that a message tells, None for a message that isn't a marker."""
-        for marker, event in self._events:
-            if message.startswith(marker) and not re.match(
-                _GOES_ON, message[len(marker) : len(marker) + 2]
-            ):
-                return event
-        return None
+    if TYPE_CHECKING:
+
+        def match(self, message: str) -> Event | None:
+            """The event that a message tells, None for a message that isn't a marker."""
 
 
 def _marker(text: object) -> str:
@@ -100,11 +81,3 @@ def _event(marker: str, event: object) -> Event:
     except ValueError:
         known = ", ".join(f"Event.{member.name}" for member in Event)
         raise ValueError(f"markers[{marker!r}]: expected one of {known}, not {event!r}") from None
-
-
-def _after(marker: str) -> str:
-    """The least text that sorts after everything that begins with the marker."""
-    stem = marker.rstrip(_LAST)
-    if not stem:  # there is none, but this is as good
-        return marker + 1000 * _LAST
-    return stem[:-1] + chr(ord(stem[-1]) + 1)

@@ -8,9 +8,9 @@ from collections.abc import Hashable, Mapping
 from contextvars import ContextVar
 from typing import Any
 
-from loghc.inside.lanes import Lanes
-from loghc.inside.run_ids import new_run_id, run_id_from
 from loghc.ping import Event
+from loghc.portable.lanes import Lanes
+from loghc.portable.run_ids import new_run_id, run_id_from
 from loghc.report import report
 
 __all__ = ["ENDS_RUN", "Pairing", "RecordRuns", "origin"]

@@ -11,11 +11,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from loghc.inside import layout
+import loghc.inside
+from loghc.entry.directory import Directory
+from loghc.entry.rings import Note, Reading, read_notes, read_ring
 from loghc.watch.messages import Message, parse_messages
-from loghc.watch.rings import Note, Reading, read_notes, read_ring
 
-BOOTSTRAP = Path(layout.__file__).parent / "bootstrap"
+BOOTSTRAP = Path(loghc.inside.__file__).parent / "bootstrap"
 CAPACITY = 1 << 18
 MARKERS = ("fail sync.error", "log sync.log")
 TIMEOUT = 60  # seconds
@@ -36,7 +37,7 @@ class RunDirectory:
     @property
     def readings(self) -> list[Reading]:
         """All rings, the oldest first."""
-        rings = (read_ring(path, CAPACITY) for path in self.path.glob("*.ring"))
+        rings = (read(path, CAPACITY) for path in self.path.glob("*.ring"))
         return sorted((ring for ring in rings if ring), key=lambda ring: ring.started_ns)
 
     @property
@@ -54,7 +55,8 @@ class RunDirectory:
     @property
     def notes(self) -> list[Note]:
         """Why processes have no ring."""
-        return read_notes(self.path)
+        with contextlib.closing(Directory(str(self.path))) as directory:
+            return read_notes(directory)
 
     @property
     def messages(self) -> list[Message]:
@@ -81,6 +83,12 @@ class RunDirectory:
     ) -> subprocess.CompletedProcess[bytes]:
         """Run Python with the recorder to its end."""
         return run([python, *args], cwd, {**self.environment, **(env or {})}, stdin)
+
+
+def read(path: Path, limit: int, since_ns: int = 0) -> Reading | None:
+    """Read the end of a ring that lies in a directory of ours."""
+    with contextlib.closing(Directory(str(path.parent))) as directory:
+        return read_ring(directory, path.name, limit, since_ns)
 
 
 @contextlib.contextmanager

@@ -11,12 +11,12 @@ from typing import BinaryIO
 from loghc.command.dry_run import about_answer, dry_run
 from loghc.command.parser import Parser
 from loghc.command.printing import show, show_error
-from loghc.inside.run_ids import run_id_from
 from loghc.log.body import Renderer
 from loghc.log.masking import Masker
 from loghc.log.redaction import redactor
 from loghc.log.tail import CONTEXT, Snapshot
 from loghc.ping import Attempt, Event, Ping
+from loghc.portable.run_ids import run_id_from
 from loghc.service.client import PingClient
 from loghc.service.environment import URL_FILE_VARIABLE, URL_VARIABLE, ping_url
 from loghc.service.url import PingUrl

@@ -3,9 +3,9 @@
 import posix
 import sys
 
-from .stdlib import load
+from ..portable.stdlib import load
+from ..portable.text import traceback_text
 from .tap import Tap
-from .text import traceback_text
 
 TYPE_CHECKING = False  # importing typing here would keep the program from shadowing it
 if TYPE_CHECKING:

@@ -15,30 +15,33 @@ if TYPE_CHECKING:
 __all__ = ["install"]
 
 _NAME = "loguru"
-_PACKAGE = "_loghc_inside"  # while it is loaded; afterwards it is in sys.modules no more
+_PACKAGE = "_loghc"  # while it is loaded; afterwards it is in sys.modules no more
 _MODULES = (
-    "layout",
-    "stdlib",
-    "text",
-    "writer",
-    "ring",
-    "config",
-    "lanes",
-    "run_ids",
-    "markers",
-    "tap",
-    "ending",
-    "recorder",
+    "portable.layout",
+    "portable.stdlib",
+    "portable.text",
+    "portable.trusted",
+    "portable.fields",
+    "portable.config",
+    "portable.markers",
+    "portable.lanes",
+    "portable.run_ids",
+    "portable.channel",
+    "portable.writer",
+    "portable.ring",
+    "inside.tap",
+    "inside.ending",
+    "inside.recorder",
 )  # in an order in which each needs only those before it
 
 _external = sys.modules["_frozen_importlib_external"]  # type: Any
 
 
-def install(inside: str, directory: str) -> None:
+def install(root: str, directory: str) -> None:
     """Attach the recorder when loguru is imported, or now if it is already.
 
     Args:
-        inside: the path of this package.
+        root: the path that `inside` and `portable` are in.
         directory: the run's.
     """
     finder = _external.PathFinder
@@ -50,7 +53,7 @@ def install(inside: str, directory: str) -> None:
     def attach(module: "Any") -> None:
         try:
             if not recorders:
-                recorders.append(_load(inside))
+                recorders.append(_load(root))
             recorders[0].attach(module, directory)
         except Exception:
             return
@@ -93,18 +96,19 @@ def _disguise(function: "Any") -> "Any":
     return function
 
 
-def _load(inside: str) -> "Any":
+def _load(root: str) -> "Any":
     """Load the recorder from its own path, without asking any finder."""
     kind = type(sys)
-    modules = {_PACKAGE: kind(_PACKAGE)}
-    modules[_PACKAGE].__path__ = []
+    modules = {}  # type: dict[str, Any]
     try:
-        sys.modules[_PACKAGE] = modules[_PACKAGE]
+        for package in (_PACKAGE, _PACKAGE + ".portable", _PACKAGE + ".inside"):
+            modules[package] = sys.modules[package] = kind(package)
+            modules[package].__path__ = []
         for part in _MODULES:
             name = _PACKAGE + "." + part
             modules[name] = sys.modules[name] = module = kind(name)
-            module.__package__ = _PACKAGE
-            loader = _external.SourceFileLoader(name, inside + "/" + part + ".py")
+            module.__package__ = name.rpartition(".")[0]
+            loader = _external.SourceFileLoader(name, root + "/" + part.replace(".", "/") + ".py")
             exec(loader.get_code(name), module.__dict__)
     finally:
         for name in modules:

@@ -2,7 +2,7 @@
 
 import sys
 
-from .config import read_config
+from ..portable.config import read_config
 from .ending import Ending
 from .tap import Tap
 
@@ -30,7 +30,7 @@ def attach(loguru: object, directory: str) -> None:
     """
     if not _taps:
         version = str(getattr(loguru, "__version__", ""))
-        tap = Tap(directory, read_config(directory + "/config"), version)
+        tap = Tap(directory, read_config(directory), version)
         Ending(tap).register()
         _taps.append(tap)
     try:

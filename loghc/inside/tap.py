@@ -3,12 +3,14 @@
 import posix
 import time
 
-from .config import Config
-from .layout import NOTE_SUFFIX, RING_LOST, RING_MARKERS
-from .markers import Markers, send
-from .ring import Ring, open_ring
-from .text import format_level, format_record
-from .writer import RECURSION_IS_FATAL
+from ..portable.channel import send
+from ..portable.config import Config
+from ..portable.layout import NOTE_SUFFIX, RING_LOST, RING_MARKERS
+from ..portable.markers import Markers
+from ..portable.ring import Ring, open_ring
+from ..portable.text import format_level, format_record
+from ..portable.trusted import require_trusted
+from ..portable.writer import RECURSION_IS_FATAL
 
 TYPE_CHECKING = False  # importing typing here would keep the program from shadowing it
 if TYPE_CHECKING:
@@ -113,6 +115,7 @@ class Tap:
     def _leave_failure(self) -> None:
         """Say that a failure marker was logged where nothing else can, without a descriptor."""
         try:
+            require_trusted(self._directory)
             posix.mknod(self._directory + "/failed", 0o100600)
         except OSError:
             return
@@ -150,7 +153,7 @@ class Tap:
             return
         self._ring = self._header = ring
         self.append = ring.append
-        self.emit = ring.emitter(self)
+        self.emit = ring.emitter(self.levels, self.record, self.markers.first, self.markers.after)
         self._tell("ring", b"", _monotonic_ns(), {})
 
     def _tell(self, event: str, data: bytes, now: int, record: "dict[str, Any]") -> bool:
@@ -172,6 +175,7 @@ class Tap:
         """Leave word for the watcher in a way that takes neither a descriptor nor space."""
         name = f"{self._directory}/{posix.getpid()}-{_monotonic_ns()}{NOTE_SUFFIX}"
         try:
+            require_trusted(self._directory)
             posix.symlink(text, name)
         except OSError:
             return

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
 import time
 
+from loghc.entry.directory import Directory
+from loghc.entry.processes import is_alive, living
+from loghc.entry.rings import Frame, Reading, read_ring
 from loghc.log.tail import CONTEXT, Snapshot
 from loghc.watch.end import End
-from loghc.watch.processes import is_alive, living, mapped
-from loghc.watch.rings import Frame, Reading, read_ring
+from loghc.watch.processes import mapped
 
 __all__ = ["Collector", "Facts"]
 
@@ -77,11 +78,11 @@ class Collector:
     """The end of a run's log: from finished rings, which it deletes, live ones, and output.
 
     Args:
-        directory: the run directory.
+        directory: the run directory; None: there is none, and only output.
         limit: bytes of log that a ping carries at most.
     """
 
-    def __init__(self, directory: str, limit: int) -> None:
+    def __init__(self, directory: Directory | None, limit: int) -> None:
         self._directory = directory
         self._keep = limit + CONTEXT
         self._folded = End(self._keep)
@@ -108,23 +109,26 @@ class Collector:
 
     def fold(self) -> None:
         """Take in the rings that nobody writes to any more, and delete them."""
-        paths = self._rings()
-        newest = {_owner(path): path for path in paths}
-        finished = [p for p in paths if newest[_owner(p)] != p or not is_alive(_owner(p))]
+        if self._directory is None:
+            return
+        names = self._rings()
+        newest = {_owner(name): name for name in names}
+        finished = [n for n in names if newest[_owner(n)] != n or not is_alive(_owner(n))]
         # Where a process is in a namespace of its own, its id is another's here, or nobody's.
-        used = mapped(living(self._directory), finished) if finished else ()
-        for path in finished:
-            if path not in used:
-                reading = read_ring(path, self._keep, self._folded.since_ns)
+        path = self._directory.path
+        used = mapped(living(path), [os.path.join(path, n) for n in finished]) if finished else ()
+        for name in finished:
+            if os.path.join(path, name) not in used:
+                reading = read_ring(self._directory, name, self._keep, self._folded.since_ns)
                 if reading is not None:
                     self._facts.add(reading)
                     self._folded.add(reading.frames)
-                with contextlib.suppress(OSError):
-                    os.unlink(path)
+                self._directory.delete(name)
 
     def owners(self) -> list[tuple[int, str, int]]:
         """Processes that opened a ring that is still there; the ring, and when that was."""
-        return [(_owner(path), path, _opened(os.path.basename(path))) for path in self._rings()]
+        path = self._directory.path if self._directory is not None else ""
+        return [(_owner(n), os.path.join(path, n), _opened(n)) for n in self._rings()]
 
     def read(self, until_ns: int | None = None, last: bytes = b"") -> tuple[Snapshot, Facts]:
         """The end of the log at this moment, and what the rings say beside it.
@@ -142,8 +146,9 @@ class Collector:
         # Further back, to have enough without what was logged since.
         size = self._keep if until_ns is None else 2 * self._keep
         readings = []
-        for path in reversed(self._rings()):  # the newest first: less of the older has to be read
-            reading = read_ring(path, size, end.since_ns)
+        for name in reversed(self._rings()):  # the newest first: less of the older has to be read
+            assert self._directory is not None  # noqa: S101
+            reading = read_ring(self._directory, name, size, end.since_ns)
             if reading is not None:
                 readings.append(reading)
                 end.add(_until(reading.frames, until_ns))
@@ -156,11 +161,8 @@ class Collector:
 
     def _rings(self) -> list[str]:
         """The rings that are there, oldest first."""
-        try:
-            names = [name for name in os.listdir(self._directory) if name.endswith(".ring")]
-        except OSError:
-            return []
-        return [os.path.join(self._directory, name) for name in sorted(names, key=_opened)]
+        names = self._directory.names() if self._directory is not None else []
+        return sorted((name for name in names if name.endswith(".ring")), key=_opened)
 
 
 class _Printed:
@@ -227,8 +229,8 @@ def _with_last(frames: list[Frame], time_ns: int, last: bytes) -> list[Frame]:
     return [*frames, Frame(time_ns, last)]
 
 
-def _owner(path: str) -> int:
-    return _number(os.path.basename(path).partition("-")[0])
+def _owner(name: str) -> int:
+    return _number(name.partition("-")[0])
 
 
 def _opened(name: str) -> int:

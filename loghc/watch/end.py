@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from operator import attrgetter
 
-from loghc.watch.rings import Frame
+from loghc.entry.rings import Frame
 
 __all__ = ["End"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from loghc.inside import layout
+from loghc.portable import layout
 
 __all__ = ["Message", "parse_messages"]
 

@@ -1,8 +1,4 @@
-"""The processes of a run: who belongs to it, who is left of it, and when the next one ends.
-
-A process is recognised by the run directory in its environment, which every process inherits from
-the program. An id alone may be another's by now, and in a container begins anew each time.
-"""
+"""The processes of a run that is watched: whose ring is whose, and when the next one ends."""
 
 from __future__ import annotations
 
@@ -12,12 +8,11 @@ import os
 import select
 import time
 
+from loghc.entry.processes import is_alive
+
 __all__ = [
-    "belongs",
     "ends_of",
     "has_ring",
-    "is_alive",
-    "living",
     "mapped",
     "name_of",
     "takes_signal",
@@ -26,43 +21,6 @@ __all__ = [
 ]
 
 _EXITING = 0x4  # among a process's flags, PF_EXITING
-
-
-def belongs(pid: int, directory: str) -> bool:
-    """Whether a process belongs to the run of a directory. Where it can't be seen, it doesn't."""
-    try:
-        with open(f"/proc/{pid}/environ", "rb") as file:
-            return b"\0LOGHC_RUN=" + os.fsencode(directory) + b"\0" in b"\0" + file.read() + b"\0"
-    except OSError:
-        return False
-
-
-def living(directory: str) -> list[int]:
-    """The processes that belong to the run of a directory and have not ended."""
-    own = os.getpid()
-    with contextlib.suppress(OSError):
-        return [
-            int(name)
-            for name in os.listdir("/proc")
-            if name.isdigit() and int(name) != own and belongs(int(name), directory)
-        ]
-    return []
-
-
-def is_alive(pid: int) -> bool:
-    """Whether there is a process with this id that has not ended."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            return file.read().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
-    except OSError:
-        pass
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except OSError:
-        return True
-    return not os.path.isdir("/proc/self")
 
 
 def has_ring(pid: int, ring: str, opened_ns: int) -> bool:

@@ -8,12 +8,12 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from loghc.inside.run_ids import run_id_from
+from loghc.entry.black_box import BlackBox, Entry, clean
 from loghc.ping import Event, Ping
+from loghc.portable.run_ids import run_id_from
 from loghc.report import report
 from loghc.service.identity import identity
 from loghc.version import __version__
-from loghc.watch.black_box import BlackBox, Entry, clean
 from loghc.watch.closing import closing
 from loghc.watch.collector import Collector
 from loghc.watch.options import Options
@@ -46,6 +46,7 @@ class Recovery:
         self._run = run
         self._box: BlackBox | None = None
         self._entry: Entry | None = None  # this run's
+        self._where: dict[str, str] = {}  # fields that tell its run directory from others
         self._claimed: dict[str, Entry] = {}  # by run id
         directory = options.state or default_directory()
         if directory is None:
@@ -61,11 +62,11 @@ class Recovery:
         if self._box is not None:
             try:
                 if self._run is not None:
-                    self._entry = self._box.record(self._run)
+                    self._entry, self._where = self._box.record(self._run)
                     self._write(run_id, "")
                 for entry in self._box.claim(self._check):
                     self._tell(entry, pings)
-                clean(self._box.directory)
+                self._box.clean()
             except OSError as error:
                 report(f"the state directory can't be used: {error.strerror}.")
         clean(memory_directory())
@@ -95,7 +96,7 @@ class Recovery:
                 self._keep(entry, ping)
             except OSError as error:
                 report(f"an end that was not delivered can't be kept: {error.strerror}.")
-        if self._run is not None and not (kept and own is not None and own.path == self._run.path):
+        if self._run is not None and not (kept and own is not None and own.directory is self._run):
             self._run.remove()
         if own is not None and not kept:
             own.remove()
@@ -109,7 +110,7 @@ class Recovery:
                 "check": self._check,
                 "run_id": run_id,
                 "started": started,
-                "rings": self._run.path,
+                **self._where,
                 **({"open": open_runs} if self._markers_only else {}),
             },
             sync=sync,
@@ -144,7 +145,10 @@ class Recovery:
             render = Body(functools.partial(bytes, body))
         else:
             end, status = Event.FAIL, None
-            log, facts = Collector(entry.rings, self._limit).read()
+            rings = entry.rings()
+            log, facts = Collector(rings, self._limit).read()
+            if rings is not None and rings is not entry.directory:
+                rings.close()
             seen = f"; it logged last at {_when(facts.last_wall_ns / 1e9)}" if facts.rings else ""
             first = f"loghc: told late: this run began at {_when(fields.get('started'))}{seen}\n"
             render = pings.render(log, closing(list(facts.tracebacks.values()), [_CUT_OFF]))
@@ -165,9 +169,9 @@ def _forget(entry: Entry) -> None:
 
 
 def default_directory() -> str | None:
-    """Where the black box is if nobody says so; None: nowhere."""
+    """The state directory if nobody names one; None: nowhere."""
     home = os.environ.get("XDG_STATE_HOME", "")
-    return os.path.join(home, "loghc") if os.path.isabs(home) else None
+    return home if os.path.isabs(home) else None
 
 
 def _when(seconds: object) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from loghc.entry.directory import state_directory
+from loghc.portable.layout import MAX_CAPACITY_BYTES
 from loghc.watch import child, signals
 from loghc.watch.command import Command
 from loghc.watch.options import Options
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
 __all__ = ["Started", "start_program"]
 
 _BOOTSTRAP = os.path.join(os.path.dirname(os.path.dirname(__file__)), "inside", "bootstrap")
-_LARGEST_RING = 2**27  # bytes
 
 
 class Started:
@@ -91,9 +92,7 @@ def _run_directory(options: Options) -> tuple[RunDirectory | None, str]:
     for parent in dict.fromkeys((options.state, None)):
         run = None
         try:
-            if parent is not None:
-                os.makedirs(parent, mode=0o700, exist_ok=True)
-            run = RunDirectory(parent)
+            run = RunDirectory(parent and _state(parent))
             _configure(run, options)
         except OSError as error:
             if run is not None:
@@ -102,6 +101,12 @@ def _run_directory(options: Options) -> tuple[RunDirectory | None, str]:
         else:
             return run, ""
     return None, trouble
+
+
+def _state(path: str) -> str:
+    directory = state_directory(path)
+    directory.close()
+    return directory.path
 
 
 def _configure(run: RunDirectory, options: Options) -> None:
@@ -126,4 +131,4 @@ def _configure(run: RunDirectory, options: Options) -> None:
 
 def _capacity(limit: int) -> int:
     """Bytes of a ring: what a ping carries, and as much again for the frames around records."""
-    return min(max(65_536, 2 * limit + 16_384), _LARGEST_RING) // 4096 * 4096
+    return min(max(65_536, 2 * limit + 16_384), MAX_CAPACITY_BYTES) // 4096 * 4096

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections import Counter, deque
 from itertools import islice
 
 from loghc.delivery.outbox import LOGS
-from loghc.inside import layout
-from loghc.inside.run_ids import new_run_id
+from loghc.entry.processes import living
+from loghc.entry.rings import read_notes
 from loghc.log.redaction import Redactor
 from loghc.log.tail import Snapshot
 from loghc.ping import Event
+from loghc.portable import layout
+from loghc.portable.fields import parse_fields
+from loghc.portable.run_ids import new_run_id
 from loghc.report import report
 from loghc.runs import Pairing
 from loghc.watch import processes
@@ -24,8 +25,7 @@ from loghc.watch.messages import Message, parse_messages
 from loghc.watch.options import Options
 from loghc.watch.pings import Pings
 from loghc.watch.recovery import Recovery
-from loghc.watch.rings import read_notes
-from loghc.watch.run_directory import RunDirectory, parse_fields
+from loghc.watch.run_directory import RunDirectory
 from loghc.watch.verdict import judge
 
 __all__ = ["Teller"]
@@ -67,7 +67,7 @@ class Teller:
         self._waiting: deque[Message] = deque()  # markers to be told
         self._opened = 0  # rings, since the last fold
         self._printed = False
-        self.collector = Collector(run.path if run else os.devnull, options.limit)
+        self.collector = Collector(run, options.limit)
         self._recovery = Recovery(options, run)
         self._pings = Pings(
             options.url,
@@ -122,7 +122,7 @@ class Teller:
         """The processes of the run that have not ended."""
         if self._run is None:
             return []
-        found = processes.living(self._run.path)
+        found = living(self._run.path)
         # A process may have written over its environment, as those do that change their title.
         others = [owner[0] for owner in self.collector.owners() if processes.has_ring(*owner)]
         return list(dict.fromkeys([*found, *others]))
@@ -252,7 +252,7 @@ class Teller:
     @property
     def _gone(self) -> bool:
         """Whether the run directory was deleted."""
-        return self._run is not None and not os.path.isdir(self._run.path)
+        return self._run is not None and self._run.gone
 
     def _trouble_with_log(self) -> Counter[str]:
         """Why records could not be seen, and of how many processes."""
@@ -260,9 +260,7 @@ class Teller:
             return Counter([self._trouble])
         if self._gone:
             return Counter(["the run directory was deleted"])
-        with contextlib.suppress(OSError):
-            return Counter(note.text for note in read_notes(self._run.path))
-        return Counter()
+        return Counter(note.text for note in read_notes(self._run))
 
     def _say_what_was_not_seen(
         self, facts: Facts, trouble: Counter[str], *, blind: bool

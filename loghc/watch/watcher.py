@@ -214,7 +214,7 @@ class _Watcher:
                 self._untaken[number] = got.union(to)
 
     def _belongs(self, pid: int) -> bool:
-        from loghc.watch.processes import belongs
+        from loghc.entry.processes import belongs
 
         return pid == self._pid or (self._run is not None and belongs(pid, self._run.path))
 

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from conftest import complaints
+from loghc.entry.black_box import BlackBox, clean
+from loghc.entry.directory import Directory, state_directory
 from loghc.ping import Event
 from loghc.testing import Fault
-from loghc.watch.black_box import BlackBox, clean
-from loghc.watch.run_directory import RunDirectory, lock
+from loghc.watch.run_directory import RunDirectory
 from processes import RUN, TIMEOUT, events, first_process, needs_posix, run, started
 from waiting import wait_until
 
@@ -45,7 +46,8 @@ def state(tmp_path):
 
 
 def left_in(directory):
-    return sorted(path.name for path in Path(directory).glob("*") if path.name != "salt")
+    """What is in our own directory of a state directory."""
+    return sorted(path.name for path in Path(directory).glob("loghc/*") if path.name != "salt")
 
 
 def killed_together(receiver, command, cwd, env=None):
@@ -78,8 +80,8 @@ def test_a_watcher_that_died_with_its_program_is_told_of_by_the_next(
     options, env = keeping
     killed_together(receiver, (*RUN, *options, program(SLEEPER)), tmp_path, env)
     (start,) = receiver.wait(1, timeout=TIMEOUT)
-    (salt,) = tmp_path.glob("*/salt")
-    assert salt.parent.name == ("state" if options else "loghc")
+    (salt,) = tmp_path.rglob("salt")
+    assert salt.parent == tmp_path / ("state/loghc" if options else "loghc")
     assert run(*RUN, *options, "true", cwd=tmp_path, env=env).returncode == 0
     _, late, again, success = receiver.wait(4, timeout=TIMEOUT)
     assert (late.event, late.exit_status, late.run_id) == (Event.FAIL, None, start.run_id)
@@ -91,12 +93,12 @@ def test_a_watcher_that_died_with_its_program_is_told_of_by_the_next(
     assert (again.event, success.event) == (Event.START, Event.SUCCESS)
     run(*RUN, *options, "true", cwd=tmp_path, env=env)
     assert len(receiver.wait(6, timeout=TIMEOUT)) == 6  # it is told once
-    assert left_in(tmp_path / "state") == left_in(tmp_path / "loghc") == []
+    assert left_in(tmp_path / "state") == left_in(tmp_path) == []
 
 
 def test_a_salt_that_a_power_failure_left_empty_is_made_anew(receiver, program, tmp_path, state):
-    (tmp_path / "state").mkdir()
-    (tmp_path / "state" / "salt").touch()
+    own = state_directory(str(tmp_path / "state"))
+    own.write("salt", b"")
     killed_together(receiver, (*RUN, *state, program(SLEEPER)), tmp_path)
     run(*RUN, *state, "true", cwd=tmp_path)
     assert receiver.wait(4, timeout=TIMEOUT)[1].text.startswith("loghc: told late")
@@ -104,10 +106,11 @@ def test_a_salt_that_a_power_failure_left_empty_is_made_anew(receiver, program, 
 
 
 def test_a_salt_that_can_not_be_read_is_said(receiver, tmp_path, state):
-    (tmp_path / "state" / "salt").mkdir(parents=True)
+    own = state_directory(str(tmp_path / "state"))
+    (Path(own.path) / "salt").mkdir()
     done = run(*RUN, *state, "true", cwd=tmp_path)
     state = str(tmp_path / "state")
-    line = f"loghc: the state directory {state!r} can't be used: Is a directory."
+    line = f"loghc: the state directory {state!r} can't be used: it is no regular file."
     assert (done.returncode, complaints(done.stderr)) == (0, [line])
     assert len(receiver.wait(2, timeout=TIMEOUT)) == 2
 
@@ -158,7 +161,7 @@ def test_ends_of_several_runs_that_could_not_be_delivered_are_each_told(
     assert [(ping.event, ping.exit_status) for ping in told] == [(Event.FAIL, 1)] * 3
     assert len({ping.run_id for ping in told}) == 3
     assert all(ping.text.endswith("this run had not\n") for ping in told)
-    assert left_in(tmp_path / "state") == left_in(tmp_path / "loghc") == []
+    assert left_in(tmp_path / "state") == left_in(tmp_path) == []
 
 
 def test_a_wait_for_the_service_that_a_signal_ends_keeps_the_end(receiver, tmp_path, state):
@@ -220,7 +223,7 @@ def test_an_end_that_was_damaged_is_said_and_keeps_no_other_from_being_told(
         run(*RUN, *state, "--drain", "0.3", "sh", "-c", f"exit {status}", cwd=tmp_path)
     receiver.always(None)
     receiver.clear()
-    for path in (tmp_path / "state").glob("*/run"):
+    for path in (tmp_path / "state").glob("loghc/*/run"):
         fields = path.read_text()
         if "status=3" in fields:
             path.write_text(fields.replace(*damage))
@@ -319,7 +322,7 @@ def test_open_runs_of_a_daemon_are_told(receiver, program, tmp_path, state):
 def test_of_a_daemon_without_an_open_run_nothing_is_told(receiver, program, tmp_path, state):
     process = started(*RUN, *state, "--markers-only", program(SLEEPER), cwd=tmp_path)
     pid = int(process.stdout.readline())
-    wait_until(lambda: list((tmp_path / "state").glob("*/run")))
+    wait_until(lambda: list((tmp_path / "state").glob("loghc/*/run")))
     process.kill()
     os.kill(pid, signal.SIGKILL)
     process.communicate(timeout=TIMEOUT)
@@ -363,10 +366,9 @@ def test_no_secret_is_kept(receiver, program, tmp_path, state):
 def test_what_dead_watchers_left_and_nobody_claims_is_cleaned_up(
     receiver, tmp_path, state, in_memory
 ):
-    (tmp_path / "state").mkdir()
-    left = RunDirectory(None if in_memory else str(tmp_path / "state"))
-    os.close(left.lock)
-    os.close(left.channel)
+    own = state_directory(str(tmp_path / "state"))
+    left = RunDirectory(None if in_memory else own.path)
+    left.close()
     aged(left.path, 100)
     run(*RUN, *state, "true", cwd=tmp_path)
     assert not Path(left.path).exists()
@@ -385,18 +387,18 @@ def test_the_old_and_the_oldest_of_many_are_cleaned_up(tmp_path):
         entry = box.new()
         entry.write({"check": "c"})
         entry.release()
-        aged(entry.path, 100 + 10_000 * number)
+        aged(entry.directory.path, 100 + 10_000 * number)
     old = box.new()
     old.write({"check": "c"})
     old.release()
-    aged(old.path, 31 * 24 * 3600)
+    aged(old.directory.path, 31 * 24 * 3600)
     held = box.new()
-    aged(held.path, 99 * 24 * 3600)
-    clean(str(tmp_path))
-    left = [tmp_path / name for name in left_in(tmp_path)]
+    aged(held.directory.path, 99 * 24 * 3600)
+    box.clean()
+    left = [tmp_path / "loghc" / name for name in left_in(tmp_path)]
     assert len(left) == 21
-    assert Path(held.path) in left
-    oldest = min(path.stat().st_mtime for path in left if path != Path(held.path))
+    assert Path(held.directory.path) in left
+    oldest = min(path.stat().st_mtime for path in left if path != Path(held.directory.path))
     assert oldest > time.time() - 200_000
     claimed = box.claim("c")
     assert len(claimed) == 20
@@ -411,8 +413,8 @@ def test_what_is_in_use_takes_no_room_from_what_the_dead_left(tmp_path):
         entry.write({"check": "c"})
         if number in (0, 1, 24):
             entry.release()
-        aged(entry.path, 200 - number)
-    clean(str(tmp_path))
+        aged(entry.directory.path, 200 - number)
+    box.clean()
     assert len(left_in(tmp_path)) == 25
     assert len(box.claim("c")) == 3
 
@@ -424,7 +426,7 @@ def test_a_run_directory_that_no_entry_refers_to_goes_when_its_run_is_over(tmp_p
     living, dead, referred_to, young = runs
     box.record(referred_to)
     for run_ in (dead, referred_to, young):
-        os.close(run_.lock)
+        run_.close()
     for run_ in (living, dead, referred_to):
         aged(run_.path, 100)
     clean(str(tmp_path / "memory"))
@@ -448,10 +450,10 @@ def test_an_entry_is_claimed_by_one_at_a_time(tmp_path):
 
 @pytest.mark.parametrize(("name", "stays"), [("loghc-run-x", False), ("precious", True)])
 def test_with_an_entry_its_run_directory_goes_and_no_other(tmp_path, name, stays):
-    (tmp_path / name).mkdir()
+    (tmp_path / name).mkdir(mode=0o700)
     (tmp_path / name / "file").touch()
-    entry = BlackBox(str(tmp_path / "state")).new()
-    entry.write({"check": "c", "rings": str(tmp_path / name)})
+    entry, fields = BlackBox(str(tmp_path / "state")).record(Directory(str(tmp_path / name)))
+    entry.write({"check": "c", **fields})
     entry.remove()
     assert (tmp_path / name / "file").exists() == stays
     assert left_in(tmp_path / "state") == []
@@ -459,14 +461,15 @@ def test_with_an_entry_its_run_directory_goes_and_no_other(tmp_path, name, stays
 
 def test_what_is_no_entry_does_no_harm(tmp_path):
     box = BlackBox(str(tmp_path))
+    own = tmp_path / "loghc"
     for name in ("loghc-state-empty", "loghc-state-torn", "other"):
-        (tmp_path / name).mkdir()
-    (tmp_path / "loghc-state-torn" / "lock").touch()
-    (tmp_path / "loghc-state-torn" / "run").write_bytes(b"\xff\0=\n\n=x")
-    (tmp_path / "loghc-state-file").touch()
-    (tmp_path / "loghc-state-link").symlink_to("/")
+        (own / name).mkdir(mode=0o700)
+    (own / "loghc-state-torn" / "lock").touch()
+    (own / "loghc-state-torn" / "run").write_bytes(b"\xff\0=\n\n=x")
+    (own / "loghc-state-file").touch()
+    (own / "loghc-state-link").symlink_to("/")
     assert box.claim("c") == []
-    clean(str(tmp_path), time.time() + 99 * 24 * 3600)
+    clean(str(own), time.time() + 99 * 24 * 3600)
     assert left_in(tmp_path) == [
         "loghc-state-empty",
         "loghc-state-file",
@@ -477,12 +480,12 @@ def test_what_is_no_entry_does_no_harm(tmp_path):
 
 def test_a_state_directory_has_one_salt(tmp_path):
     assert BlackBox(str(tmp_path)).salt == BlackBox(str(tmp_path)).salt
-    (tmp_path / "salt").write_bytes(b"torn")
+    (tmp_path / "loghc" / "salt").write_bytes(b"torn")
     assert len(BlackBox(str(tmp_path)).salt) == 16
 
 
 def test_a_run_directory_is_locked_while_its_watcher_lives(tmp_path):
     made = RunDirectory(str(tmp_path))
-    assert lock(made.path) is None
-    os.close(made.lock)
-    assert lock(made.path) is not None
+    assert not Directory(made.path).lock()
+    made.close()
+    assert Directory(made.path).lock()

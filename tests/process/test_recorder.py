@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from loghc.inside.run_ids import run_id_from
-from recorded import BOOTSTRAP, CAPACITY, RunDirectory, run, run_directory
+from loghc.portable.run_ids import run_id_from
+from recorded import BOOTSTRAP, CAPACITY, RunDirectory, read, run, run_directory
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="there is no recorder elsewhere")
 
@@ -556,10 +556,8 @@ def test_threads_lose_nothing(recorded, tmp_path):
             directory=directory,
         )
         (ring,) = directory.path.glob("*.ring")
-        from loghc.watch.rings import read_ring
-
         found: dict[str, list[int]] = {}
-        for frame in read_ring(ring, 1 << 22).frames:
+        for frame in read(ring, 1 << 22).frames:
             thread, number = frame.data.decode().rpartition(" - ")[2].split()
             found.setdefault(thread, []).append(int(number))
         assert list(found.values()) == [list(range(300))] * 16

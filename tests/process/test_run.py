@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from conftest import said
-from loghc.inside.run_ids import run_id_from
 from loghc.ping import Event
+from loghc.portable.run_ids import run_id_from
 from loghc.testing import Fault, PingReceiver
 from loghc.watch.processes import is_alive
 from processes import LOGHC, RUN, TIMEOUT, events, first_process, needs_posix, run, started
@@ -610,7 +610,7 @@ def test_a_process_is_not_mistaken_for_one_of_the_run_that_had_its_id(receiver, 
         """
         import os, subprocess, sys
         from loguru import logger
-        from loghc.inside.ring import open_ring
+        from loghc.portable.ring import open_ring
         logger.info("sync.start")
         open_ring(os.environ.pop("LOGHC_RUN"), 65536, int(sys.argv[1]))
         """

@@ -16,8 +16,8 @@ from conftest import complaints
 from loghc import Event, HealthSink
 from loghc.delivery import Delivery
 from loghc.delivery.report import Report
-from loghc.inside.run_ids import new_run_id
 from loghc.ping import Ping
+from loghc.portable.run_ids import new_run_id
 from loghc.service.client import PingClient
 from loghc.service.url import PingUrl
 

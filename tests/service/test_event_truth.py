@@ -17,9 +17,9 @@ from loghc import Event, HealthSink, Outcome, job
 from loghc.delivery import Delivery
 from loghc.delivery.report import Report
 from loghc.delivery.vocabulary import Vocabulary
-from loghc.inside.run_ids import new_run_id
 from loghc.log.masking import Masker
 from loghc.ping import Attempt, Ping
+from loghc.portable.run_ids import new_run_id
 from loghc.service.client import PingClient
 from loghc.service.url import PingUrl
 from loghc.testing import Fault, PingReceiver

@@ -14,8 +14,8 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from loguru import logger
 
 from loghc import HealthSink, job
-from loghc.inside.run_ids import new_run_id, run_id_from
 from loghc.ping import Event
+from loghc.portable.run_ids import new_run_id, run_id_from
 from loghc.testing import PingReceiver
 from pings import runs
 from waiting import in_threads, wait_until

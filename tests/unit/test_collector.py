@@ -15,12 +15,14 @@ import pytest
 if os.name != "posix":
     pytest.skip("the watcher needs a POSIX system", allow_module_level=True)
 
-from loghc.inside.ring import open_ring
+from loghc.entry.directory import Directory
+from loghc.entry.processes import is_alive
+from loghc.entry.rings import Frame, Reading
 from loghc.log.tail import CONTEXT
+from loghc.portable.ring import open_ring
 from loghc.watch.collector import Collector, Facts
 from loghc.watch.end import End
-from loghc.watch.processes import has_ring, is_alive, name_of
-from loghc.watch.rings import Frame, Reading
+from loghc.watch.processes import has_ring, name_of
 from waiting import wait_until_in
 
 GONE = 2**22 + 1  # no process has such an id
@@ -88,7 +90,7 @@ def test_as_much_is_kept_as_a_body_needs_and_no_record_more(tmp_path: Path) -> N
     ring = open_ring(str(tmp_path), 2**16, GONE)
     for number in range(1, 3 * (limit + CONTEXT) // 10):
         ring.append(b"%9d\n" % number, number)
-    collector = Collector(str(tmp_path), limit)
+    collector = Collector(Directory(str(tmp_path)), limit)
     for _ in range(2):
         body = text(collector)
         assert limit + CONTEXT <= len(body) < limit + CONTEXT + 10
@@ -109,13 +111,13 @@ def test_records_of_one_moment_stay_in_the_order_in_which_they_were_logged(tmp_p
     ring = open_ring(str(tmp_path), 2**16, os.getpid())
     for data in (b"2\n", b"3\n", b"1\n"):
         ring.append(data, 7)
-    assert text(Collector(str(tmp_path), 1000)) == b"2\n3\n1\n"
+    assert text(Collector(Directory(str(tmp_path)), 1000)) == b"2\n3\n1\n"
 
 
 def test_what_was_folded_is_read_no_second_time(tmp_path: Path) -> None:
     ring = open_ring(str(tmp_path), 2**14, GONE)
     ring.append(b"one\n", 1)
-    collector = Collector(str(tmp_path), 1000)
+    collector = Collector(Directory(str(tmp_path)), 1000)
     for _ in range(2):
         collector.fold()
         collector.fold()
@@ -129,7 +131,7 @@ def test_a_ring_is_in_use_as_long_as_a_process_has_it_whatever_its_id_is_here(
     tmp_path: Path,
 ) -> None:
     source = f"""
-from loghc.inside.ring import open_ring
+from loghc.portable.ring import open_ring
 ring = open_ring({str(tmp_path)!r}, 2**14, {GONE})
 ring.append(b"one\\n", 1)
 print(flush=True)
@@ -144,7 +146,7 @@ ring.append(b"two\\n", 2)
     )
     assert process.stdout is not None
     assert process.stdout.readline() == b"\n"
-    collector = Collector(str(tmp_path), 1000)
+    collector = Collector(Directory(str(tmp_path)), 1000)
     collector.fold()
     process.communicate(b"\n")
     assert text(collector) == b"one\ntwo\n"
@@ -174,12 +176,12 @@ def test_a_process_is_alive_until_it_ends_whatever_it_is_called(tmp_path: Path) 
 def test_a_ring_belongs_to_who_opened_it(tmp_path: Path) -> None:
     for pid, opened_it in ((1, False), (os.getpid(), True), (GONE, False)):
         directory = tmp_path / str(pid)
-        directory.mkdir()
+        directory.mkdir(mode=0o700)
         if opened_it:
             open_ring(str(directory), 2**14, pid)
         else:
             (directory / f"{pid}-{time.monotonic_ns()}.ring").touch()
-        [owner] = Collector(str(directory), 10).owners()
+        [owner] = Collector(Directory(str(directory)), 10).owners()
         assert has_ring(*owner) is opened_it
 
 
@@ -187,7 +189,7 @@ def test_a_ring_belongs_to_who_opened_it(tmp_path: Path) -> None:
 def test_the_newest_tracebacks_come_last_whether_their_rings_were_folded_or_not(
     folded: int, tmp_path: Path
 ) -> None:
-    collector = Collector(str(tmp_path), 1000)
+    collector = Collector(Directory(str(tmp_path)), 1000)
     for number in range(7):
         ring = open_ring(str(tmp_path), 2**14, GONE + number)
         ring.append_traceback(b"of %d\n" % number, number)
@@ -204,10 +206,10 @@ def test_the_owners_are_those_whose_rings_are_there_in_the_order_of_their_start(
         (tmp_path / name).touch()
     owners = [(30, "30-2.ring", 2), (7, "7-10.ring", 10), (20, "20-11.ring", 11),
               (30, "30-30.ring", 30)]  # fmt: skip
-    assert Collector(str(tmp_path), 10).owners() == [
+    assert Collector(Directory(str(tmp_path)), 10).owners() == [
         (pid, str(tmp_path / name), opened) for pid, name, opened in owners
     ]
-    assert Collector(str(tmp_path / "nowhere"), 10).owners() == []
+    assert Collector(None, 10).owners() == []
 
 
 @pytest.mark.parametrize(
@@ -222,7 +224,7 @@ def test_the_owners_are_those_whose_rings_are_there_in_the_order_of_their_start(
 )
 def test_a_name_without_a_number_has_no_owner(name: str, owner: int, tmp_path: Path) -> None:
     (tmp_path / name).touch()
-    assert [pid for pid, _, _ in Collector(str(tmp_path), 10).owners()] == [owner]
+    assert [pid for pid, _, _ in Collector(Directory(str(tmp_path)), 10).owners()] == [owner]
 
 
 def test_with_a_moment_what_was_logged_until_then_is_read_though_much_came_since(
@@ -233,13 +235,13 @@ def test_with_a_moment_what_was_logged_until_then_is_read_though_much_came_since
     for number in range(1, 3 * keep // 10):
         ring.append(b"%9d\n" % number, number)
     moment = number - keep // 10
-    body = text(Collector(str(tmp_path), 10), until_ns=moment)
+    body = text(Collector(Directory(str(tmp_path)), 10), until_ns=moment)
     assert body.endswith(b"%9d\n" % moment)
     assert len(body) >= keep - 20
 
 
 def test_output_stands_where_it_was_printed_among_the_records(tmp_path: Path) -> None:
-    collector = Collector(str(tmp_path), 1000)
+    collector = Collector(Directory(str(tmp_path)), 1000)
     ring = open_ring(str(tmp_path), 2**14, os.getpid())
     ring.append(b"before\n", time.monotonic_ns())
     collector.add_output(b"caf\xc3\xa9 \xff\n", 1)
@@ -249,7 +251,7 @@ def test_output_stands_where_it_was_printed_among_the_records(tmp_path: Path) ->
 
 
 def test_a_printed_line_is_kept_in_one_piece_whatever_comes_between(tmp_path: Path) -> None:
-    collector = Collector(str(tmp_path), 200_000)
+    collector = Collector(Directory(str(tmp_path)), 200_000)
     for _ in range(15):
         collector.add_output(b"x" * 8192, 1)
         collector.add_output(b"other\n", 2)
@@ -259,7 +261,7 @@ def test_a_printed_line_is_kept_in_one_piece_whatever_comes_between(tmp_path: Pa
 
 
 def test_a_printed_line_that_has_not_ended_is_in_the_last_log_alone(tmp_path: Path) -> None:
-    collector = Collector(str(tmp_path), 1000)
+    collector = Collector(Directory(str(tmp_path)), 1000)
     collector.add_output(b"whole\nhal", 1)
     assert text(collector, until_ns=time.monotonic_ns()) == b"whole\n"
     assert text(collector) == b"whole\nhal\n"
@@ -268,7 +270,7 @@ def test_a_printed_line_that_has_not_ended_is_in_the_last_log_alone(tmp_path: Pa
 
 
 def test_of_a_printed_line_that_is_too_long_the_end_is_kept(tmp_path: Path) -> None:
-    collector = Collector(str(tmp_path), 1000)
+    collector = Collector(Directory(str(tmp_path)), 1000)
     collector.add_output(b"before\n", 2)
     for _ in range(100):
         collector.add_output(b"x" * 1000, 1)
@@ -286,7 +288,7 @@ def test_of_a_printed_line_that_is_too_long_the_end_is_kept(tmp_path: Path) -> N
 
 @pytest.mark.parametrize(("size", "kept"), [(2, 2), (3, 1)])
 def test_of_a_printed_line_at_least_the_size_is_kept(size: int, kept: int, tmp_path: Path) -> None:
-    collector = Collector(str(tmp_path), 1000)
+    collector = Collector(Directory(str(tmp_path)), 1000)
     line = b"".join(b"%9d " % number for number in range(10_000))[: size * (1000 + CONTEXT)]
     collector.add_output(line, 1)
     log, _ = collector.read()
@@ -299,7 +301,7 @@ def test_without_memory_for_what_is_printed_nothing_of_it_is_kept(tmp_path: Path
         def __bytes__(self) -> bytes:
             raise MemoryError
 
-    collector = Collector(str(tmp_path), 1000)
+    collector = Collector(Directory(str(tmp_path)), 1000)
     collector.add_output(b"whole\nhalf", 1)
     with pytest.raises(MemoryError):
         collector.add_output(TooLarge(b"x"), 1)  # type: ignore[arg-type]
@@ -309,7 +311,7 @@ def test_without_memory_for_what_is_printed_nothing_of_it_is_kept(tmp_path: Path
 
 
 def test_output_is_not_read_while_some_is_being_added(tmp_path: Path) -> None:
-    collector = Collector(str(tmp_path), 1000)
+    collector = Collector(Directory(str(tmp_path)), 1000)
     bodies: list[bytes] = []
     reader = threading.Thread(target=lambda: bodies.append(text(collector)))
     writer = threading.Thread(target=collector.add_output, args=(b"two\n", 1))
@@ -348,18 +350,18 @@ def test_a_markers_own_record_is_the_last_and_whole_where_it_is_there(
     ring = open_ring(str(tmp_path), 2**14, os.getpid())
     for time_ns, data in records:
         ring.append(data, time_ns)
-    assert text(Collector(str(tmp_path), 1000), until_ns=until_ns, last=last) == body
+    assert text(Collector(Directory(str(tmp_path)), 1000), until_ns=until_ns, last=last) == body
 
 
 def test_a_last_record_without_a_moment_comes_last(tmp_path: Path) -> None:
     ring = open_ring(str(tmp_path), 2**14, os.getpid())
     ring.append(b"a\n", 1)
-    assert text(Collector(str(tmp_path), 1000), last=b"b\n") == b"a\nb\n"
+    assert text(Collector(Directory(str(tmp_path)), 1000), last=b"b\n") == b"a\nb\n"
 
 
 def test_nothing_stands_before_the_end_of_a_record_that_was_too_long(tmp_path: Path) -> None:
     ring = open_ring(str(tmp_path), 2**14, os.getpid())
-    collector = Collector(str(tmp_path), 2**14)
+    collector = Collector(Directory(str(tmp_path)), 2**14)
     ring.append(b"whole\n", 1)
     log, _ = collector.read()
     assert (log.chunks, log.begins_inside_record) == ((b"whole\n",), False)

@@ -27,10 +27,10 @@ LEAVES = {
     "utf8",
     "version",
 }
-PING = {"callbacks", "ping", "clock", "imports", "report", "utf8", "version"}
+PING = {"callbacks", "ping", "clock", "imports", "portable", "report", "utf8", "version"}
 SERVICE = {"service", *PING}
 MIDDLE = {"log", "delivery", *SERVICE}
-SINK = {"sink", "handover", "inside", "jobs", *LEAVES, *MIDDLE}
+SINK = {"sink", "handover", "jobs", *LEAVES, *MIDDLE}
 ALLOWED = {
     "ping": set(),
     "clock": set(),
@@ -43,15 +43,17 @@ ALLOWED = {
     "silence": {"markers", "report", "silence", *SERVICE},
     "options": PING,
     "markers": PING,
-    "runs": {"inside", *PING},
-    "jobs": {"inside", "options", "ping", "markers", "report", "runs", "silence"},
+    "runs": PING,
+    "jobs": {"portable", "options", "ping", "markers", "report", "runs", "silence"},
     "service": SERVICE,
     "log": {"log", *SERVICE},
     "delivery": {"delivery", *SERVICE},
     "sink": SINK,
-    "watch": {"watch", "inside", *SINK},
-    "inside": {"inside"},
-    "handover": {"inside", *SERVICE},
+    "entry": {"entry", *MIDDLE},
+    "watch": {"watch", "entry", *SINK},
+    "portable": {"portable"},
+    "inside": {"inside", "portable"},
+    "handover": SERVICE,
     "command": {"command", "watch", *SINK},
     "testing": {"testing", *PING},
     "__init__": {"sink", "jobs", "ping", "version", "log"},
@@ -129,8 +131,9 @@ def test_the_map_has_no_way_back() -> None:
 
 
 def test_what_is_put_into_the_watched_program_imports_the_standard_library_alone() -> None:
-    for path in (ROOT / "inside").rglob("*.py"):
-        others = (name for name in imported(path) if not name.startswith("loghc.inside."))
+    own = ("loghc.inside.", "loghc.portable.")
+    for path in [*(ROOT / "inside").rglob("*.py"), *(ROOT / "portable").rglob("*.py")]:
+        others = (name for name in imported(path) if not name.startswith(own))
         tops = {name.split(".")[0] for name in others}
         # The program's own sitecustomize runs, too.
         assert tops <= {*sys.stdlib_module_names, "sitecustomize"}, name_of(path)

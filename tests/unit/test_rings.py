@@ -12,16 +12,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from loghc.inside import layout
-from loghc.inside import markers as inside_markers
-from loghc.inside import ring as inside_ring
-from loghc.inside import writer as inside_writer
-from loghc.inside.config import read_config
-from loghc.inside.ring import Ring, open_ring
-from loghc.inside.run_ids import run_id_from
-from loghc.markers import Markers
+from loghc.entry.directory import Directory
+from loghc.entry.rings import read_notes
+from loghc.portable import channel, layout, writer
+from loghc.portable import ring as portable_ring
+from loghc.portable.config import read_config
+from loghc.portable.ring import Ring, open_ring
+from loghc.portable.run_ids import run_id_from
 from loghc.watch.messages import Message, parse_messages
-from loghc.watch.rings import read_notes, read_ring
+from recorded import read as read_ring
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="there is no recorder elsewhere")
 
@@ -39,7 +38,7 @@ OpenRing = Callable[..., tuple[Ring, Path]]
 @pytest.fixture(params=[True, False], ids=["without a lock", "with a lock"])
 def open_one(request, monkeypatch, tmp_path_factory) -> OpenRing:
     """Opens a ring, the way that Python 3.11 and newer have it, and the way before."""
-    monkeypatch.setattr(inside_writer, "_UNINTERRUPTED", request.param)
+    monkeypatch.setattr(writer, "_UNINTERRUPTED", request.param)
     return lambda capacity=CAPACITY: opened(tmp_path_factory.mktemp("run"), capacity)
 
 
@@ -198,8 +197,8 @@ def test_a_ring_is_read_while_it_is_written(open_one):
             ring.append(record(number, number % 150), number)
             number += 1
 
-    writer = threading.Thread(target=write)
-    writer.start()
+    thread = threading.Thread(target=write)
+    thread.start()
     try:
         for _ in range(300):
             frames = read_ring(path, ALL).frames
@@ -208,7 +207,7 @@ def test_a_ring_is_read_while_it_is_written(open_one):
                 assert frame[:2] == (number, record(number, number % 150))
     finally:
         stop.set()
-        writer.join()
+        thread.join()
 
 
 def test_threads_append_one_after_the_other(open_one):
@@ -324,7 +323,7 @@ def test_a_ring_keeps_no_descriptor(tmp_path):
 
 def test_a_file_system_that_only_pretends_gets_no_ring(tmp_path, monkeypatch):
     monkeypatch.setattr(
-        inside_ring.posix,
+        portable_ring.posix,
         "posix_fallocate",
         lambda fd, _, size: os.truncate(fd, size),
         raising=True,
@@ -340,29 +339,13 @@ def test_notes_are_read(tmp_path):
     (tmp_path / "13-1.note").write_text("no link")
     for pid in (15, 17, 16, 14):
         (tmp_path / f"{pid}-1.note").symlink_to("why")
-    assert read_notes(tmp_path) == [
+    assert read_notes(Directory(str(tmp_path))) == [
         (12, "can't open a ring: No space left on device"),
         *((pid, "why") for pid in (14, 15, 16, 17)),
     ]
 
 
 # Markers and messages
-
-TEXTS = st.text("sync.donerlg-_ é1:\n", max_size=12)
-
-
-@given(
-    st.dictionaries(TEXTS.filter(bool), st.sampled_from(["start", "success", "fail", "log"])),
-    st.lists(st.one_of(TEXTS, st.sampled_from(["sync.done", "sync.done-x", "sync.done- x"]))),
-)
-def test_markers_are_those_that_a_sink_finds(events, messages):
-    inside = inside_markers.Markers([(event, text) for text, event in events.items()])
-    outside = Markers(events)
-    for text in [*messages, *events, *(f"{text}." for text in events)]:
-        found = outside.match(text)
-        assert inside.match(text) == (found and found.value)
-        if found:
-            assert inside.first <= text < inside.after
 
 
 @given(
@@ -373,13 +356,13 @@ def test_markers_are_those_that_a_sink_finds(events, messages):
 def test_a_message_arrives_as_it_was_sent(tmp_path_factory, line, run_id, event):
     directory = tmp_path_factory.mktemp("run")
     os.mkfifo(directory / "channel")
-    channel = os.open(directory / "channel", os.O_RDWR | os.O_NONBLOCK)
+    reading = os.open(directory / "channel", os.O_RDWR | os.O_NONBLOCK)
     try:
         extra = {} if run_id is None else {"run_id": run_id}
-        inside_markers.send(str(directory), event, line, 5, {"extra": extra})
-        data = os.read(channel, 1 << 16)
+        channel.send(str(directory), event, line, 5, {"extra": extra})
+        data = os.read(reading, 1 << 16)
     finally:
-        os.close(channel)
+        os.close(reading)
     assert len(data) <= layout.MESSAGE_BYTES
     (message,), rest = parse_messages(data)
     assert rest == b""
@@ -424,6 +407,6 @@ def test_the_configuration_is_read(tmp_path):
         "marker=log\nsalt=00\nunknown\n",
         encoding="utf-8",
     )
-    config = read_config(str(path))
+    config = read_config(str(tmp_path))
     assert (config.capacity, config.level) == (4096, 15)
-    assert config.markers == [("fail", "a\nb\\n=\r"), ("log", "x y")]
+    assert config.markers == {"a\nb\\n=\r": "fail", "x y": "log"}

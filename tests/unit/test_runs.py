@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from loghc import Event
-from loghc.inside.lanes import Lanes
+from loghc.portable.lanes import Lanes
 from loghc.runs import ENDS_RUN, Pairing, RecordRuns
 
 

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loghc import Event, HealthSink
-from loghc.inside.run_ids import run_id_from
 from loghc.ping import Ping
+from loghc.portable.run_ids import run_id_from
 from loghc.service.client import PingClient
 from loghc.service.url import PingUrl
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loghc.entry.directory import Directory
 from loghc.log.body import Renderer
 from loghc.log.masking import Masker
 from loghc.log.tail import CONTEXT
@@ -20,14 +21,14 @@ from loghc.service.url import PingUrl
 if os.name != "posix":
     pytest.skip("the watcher needs a POSIX system", allow_module_level=True)
 
-
-from loghc.inside.ring import open_ring
+from loghc.portable.fields import parse_fields
+from loghc.portable.ring import open_ring
 from loghc.service.identity import identity
 from loghc.watch.closing import closing, left_running, why_no_log
 from loghc.watch.collector import Collector, Facts
 from loghc.watch.command import resolve
 from loghc.watch.processes import name_of
-from loghc.watch.run_directory import RunDirectory, parse_fields, read_fields, write_fields
+from loghc.watch.run_directory import RunDirectory
 from loghc.watch.signals import Caught
 from loghc.watch.verdict import judge
 
@@ -163,12 +164,11 @@ BYTES_AS_TEXT = st.binary().map(lambda data: data.decode("utf-8", "surrogateesca
     )
 )
 def test_fields_are_read_as_they_were_written(tmp_path_factory, pairs):
-    path = str(tmp_path_factory.mktemp("fields") / "file")
-    write_fields(path, pairs)
-    with open(path, "rb") as file:  # noqa: PTH123
-        written = file.read()
-    assert parse_fields(written) == pairs
-    assert read_fields(path) == dict(pairs)
+    path = tmp_path_factory.mktemp("fields")
+    directory = Directory(str(path))
+    directory.write_fields("file", pairs)
+    assert parse_fields((path / "file").read_bytes()) == pairs
+    assert directory.read_fields("file") == dict(pairs)
 
 
 def test_a_check_is_recognised_and_not_revealed():
@@ -201,7 +201,7 @@ def test_the_rings_are_merged_by_time(tmp_path_factory, records, limit):
     for time_ns, (pid, data) in enumerate(records, 1):
         rings[pid].append(data, time_ns)
     whole = b"".join(data for _, data in records)
-    body, facts = rendered(Collector(directory, limit))
+    body, facts = rendered(Collector(Directory(directory), limit))
     assert whole.endswith(body)
     assert len(body) >= min(len(whole), limit + CONTEXT)
     assert (facts.rings, facts.records) == (4, len(whole))
@@ -216,7 +216,7 @@ def test_finished_rings_are_folded_and_deleted(tmp_path):
             ring.set_failed()
     alive = open_ring(str(tmp_path), 2**16, os.getpid())
     alive.append(b"alive\n", 15)
-    collector = Collector(str(tmp_path), 1000)
+    collector = Collector(Directory(str(tmp_path)), 1000)
     before, _ = rendered(collector)
     collector.fold()
     assert len(list(tmp_path.glob("*.ring"))) == 1
@@ -231,7 +231,7 @@ def test_a_ring_of_a_process_that_became_another_program_is_finished(tmp_path):
     for number in range(2):
         ring = open_ring(str(tmp_path), 2**16, os.getpid())
         ring.append(b"%d\n" % number, number)
-    collector = Collector(str(tmp_path), 1000)
+    collector = Collector(Directory(str(tmp_path)), 1000)
     collector.fold()
     assert len(list(tmp_path.glob("*.ring"))) == 1
     assert rendered(collector)[0] == b"0\n1\n"
@@ -241,7 +241,7 @@ def test_a_markers_record_is_the_last_and_what_came_later_is_not_there(tmp_path)
     ring = open_ring(str(tmp_path), 2**16, os.getpid())
     for time_ns, data in ((1, b"one\n"), (2, b"sync.log and more\n"), (2, b"two\n"), (3, b"x\n")):
         ring.append(data, time_ns)
-    collector = Collector(str(tmp_path), 1000)
+    collector = Collector(Directory(str(tmp_path)), 1000)
     body, _ = rendered(collector, until_ns=2, last=b"and more\n")
     assert body == b"one\ntwo\nsync.log and more\n"
     body, _ = rendered(collector, until_ns=2, last=b"overwritten\n")
@@ -254,17 +254,17 @@ def test_a_record_longer_than_its_ring_leaves_no_half_of_a_secret(tmp_path):
     ring = open_ring(str(tmp_path), 2**14, os.getpid())
     ring.append(b"before\n", 1)
     ring.append(b"x" * 2**15 + b"\n", 2)
-    log, _ = Collector(str(tmp_path), 1000).read()
+    log, _ = Collector(Directory(str(tmp_path)), 1000).read()
     assert log.begins_inside_record
     for length in range(2**14 - 100, 2**14):
         ring.append((secret + "x" * length + "\n").encode(), 4)
-        log, _ = Collector(str(tmp_path), 2**14).read()
+        log, _ = Collector(Directory(str(tmp_path)), 2**14).read()
         body = Renderer(2**14, Masker(url), None).render(log, "")
         assert b"1111" not in body
 
 
 def test_output_is_text_and_bounded(tmp_path):
-    collector = Collector(str(tmp_path), 1000)
+    collector = Collector(Directory(str(tmp_path)), 1000)
     collector.add_output(b"\xff\n", 1)
     assert rendered(collector)[0] == "\ufffd\n".encode()
     for number in range(10_000):
@@ -278,10 +278,10 @@ def test_output_is_text_and_bounded(tmp_path):
 def test_what_is_no_ring_is_left_out(tmp_path):
     for name in ("x.ring", "1-2.ring", "-.ring", "99999999999999999999-1.ring"):
         (tmp_path / name).write_bytes(b"nothing")
-    collector = Collector(str(tmp_path), 1000)
+    collector = Collector(Directory(str(tmp_path)), 1000)
     assert rendered(collector)[0] == b""
     collector.fold()
-    assert Collector(str(tmp_path / "nowhere"), 1000).read()[1].rings == 0
+    assert Collector(None, 1000).read()[1].rings == 0
 
 
 def test_a_run_directory_without_room_is_an_error(tmp_path):

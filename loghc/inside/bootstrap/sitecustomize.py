@@ -28,7 +28,7 @@ try:
         )
         _hook = {"__name__": "hook"}
         exec(_loader.get_code("hook"), _hook)
-        _hook["install"](_inside, _run)  # type: ignore[operator]
+        _hook["install"](os.path.dirname(_inside), _run)  # type: ignore[operator]
 except Exception:
     pass
 _self = None

@@ -12,8 +12,6 @@ TYPE_CHECKING = False  # importing typing here would keep the program from shado
 if TYPE_CHECKING:
     from typing import Any
 
-    from .tap import Tap
-
 __all__ = ["RECURSION_IS_FATAL", "writer"]
 
 # From 3.11 on, CPython looks for signals and for other threads that wait at calls and at jumps
@@ -38,7 +36,7 @@ def writer(mapping: "Any", words: "Any", capacity: int) -> "tuple[Any, Any]":
         capacity: bytes of the data area.
 
     Returns:
-        `append`, which adds any data, and `emitter`, which makes a handler's `emit` for a tap.
+        `append`, which adds any data, and `emitter`, which makes a loguru handler's `emit`.
     """
     struct = load("_struct").Struct(FRAME)
     pack, pack_into = struct.pack, struct.pack_into
@@ -73,11 +71,17 @@ def writer(mapping: "Any", words: "Any", capacity: int) -> "tuple[Any, Any]":
             words[RING_HEAD] = reserved
             _write(mapping, start, data + pack(start, time_ns, before + flag, end), capacity)
 
-    def emitter(tap: "Tap") -> "Any":
-        levels = tap.levels
-        unusual = tap.record
+    def emitter(levels: "dict[str, str]", unusual: "Any", first: str, after: str) -> "Any":
+        """A handler's `emit`, which writes usual records into the ring.
+
+        Args:
+            levels: the part of a line that tells the level, by the level's name.
+            unusual: takes a record, from where it comes and whether it is raw, if it has an
+                exception, may be a marker, or is of a level that isn't in the table.
+            first: no marker sorts before this.
+            after: each marker sorts before this.
+        """
         monotonic_ns = time.monotonic_ns
-        first, after = tap.markers.first, tap.markers.after
         hour = second = -1
         until = 0
         until_second = ""

@@ -7,17 +7,17 @@ it is trusted.
 from __future__ import annotations
 
 import os
-import stat
 import struct
 import sys
 from typing import NamedTuple
 
-from loghc.inside import layout
+from loghc.entry.directory import Directory
+from loghc.portable import layout
+from loghc.portable.trusted import FILE, open_trusted
 
 __all__ = ["Frame", "Note", "Reading", "read_notes", "read_ring"]
 
-_LARGEST = 1 << 28  # bytes of a ring
-_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
+_LIMIT_BYTES = layout.HEADER + layout.MAX_CAPACITY_BYTES
 _WORDS = struct.Struct(layout.FRAME)
 
 
@@ -76,11 +76,12 @@ class Note(NamedTuple):
     text: str
 
 
-def read_ring(path: str | os.PathLike[str], limit: int, since_ns: int = 0) -> Reading | None:
+def read_ring(directory: Directory, name: str, limit: int, since_ns: int = 0) -> Reading | None:
     """Read the end of a ring.
 
     Args:
-        path: the file.
+        directory: the run directory.
+        name: the file's.
         limit: bytes; records are read, from the newest back, until they are at least as long.
         since_ns: records before this time are not read either.
 
@@ -88,14 +89,14 @@ def read_ring(path: str | os.PathLike[str], limit: int, since_ns: int = 0) -> Re
         None if the file isn't a ring, or not yet.
     """
     try:
-        fd = os.open(path, _FLAGS)
+        fd = open_trusted(name, FILE, directory=directory.descriptor, limit=_LIMIT_BYTES)
     except (OSError, ValueError):
         return None
     try:
-        found = os.fstat(fd)
-        if not stat.S_ISREG(found.st_mode) or not layout.HEADER < found.st_size <= _LARGEST:
+        size = os.fstat(fd).st_size
+        if size <= layout.HEADER:
             return None
-        copy = _read(fd, found.st_size)
+        copy = _read(fd, min(size, _LIMIT_BYTES))
         # What was overwritten while the copy was made can't be told from what wasn't, by the copy.
         head = int.from_bytes(os.pread(fd, 8, layout.RING_HEAD * 8), sys.byteorder)
     except OSError:
@@ -105,14 +106,14 @@ def read_ring(path: str | os.PathLike[str], limit: int, since_ns: int = 0) -> Re
     return _reading(copy, head, limit, since_ns)
 
 
-def read_notes(directory: str | os.PathLike[str]) -> list[Note]:
+def read_notes(directory: Directory) -> list[Note]:
     """What processes left that could not open a ring."""
     notes = []
-    for name in sorted(os.listdir(directory)):
+    for name in sorted(directory.names()):
         pid = name.partition("-")[0]
         if name.endswith(layout.NOTE_SUFFIX) and pid.isdigit():
             try:
-                text = os.readlink(os.path.join(directory, name))
+                text = os.readlink(name, dir_fd=directory.descriptor)
             except OSError:
                 continue
             notes.append(Note(int(pid), text))

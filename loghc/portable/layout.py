@@ -29,6 +29,8 @@ RING_VERSION = 16  # loguru's version in UTF-8, VERSION_BYTES long, padded with 
 VERSION_BYTES = 32
 
 HEADER = 256  # bytes
+DEFAULT_CAPACITY_BYTES = 1 << 18  # of the data area, unless said otherwise
+MAX_CAPACITY_BYTES = 1 << 27
 
 FRAME = "=QQQQ"  # start, time, written before, end
 FRAME_BYTES = 32

@@ -10,6 +10,7 @@ import time
 
 from . import layout
 from .stdlib import load
+from .trusted import FILE, TrustedDirectory, open_trusted
 from .writer import writer
 
 TYPE_CHECKING = False  # importing typing here would keep the program from shadowing it
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Ring", "open_ring"]
 
-_FLAGS = (
-    posix.O_RDWR | posix.O_CREAT | posix.O_EXCL | posix.O_CLOEXEC | getattr(posix, "O_NOFOLLOW", 0)
-)
 _LEAST = 1024  # bytes
 _LARGEST = 2**64 - 1  # that a word of the header holds
 _DESCRIPTORS = "/proc/self/fd"
@@ -32,7 +30,7 @@ class Ring:
     Attributes:
         append: adds a record: its data and its time. Only the end of a record that is longer than
             half the ring is kept.
-        emitter: makes the function that a tap's records are given to.
+        emitter: makes the function that records are given to, as `writer` says.
     """
 
     def __init__(self, mapping: "Any", capacity: int) -> None:
@@ -70,25 +68,22 @@ class Ring:
             self._words[word] += 1
 
 
-def open_ring(directory: str, capacity: int, pid: int) -> Ring:
+def open_ring(path: str, capacity: int, pid: int) -> Ring:
     """Open a new ring, in a file of its own.
+
+    Args:
+        path: the run directory's.
+        capacity: bytes of its data area.
+        pid: this process.
 
     Raises:
         OSError, ValueError: it can't be opened, or there is no room for it.
     """
-    capacity = max(_LEAST, capacity // 8 * 8)
+    capacity = min(max(_LEAST, capacity // 8 * 8), layout.MAX_CAPACITY_BYTES)
     now = time.monotonic_ns()
     wall = time.time_ns()
-    path = f"{directory}/{pid}-{now}{layout.SUFFIX}"
-    fd = posix.open(path, _FLAGS, 0o600)
-    try:
-        _allocate(fd, layout.HEADER + capacity)
-        mapping = _map_file(fd, layout.HEADER + capacity)
-    except BaseException:
-        posix.unlink(path)
-        raise
-    finally:
-        posix.close(fd)
+    with TrustedDirectory(path) as directory:
+        mapping = _create(f"{pid}-{now}{layout.SUFFIX}", directory, layout.HEADER + capacity)
     words = memoryview(mapping).cast("Q")
     words[layout.RING_PID] = pid
     words[layout.RING_STARTED] = now
@@ -97,6 +92,19 @@ def open_ring(directory: str, capacity: int, pid: int) -> Ring:
     words[layout.RING_HEAD] = capacity
     words[layout.RING_MAGIC] = layout.MAGIC
     return Ring(mapping, capacity)
+
+
+def _create(name: str, directory: int, size: int) -> "Any":
+    flags = posix.O_RDWR | posix.O_CREAT | posix.O_EXCL
+    fd = open_trusted(name, FILE, flags, directory=directory)
+    try:
+        _allocate(fd, size)
+        return _map_file(fd, size)
+    except BaseException:
+        posix.unlink(name, dir_fd=directory)
+        raise
+    finally:
+        posix.close(fd)
 
 
 def _allocate(fd: int, size: int) -> None:

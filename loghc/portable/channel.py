@@ -1,50 +1,26 @@
-"""Finds markers among messages, and tells the watcher of them through the channel."""
+"""Tells the watcher of markers through the channel."""
 
 import posix
-import sys
 
 from . import layout
 from .lanes import Lanes
 from .run_ids import run_id_from
 from .stdlib import load
+from .trusted import FIFO, TrustedDirectory, open_trusted
 
 TYPE_CHECKING = False  # importing typing here would keep the program from shadowing it
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["Markers", "send"]
+__all__ = ["send"]
 
-_LAST = chr(sys.maxunicode)  # no character sorts after it
-_OPEN = posix.O_RDWR | posix.O_NONBLOCK | posix.O_CLOEXEC | getattr(posix, "O_NOCTTY", 0)
-_FIFO = 0o010000
-_TYPE = 0o170000
 _MARKERS = ("start", "success", "fail", "log", layout.END)
 _LANE_TOKENS = 32  # of the innermost open runs
 
 _lanes = Lanes(load("_contextvars").ContextVar("loghc_runs"))
 
 
-class Markers:
-    """Finds the event of a message, by the rules of `loghc.markers`.
-
-    Attributes:
-        first, after: no marker sorts before the one, nor from the other on.
-    """
-
-    def __init__(self, markers: "list[tuple[str, str]]") -> None:
-        self._markers = sorted(markers, key=lambda item: len(item[1]), reverse=True)
-        self.first = min((text for _, text in markers), default="")
-        self.after = max((_after(text) for _, text in markers), default="")
-
-    def match(self, message: str) -> "str | None":
-        """The event that a message tells, None for one that isn't a marker."""
-        for event, marker in self._markers:
-            if message.startswith(marker) and not _goes_on(message[len(marker) :][:2]):
-                return event
-        return None
-
-
-def send(directory: str, event: str, line: bytes, time_ns: int, record: "dict[str, Any]") -> None:
+def send(path: str, event: str, line: bytes, time_ns: int, record: "dict[str, Any]") -> None:
     """Tell the watcher of a marker, if it listens and has room; the ring's header knows, too.
 
     The channel is opened for each message: a descriptor that is kept could become the program's. It
@@ -63,12 +39,12 @@ def send(directory: str, event: str, line: bytes, time_ns: int, record: "dict[st
     )
     head = b"\t".join(fields) + b"\t"
     message = head + _cut(_escape(line), layout.MESSAGE_BYTES - len(head) - 1) + b"\n"
-    fd = posix.open(directory + "/channel", _OPEN)
+    with TrustedDirectory(path) as directory:
+        descriptor = open_trusted("channel", FIFO, posix.O_RDWR, directory=directory)
     try:
-        if posix.fstat(fd).st_mode & _TYPE == _FIFO:
-            posix.write(fd, message)
+        posix.write(descriptor, message)
     finally:
-        posix.close(fd)
+        posix.close(descriptor)
 
 
 def _lane(event: str, run_id: "str | None") -> "tuple[int, ...]":
@@ -111,18 +87,3 @@ def _cut(data: bytes, size: int) -> bytes:
     if (len(data) - len(data.rstrip(b"\\"))) % 2:
         data = data[:-1]
     return data
-
-
-def _goes_on(text: str) -> bool:
-    """Whether what follows a marker makes it a longer word, such as "sync.done.partial"."""
-    if text[:1] in (".", "-"):
-        text = text[1:]
-    return bool(text) and (text[0].isalnum() or text[0] == "_")
-
-
-def _after(marker: str) -> str:
-    """The least text that sorts after everything that begins with the marker."""
-    stem = marker.rstrip(_LAST)
-    if not stem:
-        return marker + 1000 * _LAST
-    return stem[:-1] + chr(ord(stem[-1]) + 1)

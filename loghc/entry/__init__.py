@@ -1,0 +1,1 @@
+"""What outlives a process: its ring, and what is owed of its run. Another process reads it."""

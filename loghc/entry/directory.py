@@ -1,0 +1,174 @@
+"""A directory of ours outside of the process: made, opened once, locked, deleted."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterable
+
+from loghc.portable.fields import format_fields, parse_fields
+from loghc.portable.trusted import DIRECTORY, FILE, open_trusted, read_trusted
+
+__all__ = ["Directory", "state_directory"]
+
+_LOCK = "lock"
+_STATE = "loghc"  # our own directory in the one that was given, which others may write
+_FIELDS_LIMIT_BYTES = 1 << 20
+
+
+class Directory:
+    """A directory that belongs to this user, and that nobody else can enter.
+
+    It is held open, and what is in it is opened from there: whatever takes its place later is
+    another one.
+
+    Args:
+        path: where it is.
+        parent: the descriptor of the directory that it is in, if that is open already.
+
+    Attributes:
+        path: where it is.
+        descriptor: of the directory.
+
+    Raises:
+        OSError: it can't be opened, or isn't ours.
+    """
+
+    def __init__(self, path: str, parent: int | None = None) -> None:
+        self.path = path
+        self._locked: int | None = None
+        name = path if parent is None else os.path.basename(path)
+        self.descriptor = open_trusted(name, DIRECTORY, directory=parent)
+
+    def names(self) -> list[str]:
+        """What is in it; nothing if it can't be read."""
+        try:
+            return os.listdir(self.descriptor)
+        except OSError:
+            return []
+
+    def has(self, name: str) -> bool:
+        """Whether something of this name is in it."""
+        try:
+            os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
+        except OSError:
+            return False
+        return True
+
+    def read(self, name: str, limit: int) -> bytes:
+        """All of a file of ours.
+
+        Raises:
+            OSError: there is none, or it has more bytes than the limit.
+        """
+        return read_trusted(name, limit, directory=self.descriptor)
+
+    def write(self, name: str, data: bytes, *, sync: bool = False) -> None:
+        """Write a file, at once: nobody sees half of it. With `sync` it is on the disk then."""
+        new = f"{name}.new"
+        self.delete(new)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        descriptor = open_trusted(new, FILE, flags, directory=self.descriptor)
+        with open(descriptor, "wb") as file:
+            file.write(data)
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
+        os.rename(new, name, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
+        if sync:
+            self.sync()
+
+    def read_fields(self, name: str) -> dict[str, str]:
+        """What ``write_fields`` wrote; of keys that are repeated, the last.
+
+        Raises:
+            OSError: it can't be read.
+        """
+        return dict(parse_fields(self.read(name, _FIELDS_LIMIT_BYTES)))
+
+    def write_fields(
+        self, name: str, fields: Iterable[tuple[str, str]], *, sync: bool = False
+    ) -> None:
+        """Write a file of ``key=value`` lines, as ``write`` does."""
+        self.write(name, format_fields(fields), sync=sync)
+
+    def delete(self, name: str) -> None:
+        """Delete a file, if it is there and can be."""
+        with contextlib.suppress(OSError):
+            os.unlink(name, dir_fd=self.descriptor)
+
+    def sync(self) -> None:
+        """Have the disk know which files are in it."""
+        with contextlib.suppress(OSError):
+            os.fsync(self.descriptor)
+
+    def lock(self, *, create: bool = False) -> bool:
+        """Lock it until it is closed; whether nobody else has.
+
+        Raises:
+            OSError: there is nothing to lock in it.
+        """
+        flags = os.O_RDWR | (os.O_CREAT if create else 0)
+        descriptor = open_trusted(_LOCK, FILE, flags, directory=self.descriptor)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return False
+        except BaseException:
+            os.close(descriptor)
+            raise
+        self._locked = descriptor
+        return True
+
+    @property
+    def identity(self) -> tuple[int, int]:
+        """What tells it from what may take its place: its device and inode."""
+        found = os.fstat(self.descriptor)
+        return found.st_dev, found.st_ino
+
+    @property
+    def gone(self) -> bool:
+        """Whether it was deleted, or something else is in its place."""
+        try:
+            found = os.lstat(self.path)
+        except OSError:
+            return True
+        return (found.st_dev, found.st_ino) != self.identity
+
+    def remove(self) -> None:
+        """Delete it with the files in it. What can't be deleted stays."""
+        for name in self.names():
+            self.delete(name)
+        if not self.gone:
+            with contextlib.suppress(OSError):
+                os.rmdir(self.path)
+
+    def close(self) -> None:
+        """Leave it, and its lock, to others."""
+        descriptors, self._locked = (self._locked, self.descriptor), None
+        self.descriptor = -1
+        for descriptor in descriptors:
+            if descriptor is not None and descriptor >= 0:
+                os.close(descriptor)
+
+
+def make_directory(parent: str, prefix: str) -> str:
+    """A new directory with a random name, for this user alone; its path."""
+    path = os.path.join(parent, prefix + os.urandom(8).hex())
+    os.mkdir(path, 0o700)
+    return path
+
+
+def state_directory(path: str) -> Directory:
+    """Our own directory in a state directory, which may be anybody's; it is made if need be.
+
+    Raises:
+        OSError: it can't be made, or what is there isn't ours.
+    """
+    os.makedirs(path, mode=0o700, exist_ok=True)
+    own = os.path.join(os.path.abspath(path), _STATE)
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(own, 0o700)
+    return Directory(own)

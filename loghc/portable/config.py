@@ -1,0 +1,58 @@
+"""What the watcher wants recorded, from the file `config` in the run directory."""
+
+from . import layout
+from .fields import parse_fields
+from .trusted import TrustedDirectory, read_trusted
+
+__all__ = ["FILE_NAME", "Config", "read_config"]
+
+FILE_NAME = "config"
+
+_LIMIT_BYTES = 1 << 20  # of the file
+
+
+class Config:
+    """The run directory's settings that concern the recorder.
+
+    Args:
+        fields: pairs of a key and a value. Keys that mean nothing here are ignored.
+
+    Attributes:
+        capacity: bytes of a ring's data area.
+        level: the least level number that is recorded, None for what the program's handlers take.
+        markers: from marker to its event's name.
+        fields: all of the fields.
+
+    Raises:
+        ValueError: a field can't be understood.
+    """
+
+    def __init__(self, fields: "list[tuple[str, str]]") -> None:
+        self.capacity = layout.DEFAULT_CAPACITY_BYTES
+        self.level = None  # type: float | None
+        self.markers = {}  # type: dict[str, str]
+        self.fields = dict(fields)
+        for key, value in fields:
+            if key == "capacity":
+                self.capacity = min(int(value), layout.MAX_CAPACITY_BYTES)
+            elif key == "level":
+                number = float(value)
+                self.level = int(number) if number == int(number) else number
+            elif key == "marker":
+                event, _, marker = value.partition(" ")
+                if marker:
+                    self.markers[marker] = event
+
+
+def read_config(path: str) -> Config:
+    """Read the configuration of a run.
+
+    Args:
+        path: the run directory's.
+
+    Raises:
+        OSError: it can't be read, or isn't ours.
+        ValueError: it can't be understood.
+    """
+    with TrustedDirectory(path) as directory:
+        return Config(parse_fields(read_trusted(FILE_NAME, _LIMIT_BYTES, directory=directory)))
