@@ -8,12 +8,13 @@ the app's, is heard like on any other thread.
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Iterator
+
+from loghc import native
 
 __all__ = ["calling_back", "within_callback"]
 
-_here = threading.local()
+_here = native.local()
 
 
 @contextlib.contextmanager

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging  # noqa: F401 - see below
 import os
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+
+from loghc import native
 
 __all__ = ["importing", "waiting_for_pings"]
 
 _LOOK_INTERVAL = 0.1  # seconds between two looks at whether a fork may be waiting for this import
 
-_lock = threading.Lock()
+_lock = native.Lock()
 _waiting: list[object] = []
 
 

@@ -10,6 +10,7 @@ import select
 import sys
 from collections import deque
 
+from loghc import native
 from loghc.clock import monotonic
 
 TYPE_CHECKING = False  # typing and traceback take longer to import than all of this
@@ -157,7 +158,7 @@ def _write(stream: TextIO | None, line: str) -> None:
 
 def _descriptor_of(stream: TextIO) -> int | None:
     """Where Python's own kind of stream writes to; None for others, such as StringIO or a tee."""
-    if type(stream) is not io.TextIOWrapper or not hasattr(select, "poll"):
+    if type(stream) is not io.TextIOWrapper or native.poll is None:
         return None
     try:
         return stream.fileno()
@@ -168,7 +169,8 @@ def _descriptor_of(stream: TextIO) -> int | None:
 def _write_ready(descriptor: int) -> None:
     # To the descriptor itself: a thread that waits inside the stream's buffer would hold its lock,
     # and make the interpreter abort at its exit.
-    poll = select.poll()
+    assert native.poll is not None  # noqa: S101 - it was looked at before
+    poll = native.poll()
     poll.register(descriptor, select.POLLOUT)
     while _unwritten and any(event & select.POLLOUT for _, event in poll.poll(0)):
         os.write(descriptor, _unwritten.popleft())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _thread
 import logging
 import os
 import signal
@@ -18,6 +17,7 @@ import pytest
 import trustme
 from loguru import logger
 
+from loghc import native
 from loghc.delivery import thread
 from loghc.testing import PingReceiver
 
@@ -97,7 +97,7 @@ def fresh_loguru() -> Iterator[None]:
 def threads_asked_for(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
     """The threads of a delivery that are asked for, none of which begins."""
     asked: list[Any] = []
-    monkeypatch.setattr(_thread, "start_new_thread", lambda *args: asked.append(args))
+    monkeypatch.setattr(native, "start_new_thread", lambda *args: asked.append(args))
     yield asked
     thread._beginning.clear()  # else what ends later waits for them
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from _queue import Empty, SimpleQueue  # a queue.py beside the script can't hide it
 from collections import deque
 from collections.abc import Callable
 
+from loghc import native
 from loghc.delivery.queued import Queued
 from loghc.ping import Event
 
@@ -44,7 +44,7 @@ class Outbox:
         self._notes: deque[Queued] = deque()  # pings of Event.LOG
         self._starts: deque[Queued] = deque()
         self._successes: deque[Queued] = deque()
-        self._bell: SimpleQueue[None] = SimpleQueue()
+        self._bell = native.Bell()
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -81,13 +81,11 @@ class Outbox:
 
     def ring(self) -> None:
         """Wake whoever waits for something to do."""
-        if self._bell.empty():  # one is enough
-            self._bell.put(None)
+        self._bell.ring()
 
     def wait(self, seconds: float) -> None:
         """Wait until a ping is put, or somebody rings."""
-        with contextlib.suppress(Empty):
-            self._bell.get(timeout=max(0.0, seconds))
+        self._bell.wait(seconds)
 
     def _index(self, queued: Queued) -> None:
         """Remember what a ping could make room for."""

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import threading
-from _queue import Empty, SimpleQueue  # a queue.py beside the script can't hide it
 from collections import deque
 from collections.abc import Callable
 
+from loghc import native
 from loghc.callbacks import calling_back
 from loghc.clock import monotonic
 from loghc.delivery.closing import ClosingTime
@@ -36,10 +34,10 @@ class Outcomes:
         self._on_outcome = on_outcome
         self._open: dict[Queued, None] = {}  # in the order of their markers
         # Held for no call and no allocation: nothing that waits for another lock can run meanwhile.
-        self._lock = threading.RLock()
+        self._lock = native.RLock()
         self._delivered = 0
         self._failed = 0
-        self._waiting: list[SimpleQueue[None]] = []
+        self._waiting: list[native.Bell] = []
         self._untold: deque[Outcome] = deque()
         self._teller = ThreadOnDemand(
             self._tell, lambda: self._untold, self.changed, calls_app=True
@@ -110,7 +108,7 @@ class Outcomes:
     def changed(self) -> None:
         """Wake all who wait."""
         for bell in list(self._waiting):
-            bell.put(None)
+            bell.ring()
 
     def wait_for(self, condition: Callable[[], object], closing: ClosingTime) -> bool:
         """Wait until a condition holds, looking at each change.
@@ -122,14 +120,13 @@ class Outcomes:
         Returns:
             Whether it holds.
         """
-        bell: SimpleQueue[None] = SimpleQueue()
+        bell = native.Bell()
         self._waiting.append(bell)
         try:
             while not condition():
                 if closing.over:
                     return False
-                with contextlib.suppress(Empty):
-                    bell.get(timeout=max(0.0, min(closing.left, threading.TIMEOUT_MAX)))
+                bell.wait(closing.left)
             return True
         finally:
             self._waiting.remove(bell)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import _thread
 import atexit
 import os
 import sys
-import threading
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from loghc import native
 from loghc.clock import monotonic
 from loghc.delivery.signals import block_signals, set_blocked_signals
 
@@ -23,7 +21,7 @@ __all__ = ["ThreadOnDemand"]
 _WORKING = "working"
 _TO_BEGIN = 0.5  # seconds that the exit leaves to a thread
 
-_here = threading.local()  # on a thread of this: the signals that the app's thread had blocked
+_here = native.local()  # on a thread of this: the signals that the app's thread had blocked
 _beginning: set[object] = set()  # a token for each thread of this process that has yet to begin
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_beginning.clear)
@@ -74,7 +72,7 @@ class ThreadOnDemand:
     @property
     def is_current(self) -> bool:
         """Whether the calling thread is the one at work."""
-        return self._holder.get(_WORKING) == threading.get_ident()
+        return self._holder.get(_WORKING) == native.get_ident()
 
     def start(self) -> bool:
         """See that the work gets done; False when there is no thread to be had."""
@@ -85,7 +83,8 @@ class ThreadOnDemand:
         try:
             # Not threading.Thread: starting one waits until it runs, for as long as it then keeps
             # the interpreter's lock, and a signal in that wait leaves it half registered.
-            _thread.start_new_thread(self._run, (token, getattr(_here, "blocked_by_app", None)))
+            blocked_by_app = getattr(_here, "blocked_by_app", None)
+            native.start_new_thread(self._run, (token, native.get_ident(), blocked_by_app))
         except BaseException as error:
             _beginning.discard(token)
             if isinstance(error, RuntimeError):  # none at the exit of Python 3.12, or none left
@@ -100,7 +99,7 @@ class ThreadOnDemand:
 
     def run_here(self, work: Callable[[], None]) -> None:
         """Do work on the calling thread, unless another thread is at work."""
-        own = threading.get_ident()
+        own = native.get_ident()
         try:
             if self._holder.setdefault(_WORKING, own) == own:
                 work()
@@ -119,7 +118,7 @@ class ThreadOnDemand:
         Args:
             seconds: to wait at most.
         """
-        own = threading.get_ident()
+        own = native.get_ident()
         _wait_while(lambda: _beginning or self._left() - {own}, seconds)
 
     def _left(self) -> set[int]:
@@ -132,9 +131,12 @@ class ThreadOnDemand:
             if ident in self._started and _outermost(frame).f_code is self._run.__code__
         }
 
-    def _run(self, token: object, blocked_by_app: AbstractSet[int] | None) -> None:
-        self._started.add(threading.get_ident())
-        if not self._calls_app:
+    def _run(self, token: object, starter: int, blocked_by_app: AbstractSet[int] | None) -> None:
+        own = native.get_ident()
+        self._started.add(own)
+        if own == starter:
+            pass  # no thread of its own: its signals are the app's
+        elif not self._calls_app:
             blocked = block_signals()
             _here.blocked_by_app = blocked if blocked_by_app is None else blocked_by_app
         elif blocked_by_app is not None:
@@ -150,7 +152,7 @@ def _wait_while(condition: Callable[[], object], seconds: float) -> None:
     """Wait until a condition doesn't hold any more, so many seconds at most."""
     until = monotonic() + seconds
     while condition() and monotonic() < until:
-        time.sleep(0.001)
+        native.sleep(0.001)
 
 
 def _outermost(frame: FrameType) -> FrameType:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Callable
 
+from loghc import native
 from loghc.log.tracebacks import without_middle
 from loghc.utf8 import encode
 
@@ -76,7 +76,7 @@ class Tail:
         self._recent: list[str] = []
         self._chunks: deque[bytes] = deque()
         self._size = 0  # bytes in all chunks
-        self._lock = threading.RLock()  # a signal handler may log where its thread is in here
+        self._lock = native.RLock()  # a signal handler may log where its thread is in here
 
     def append(self, text: str) -> None:
         """Add one record."""
@@ -105,7 +105,7 @@ class Tail:
 
     def after_fork(self) -> None:
         """Make the tail usable in a forked child, where a lock may be held by a thread now gone."""
-        self._lock = threading.RLock()
+        self._lock = native.RLock()
 
     def _append_long(self, text: str) -> None:
         """Add one record without making it wait for others."""

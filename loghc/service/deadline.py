@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import math
 import socket
-import threading
 from collections.abc import Callable, Iterator
 
+from loghc import native
 from loghc.clock import monotonic
 
 __all__ = ["Deadline"]
@@ -24,7 +24,7 @@ class Deadline:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()  # a signal handler may cancel
+        self._lock = native.RLock()  # a signal handler may cancel
         self._begun = math.inf
         self._seconds = 0.0
         self._end = -math.inf

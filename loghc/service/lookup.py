@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _thread
 import functools
 import os
 import re
@@ -12,6 +11,7 @@ import sys
 from _queue import Empty, SimpleQueue  # a queue.py beside the script can't hide it
 from typing import Any
 
+from loghc import native
 from loghc.service.deadline import Deadline
 
 __all__ = ["addresses"]
@@ -57,7 +57,7 @@ def addresses(host: str, port: int | None, deadline: Deadline) -> list[Any]:
             outcome.put(error)
 
     try:
-        _thread.start_new_thread(look_up, ())
+        native.start_new_thread(look_up, ())
     except RuntimeError:
         # No thread to be had, as at the exit of Python 3.12: a process can be given up as well.
         # Not in a program that is its own interpreter, frozen or embedded: it would start again.

@@ -9,10 +9,11 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import threading
 from collections.abc import Iterator
 
 import urllib3
+
+from loghc import native
 
 __all__ = ["no_debug_output", "quiet"]
 
@@ -23,7 +24,7 @@ class _OnlyOthers(logging.Filter):
     """Passes what urllib3 logs of requests that are not loghc's."""
 
     def filter(self, record: logging.LogRecord) -> bool:  # noqa: ARG002
-        return threading.get_ident() not in _requesting
+        return native.get_ident() not in _requesting
 
 
 _only_others = _OnlyOthers()
@@ -38,11 +39,11 @@ def quiet() -> Iterator[None]:
     for name in list(logging.root.manager.loggerDict):
         if name == "urllib3" or name.startswith("urllib3."):
             logging.getLogger(name).addFilter(_only_others)
-    _requesting.add(threading.get_ident())
+    _requesting.add(native.get_ident())
     try:
         yield
     finally:
-        _requesting.discard(threading.get_ident())
+        _requesting.discard(native.get_ident())
 
 
 if hasattr(os, "register_at_fork"):

@@ -283,17 +283,18 @@ def test_the_exit_waits_for_a_thread_that_was_started_and_has_yet_to_begin(
 ) -> None:
     """Before Python 3.12 the interpreter can crash when it exits before a thread has begun."""
     text = """
-    import _thread, atexit, sys, threading
+    import atexit, sys, threading
+    from loghc import native
     begun = []
     atexit.register(lambda: print("begun" if begun else "not begun"))  # after loghc's own
 
     from loghc.delivery.thread import ThreadOnDemand
     exiting = threading.Event()
     atexit.register(exiting.set)  # before loghc's own
-    start = _thread.start_new_thread
+    start = native.start_new_thread
     def start_late(run, args):
         return start(lambda: (exiting.wait(), run(*args)), ())
-    _thread.start_new_thread = start_late
+    native.start_new_thread = start_late
     sys.setswitchinterval(1000)  # no other thread runs until this one waits
     assert ThreadOnDemand(lambda: begun.append(1), lambda: not begun, lambda: None).start()
     """
@@ -305,10 +306,11 @@ def test_a_forked_child_waits_for_no_thread_that_its_parent_was_starting(
     run_script: RunScript,
 ) -> None:
     text = """
-    import _thread, os, time
+    import os, time
+    from loghc import native
     from loghc.delivery.thread import ThreadOnDemand
 
-    _thread.start_new_thread = lambda run, args: None  # begins never
+    native.start_new_thread = lambda run, args: None  # begins never
     work = ThreadOnDemand(lambda: None, lambda: True, lambda: None)
     assert work.start()
     pid = os.fork()

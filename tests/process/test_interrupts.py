@@ -210,12 +210,12 @@ def test_ctrl_c_in_a_wait_and_then_in_a_stop_reaches_the_app_each_time(
         script("""
         signal.signal(signal.SIGALRM, signal.default_int_handler)
         if sys.argv[2] == "no threads":
-            import _thread
+            from loghc import native
 
             def refuse(*_):
                 raise RuntimeError("can't start new thread")
 
-            _thread.start_new_thread = refuse
+            native.start_new_thread = refuse
         sink = HealthSink(sys.argv[1])
         handler = logger.add(sink, format="{message}")
         logger.info("sync.done")
@@ -320,12 +320,12 @@ def test_an_interrupt_where_no_thread_can_be_started_leaves_the_ping_to_the_next
     ping_receiver.always(Fault(delay=1))  # much longer than until an interrupt
     done = run_script(
         script("""
-        import _thread
+        from loghc import native
 
         def refuse(*_):
             raise RuntimeError("can't start new thread")
 
-        _thread.start_new_thread = refuse
+        native.start_new_thread = refuse
         signal.signal(signal.SIGALRM, interrupt)
         sink = HealthSink(sys.argv[1])
         logger.add(sink, format="{message}")

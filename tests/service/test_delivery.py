@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _thread
 import asyncio
 import contextlib
 import itertools
@@ -27,7 +26,7 @@ import urllib3
 from loguru import logger
 
 from conftest import RunScript, complaints
-from loghc import Event, HealthSink, Outcome, Stats
+from loghc import Event, HealthSink, Outcome, Stats, native
 from loghc.delivery import Delivery
 from loghc.delivery.outbox import LOGS, PINGS, Outbox
 from loghc.delivery.queued import LOG_LEFT_OUT, Queued
@@ -432,7 +431,8 @@ def test_a_ping_that_comes_as_two_stops_end_is_not_given_up_before_its_time(
 
 
 HUNG_LOOK_UP = """
-import _thread, socket
+import socket
+from loghc import native
 
 def hang(host, port, *args, flags=0, **options):
     if flags & socket.AI_NUMERICHOST:
@@ -443,7 +443,7 @@ def no_thread(*_):
     raise RuntimeError("can't start new thread")
 
 if "no thread" in sys.argv:
-    _thread.start_new_thread = no_thread
+    native.start_new_thread = no_thread
     sys.executable = sys.argv[1] + "/python"  # looks names up, as slowly
 socket.getaddrinfo = hang
 """
@@ -599,14 +599,14 @@ def test_an_exit_waits_for_on_outcome_though_its_thread_has_not_begun_to_run(
 
         return start(later, ())
 
-    start = _thread.start_new_thread
+    start = native.start_new_thread
     told: list[Outcome] = []
     ping_receiver.script(Fault(delay=0.1))
     delivery = delivery_to(ping_receiver.url, told.append)
     delivery.put(numbered(0))
     wait_until(lambda: ping_receiver.requests)
     monkeypatch.setattr("loghc.delivery._AT_EXIT", 30.0)
-    monkeypatch.setattr("loghc.delivery.thread._thread.start_new_thread", start_later)
+    monkeypatch.setattr("loghc.native.start_new_thread", start_later)
     delivery.stop(20, exiting=True)
     assert len(told) == 1
 
@@ -633,7 +633,7 @@ def test_a_ping_that_is_cut_off_as_a_stop_ends_is_sent_again(
         delivery.put(numbered(0))
         wait_until(lambda: ping_receiver.requests)
         if not threads:
-            monkeypatch.setattr("loghc.delivery.thread._thread.start_new_thread", refuse_thread)
+            monkeypatch.setattr("loghc.native.start_new_thread", refuse_thread)
             waiting.start()
             wait_until_in(waiting, "wait_for")
         return done
@@ -708,7 +708,7 @@ def test_a_stop_that_is_interrupted_gives_up_what_waits_and_an_exit_goes_on(
 
 @pytest.fixture
 def no_new_delivery_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("loghc.delivery.thread._thread.start_new_thread", refuse_thread)
+    monkeypatch.setattr("loghc.native.start_new_thread", refuse_thread)
 
 
 def test_two_threads_that_wait_where_none_can_be_started_lose_no_ping(
@@ -774,7 +774,7 @@ def test_two_threads_that_wait_where_none_can_be_started_both_return_with_on_out
 ) -> None:
     done = run_script(
         script("""
-        import _thread
+        from loghc import native
 
         def no_thread(*_):
             raise RuntimeError("can't start new thread")
@@ -789,7 +789,7 @@ def test_two_threads_that_wait_where_none_can_be_started_both_return_with_on_out
 
         returned = []
         other = threading.Thread(target=wait)
-        _thread.start_new_thread = no_thread
+        native.start_new_thread = no_thread
         logger.info("sync.start")
         logger.info("sync.done")
         other.start()

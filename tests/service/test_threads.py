@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _thread
 import re
 import threading
 import time
@@ -11,7 +10,7 @@ import tracemalloc
 import pytest
 from loguru import logger
 
-from loghc import Event, HealthSink, Outcome
+from loghc import Event, HealthSink, Outcome, native
 from loghc.delivery.outbox import LOGS, PINGS
 from loghc.testing import Fault, PingReceiver
 from services import unused_port
@@ -108,14 +107,14 @@ def test_there_is_no_thread_while_there_is_nothing_to_send(ping_receiver: PingRe
 def test_a_burst_of_markers_starts_no_thread_for_each(
     ping_receiver: PingReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    start = _thread.start_new_thread
+    start = native.start_new_thread
     started: list[object] = []
 
     def counted(*args: object) -> int:
         started.append(args)
         return start(*args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("loghc.delivery.thread._thread.start_new_thread", counted)
+    monkeypatch.setattr("loghc.native.start_new_thread", counted)
     ping_receiver.always(Fault(delay=0.01))
     sink = HealthSink(ping_receiver.url)
     logger.add(sink, format="{message}")

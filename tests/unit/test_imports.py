@@ -27,17 +27,18 @@ LEAVES = {
     "utf8",
     "version",
 }
-PING = {"callbacks", "ping", "clock", "imports", "portable", "report", "utf8", "version"}
+PING = {"callbacks", "ping", "clock", "imports", "native", "portable", "report", "utf8", "version"}
 SERVICE = {"service", *PING}
 MIDDLE = {"log", "delivery", *SERVICE}
 SINK = {"sink", "handover", "jobs", *LEAVES, *MIDDLE}
 ALLOWED = {
     "ping": set(),
     "clock": set(),
-    "callbacks": set(),
-    "report": {"clock"},
+    "native": set(),
+    "callbacks": {"native"},
+    "report": {"clock", "native"},
     "utf8": set(),
-    "imports": set(),
+    "imports": {"native"},
     "version": set(),
     "lifecycle": {"clock", "report", "log"},
     "silence": {"markers", "report", "silence", *SERVICE},

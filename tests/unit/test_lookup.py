@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _thread
 import os
 import socket
 import sys
@@ -13,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from loghc import native
 from loghc.service.deadline import Deadline
 from loghc.service.lookup import addresses
 from waiting import refuse_thread, wait_until
@@ -44,7 +44,7 @@ def hangs(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_thread, "start_new_thread", refuse_thread)
+    monkeypatch.setattr(native, "start_new_thread", refuse_thread)
 
 
 def test_an_address_is_not_looked_up(hangs: None, deadline: Deadline) -> None:

@@ -204,7 +204,6 @@ def test_a_healthy_service_leaves_nothing_behind_in_the_outbox(box: Box) -> None
     held = [getattr(box.outbox, name) for name in vars(box.outbox)]
     held += [each for index in held if isinstance(index, dict) for each in index.values()]
     assert [each for each in held if isinstance(each, (deque, Queued)) and each] == []
-    assert max(each.qsize() for each in held if hasattr(each, "qsize")) <= 1
 
 
 # Waiting.

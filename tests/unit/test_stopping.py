@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _thread
 import atexit
 import re
 import threading
@@ -12,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from loghc import Event, Outcome, Stats
+from loghc import Event, Outcome, Stats, native
 from loghc.delivery import Delivery
 from loghc.delivery.report import Report
 from loghc.delivery.retry import Backoff
@@ -180,7 +179,7 @@ def test_what_can_t_be_delivered_in_time_is_given_up_and_no_thread_is_started_fo
     put(delivery, Event.FAIL, count=2)
     wait_until(lambda: client.sent)
     asked: list[object] = []
-    monkeypatch.setattr(_thread, "start_new_thread", lambda *args: asked.append(args))
+    monkeypatch.setattr(native, "start_new_thread", lambda *args: asked.append(args))
     delivery.stop(0.1)
     assert asked == []
     assert delivery.stats == Stats(0, 2, 0)

@@ -1,0 +1,87 @@
+"""Threads, locks and waits of the system's own, whatever gevent or eventlet patched, and whenever.
+
+Those put greenlets in place of threads: a "thread" that is started is then a greenlet of the app's
+own thread, and a lock or queue of the genuine kind, waited for there, stops every greenlet. They
+patch modules, so this takes what it needs from copies of those modules that nobody else has.
+"""
+
+from __future__ import annotations
+
+import _thread
+import contextlib
+import select
+
+TYPE_CHECKING = False  # typing takes longer to import than all of this
+if TYPE_CHECKING:
+    from types import ModuleType
+    from typing import Any
+
+__all__ = ["Bell", "Lock", "RLock", "get_ident", "local", "poll", "sleep", "start_new_thread"]
+
+
+def _copy_of(module: ModuleType) -> Any:
+    """Another copy of a module that is written in C, as it is before anybody patches it.
+
+    Where no other can be had, as on PyPy, the module itself.
+    """
+    spec = module.__spec__
+    try:
+        assert spec is not None and spec.loader is not None  # noqa: S101, PT018 - for mypy
+        copy = spec.loader.create_module(spec)
+        assert copy is not None  # noqa: S101
+        spec.loader.exec_module(copy)
+    except Exception:  # noqa: BLE001 - each interpreter has its own reasons
+        return module
+    return copy
+
+
+_genuine = _copy_of(_thread)
+
+if TYPE_CHECKING:
+    from _thread import allocate_lock as Lock  # noqa: N812
+    from _thread import get_ident, start_new_thread
+    from threading import RLock, local
+else:
+    Lock = _genuine.allocate_lock
+    RLock = _genuine.RLock
+    local = _genuine._local
+    get_ident = _genuine.get_ident
+    # Look it up as native.start_new_thread: tests replace it.
+    start_new_thread = _genuine.start_new_thread
+
+poll = getattr(_copy_of(select), "poll", None)
+"""``select.poll``; None where the system has none."""
+
+
+class Bell:
+    """Wakes one thread that waits; rung while nobody waits, it wakes the next one that does.
+
+    Nothing can interrupt it half-way: signal handlers and finalizers may ring it.
+    """
+
+    __slots__ = ("_lock",)
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._lock.acquire()
+
+    def ring(self) -> None:
+        """Wake who waits. Ringing twice is like once."""
+        with contextlib.suppress(RuntimeError):  # it was rung, and nobody has waited since
+            self._lock.release()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for a ring.
+
+        Args:
+            seconds: to wait at most.
+
+        Returns:
+            Whether there was one.
+        """
+        return self._lock.acquire(timeout=min(max(0.0, seconds), _genuine.TIMEOUT_MAX))
+
+
+def sleep(seconds: float) -> None:
+    """Wait on the calling thread, and let no greenlet of it run meanwhile."""
+    Bell().wait(seconds)
