@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import threading
-import time
 
 from loghc.entry.directory import Directory
 from loghc.entry.processes import is_alive, living
 from loghc.entry.rings import Frame, Reading, read_ring
 from loghc.log.tail import CONTEXT, Snapshot
 from loghc.watch.end import End
+from loghc.watch.printed import Printed
 from loghc.watch.processes import mapped
 
 __all__ = ["Collector", "Facts"]
@@ -87,12 +86,7 @@ class Collector:
         self._keep = limit + CONTEXT
         self._folded = End(self._keep)
         self._facts = Facts()
-        self._lock = threading.Lock()  # output is added on a thread of its own
-        self._forget_output()
-
-    def _forget_output(self) -> None:
-        self._output = End(self._keep)
-        self._printed = {stream: _Printed(self._keep) for stream in (1, 2)}
+        self._printed = Printed(self._keep)
 
     def add_output(self, data: bytes | memoryview, stream: int) -> None:
         """Keep what the program printed to a stream.
@@ -100,12 +94,7 @@ class Collector:
         Raises:
             MemoryError: then nothing of it is kept, so that there is memory for the pings.
         """
-        try:
-            with self._lock:
-                self._output.add(self._printed[stream].add(bytes(data)))
-        except MemoryError:
-            self._forget_output()
-            raise
+        self._printed.add(data, stream)
 
     def fold(self) -> None:
         """Take in the rings that nobody writes to any more, and delete them."""
@@ -139,10 +128,7 @@ class Collector:
         """
         facts = self._facts.copy()
         end = self._folded.copy()
-        with self._lock:
-            end.add(self._output.frames())
-            if until_ns is None:
-                end.add([frame for printed in self._printed.values() for frame in printed.rest()])
+        end.add(self._printed.frames(unfinished=until_ns is None))
         # Further back, to have enough without what was logged since.
         size = self._keep if until_ns is None else 2 * self._keep
         readings = []
@@ -163,46 +149,6 @@ class Collector:
         """The rings that are there, oldest first."""
         names = self._directory.names() if self._directory is not None else []
         return sorted((name for name in names if name.endswith(".ring")), key=_opened)
-
-
-class _Printed:
-    """What a program printed to one stream, in lines.
-
-    A line is held back until its end comes: a secret in it is recognised only as a whole, and the
-    records of others must not come between its parts.
-
-    Args:
-        size: bytes to keep at least of a line: its end.
-    """
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._line = bytearray()  # one whose end has not come yet
-        self._cut = False  # at its front
-
-    def add(self, data: bytes) -> list[Frame]:
-        """Add some; the lines that are whole now."""
-        lines, end, rest = data.rpartition(b"\n")
-        if not end:
-            self._extend(rest)
-            return []
-        self._extend(lines)
-        frames = self._frames()
-        self._line, self._cut = bytearray(rest), False
-        return frames
-
-    def rest(self) -> list[Frame]:
-        """The line that has not ended."""
-        return self._frames() if self._line else []
-
-    def _extend(self, data: bytes) -> None:
-        self._line += data
-        if len(self._line) > 2 * self._size:
-            del self._line[: -self._size]
-            self._cut = True
-
-    def _frames(self) -> list[Frame]:
-        return [Frame(time.monotonic_ns(), _as_text(bytes(self._line) + b"\n"), self._cut)]
 
 
 def _snapshot(frames: list[Frame]) -> Snapshot:
@@ -239,8 +185,3 @@ def _opened(name: str) -> int:
 
 def _number(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < _DIGITS else 0
-
-
-def _as_text(data: bytes) -> bytes:
-    """UTF-8, as bodies have to be."""
-    return data if data.isascii() else data.decode("utf-8", "replace").encode()

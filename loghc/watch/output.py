@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Collection
 
 from loghc.report import Once
+from loghc.watch.drain import GIVE_UP, fork_drain, pass_on
 
 __all__ = ["Output"]
 
@@ -67,7 +68,7 @@ class Output:
             place = (status.st_dev, status.st_ino)
             if place not in places:
                 reading, places[place] = self._pipe()
-                self._pumps.append(_Pump(reading, descriptor, self._stopping))
+                self._pumps.append(_Pump(reading, descriptor, self._stopping, self._pipe()))
             self._streams[descriptor] = places[place]
 
     def _pipe(self) -> tuple[int, int]:
@@ -81,17 +82,22 @@ class Output:
         return self._opened[-2], self._opened[-1]
 
     def prepare(self) -> None:
-        """The program was forked, and waits: let it have the pipes if there are threads for them.
+        """The program was forked, and waits: let it have the pipes if somebody will empty them.
 
         Not earlier, as a process that has threads can't be forked safely, and not later, as a
         program whose pipes nobody empties hangs.
         """
         try:
             for pump in self._pumps:
+                pump.fork_drain()
+            for pump in self._pumps:
                 pump.prepare()
             os.write(self._allow, b"x")
         except (RuntimeError, MemoryError):
             self.trouble = "no thread could be started"
+            self.start(_drop)
+        except OSError:
+            self.trouble = "no process could be started"
             self.start(_drop)
         os.close(self._allow)
 
@@ -115,7 +121,10 @@ class Output:
             pump.start(keep)
 
     def finish(self) -> None:
-        """The program has ended: take what is in the pipes, and wait for no more."""
+        """The program has ended: take what is in the pipes, and wait for no more.
+
+        What still holds them is served by the drains.
+        """
         os.write(self._stop, b"x")  # which stays there, for all of them to see
 
     def wait(self, seconds: float | None) -> bool:
@@ -124,18 +133,23 @@ class Output:
 
 
 class _Pump:
-    """One pipe, and the thread that empties it into a stream."""
+    """One pipe, the thread that empties it into a stream, and the drain that does so later."""
 
-    def __init__(self, reading: int, into: int, stopping: int) -> None:
+    def __init__(self, reading: int, into: int, stopping: int, control: tuple[int, int]) -> None:
         self._reading = reading
         self._into = into
         self._stopping = stopping
+        self._waiting, self._control = control
         self._once = Once()
         self._keep: Keep = _drop
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._run, name="loghc-output", daemon=True)
 
+    def fork_drain(self) -> None:
+        fork_drain(self._reading, self._into, self._waiting)
+
     def prepare(self) -> None:
+        os.close(self._waiting)
         # Made once: there may be no more memory later.
         self._room = memoryview(bytearray(_AT_ONCE))
         os.set_blocking(self._reading, False)
@@ -174,18 +188,17 @@ class _Pump:
                 self._keep = _drop
                 self._say("is not in the log: there was no memory for it")
             if not self._pass_on(data):
+                os.write(self._control, GIVE_UP)
                 break
-        # A program that goes on printing is told so: by an error, or by SIGPIPE.
+        # A program that goes on printing though nobody reads is told so: by an error, or by
+        # SIGPIPE. Else the drain goes on from here.
         os.close(self._reading)
+        os.close(self._control)
 
     def _pass_on(self, view: memoryview) -> bool:
         """Write all of it; False when nobody reads it any more."""
         try:
-            while view:
-                # Whoever shares the stream may have set it not to block.
-                select.select([], [self._into], [])
-                with contextlib.suppress(BlockingIOError):
-                    view = view[os.write(self._into, view) :]
+            pass_on(view, self._into)
         except OSError as error:
             if error.errno == errno.EPIPE:
                 return False

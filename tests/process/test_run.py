@@ -1080,10 +1080,25 @@ def test_output_and_a_command_that_can_not_be_started(receiver, tmp_path):
     assert events(receiver) == [(Event.FAIL, 127)]
 
 
-def test_output_that_a_child_still_holds_is_not_waited_for(receiver, tmp_path):
-    done = run(*RUN, "--output", "sh", "-c", "sleep 50 & echo $!", cwd=tmp_path)
-    os.kill(int(done.stdout), signal.SIGKILL)
-    assert told(receiver)[1].text.startswith(done.stdout)
+def test_output_of_what_the_program_left_running_goes_where_the_output_went(receiver, tmp_path):
+    script = "(until test -e go; do sleep 0.05; done; echo late; touch done) & echo started"
+    with started(*RUN, "--output", "sh", "-c", script, cwd=tmp_path) as process:
+        assert process.wait(TIMEOUT) == 0
+        assert events(receiver) == [(Event.START, None), (Event.SUCCESS, None)]
+        (tmp_path / "go").touch()
+        assert process.stdout.read() == "started\nlate\n"  # until the last writer has left
+    wait_until((tmp_path / "done").exists)
+
+
+def test_output_goes_on_though_the_watcher_is_killed(receiver, tmp_path):
+    script = "echo started; until test -e go; do sleep 0.05; done; echo late; touch done"
+    with started(*RUN, "--output", "sh", "-c", script, cwd=tmp_path) as process:
+        assert process.stdout.readline() == "started\n"
+        process.kill()
+        process.wait(TIMEOUT)
+        (tmp_path / "go").touch()
+        assert process.stdout.read() == "late\n"
+    wait_until((tmp_path / "done").exists)
 
 
 def test_output_that_a_child_goes_on_to_flood_is_not_waited_for(receiver, tmp_path):
@@ -1094,9 +1109,22 @@ def test_output_that_a_child_goes_on_to_flood_is_not_waited_for(receiver, tmp_pa
     try:
         assert process.wait(TIMEOUT) == 3
     finally:
-        with contextlib.suppress(ProcessLookupError):  # it may have had its SIGPIPE
-            os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+        os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)  # it lives
     assert events(receiver) == [(Event.START, None), (Event.FAIL, 3)]
+
+
+@pytest.mark.parametrize("leave", ["closed", "killed"])
+def test_what_prints_though_nobody_reads_any_more_gets_its_sigpipe(receiver, tmp_path, leave):
+    script = "yes & echo $! >pid; sleep 0.1; until test -e go; do sleep 0.05; done"
+    with started(*RUN, "--output", "sh", "-c", script, cwd=tmp_path) as process:
+        assert process.stdout.readline() == "y\n"
+        if leave == "killed":
+            process.kill()
+            process.wait(TIMEOUT)
+        process.stdout.close()
+        pid = int((tmp_path / "pid").read_text())
+        wait_until(lambda: not is_alive(pid))
+        (tmp_path / "go").touch()
 
 
 def test_a_signal_ends_the_wait_for_a_reader_that_reads_nothing(receiver, tmp_path):

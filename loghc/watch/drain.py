@@ -1,0 +1,83 @@
+"""A small process for each pipe of ``--output`` that empties it when the watcher no longer does.
+
+It is forked before the program is, waits, and holds nothing but the pipe and where the output goes.
+So nobody who still prints dies of SIGPIPE: neither when the program has ended, nor when the watcher
+is killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import select
+
+__all__ = ["GIVE_UP", "fork_drain", "pass_on"]
+
+_AT_ONCE_BYTES = 65_536
+GIVE_UP = b"x"
+"""Written to a drain's control: nobody reads the output any more. It closes the pipe."""
+_NAME = b"loghc-output"  # as `ps` shows it
+_MOST_DESCRIPTORS = 256  # that are closed where nobody says which are open
+
+
+def fork_drain(reading: int, into: int, waiting: int) -> None:
+    """Start one. This process must have one thread only. Its blocked signals stay blocked there.
+
+    Args:
+        reading: the pipe's end.
+        into: where the output goes.
+        waiting: a descriptor on which it waits for its turn: until the other end is closed, if only
+            by this process's death.
+
+    Raises:
+        OSError: there is no process to be had.
+    """
+    if os.fork() == 0:
+        try:
+            _drain(reading, into, waiting)
+        finally:
+            os._exit(0)
+
+
+def pass_on(view: memoryview, into: int) -> None:
+    """Write all of it.
+
+    Raises:
+        OSError: it can't be written.
+    """
+    while view:
+        # Whoever shares the stream may have set it not to block.
+        select.select([], [into], [])
+        with contextlib.suppress(BlockingIOError):
+            view = view[os.write(into, view) :]
+
+
+def _drain(reading: int, into: int, waiting: int) -> None:
+    os.setsid()
+    os.chdir("/")
+    _close_all_but({reading, into, waiting})
+    with contextlib.suppress(OSError), open("/proc/self/comm", "wb") as file:
+        file.write(_NAME)
+    if os.read(waiting, 1) == GIVE_UP:
+        return
+    os.set_blocking(reading, True)
+    room = memoryview(bytearray(_AT_ONCE_BYTES))
+    while count := os.readv(reading, [room]):
+        try:
+            pass_on(room[:count], into)
+        except OSError as error:  # noqa: PERF203
+            if error.errno == errno.EPIPE:
+                return
+            # A full disk, say: whoever prints would see an error, and mostly go on.
+
+
+def _close_all_but(kept: set[int]) -> None:
+    try:
+        opened = [int(name) for name in os.listdir("/proc/self/fd")]
+    except OSError:
+        opened = list(range(_MOST_DESCRIPTORS))
+    for descriptor in opened:
+        if descriptor not in kept:
+            with contextlib.suppress(OSError):
+                os.close(descriptor)

@@ -1,0 +1,104 @@
+"""What a program printed: the end of it, in lines."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+
+from loghc.entry.rings import Frame
+
+__all__ = ["Printed"]
+
+_SMALL_BYTES = 4096  # pieces of a line are put together up to this
+
+
+class Printed:
+    """The end of what was printed to standard output and standard error.
+
+    Adding is cheap: lines are looked for when they are read. A line is held back until its end
+    comes: a secret in it is recognised only as a whole, and the records of others must not come
+    between its parts.
+
+    Args:
+        size: bytes to keep at least of each stream.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._lock = threading.Lock()  # output is added on threads of its own
+        self.forget()
+
+    def forget(self) -> None:
+        """Keep nothing of what was printed so far."""
+        self._streams = {stream: _Stream() for stream in (1, 2)}
+
+    def add(self, data: bytes | memoryview, stream: int) -> None:
+        """Add what was printed to a stream.
+
+        Raises:
+            MemoryError: then nothing is kept, so that there is memory for the pings.
+        """
+        try:
+            with self._lock:
+                self._streams[stream].add(bytes(data), self._size)
+        except MemoryError:
+            self.forget()
+            raise
+
+    def frames(self, *, unfinished: bool) -> list[Frame]:
+        """The lines, those of each stream in order.
+
+        Args:
+            unfinished: with the line of each stream whose end has not come.
+        """
+        with self._lock:
+            streams = [stream.frames(unfinished=unfinished) for stream in self._streams.values()]
+        return [frame for frames in streams for frame in frames]
+
+
+class _Stream:
+    def __init__(self) -> None:
+        self._pieces: deque[tuple[int, bytes]] = deque()  # as they came, and when
+        self._size = 0
+        self._cut = False  # the first piece begins inside a line
+
+    def add(self, data: bytes, keep: int) -> None:
+        pieces = self._pieces
+        if pieces and len(pieces[-1][1]) < _SMALL_BYTES and b"\n" not in pieces[-1][1]:
+            begun = pieces.pop()[1]
+            self._size -= len(begun)
+            data = begun + data
+        pieces.append((time.monotonic_ns(), data))
+        self._size += len(data)
+        while self._size - len(pieces[0][1]) >= keep:
+            dropped = pieces.popleft()[1]
+            self._size -= len(dropped)
+            self._cut = not dropped.endswith(b"\n")
+
+    def frames(self, *, unfinished: bool) -> list[Frame]:
+        frames = []
+        line = bytearray()
+        cut = self._cut
+        for time_ns, piece in self._pieces:
+            lines, end, rest = piece.rpartition(b"\n")
+            if not end:
+                line += piece
+                continue
+            line += lines
+            if cut:
+                first, end, lines = bytes(line).partition(b"\n")
+                frames.append(_frame(time_ns, first, cut=True))
+                cut, line = False, bytearray(lines)
+            if end:
+                frames.append(_frame(time_ns, bytes(line)))
+            line = bytearray(rest)
+        if line and unfinished:
+            frames.append(_frame(time.monotonic_ns(), bytes(line), cut=cut))
+        return frames
+
+
+def _frame(time_ns: int, line: bytes, *, cut: bool = False) -> Frame:
+    data = line + b"\n"
+    # UTF-8, as bodies have to be.
+    return Frame(time_ns, data if data.isascii() else data.decode("utf-8", "replace").encode(), cut)
