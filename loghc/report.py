@@ -12,6 +12,7 @@ from collections import deque
 
 from loghc import native
 from loghc.clock import monotonic
+from loghc.fork import InChild, in_child
 
 TYPE_CHECKING = False  # typing and traceback take longer to import than all of this
 if TYPE_CHECKING:
@@ -34,10 +35,7 @@ _PIECES = 200  # that wait for a reader at most; beyond that the oldest are drop
 _KEYS = 1000  # that one Once remembers; beyond that it is silent
 
 _unwritten: deque[bytes] = deque(maxlen=_PIECES)
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_unwritten.clear)  # they are the parent's
+in_child(InChild.REPORT, _unwritten.clear)  # they are the parent's
 
 
 def report(text: str) -> None:

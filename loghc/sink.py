@@ -16,6 +16,7 @@ from loghc import options
 from loghc.callbacks import within_callback
 from loghc.delivery import Delivery
 from loghc.delivery.report import Report
+from loghc.fork import InChild, in_child, prepare
 from loghc.handover import HandOver, watcher_of
 from loghc.lifecycle import (
     Completion,
@@ -384,8 +385,8 @@ def _renew_sinks() -> None:
         sink._after_fork()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_sinks)
+prepare()
+in_child(InChild.SINKS, _renew_sinks)
 
 
 def _rebuilt(options: dict[str, Any]) -> HealthSink:

@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _look_elsewhere_last() -> None:
-    """Have no file of the program's, such as ``queue.py``, be taken for what loghc imports."""
+    """Have no file of the program's, such as ``queue.py``, be taken for what loghc.fork."""
     given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     try:
         elsewhere = {os.path.abspath(path) for path in ("", *given)}

@@ -18,7 +18,7 @@ from loghc.delivery.report import Report
 from loghc.delivery.retry import Backoff
 from loghc.delivery.thread import ThreadOnDemand
 from loghc.delivery.vocabulary import Vocabulary
-from loghc.imports import waiting_for_pings
+from loghc.fork import waiting_for_pings
 from loghc.ping import Event, Outcome, Ping, Stats
 
 if TYPE_CHECKING:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import os
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 from loghc import native
 from loghc.clock import monotonic
 from loghc.delivery.signals import block_signals, set_blocked_signals
+from loghc.fork import InChild, in_child
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
@@ -23,8 +23,7 @@ _TO_BEGIN = 0.5  # seconds that the exit leaves to a thread
 
 _here = native.local()  # on a thread of this: the signals that the app's thread had blocked
 _beginning: set[object] = set()  # a token for each thread of this process that has yet to begin
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_beginning.clear)
+in_child(InChild.THREADS, _beginning.clear)
 
 
 @atexit.register

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Iterable, Iterator, Sequence
 
 from loghc.callbacks import calling_back
-from loghc.imports import importing
+from loghc.fork import importing
 from loghc.log.escapes import without_escapes
 from loghc.log.masking import Masker
 from loghc.log.redaction import Redactor

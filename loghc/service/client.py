@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING
 
-from loghc.imports import importing
+from loghc.fork import importing
 from loghc.ping import Attempt, Ping
 from loghc.service.deadline import Deadline
 from loghc.service.proxies import proxy_for

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 from collections.abc import Iterator
 
 import urllib3
 
 from loghc import native
+from loghc.fork import InChild, in_child
 
 __all__ = ["no_debug_output", "quiet"]
 
 _requesting: set[int] = set()  # the threads that make a request of loghc's now
+in_child(InChild.THREADS, _requesting.clear)
 
 
 class _OnlyOthers(logging.Filter):
@@ -44,10 +45,6 @@ def quiet() -> Iterator[None]:
         yield
     finally:
         _requesting.discard(native.get_ident())
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_requesting.clear)
 
 
 def no_debug_output(manager: object, url: str) -> None:

@@ -27,7 +27,7 @@ LEAVES = {
     "utf8",
     "version",
 }
-PING = {"callbacks", "ping", "clock", "imports", "native", "portable", "report", "utf8", "version"}
+PING = {"callbacks", "ping", "clock", "fork", "native", "portable", "report", "utf8", "version"}
 SERVICE = {"service", *PING}
 MIDDLE = {"log", "delivery", *SERVICE}
 SINK = {"sink", "handover", "jobs", *LEAVES, *MIDDLE}
@@ -36,9 +36,9 @@ ALLOWED = {
     "clock": set(),
     "native": set(),
     "callbacks": {"native"},
-    "report": {"clock", "native"},
+    "report": {"clock", "fork", "native"},
     "utf8": set(),
-    "imports": {"native"},
+    "fork": {"native"},
     "version": set(),
     "lifecycle": {"clock", "report", "log"},
     "silence": {"markers", "report", "silence", *SERVICE},
