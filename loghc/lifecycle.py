@@ -10,14 +10,11 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 from loghc.clock import monotonic
-from loghc.log.tracebacks import without_middle
-from loghc.report import traceback_text
 
 __all__ = [
     "Completion",
     "CrashWatch",
     "at_child_exit",
-    "closing_text",
     "interpreter_is_exiting",
     "uncaught_exception",
 ]
@@ -54,23 +51,6 @@ def uncaught_exception() -> BaseException | None:
         return handled
     kept: BaseException | None = getattr(sys, "last_value", None)
     return getattr(sys, "last_exc", kept)  # since 3.12
-
-
-def closing_text(error: BaseException | None, limit: int, *, ended: bool = False) -> str:
-    """What is put after the log of a run that the end of the program makes a failure.
-
-    Args:
-        error: the exception that ended the program, if one did.
-        limit: bytes that the traceback takes at most, if it can be made to; its middle goes.
-        ended: the run had ended before.
-    """
-    text = "loghc: the program ended and this run had not.\n"
-    if ended:
-        text = "loghc: the program crashed, though this run was told as a success.\n"
-    if error is not None:
-        # No values of variables, unlike loguru's: nobody chose to send those.
-        text += without_middle(traceback_text(error), limit)
-    return text
 
 
 class CrashWatch:

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from loghc.log.body import Body
 
 __all__ = ["Answer", "Attempt", "Event", "Outcome", "Ping", "Stats"]
 
@@ -40,16 +43,15 @@ class Ping(NamedTuple):
     Attributes:
         event: what it tells.
         run_id: the run that it belongs to, a UUID in its canonical text form.
-        body: gives the text to attach, UTF-8, its end being what matters most. Called on the
-            delivery thread, so that joining a long log costs the logging thread nothing. ``bytes``
-            stands for no log.
+        body: gives the text to attach. Called on the delivery thread, so that joining a long log
+            costs the logging thread nothing. ``Body`` itself stands for no log.
         exit_status: 0 to 255, sent as ``<url>/<exit_status>`` in place of the event's own suffix;
             None: the event's own.
     """
 
     event: Event
     run_id: str
-    body: Callable[[], bytes]
+    body: Callable[[], Body]
     exit_status: int | None = None
 
     @property

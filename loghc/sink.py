@@ -22,15 +22,15 @@ from loghc.lifecycle import (
     Completion,
     CrashWatch,
     at_child_exit,
-    closing_text,
     interpreter_is_exiting,
     uncaught_exception,
 )
+from loghc.log.body import Body
 from loghc.log.redaction import Redactor, redactor
 from loghc.log.tail import Tail
 from loghc.markers import Markers, job_markers
 from loghc.ping import Event, Outcome, Ping, Stats
-from loghc.report import debugging, report_debug, report_exception
+from loghc.report import debugging, report_debug, report_exception, traceback_text
 from loghc.runs import RecordRuns, origin
 from loghc.silence import at_exit
 from loghc.silence.listener import ALL, Listener
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 
 __all__ = ["HealthSink"]
 
+_NOT_ENDED = "loghc: the program ended and this run had not."
+_TAKEN_BACK = "loghc: the program crashed, though this run was told as a success."
 _REMEMBERED = 64  # markers, to tell one that comes through two handlers from two
 
 _P = ParamSpec("_P")
@@ -195,8 +197,8 @@ class HealthSink(metaclass=_SinkType):
             return url
         if url is None:
             return None
-        from loghc.log.body import Renderer
         from loghc.log.masking import Masker
+        from loghc.log.rendering import Renderer
         from loghc.service.client import PingClient
 
         pools = (getattr(given["http"], name, None) for name in ("headers", "proxy_headers"))
@@ -317,7 +319,7 @@ class HealthSink(metaclass=_SinkType):
                     self._crash_watch.start(run_id)
                 elif event is Event.SUCCESS:
                     self._crash_watch.success(run_id, origin(record)[1])
-                self._put(event, run_id)
+                self._put(event, run_id, record=message + "")
         except Exception:  # noqa: BLE001 - a bug of ours must not become the app's
             report_exception(
                 "a marker could not be turned into a ping, please report this:", self._mask
@@ -328,22 +330,23 @@ class HealthSink(metaclass=_SinkType):
         limit: int = self._options["limit"]
         return min(limit, self._delivery.body_limit or limit)
 
-    def _put(self, event: Event, run_id: str, closing: str = "") -> None:
-        """Queue a ping with the log as it is now, and a closing text after it."""
-        body: Callable[[], bytes] = bytes
+    def _put(self, event: Event, run_id: str, **around: Any) -> None:
+        """Queue a ping with the log as it is now, and what ``Renderer.render`` puts around it."""
+        body: Callable[[], Body] = Body
         if self._options["send_logs"]:
-            body = functools.partial(self._renderer.render, self._tail.snapshot(), closing)
+            body = functools.partial(self._renderer.render, self._tail.snapshot(), **around)
         self._delivery.put(Ping(event, run_id, body))  # type: ignore[union-attr]  # never a HandOver
 
     def _fail_open_runs(self) -> None:
         """Queue a failure for each run that the end of this process makes one."""
         error = uncaught_exception()
-        third = self._body_size() // 3  # the log counts for more than a recursion's traceback
+        # No values of variables, unlike loguru's: nobody chose to send those.
+        tracebacks = () if error is None else (traceback_text(error),)
         with self._lock:
             for run_id in self._runs.pairing.take_open():
-                self._put(Event.FAIL, run_id, closing_text(error, third))
+                self._put(Event.FAIL, run_id, tracebacks=tracebacks, lines=(_NOT_ENDED,))
             for run_id in self._crash_watch.take_back(error):
-                self._put(Event.FAIL, run_id, closing_text(error, third, ended=True))
+                self._put(Event.FAIL, run_id, tracebacks=tracebacks, lines=(_TAKEN_BACK,))
 
     def _stop(self, *, exiting: bool) -> None:
         try:

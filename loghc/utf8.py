@@ -1,8 +1,8 @@
-"""Log text as bytes: how it is encoded, and how its end is kept."""
+"""Log text as bytes: how it is encoded, and how its end or its beginning is kept."""
 
 from __future__ import annotations
 
-__all__ = ["encode", "keep_end"]
+__all__ = ["encode", "keep_beginning", "keep_end"]
 
 _CONTINUATION = 0b1000_0000
 _CONTINUATION_MASK = 0b1100_0000
@@ -21,3 +21,11 @@ def keep_end(data: bytes, limit: int) -> bytes:
     while start < len(data) and data[start] & _CONTINUATION_MASK == _CONTINUATION:
         start += 1
     return data[start:]
+
+
+def keep_beginning(data: bytes, limit: int) -> bytes:
+    """The first ``limit`` bytes of UTF-8 ``data``, cut back to a character boundary."""
+    end = min(limit, len(data))
+    while 0 < end < len(data) and data[end] & _CONTINUATION_MASK == _CONTINUATION:
+        end -= 1
+    return data[:end]

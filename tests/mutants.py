@@ -77,8 +77,8 @@ ROOMS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "log": (
         (
             "log/body.py", "log/diagnosis.py", "log/masking.py", "log/private_keys.py",
-            "log/redaction.py", "log/secrets.py", "log/spelling.py", "log/tail.py",
-            "log/tracebacks.py",
+            "log/redaction.py", "log/rendering.py", "log/secrets.py", "log/spelling.py",
+            "log/tail.py", "log/tracebacks.py",
         ),  # the rest are tables: each row has its own examples
         (
             "unit/test_utf8.py", "unit/test_spelling.py", "unit/test_body.py",

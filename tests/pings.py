@@ -11,6 +11,7 @@ from loghc import Event, Outcome
 from loghc.delivery import Delivery
 from loghc.delivery.report import Report
 from loghc.delivery.retry import Backoff
+from loghc.log.body import Body
 from loghc.log.masking import Masker
 from loghc.ping import Attempt, Ping
 from loghc.service.client import PingClient
@@ -29,7 +30,7 @@ def client_of(
 
 def send(client: PingClient, body: bytes = b"the end", seconds: float = 20.0) -> Attempt:
     """Make one attempt for the success of a run."""
-    return client.send(Ping(Event.SUCCESS, RUN_ID, bytes), body, seconds)
+    return client.send(Ping(Event.SUCCESS, RUN_ID, Body), Body(log=body), seconds)
 
 
 def attempt(
@@ -53,7 +54,7 @@ def delivery_to(
 
 
 def ping(event: Event, run_id: str | None = None, text: str = "") -> Ping:
-    return Ping(event, run_id or str(uuid.uuid4()), text.encode)
+    return Ping(event, run_id or str(uuid.uuid4()), lambda: Body(log=text.encode()))
 
 
 def numbered(number: int) -> Ping:

@@ -11,9 +11,10 @@ from typing import BinaryIO
 from loghc.command.dry_run import about_answer, dry_run
 from loghc.command.parser import Parser
 from loghc.command.printing import show, show_error
-from loghc.log.body import Renderer
+from loghc.log.body import Body
 from loghc.log.masking import Masker
 from loghc.log.redaction import redactor
+from loghc.log.rendering import Renderer
 from loghc.log.tail import CONTEXT, Snapshot
 from loghc.ping import Attempt, Event, Ping
 from loghc.portable.run_ids import run_id_from
@@ -107,7 +108,7 @@ def _send_ping(options: argparse.Namespace, url: PingUrl) -> int:
         _LIMIT, masker, redactor(options.redact), mask_secrets=not options.no_mask_secrets
     )
     text = _stdin() if options.stdin else _whole(encode(options.message or ""))
-    body = renderer.render(text, "")
+    body = renderer.render(text)
     ping = Ping(event, run_id_from(_RUN_NAME), lambda: body, status)
     what = f"{event.value if status is None else f'exit status {status}'} ping to {url.masked}"
     client = PingClient(url, masker.text, options.timeout, {}, None, __version__)
@@ -160,9 +161,9 @@ def _about_limit(limit: int | None) -> str:
     )
 
 
-def _send_end(client: PingClient, ping: Ping, body: bytes, first: Attempt, timeout: float) -> str:
+def _send_end(client: PingClient, ping: Ping, body: Body, first: Attempt, timeout: float) -> str:
     """The service kept the front of a body: the end, which matters, goes after it."""
-    kept = f"It kept the first {first.kept:,} of {len(body):,} bytes"
+    kept = f"It kept the first {first.kept:,} of {len(body.whole()):,} bytes"
     again = client.send(Ping(Event.LOG, ping.run_id, ping.body), body, timeout)
     if again.delivered:
         return f"{kept}; the end was sent after them, as a log."

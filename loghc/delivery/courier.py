@@ -12,6 +12,7 @@ from loghc.delivery.queued import LOG_LEFT_OUT, Queued
 from loghc.delivery.report import Report
 from loghc.delivery.retry import Backoff, deliver
 from loghc.delivery.vocabulary import Vocabulary, plain
+from loghc.log.body import Body
 from loghc.ping import Attempt, Event, Ping
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ class Courier:
             self._report.lost(queued.ping, attempt, check_known=self._vocabulary.check_known)
         self._outcomes.settle(queued, attempt)
 
-    def _rendered(self, queued: Queued) -> bytes:
+    def _rendered(self, queued: Queued) -> Body:
         """A ping's body.
 
         Raises:
@@ -177,4 +178,4 @@ class Courier:
             raise
         except Exception:  # noqa: BLE001 - a ping without its log is worth more than none
             self._report.raised("the log could not be attached to a ping, please report this:")
-            return b"loghc: the log could not be attached."
+            return Body(footer=b"loghc: the log could not be attached.\n")

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from loghc import native
 from loghc.delivery.queued import Queued
+from loghc.log.body import Body
 from loghc.ping import Event
 
 __all__ = ["LOGS", "PINGS", "Outbox"]
@@ -52,7 +53,7 @@ class Outbox:
     def put(self, queued: Queued) -> None:
         """Add a ping. Returns at once; what matters least makes room when there is none."""
         self._waiting.append(queued)
-        if queued.ping.body is not bytes:  # which has nothing to leave out
+        if queued.ping.body is not Body:  # which has nothing to leave out
             self._with_log[queued.ping.event].append(queued)
         self._index(queued)
         while sum(map(len, self._with_log.values())) >= LOGS:

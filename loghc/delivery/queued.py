@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from loghc.clock import monotonic
+from loghc.log.body import Body
 from loghc.ping import Attempt, Ping
 
 __all__ = ["LOG_LEFT_OUT", "Queued"]
 
-LOG_LEFT_OUT = b"loghc: the log was left out, as more pings waited than logs are kept for.\n"
+LOG_LEFT_OUT = Body(
+    footer=b"loghc: the log was left out, as more pings waited than logs are kept for.\n"
+)
 """The body of a ping whose log made room for others."""
 
 
@@ -25,7 +28,7 @@ class Queued:
 
     __slots__ = ("attempts", "body", "last", "ping", "settled", "since")
 
-    def __init__(self, ping: Ping, body: bytes | None = None) -> None:
+    def __init__(self, ping: Ping, body: Body | None = None) -> None:
         self.ping = ping
         self.since = monotonic()
         self.body = body
@@ -46,5 +49,5 @@ class Queued:
         self.ping = self.ping._replace(body=_log_left_out)
 
 
-def _log_left_out() -> bytes:
+def _log_left_out() -> Body:
     return LOG_LEFT_OUT

@@ -1,131 +1,139 @@
-"""What a ping carries: the end of the log, without colours and secrets, cut to size."""
+"""What a ping carries: the headline, the log and the footer, each masked already, and its cuts."""
 
 from __future__ import annotations
 
-import functools
-import threading
-import traceback
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from typing import NamedTuple
 
-from loghc.callbacks import calling_back
-from loghc.fork import importing
-from loghc.log.escapes import without_escapes
-from loghc.log.masking import Masker
-from loghc.log.redaction import Redactor
-from loghc.log.tail import CONTEXT, Snapshot
-from loghc.report import report
-from loghc.utf8 import encode, keep_end
+from loghc.utf8 import keep_beginning, keep_end
 
-__all__ = ["WITHHELD", "Renderer"]
+__all__ = ["HEADLINE_CHARACTERS", "SHORTEST", "Body"]
 
-WITHHELD = b"loghc: the log is withheld, as a redact rule failed.\n"
-"""The body when the log can't be redacted."""
+HEADLINE_CHARACTERS = 300
+"""Characters of a headline at most."""
 
-_PIECE = 65_536  # bytes that are masked at once
+SHORTEST = 2
+"""The last step of ``Body.shortened``."""
+
+_SHORT_LOG_BYTES = 8_000
+_SHORT_RECORD_BYTES = 2_000
+_GAP = b"... loghc left out the middle here ...\n"
 
 
-class Renderer:
-    """Makes the bodies of one sink's pings.
+class Body(NamedTuple):
+    r"""A body in its parts. Nothing in it is secret: it may be cut anywhere.
 
-    Args:
-        limit: bytes of a body at most.
-        masker: takes out the ping URL's secret.
-        redact: the user's own rules, or None.
-        mask_secrets: the ready-made rules hold, too, before the user's.
+    Attributes:
+        headline: the cause of a failure, one line without its end, UTF-8; or empty.
+        log: the end of the log.
+        footer: what loghc adds after the log.
+        record_bytes: how many bytes at the log's end are the marker's own record; 0 where it has
+            none.
+        limit: bytes of all parts together at most; None: no limit.
+
+    Example:
+        >>> body = Body(b"disk full", b"copied a\ncopied b\nsync.error\n", b"loghc: ended\n", 11)
+        >>> body.whole(50)
+        b'disk full\n\npied b\nsync.error\nloghc: ended\n'
     """
 
-    def __init__(
-        self, limit: int, masker: Masker, redact: Redactor | None, *, mask_secrets: bool = False
-    ) -> None:
-        self._limit = limit
-        self._masker = masker
-        self._redact = redact
-        self._mask_secrets = mask_secrets
-        self._said = False
+    headline: bytes = b""
+    log: bytes = b""
+    footer: bytes = b""
+    record_bytes: int = 0
+    limit: int | None = None
 
-    def render(self, snapshot: Snapshot, closing: str) -> bytes:
-        """The last ``limit`` bytes of a snapshot and a closing text, plain, masked and redacted.
+    @classmethod
+    def of_failure(cls, data: bytes) -> Body:
+        """The body of a failure of which ``whole`` gave these bytes, as far as they tell."""
+        cause, found, rest = data.partition(b"\n\n")
+        return cls(cause, rest) if found and b"\n" not in cause else cls(log=data)
 
-        Secrets are looked for in whole records, before the cut: what is cut off first can't leave
-        the end of a secret behind, unrecognised. When a rule raises, nothing of the log
-        is in the body; that is said once.
+    def whole(self, limit: int | None = None) -> bytes:
+        """The bytes for the wire: the headline in front, then as much of the log's end as fits.
 
         Args:
-            snapshot: the log.
-            closing: text to put after it, or an empty str.
-
-        Raises:
-            ImportError, OSError: the ready-made rules can't be imported at the moment.
+            limit: bytes at most, where that is less than the body's own limit. Where there is
+                little room the footer takes no more than half of what the headline leaves.
         """
-        ready_made = _secrets() if self._mask_secrets else ()
-        chunks, limit = (*snapshot.chunks, encode(closing)), self._limit
-        try:
-            body = self._clean(chunks, ready_made)
-            if snapshot.begins_inside_record and len(body) < limit + CONTEXT:
-                # Its first bytes may be the end of a secret cut in two. Rules that made the text
-                # shorter must not bring them back in. The records after the first chunk are whole.
-                rest = self._clean(chunks[1:], ready_made)
-                whole = len(rest) if body.endswith(rest) else 0
-                limit = min(limit, whole + max(0, len(body) - whole - CONTEXT))
-        except BaseException as error:  # the user's own rule may raise anything
-            if _is_interrupt(error):
-                raise
-            self._say(error)
-            return keep_end(WITHHELD, limit)
-        return keep_end(body, limit)
+        limit = min((each for each in (limit, self.limit) if each is not None), default=None)
+        after = self.log + self.footer
+        if self.log and self.footer and not self.log.endswith(b"\n"):
+            after = self.log + b"\n" + self.footer
+        front = self.headline + (b"\n\n" if after else b"\n") if self.headline else b""
+        if limit is None or len(front) + len(after) <= limit:
+            return front + after
+        front = keep_beginning(front, limit)
+        room = limit - len(front)
+        footer = _without_middle(self.footer, max(room // 2, room - len(self.log)))
+        return front + keep_end(after[: len(after) - len(self.footer)] + footer, room)
 
-    def _clean(self, chunks: Iterable[bytes], ready_made: Sequence[Redactor]) -> bytes:
-        """Chunks put together, without colours, masked and redacted."""
-        # Before the masking: a colour that begins inside of a secret must not hide it.
-        data = self._masked(without_escapes(b"".join(chunks)))
-        if self._redact is None and not ready_made:
-            return data
-        text = data.decode("utf-8", "replace")
-        for rule in ready_made:
-            text = rule(text)
-        if self._redact is None:
-            return encode(text)
-        with calling_back():
-            text = self._redact(text)
-        return self._masked(encode(text))
+    def shortened(self, step: int, why: str) -> Body:
+        """Less of it, for a service that did not take all; the footer says so.
 
-    def _masked(self, data: bytes) -> bytes:
-        return b"".join(self._masker.data(piece) for piece in _pieces(data))
+        Args:
+            step: 0: the body itself; 1: the last 8,000 bytes of its log; 2: the headline and the
+                marker's own record.
+            why: what the service did, such as ``"the service answered 413"``.
 
-    def _say(self, error: BaseException) -> None:
-        """Tell where a rule raised. Not what: its text may quote the log."""
-        if self._said:
-            return
-        self._said = True
-        where = "".join(traceback.format_tb(error.__traceback__)[2:]).rstrip()
-        report(
-            f"redact raised {type(error).__name__}, so the log is withheld from this ping and any "
-            f"other for which it does (its text isn't shown, as it may quote the log):\n{where}"
-        )
+        Returns:
+            The body itself where nothing of it would be left out.
+        """
+        record = self.log[len(self.log) - self.record_bytes :]
+        if step == 0:
+            return self
+        if step == 1:
+            log, footer = keep_end(self.log, _SHORT_LOG_BYTES), self.footer
+            if len(record) > len(log):  # its first line has the marker
+                log = _without_middle(record, _SHORT_LOG_BYTES)
+            footer = _without_middle(footer, _SHORT_LOG_BYTES // 2)
+            left = f"the last {len(log):,} of {len(self.log):,} bytes of the log"
+        else:
+            log, footer = _without_middle(record, _SHORT_RECORD_BYTES), b""
+            left = "the marker's own record" if log else "nothing of the log"
+        if (log, footer) == (self.log, self.footer):
+            return self
+        note = f"loghc: this ping has {left}: {why}\n".encode()
+        record_bytes = min(self.record_bytes, len(log))
+        return self._replace(log=log, footer=footer + note, record_bytes=record_bytes)
 
+    def late(self, happened: float) -> Body:
+        """The same for a ping that comes late, with the moment that it tells of.
 
-@functools.cache  # once they are there, no fork has to be waited for
-def _secrets() -> tuple[Redactor, ...]:
-    with importing():
-        from loghc.log.secrets import SECRETS
-    return SECRETS
-
-
-def _pieces(data: bytes) -> Iterator[bytes]:
-    """Data in pieces of whole lines, or else of whole words: no secret of a URL lies across.
-
-    The interpreter's lock is let go between them: masking a long log as a whole would stop the
-    app's threads meanwhile.
-    """
-    start = 0
-    while start < len(data):
-        end = data.find(b"\n", start + _PIECE, start + 2 * _PIECE) + 1
-        end = end or data.find(b" ", start + 2 * _PIECE) + 1 or len(data)
-        yield data[start:end]
-        start = end
+        Args:
+            happened: that moment, in seconds of the wall clock.
+        """
+        when = moment(happened)
+        if not self.headline:
+            line = f"loghc: told late: this happened at {when}\n"
+            return self._replace(footer=self.footer + line.encode())
+        added = f" (told late, of {when})"
+        cause = self.headline.decode("utf-8", "replace")
+        return self._replace(headline=(shorten(cause, len(added)) + added).encode())
 
 
-def _is_interrupt(error: BaseException) -> bool:
-    """Whether it is for the program, such as Ctrl-C, and not from a rule that raises."""
-    on_main_thread = threading.current_thread() is threading.main_thread()
-    return on_main_thread and not isinstance(error, (Exception, SystemExit, GeneratorExit))
+def shorten(headline: str, room: int = 0) -> str:
+    """A headline that is short enough, and leaves room for so many characters more."""
+    most = HEADLINE_CHARACTERS - room
+    return headline if len(headline) <= most else headline[: most - 3] + "..."
+
+
+def moment(seconds: float) -> str:
+    """A moment of the wall clock as text, in UTC."""
+    try:
+        return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))
+    except (ValueError, OverflowError, OSError):
+        return "an unknown time"
+
+
+def _without_middle(data: bytes, limit: int) -> bytes:
+    """Lines that take no more bytes than a limit: the first and the last of them."""
+    if len(data) <= limit:
+        return data
+    half = (limit - len(_GAP)) // 2
+    if half <= 0:
+        return keep_end(data, limit)
+    head = keep_beginning(data, half)
+    head = head[: head.rfind(b"\n") + 1] or head + b"\n"
+    tail = keep_end(data, limit - len(_GAP) - len(head))
+    return head + _GAP + (tail[tail.find(b"\n") + 1 :] or tail)

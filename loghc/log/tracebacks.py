@@ -3,15 +3,40 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from itertools import accumulate
 
 from loghc.utf8 import encode
 
-__all__ = ["without_middle"]
+__all__ = ["fitted", "without_middle"]
 
 _FRAME = r'(?m)^(?=[ >|+]*File ")'  # also loguru's, and those within exception groups
 _NOTE = "  ... loghc left out {} frames here ...\n"
 _NOTE_SIZE = 60  # bytes, at least as long as any note
+_WORTH_BYTES = 500  # with less room a traceback is left out
+
+
+def fitted(tracebacks: Sequence[str], limit: int) -> str:
+    """Tracebacks one after the other, each with its head and its end, in a limited room.
+
+    Args:
+        tracebacks: the most important is the last, and gets its room first. The others share what
+            it leaves, the newest first.
+        limit: bytes in UTF-8 of all of them.
+    """
+    kept: list[str] = []
+    for position, text in enumerate(reversed(tracebacks)):
+        whole = text if text.endswith("\n") else f"{text}\n"
+        share = limit if position == 0 else limit // (len(tracebacks) - position)
+        cut = without_middle(whole, share)
+        size = len(encode(cut))
+        if position and size > max(share, _WORTH_BYTES):
+            break
+        kept.append(cut)
+        limit = max(0, limit - size)
+    left = len(tracebacks) - len(kept)
+    note = f"loghc: left out the tracebacks of {left} more processes\n" if left else ""
+    return "".join([note, *reversed(kept)])
 
 
 def without_middle(text: str, limit: int) -> str:

@@ -16,7 +16,6 @@ from loghc.ping import Attempt, Ping
 from loghc.service.deadline import Deadline
 from loghc.service.proxies import proxy_for
 from loghc.service.url import PingUrl
-from loghc.utf8 import keep_end
 
 if TYPE_CHECKING:
     import ssl
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 
     import urllib3
 
+    from loghc.log.body import Body
     from loghc.ping import Answer
     from loghc.service.transport import Transport
 
@@ -84,12 +84,12 @@ class PingClient:
             self._http.pools = type(self._http.pools)()
         return self.clone()
 
-    def send(self, ping: Ping, body: bytes, seconds: float) -> Attempt:
+    def send(self, ping: Ping, body: Body, seconds: float) -> Attempt:
         """Make one attempt. Never raises an Exception.
 
         Args:
             ping: what to tell.
-            body: what to attach; its end is kept where the service's limit is smaller.
+            body: what to attach, cut to the service's limit where that is known.
             seconds: that the attempt may take, if that is less than the client's timeout.
         """
         try:
@@ -104,10 +104,9 @@ class PingClient:
             from loghc.service.answer import announced_limit, interpret_answer, interpret_error
         except Exception as error:  # noqa: BLE001 - whatever it is, it may be over at the next try
             return not_importable(error)
-        if self.body_limit is not None:
-            body = keep_end(body, self.body_limit)
+        data = body.whole(self.body_limit)
         try:
-            answer = self._post(ping, body, min(seconds, self._timeout))
+            answer = self._post(ping, data, min(seconds, self._timeout))
         except Exception as error:  # noqa: BLE001 - whatever it is, the app must not feel it
             return interpret_error(error, self._url.host, self._mask)
         attempt = interpret_answer(ping.event, answer, self._mask)
@@ -115,7 +114,7 @@ class PingClient:
         if limit is None:
             return attempt
         self.body_limit = limit
-        return attempt._replace(kept=limit) if limit < len(body) else attempt
+        return attempt._replace(kept=limit) if limit < len(data) else attempt
 
     def at_exit(self) -> None:
         """Let go of pools that urllib3 has emptied: at the exit its callback comes first.

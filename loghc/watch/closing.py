@@ -8,15 +8,9 @@ from loghc.watch.collector import Facts
 from loghc.watch.command import Command
 from loghc.watch.processes import name_of
 
-__all__ = ["closing", "kept_out", "left_running", "why_no_log"]
+__all__ = ["kept_out", "left_running", "why_no_log"]
 
 _NAMED = 5  # processes that are named one by one
-
-
-def closing(tracebacks: list[str], lines: list[str]) -> str:
-    """The text after the log: tracebacks of uncaught exceptions, then lines of loghc's own."""
-    texts = [text if text.endswith("\n") else f"{text}\n" for text in tracebacks]
-    return "".join([*texts, *(f"{line}\n" for line in lines)])
 
 
 def why_no_log(

@@ -7,23 +7,23 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from loghc.delivery import Delivery
 from loghc.delivery.report import Report
-from loghc.log.body import Renderer
+from loghc.log.body import Body
 from loghc.log.masking import Masker
 from loghc.log.redaction import Redactor, redactor
+from loghc.log.rendering import Renderer
 from loghc.log.tail import Snapshot
 from loghc.ping import Event, Outcome, Ping
 from loghc.report import report
-from loghc.utf8 import encode, keep_end
 from loghc.version import __version__
 
 if TYPE_CHECKING:
     from loghc.service.url import PingUrl
 
-__all__ = ["Body", "Pings"]
+__all__ = ["LazyBody", "Pings"]
 
 _NOT_FOR_GOOD = (408, 425, 429)  # refusals that may not last
 _RULE_LEFT_BEHIND = (
@@ -58,20 +58,20 @@ def _delivery(
     )
 
 
-class Body:
+class LazyBody:
     """A ping's body, rendered when it is first asked for."""
 
-    def __init__(self, render: Callable[[], bytes]) -> None:
+    def __init__(self, render: Callable[[], Body]) -> None:
         self._render = render
-        self._data: bytes | None = None
+        self._body: Body | None = None
         self._lock = threading.Lock()
 
-    def __call__(self) -> bytes:
-        """The bytes, the same each time."""
+    def __call__(self) -> Body:
+        """The body, the same each time."""
         with self._lock:
-            if self._data is None:
-                self._data = self._render()
-            return self._data
+            if self._body is None:
+                self._body = self._render()
+            return self._body
 
 
 class Pings:
@@ -122,7 +122,7 @@ class Pings:
 
             import_what_sends()
             for line in _USUAL if self._send_logs else ():  # compiles what most logs need
-                self._renderer.render(Snapshot((line,), begins_inside_record=False), "")
+                self._renderer.render(Snapshot((line,), begins_inside_record=False))
                 time.sleep(_PAUSE)
 
     def put(
@@ -130,8 +130,8 @@ class Pings:
         event: Event,
         run_id: str,
         log: Snapshot,
-        closing: str = "",
         exit_status: int | None = None,
+        **around: Any,
     ) -> None:
         """Queue a ping with the end of a log, if its event is to be sent.
 
@@ -139,19 +139,16 @@ class Pings:
             event: what to tell.
             run_id: which run's.
             log: the log.
-            closing: text to put after it.
             exit_status: sent in place of the event; None: the event itself.
+            around: what ``Renderer.render`` puts around the log.
         """
-        renderer = self._renderer
-        body = Body(lambda: self._render(renderer, log, closing)) if self._send_logs else bytes
-        self._put(Ping(event, run_id, body, exit_status))
+        self._put(Ping(event, run_id, self.render(log, **around), exit_status))
 
     def put_late(
         self,
         event: Event,
         run_id: str,
-        first: str,
-        body: Callable[[], bytes],
+        body: Callable[[], Body],
         exit_status: int | None = None,
     ) -> bool:
         """Queue the end of an earlier run; whether its event is to be sent.
@@ -159,22 +156,23 @@ class Pings:
         Args:
             event: what to tell.
             run_id: which run's.
-            first: the line to put in front of the body: that it comes late.
-            body: the rest of it.
+            body: what to attach.
             exit_status: sent in place of the event; None: the event itself.
         """
+        return self._put(Ping(event, run_id, body if self._send_logs else Body, exit_status))
 
-        def late() -> bytes:
-            if not self._send_logs:
-                return b""
-            line = encode(first)
-            return line + keep_end(body(), max(0, self._limit - len(line)))
+    def render(self, log: Snapshot, **around: Any) -> Callable[[], Body]:
+        """A body that is not queued yet.
 
-        return self._put(Ping(event, run_id, Body(late), exit_status))
-
-    def render(self, log: Snapshot, closing: str) -> Body:
-        """A body that is not queued yet."""
-        return Body(lambda: self._render(self._renderer, log, closing))
+        Args:
+            log: the log.
+            around: what ``Renderer.render`` puts around it.
+        """
+        renderer = self._renderer
+        if not self._send_logs:
+            return Body
+        # The watched program may say, until it is rendered, that no log is to be sent.
+        return LazyBody(lambda: renderer.render(log, **around) if self._send_logs else Body())
 
     def tighten(self, fields: list[tuple[str, str]]) -> None:
         """Respect the options of a sink that handed its markers over. Nothing is loosened.
@@ -229,9 +227,6 @@ class Pings:
                 del self._owed[next(iter(self._owed))]
         self._delivery.put(ping)
         return True
-
-    def _render(self, renderer: Renderer, log: Snapshot, closing: str) -> bytes:
-        return renderer.render(log, closing) if self._send_logs else b""
 
     def _told(self, outcome: Outcome) -> None:
         if not outcome.event.ends_run:

@@ -9,25 +9,23 @@ import time
 from typing import TYPE_CHECKING
 
 from loghc.entry.black_box import BlackBox, Entry, clean
+from loghc.log.body import Body, moment
 from loghc.ping import Event, Ping
 from loghc.portable.run_ids import run_id_from
 from loghc.report import report
 from loghc.service.identity import identity
 from loghc.version import __version__
-from loghc.watch.closing import closing
 from loghc.watch.collector import Collector
 from loghc.watch.options import Options
-from loghc.watch.pings import Body, Pings
+from loghc.watch.pings import LazyBody, Pings
 from loghc.watch.run_directory import RunDirectory, memory_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 __all__ = ["Recovery"]
 
-_CUT_OFF = (
-    "loghc: this run was cut off: its watcher died with it (a power failure, a killed container)"
-)
+_CUT_OFF = "cut off: loghc died with this run (a power failure, a killed container)"
 
 
 class Recovery:
@@ -126,7 +124,7 @@ class Recovery:
             "status": status,
             "ended": str(time.time()),
         }
-        entry.write(fields, ping.body())
+        entry.write(fields, ping.body().whole(self._limit))
         entry.drop_rings()
 
     def _tell(self, entry: Entry, pings: Pings) -> None:
@@ -141,21 +139,27 @@ class Recovery:
                 report(f"an earlier run's end can't be told, what was kept is damaged: {error}.")
                 _forget(entry)
                 return
-            first = f"loghc: told late: this run ended at {_when(fields.get('ended'))}\n"
-            render = Body(functools.partial(bytes, body))
+            kept = Body.of_failure(body) if end is Event.FAIL else Body(log=body)
+            render: Callable[[], Body] = LazyBody(
+                functools.partial(kept.late, _seconds(fields.get("ended")))
+            )
         else:
             end, status = Event.FAIL, None
             rings = entry.rings()
             log, facts = Collector(rings, self._limit).read()
             if rings is not None and rings is not entry.directory:
                 rings.close()
-            seen = f"; it logged last at {_when(facts.last_wall_ns / 1e9)}" if facts.rings else ""
-            first = f"loghc: told late: this run began at {_when(fields.get('started'))}{seen}\n"
-            render = pings.render(log, closing(list(facts.tracebacks.values()), [_CUT_OFF]))
+            seen = f", logged last at {moment(facts.last_wall_ns / 1e9)}" if facts.rings else ""
+            began = moment(_seconds(fields.get("started")))
+            render = pings.render(
+                log,
+                headline=f"{_CUT_OFF}; it began at {began}{seen}",
+                tracebacks=list(facts.tracebacks.values()),
+            )
         queued = False
         for run_id in map(run_id_from, run_ids):
             self._claimed[run_id] = entry
-            if pings.put_late(end, run_id, first, render, status):
+            if pings.put_late(end, run_id, render, status):
                 queued = True
             else:
                 del self._claimed[run_id]
@@ -174,9 +178,8 @@ def default_directory() -> str | None:
     return home if os.path.isabs(home) else None
 
 
-def _when(seconds: object) -> str:
+def _seconds(text: str | None) -> float:
     try:
-        moment = time.gmtime(float(str(seconds)))
-    except (ValueError, OverflowError, OSError):
-        return "an unknown time"
-    return time.strftime("%Y-%m-%d %H:%M:%S UTC", moment)
+        return float(text or "nan")
+    except ValueError:
+        return float("nan")

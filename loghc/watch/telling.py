@@ -18,7 +18,7 @@ from loghc.report import report
 from loghc.runs import Pairing
 from loghc.watch import processes
 from loghc.watch.child import CannotStartError
-from loghc.watch.closing import closing, kept_out, left_running, why_no_log
+from loghc.watch.closing import kept_out, left_running, why_no_log
 from loghc.watch.collector import Collector, Facts
 from loghc.watch.command import Command
 from loghc.watch.messages import Message, parse_messages
@@ -98,8 +98,8 @@ class Teller:
         name = self._command.argv[0]
         report(self._pings.masked(f"{name}: {error.reason}"))
         self._recovery.begin(self._run_id, self._pings)
-        text = closing([], [f"loghc: {name} can't be started: {error.reason}"])
-        self._pings.put(Event.FAIL, self._run_id, _NO_LOG, text, error.status)
+        lines = [f"loghc: {name} can't be started: {error.reason}"]
+        self._pings.put(Event.FAIL, self._run_id, _NO_LOG, error.status, lines=lines)
 
     def keep_output(self, data: memoryview, stream: int) -> None:
         """Keep what the program printed. May be called from any thread."""
@@ -160,12 +160,14 @@ class Teller:
             tracebacks = []
         if self._runs is not None and not self._gone:
             lines.append("loghc: the program ended and this run had not")
-        text = closing(tracebacks, [*lines, *verdict.lines])
-        if self._runs is None:
-            self._pings.put(verdict.event, self._run_id, log, text, verdict.exit_status)
-            return
-        for run_id in self._runs.take_open():
-            self._pings.put(Event.FAIL, run_id, log, text, verdict.exit_status)
+        ends = [(verdict.event, self._run_id)]
+        if self._runs is not None:
+            ends = [(Event.FAIL, run_id) for run_id in self._runs.take_open()]
+        lines += verdict.lines
+        for event, run_id in ends:
+            self._pings.put(
+                event, run_id, log, verdict.exit_status, tracebacks=tracebacks, lines=lines
+            )
 
     def deliver(self) -> None:
         """Deliver what is queued, within the time for it."""
@@ -223,10 +225,11 @@ class Teller:
         rivals = (m for m in self._waiting if event is not Event.FAIL or m.event == "fail")
         if len(tuple(islice(rivals, LOGS))) == LOGS:  # no further: thousands may wait
             log = Snapshot((message.line,), begins_inside_record=False)
-            self._pings.put(event, run_id, log, closing([], [_TOO_FAST]))
+            self._pings.put(event, run_id, log, lines=[_TOO_FAST])
             return
         log, _ = self.collector.read(message.time_ns, message.line)
-        self._pings.put(event, run_id, log)
+        record = message.line.decode("utf-8", "replace")
+        self._pings.put(event, run_id, log, record=record)
 
     def _failures(self, facts: Facts) -> list[str]:
         """Why the run failed whatever its exit status."""

@@ -16,6 +16,7 @@ from conftest import complaints
 from loghc import Event, HealthSink
 from loghc.delivery import Delivery
 from loghc.delivery.report import Report
+from loghc.log.body import Body
 from loghc.ping import Ping
 from loghc.portable.run_ids import new_run_id
 from loghc.service.client import PingClient
@@ -198,7 +199,7 @@ def test_an_exit_status_is_told_as_one_or_as_a_failure_and_never_as_a_success(
     service = simulate(rules)
     url = PingUrl.parse(service.url)
     delivery = Delivery(PingClient(url, str, 5.0, {}, None, "0"), Report(url.masked))
-    delivery.put(Ping(Event.FAIL, new_run_id(), bytes, 3))
+    delivery.put(Ping(Event.FAIL, new_run_id(), Body, 3))
     assert delivery.wait(10)
     delivery.stop(1)
     assert service.noted == noted

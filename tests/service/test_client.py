@@ -19,6 +19,7 @@ import urllib3
 
 from conftest import RunScript
 from loghc import Event
+from loghc.log.body import Body
 from loghc.log.masking import Masker
 from loghc.ping import Attempt, Ping
 from loghc.service import transport
@@ -331,7 +332,7 @@ def test_a_file_that_hides_a_library_is_named(
     monkeypatch.delitem(sys.modules, name)
     assert hidden_library() == str(tmp_path / f"{name}.py")
     attempt = PingClient.send(
-        client_of("http://127.0.0.1:1/x"), Ping(Event.LOG, "run", bytes), b"", 1.0
+        client_of("http://127.0.0.1:1/x"), Ping(Event.LOG, "run", Body), Body(), 1.0
     )
     assert attempt == Attempt(
         delivered=False,

@@ -32,6 +32,7 @@ from loghc.delivery.outbox import LOGS, PINGS, Outbox
 from loghc.delivery.queued import LOG_LEFT_OUT, Queued
 from loghc.delivery.report import Report
 from loghc.delivery.retry import Backoff
+from loghc.log.body import Body
 from loghc.ping import Attempt, Ping
 from loghc.service.client import PingClient
 from loghc.testing import Fault, PingReceiver
@@ -94,7 +95,9 @@ def test_the_end_of_every_one_of_a_hundred_overlapping_runs_arrives(
     ends = [each for each in ping_receiver.pings if each.event.ends_run]
     assert len({each.run_id for each in ends}) == len(ends) == 100
     assert sink.stats == Stats(delivered=len(ping_receiver.pings), failed=0, pending=0)
-    with_log = [each for each in ends if each.event is Event.FAIL and each.body != LOG_LEFT_OUT]
+    with_log = [
+        each for each in ends if each.event is Event.FAIL and each.body != LOG_LEFT_OUT.whole()
+    ]
     assert len(with_log) == 20  # failures keep theirs before successes do
     assert said_left_out(capsys.readouterr().err) == left_out(ping_receiver)
 
@@ -104,7 +107,7 @@ def said_left_out(said: str) -> int:
 
 
 def left_out(receiver: PingReceiver) -> int:
-    return sum(each.body == LOG_LEFT_OUT for each in receiver.pings)
+    return sum(each.body == LOG_LEFT_OUT.whole() for each in receiver.pings)
 
 
 def test_a_burst_is_counted_right_and_no_service_that_fails_and_recovers(
@@ -150,8 +153,8 @@ def test_no_more_than_32_logs_are_held(ping_receiver: PingReceiver) -> None:
         def __init__(self) -> None:
             held.append(1)
 
-        def __call__(self) -> bytes:
-            return b"a log"
+        def __call__(self) -> Body:
+            return Body(log=b"a log")
 
         def __del__(self) -> None:
             held.pop()
@@ -1060,14 +1063,14 @@ def test_a_ping_whose_handling_raises_is_reported_and_the_next_is_sent(
 def test_a_body_that_cannot_be_made_is_no_reason_not_to_ping(
     ping_receiver: PingReceiver, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def broken() -> bytes:
+    def broken() -> Body:
         raise ValueError("a bug")
 
     delivery = delivery_to(ping_receiver.url)
     delivery.put(Ping(Event.SUCCESS, str(uuid.uuid4()), broken))
     assert delivery.wait(20)
     delivery.stop(5)
-    assert ping_receiver.pings[0].text == "loghc: the log could not be attached."
+    assert ping_receiver.pings[0].text == "loghc: the log could not be attached.\n"
     said = capsys.readouterr().err
     assert said.startswith("loghc: the log could not be attached to a ping, please report this:")
     assert "ValueError: a bug" in said
@@ -1245,8 +1248,8 @@ def test_the_end_of_a_cut_body_goes_before_the_next_ping() -> None:
         receiver.script(Fault(delay=0.3))
         delivery = delivery_to(receiver.url)
         run = str(uuid.uuid4())
-        delivery.put(Ping(Event.SUCCESS, run, lambda: b"x" * 100 + b" the end"))
-        delivery.put(Ping(Event.START, str(uuid.uuid4()), bytes))
+        delivery.put(Ping(Event.SUCCESS, run, lambda: Body(log=b"x" * 100 + b" the end")))
+        delivery.put(Ping(Event.START, str(uuid.uuid4()), Body))
         assert delivery.wait(20)
         delivery.stop(5)
         assert [ping.event for ping in receiver.pings] == [Event.SUCCESS, Event.LOG, Event.START]

@@ -17,6 +17,7 @@ from loghc import Event, HealthSink, Outcome, job
 from loghc.delivery import Delivery
 from loghc.delivery.report import Report
 from loghc.delivery.vocabulary import Vocabulary
+from loghc.log.body import Body
 from loghc.log.masking import Masker
 from loghc.ping import Attempt, Ping
 from loghc.portable.run_ids import new_run_id
@@ -193,7 +194,7 @@ def delivery(ping_receiver: PingReceiver) -> Iterator[Delivery]:
 
 def status_ping(status: int) -> Ping:
     event = Event.FAIL if status else Event.SUCCESS
-    return Ping(event, new_run_id(), lambda: b"the log", status)
+    return Ping(event, new_run_id(), lambda: Body(log=b"the log"), status)
 
 
 @pytest.mark.parametrize("answer", [400, 404])
@@ -245,8 +246,8 @@ def test_a_failure_is_not_lost_when_the_service_fails_between_the_wordings(
 
 
 def test_no_refusal_of_another_kind_is_taken_for_a_missing_suffix() -> None:
-    start = Ping(Event.START, new_run_id(), bytes)
-    done = Ping(Event.SUCCESS, new_run_id(), bytes)
+    start = Ping(Event.START, new_run_id(), Body)
+    done = Ping(Event.SUCCESS, new_run_id(), Body)
     for status in (401, 403, 409, 410, 429, 500, None):
         vocabulary = Vocabulary()
         assert vocabulary.learn(start, Attempt(delivered=False, status=status)) == []

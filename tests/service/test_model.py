@@ -118,7 +118,7 @@ class Model:
             self._paired(seen, told)
         left = [self._requests[number] for number in self._unexplained]
         if self._scenario.answers_lost:  # then what has no log of its own may have come twice
-            left = [each for each in left if each.body not in (b"", LOG_LEFT_OUT)]
+            left = [each for each in left if each.body not in (b"", LOG_LEFT_OUT.whole())]
         assert not left, [str(request) for request in left]
 
     def _told(self, seen: Seen) -> Iterator[Told]:
@@ -166,7 +166,7 @@ class Model:
         found: list[int] = []
         for number in sorted(self._unexplained):
             request = self._requests[number]
-            if (found or not delivered) and request.body in (b"", LOG_LEFT_OUT):
+            if (found or not delivered) and request.body in (b"", LOG_LEFT_OUT.whole()):
                 continue  # it may be another's of the same run
             event, rid = _event_and_run(request)
             if event is marker.given.event and rid == run_id and self._is_log(marker, number):
@@ -181,7 +181,9 @@ class Model:
             return body == b""
         limit = self._options["limit"]
         limits = {limit, min(limit, self._body_limit or limit)}  # before and after it is known
-        return body in [_end(log, limit) for limit in limits for log in (marker.log, LOG_LEFT_OUT)]
+        return body in [
+            _end(log, limit) for limit in limits for log in (marker.log, LOG_LEFT_OUT.whole())
+        ]
 
     def _again(self, outcome: tuple[Event, str, bool, int | None, str | None, int]) -> None:
         """A log's end was sent again: that is for who got its front."""
@@ -235,7 +237,7 @@ class Model:
         left_out = {
             each.marker.given.number
             for each in told
-            if any(self._requests[number].body == LOG_LEFT_OUT for number in each.arrivals)
+            if any(self._requests[number].body == LOG_LEFT_OUT.whole() for number in each.arrivals)
         }
         assert _sum(r"loghc: the logs? of (\d+) ping", lines) >= len(left_out), seen.said
 

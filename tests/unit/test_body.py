@@ -6,9 +6,10 @@ import threading
 
 import pytest
 
-from loghc.log.body import WITHHELD, Renderer, _pieces
+from loghc.log.body import Body
 from loghc.log.masking import Masker
 from loghc.log.redaction import redactor
+from loghc.log.rendering import WITHHELD, Renderer, _pieces
 from loghc.log.tail import CONTEXT, Snapshot
 from loghc.service.url import PingUrl
 
@@ -29,7 +30,7 @@ def test_the_report_of_a_rule_that_fails_is_the_way_from_the_rules_to_the_fault(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     renderer = Renderer(1000, MASKER, redactor(fails))
-    assert [renderer.render(LOG, "") for _ in range(2)] == [WITHHELD, WITHHELD]
+    assert [renderer.render(LOG).whole() for _ in range(2)] == [WITHHELD, WITHHELD]
     assert WITHHELD == b"loghc: the log is withheld, as a redact rule failed.\n"
     first, *frames = capfd.readouterr().err.splitlines()
     assert first.startswith("loghc: redact raised LookupError, so the log is withheld")
@@ -43,20 +44,20 @@ def test_the_report_of_a_rule_that_fails_is_the_way_from_the_rules_to_the_fault(
 
 
 def test_a_rule_that_returns_no_text_is_one_that_fails(capfd: pytest.CaptureFixture[str]) -> None:
-    assert Renderer(1000, MASKER, redactor(len)).render(LOG, "") == WITHHELD  # type: ignore[arg-type]
+    assert Renderer(1000, MASKER, redactor(len)).render(LOG).whole() == WITHHELD  # type: ignore[arg-type]
     assert capfd.readouterr().err.startswith("loghc: redact raised TypeError, so the log is")
 
 
 def test_a_limit_below_the_line_that_says_so_still_holds() -> None:
-    assert Renderer(9, MASKER, redactor(fails)).render(LOG, "") == WITHHELD[-9:]
+    assert Renderer(9, MASKER, redactor(fails)).render(LOG).whole() == WITHHELD[-9:]
 
 
 def test_ctrl_c_in_a_rule_is_the_programs_on_its_main_thread_alone() -> None:
     renderer = Renderer(1000, MASKER, redactor(interrupts))
     with pytest.raises(KeyboardInterrupt):
-        renderer.render(LOG, "")
+        renderer.render(LOG).whole()
     bodies: list[bytes] = []
-    thread = threading.Thread(target=lambda: bodies.append(renderer.render(LOG, "")))
+    thread = threading.Thread(target=lambda: bodies.append(renderer.render(LOG).whole()))
     thread.start()
     thread.join()
     assert bodies == [WITHHELD]
@@ -67,12 +68,15 @@ def test_a_rule_that_exits_is_a_rule_that_fails_on_any_thread(kind: type[BaseExc
     def leaves(text: str) -> str:
         raise kind
 
-    assert Renderer(1000, MASKER, redactor(leaves)).render(LOG, "") == WITHHELD
+    assert Renderer(1000, MASKER, redactor(leaves)).render(LOG).whole() == WITHHELD
 
 
-def test_the_closing_text_comes_last_and_is_masked_too() -> None:
+def test_the_headline_goes_first_and_the_footer_last_and_both_are_masked_too() -> None:
     renderer = Renderer(1000, MASKER, redactor("hunter2"), mask_secrets=False)
-    assert renderer.render(LOG, f"at {UUID}") == b"sync.start\npassword=[redacted]\nat ***"
+    body = renderer.render(LOG, headline="hunter2\nis wrong", lines=[f"at {UUID}"])
+    log = b"sync.start\npassword=[redacted]\n"
+    assert body == Body(b"[redacted] is wrong", log, b"at ***\n", 0, 1000)
+    assert body.whole() == b"[redacted] is wrong\n\n" + log + b"at ***\n"
 
 
 def test_the_ready_made_rules_go_before_the_users_own() -> None:
@@ -83,19 +87,19 @@ def test_the_ready_made_rules_go_before_the_users_own() -> None:
         return text
 
     for mask_secrets in (False, True):
-        Renderer(1000, MASKER, redactor(watch), mask_secrets=mask_secrets).render(LOG, "")
+        Renderer(1000, MASKER, redactor(watch), mask_secrets=mask_secrets).render(LOG).whole()
     assert seen == ["sync.start\npassword=hunter2\n", "sync.start\npassword=[redacted]\n"]
 
 
 def test_what_a_rule_puts_in_is_masked_again() -> None:
     renderer = Renderer(1000, MASKER, redactor(lambda text: text + UUID))
-    assert renderer.render(LOG, "") == b"sync.start\npassword=hunter2\n***"
+    assert renderer.render(LOG).whole() == b"sync.start\npassword=hunter2\n***"
 
 
 def test_bytes_that_are_no_text_are_replaced_where_there_are_rules() -> None:
     log = Snapshot((b"caf\xc3\xa9 \xff secret\n",), begins_inside_record=False)
     renderer = Renderer(1000, MASKER, redactor("secret"))
-    assert renderer.render(log, "").decode() == "caf\u00e9 \ufffd [redacted]\n"
+    assert renderer.render(log).whole().decode() == "caf\u00e9 \ufffd [redacted]\n"
 
 
 @pytest.mark.parametrize("rules", [(), ("end",)], ids=["", "redact"])
@@ -104,23 +108,23 @@ def test_what_may_be_the_end_of_a_secret_that_was_cut_in_two_is_left_out(
 ) -> None:
     log = Snapshot((b"s" * CONTEXT + b"tail\n", b"end\n"), begins_inside_record=True)
     end = b"[redacted]\n" if rules else b"end\n"
-    assert Renderer(1000, MASKER, redactor(rules)).render(log, "") == b"tail\n" + end
+    assert Renderer(1000, MASKER, redactor(rules)).render(log).whole() == b"tail\n" + end
     whole = Snapshot(log.chunks, begins_inside_record=False)
-    body = Renderer(1000, MASKER, redactor(rules)).render(whole, "")
+    body = Renderer(1000, MASKER, redactor(rules)).render(whole).whole()
     assert body == (b"s" * 1000 + b"tail\n" + end)[-1000:]
-    assert Renderer(7, MASKER, redactor(rules)).render(log, "") == (b"tail\n" + end)[-7:]
+    assert Renderer(7, MASKER, redactor(rules)).render(log).whole() == (b"tail\n" + end)[-7:]
 
 
 def test_of_a_cut_record_that_rules_made_short_nothing_is_left_and_of_those_after_it_all() -> None:
     log = Snapshot((b"s" * CONTEXT + b"\n", b"one\n", b"two\n"), begins_inside_record=True)
-    body = Renderer(1000, MASKER, redactor("s+")).render(log, "three\n")
+    body = Renderer(1000, MASKER, redactor("s+")).render(log, lines=["three"]).whole()
     assert body == b"one\ntwo\nthree\n"
 
 
 def test_nor_of_records_after_it_where_a_rule_makes_another_text_of_them_without_it() -> None:
     log = Snapshot((b"s" * CONTEXT + b"\n", b"ss\n"), begins_inside_record=True)
     counts = redactor(lambda text: f"{text.count('s')} times s\n")
-    assert Renderer(1000, MASKER, counts).render(log, "") == b""
+    assert Renderer(1000, MASKER, counts).render(log).whole() == b""
 
 
 # What is masked at once: lines, or else words, of 64 to 128 KiB.

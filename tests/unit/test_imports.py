@@ -27,12 +27,24 @@ LEAVES = {
     "utf8",
     "version",
 }
-PING = {"callbacks", "ping", "clock", "fork", "native", "portable", "report", "utf8", "version"}
+PING = {
+    "callbacks",
+    "clock",
+    "fork",
+    "log.body",
+    "native",
+    "ping",
+    "portable",
+    "report",
+    "utf8",
+    "version",
+}
 SERVICE = {"service", *PING}
 MIDDLE = {"log", "delivery", *SERVICE}
 SINK = {"sink", "handover", "jobs", *LEAVES, *MIDDLE}
 ALLOWED = {
-    "ping": set(),
+    "log.body": {"utf8"},  # the value that goes from the log to the service
+    "ping": {"log.body"},
     "clock": set(),
     "native": set(),
     "callbacks": {"native"},
@@ -98,7 +110,11 @@ def imported(path: Path) -> set[str]:
 def rooms_imported(path: Path) -> set[str]:
     parts = [name.split(".") for name in imported(path)]
     # `from loghc import HealthSink` is an import of what the package's own module imports.
-    rooms = {each[1] if len(each) > 1 else "__init__" for each in parts if each[0] == "loghc"}
+    rooms = {
+        "log.body" if each[1:3] == ["log", "body"] else each[1] if len(each) > 1 else "__init__"
+        for each in parts
+        if each[0] == "loghc"
+    }
     return {room if room in ALLOWED else "__init__" for room in rooms}
 
 

@@ -13,7 +13,6 @@ import pytest
 from loghc.lifecycle import (
     CrashWatch,
     at_child_exit,
-    closing_text,
     interpreter_is_exiting,
     uncaught_exception,
 )
@@ -220,39 +219,6 @@ def test_the_uncaught_exception_is_the_one_that_the_interpreter_keeps(
     assert uncaught_exception() is None
     raised(handled, lambda: found.append(uncaught_exception()))
     assert found == [handled, handled]
-
-
-def test_the_closing_text_says_why_a_run_is_a_failure() -> None:
-    ended = "loghc: the program ended and this run had not.\n"
-    crashed = "loghc: the program crashed, though this run was told as a success.\n"
-    assert closing_text(None, 1000) == ended
-    assert closing_text(None, 1000, ended=True) == crashed
-    error = raised(KeyError("disk full"), lambda: None)
-    error.__cause__ = OSError("the cause")
-    for text, begins in (
-        (closing_text(error, 10_000), ended),
-        (closing_text(error, 10_000, ended=True), crashed),
-    ):
-        assert text.startswith(f"{begins}OSError: the cause\n\nThe above exception")
-        assert text.endswith("KeyError: 'disk full'\n")
-        assert "Traceback (most recent call last):" in text
-
-
-def test_of_a_long_traceback_the_middle_goes() -> None:
-    def one(depth: int) -> None:
-        if depth:
-            other(depth - 1)
-        raise KeyError("disk full")
-
-    def other(depth: int) -> None:
-        one(depth)
-
-    with pytest.raises(KeyError) as caught:
-        one(100)
-    text = closing_text(caught.value, 1000)
-    assert len(text) < 1200 < len(closing_text(caught.value, 100_000))
-    assert "Traceback (most recent call last):" in text
-    assert text.endswith("KeyError: 'disk full'\n")
 
 
 def test_in_a_process_that_nobody_started_nothing_is_done_at_a_childs_exit(

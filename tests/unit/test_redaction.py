@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from loguru import logger
 
 from loghc import HealthSink
-from loghc.log.body import WITHHELD, Renderer
 from loghc.log.masking import Masker
 from loghc.log.redaction import redactor
+from loghc.log.rendering import WITHHELD, Renderer
 from loghc.log.secrets import SECRETS
 from loghc.log.tail import CONTEXT, Tail
 from loghc.service.url import PingUrl
@@ -35,7 +35,7 @@ def rendered(records: list[str], limit: int, *rules: object) -> bytes:
     tail = Tail(limit)
     for record in records:
         tail.append(record)
-    return Renderer(limit, NOTHING_TO_MASK, redactor(rules)).render(tail.snapshot(), "")  # type: ignore[arg-type]
+    return Renderer(limit, NOTHING_TO_MASK, redactor(rules)).render(tail.snapshot()).whole()  # type: ignore[arg-type]
 
 
 # Put together here, so that no scanner of repositories takes them for leaked ones.

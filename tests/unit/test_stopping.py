@@ -15,6 +15,7 @@ from loghc import Event, Outcome, Stats, native
 from loghc.delivery import Delivery
 from loghc.delivery.report import Report
 from loghc.delivery.retry import Backoff
+from loghc.log.body import Body
 from loghc.ping import Attempt, Ping
 from waiting import seconds_for, wait_until, wait_until_in
 
@@ -95,7 +96,7 @@ def delivery_by(
 
 def put(delivery: Delivery, event: Event = Event.SUCCESS, count: int = 1) -> None:
     for _ in range(count):
-        delivery.put(Ping(event, "a run", lambda: b"the log"))
+        delivery.put(Ping(event, "a run", lambda: Body(log=b"the log")))
 
 
 def slow(seconds: float) -> Callable[[], Attempt]:

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loghc import Event, HealthSink
+from loghc.log.body import Body
 from loghc.ping import Ping
 from loghc.portable.run_ids import run_id_from
 from loghc.service.client import PingClient
@@ -361,7 +362,7 @@ def is_sound_request(raw_server: RawServer, url: str, name: str, value: str, run
     parsed, run_id = PingUrl.parse(url), run_id_from(run)
     client = PingClient(parsed, str, 5.0, {name: value}, None, "0")
     ping = Ping(Event.FAIL, run_id, bytes, exit_status)
-    assert client.send(ping, MESSAGE.encode(), 5.0).delivered
+    assert client.send(ping, Body(log=MESSAGE.encode()), 5.0).delivered
     client.close()
     request = raw_server.received.get(timeout=5)
     assert raw_server.received.empty()

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loghc.entry.directory import Directory
-from loghc.log.body import Renderer
 from loghc.log.masking import Masker
+from loghc.log.rendering import Renderer
 from loghc.log.tail import CONTEXT
 from loghc.ping import Event
 from loghc.service.url import PingUrl
@@ -24,7 +24,7 @@ if os.name != "posix":
 from loghc.portable.fields import parse_fields
 from loghc.portable.ring import open_ring
 from loghc.service.identity import identity
-from loghc.watch.closing import closing, left_running, why_no_log
+from loghc.watch.closing import left_running, why_no_log
 from loghc.watch.collector import Collector, Facts
 from loghc.watch.command import resolve
 from loghc.watch.processes import name_of
@@ -71,11 +71,6 @@ def test_a_verdict(wait_status, ok, failures, event, exit_status, line):
 
 
 # What is said after the log
-
-
-def test_tracebacks_and_lines_are_each_on_lines_of_their_own():
-    assert closing(["A\n", "B"], ["c", "d"]) == "A\nB\nc\nd\n"
-    assert closing([], []) == ""
 
 
 @pytest.mark.parametrize(
@@ -259,7 +254,7 @@ def test_a_record_longer_than_its_ring_leaves_no_half_of_a_secret(tmp_path):
     for length in range(2**14 - 100, 2**14):
         ring.append((secret + "x" * length + "\n").encode(), 4)
         log, _ = Collector(Directory(str(tmp_path)), 2**14).read()
-        body = Renderer(2**14, Masker(url), None).render(log, "")
+        body = Renderer(2**14, Masker(url), None).render(log).whole()
         assert b"1111" not in body
 
 
