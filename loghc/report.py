@@ -26,6 +26,7 @@ __all__ = [
     "report",
     "report_debug",
     "report_exception",
+    "report_if_seen",
     "traceback_text",
 ]
 
@@ -33,6 +34,11 @@ _DEBUG_VARIABLE = "LOGHC_DEBUG"
 _PIECE_BYTES = 4096  # what a pipe that is ready takes without blocking (PIPE_BUF on Linux)
 _PIECES = 200  # that wait for a reader at most; beyond that the oldest are dropped
 _KEYS = 1000  # that one Once remembers; beyond that it is silent
+
+# What a terminal would act on, from whatever text: a process's name, a service's answer.
+_CONTROLS = {
+    code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"
+}
 
 _unwritten: deque[bytes] = deque(maxlen=_PIECES)
 in_child(InChild.REPORT, _unwritten.clear)  # they are the parent's
@@ -45,7 +51,7 @@ def report(text: str) -> None:
     """
     # Closed, detached, or replaced by the app: there is nowhere left to report to.
     with contextlib.suppress(Exception):
-        _write(sys.stderr, f"loghc: {text}\n")
+        _write(sys.stderr, f"loghc: {text.translate(_CONTROLS)}\n")
 
 
 def report_exception(what: str, mask: Callable[[str], str] = str) -> None:
@@ -68,6 +74,13 @@ def report_debug(text: str) -> None:
     """
     if debugging():
         report(f"debug: {text}")
+
+
+def report_if_seen(text: str) -> None:
+    """Report a line that nobody should get by mail: on a terminal, or with ``LOGHC_DEBUG=1``."""
+    with contextlib.suppress(Exception):
+        if debugging() or (sys.stderr is not None and sys.stderr.isatty()):
+            report(text)
 
 
 def debugging() -> bool:

@@ -12,7 +12,9 @@ from loghc.service.proxies import Proxy, proxy_for
 from loghc.service.url import PingUrl
 from loghc.silence.no_url import why_no_url
 
-__all__ = ["about_answer", "dry_run"]
+__all__ = ["EXPOSED", "about_answer", "dry_run"]
+
+EXPOSED = "Pings to it are not encrypted. Use https, if the service offers it."
 
 _FAILED = 1
 _USAGE = 2
@@ -39,7 +41,7 @@ def dry_run(given: str | None, seconds: float) -> int:
             return _stop(why_no_url())
         show(f"Ping URL: {url.masked}, from {_source(given)}.")
         if url.exposed:
-            show("Pings to it are not encrypted. Use https, if the service offers it.")
+            show(EXPOSED)
         proxy = proxy_for(url.scheme, url.authority)
     except ValueError as error:
         return _stop(str(error))

@@ -8,7 +8,7 @@ import sys
 import time
 from typing import BinaryIO
 
-from loghc.command.dry_run import about_answer, dry_run
+from loghc.command.dry_run import EXPOSED, about_answer, dry_run
 from loghc.command.parser import Parser
 from loghc.command.printing import show, show_error
 from loghc.log.body import Body
@@ -122,6 +122,8 @@ def _send_ping(options: argparse.Namespace, url: PingUrl) -> int:
             return _NOT_DELIVERED
         made = ", which made the check" if attempt.status == 201 else ""
         show(f"Delivered: {what}, answered with {attempt.status} in {seconds:.2f} s{made}.")
+        if url.exposed:
+            show(EXPOSED)
         foreign = about_answer(attempt)
         if foreign is not None:
             show(foreign)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from loghc.clock import monotonic
 from loghc.ping import Attempt, Event, Ping
-from loghc.report import report, report_debug, report_exception
+from loghc.report import report, report_debug, report_exception, report_if_seen
 
 __all__ = ["Report"]
 
@@ -44,7 +44,7 @@ class Report:
 
     def exposed(self) -> None:
         """Pings go unencrypted to a host that isn't local."""
-        report(
+        report_if_seen(
             f"pings to {self._where} are not encrypted: whoever is on their way can read the log "
             "and the ping URL. Use https, if the service offers it."
         )
@@ -148,8 +148,8 @@ class Report:
         report(f"pings to {self._where} are delivered again{meanwhile}.")
 
     def waiting(self, pings: int, seconds: float) -> None:
-        """The app is held up while pings are delivered."""
-        report(
+        """The app is held up while pings are delivered; what can't be is reported in the end."""
+        report_if_seen(
             f"waiting at most {seconds:.0f} s more for {_count(pings)} to {self._where} "
             "to be delivered."
         )

@@ -19,7 +19,9 @@ _SHOWN = 120  # characters of an answer's text that are shown
 _LONGEST_ERROR = 240  # characters
 _TRANSIENT = frozenset({408, 425, 429})
 
-_PRIVATE_CA = "If a private CA signed it, name that CA's file in SSL_CERT_FILE, or pass http=."
+_PRIVATE_CA = (
+    "If a private CA signed it, name that CA's file in SSL_CERT_FILE, or give a HealthSink http=."
+)
 _MEANING = {
     400: ("malformed", "Check the ping URL's form."),
     401: ("not authorised", "Check the user and password, or the headers given."),
@@ -29,7 +31,7 @@ _MEANING = {
     409: ("ambiguous", "The slug matches several checks: rename one, or use the UUID form."),
     407: ("the proxy asks for a user and password", "Put them into the proxy's URL."),
     410: ("gone", "The check was removed: use the URL of one that exists."),
-    413: ("too large", "Lower the sink's limit."),
+    413: ("too large", "Lower limit= of the HealthSink, --limit of loghc run."),
     429: ("rate limited", "The service takes only so many pings a minute."),
 }
 _TLS_ADVICE = {  # by OpenSSL's number for what is wrong with a certificate

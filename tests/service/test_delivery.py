@@ -1234,8 +1234,9 @@ def test_urllib3s_warnings_of_a_ping_do_not_come_back_as_records(captured_warnin
 
 
 def test_a_long_wait_is_mentioned_once(
-    ping_receiver: PingReceiver, capsys: pytest.CaptureFixture[str]
+    ping_receiver: PingReceiver, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("LOGHC_DEBUG", "1")
     ping_receiver.always(Fault(delay=3.5))
     delivery = delivery_to(ping_receiver.url)
     delivery.put(numbered(0))

@@ -213,8 +213,9 @@ def test_a_url_file_that_holds_no_url_is_a_clear_error(
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_a_url_that_goes_over_the_network_unencrypted_is_said(
-    capfd: pytest.CaptureFixture[str], scheme: str
+    capfd: pytest.CaptureFixture[str], scheme: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("LOGHC_DEBUG", "1")
     HealthSink(f"{scheme}://monitor.example/{SECRET}")
     said = capfd.readouterr().err
     assert said.count("are not encrypted") == (scheme == "http")

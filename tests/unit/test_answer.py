@@ -65,7 +65,7 @@ def test_a_text_that_is_not_healthchecks_own_is_noted(text: str, foreign: str) -
         (408, "408 the service waited too long for the request", "", True),
         (409, "409 ambiguous", "The slug matches several checks: rename one", False),
         (410, "410 gone", "The check was removed: use the URL of one that exists.", False),
-        (413, "413 too large", "Lower the sink's limit.", False),
+        (413, "413 too large", "Lower limit= of the HealthSink, --limit of loghc run.", False),
         (425, "425 Too Early", "", True),
         (429, "429 rate limited", "The service takes only so many pings a minute.", True),
         (499, "499", "", False),

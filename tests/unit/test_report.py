@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -10,6 +11,7 @@ from loghc import Event
 from loghc.delivery import report as module
 from loghc.delivery.report import Report
 from loghc.ping import Attempt, Ping
+from loghc.report import report as report_line
 
 WHERE = "https://h/***"
 Said = Callable[[], list[str]]
@@ -204,7 +206,12 @@ def test_what_was_given_up_counts_as_lost_to_the_trouble_that_was_said(
     assert said() == [f"loghc: pings to {WHERE} are delivered again; 3 pings lost meanwhile."]
 
 
-def test_a_wait_says_for_what_and_how_long(report: Report, said: Said) -> None:
+def test_a_wait_says_for_what_and_how_long_where_someone_looks(
+    report: Report, said: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report.waiting(1, 9.4)
+    assert said() == []
+    monkeypatch.setenv("LOGHC_DEBUG", "1")
     report.waiting(1, 9.4)
     report.waiting(2, 29.6)
     assert said() == [
@@ -289,8 +296,19 @@ def test_who_debugs_is_told_of_each_ping(
         assert [line[-len(end) :] for line, end in zip(lines, ends, strict=True)] == ends
 
 
-def test_that_pings_are_not_encrypted_is_said(
-    report: Report, capsys: pytest.CaptureFixture[str]
+def test_that_pings_are_not_encrypted_is_said_where_someone_looks(
+    report: Report, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     report.exposed()
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    report.exposed()
     assert capsys.readouterr().err.startswith(f"loghc: pings to {WHERE} are not encrypted: ")
+
+
+def test_what_is_reported_moves_no_cursor_and_sounds_no_bell(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    report_line("a note: \x1b]0;title\x07 \x9b31m caf\xe9\tand\x7f")
+    said = capsys.readouterr().err
+    assert said == "loghc: a note: \\x1b]0;title\\x07 \\x9b31m caf\xe9\tand\\x7f\n"

@@ -69,6 +69,7 @@ class Client:
 def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     lines: list[str] = []
     monkeypatch.setattr("loghc.delivery.report.report", lines.append)
+    monkeypatch.setattr("loghc.delivery.report.report_if_seen", lines.append)
     return lines
 
 

@@ -300,7 +300,10 @@ def test_http_to_a_host_that_is_not_local_is_exposed(host: str, exposed: bool) -
     assert not PingUrl.parse(f"https://{host}/x").exposed
 
 
-def test_exposure_is_said_once(capfd: pytest.CaptureFixture[str]) -> None:
+def test_exposure_is_said_once(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOGHC_DEBUG", "1")
     HealthSink("http://hc.example.com/hunter2")
     HealthSink("http://127.0.0.1/hunter2")
     HealthSink("https://hc.example.com/hunter2")
