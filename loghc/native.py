@@ -13,10 +13,22 @@ import select
 
 TYPE_CHECKING = False  # typing takes longer to import than all of this
 if TYPE_CHECKING:
+    import socket
     from types import ModuleType
     from typing import Any
 
-__all__ = ["Bell", "Lock", "RLock", "get_ident", "local", "poll", "sleep", "start_new_thread"]
+__all__ = [
+    "Bell",
+    "Lock",
+    "RLock",
+    "get_ident",
+    "is_green",
+    "local",
+    "poll",
+    "sleep",
+    "socket_class",
+    "start_new_thread",
+]
 
 
 def _copy_of(module: ModuleType) -> Any:
@@ -85,3 +97,23 @@ class Bell:
 def sleep(seconds: float) -> None:
     """Wait on the calling thread, and let no greenlet of it run meanwhile."""
     Bell().wait(seconds)
+
+
+def is_green(thing: Any) -> bool:
+    """Whether a function or class is one that gevent or eventlet put in place of another."""
+    module = getattr(thing, "__module__", None) or ""
+    return module.partition(".")[0] in ("gevent", "eventlet")
+
+
+def socket_class() -> type[socket.socket]:
+    """``socket.socket``, the genuine one: a greenlet's needs an event loop on each thread."""
+    import socket
+
+    if not is_green(socket.socket):
+        return socket.socket
+    import _socket
+
+    kinds: list[Any] = _socket.socket.__subclasses__()
+    genuine: type[socket.socket]
+    genuine = next(each for each in kinds if each.__module__ == each.__name__ == "socket")
+    return genuine

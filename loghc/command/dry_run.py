@@ -86,7 +86,7 @@ def _connect(url: PingUrl, proxy: Proxy | None, seconds: float) -> Attempt | Non
     from loghc.log.masking import Masker
     from loghc.service.answer import interpret_error
     from loghc.service.deadline import Deadline
-    from loghc.service.lookup import addresses
+    from loghc.service.lookup import Resolver
     from loghc.service.transport import Transport, system_trust
 
     deadline = Deadline()
@@ -94,7 +94,7 @@ def _connect(url: PingUrl, proxy: Proxy | None, seconds: float) -> Attempt | Non
     try:
         if proxy is None:  # else it is the proxy that looks the name up
             deadline.begin(seconds)
-            found = addresses(url.host, url.port, deadline)
+            found = Resolver().addresses(url.host, url.port, deadline)
             names = dict.fromkeys(str(address[0]) for *_, address in found)
             show(f"Name: {url.host} is {', '.join(names)}.")
         begun = time.monotonic()

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from loghc.log.body import Body
     from loghc.ping import Answer
+    from loghc.service.lookup import Resolver
     from loghc.service.transport import Transport
 
 __all__ = ["PingClient", "hidden_library", "import_what_sends", "not_importable"]
@@ -65,6 +66,7 @@ class PingClient:
         self.body_limit: int | None = None
         self._trust: ssl.SSLContext | None = None
         self._deadline = Deadline()
+        self._resolver: Resolver | None = None  # the clones' as well
         self._transport: Transport | None = None
 
     def clone(self) -> PingClient:
@@ -74,6 +76,7 @@ class PingClient:
         )
         client.body_limit = self.body_limit
         client._trust = self._trust
+        client._resolver = self._resolver
         return client
 
     def after_fork(self) -> PingClient:
@@ -150,15 +153,17 @@ class PingClient:
         return self._transport.post(target, body, self._headers(), seconds)
 
     def _connect(self) -> Transport:
+        from loghc.service.lookup import Resolver
         from loghc.service.transport import Transport, system_trust
 
         if self._http is not None:
             return Transport(self._deadline, manager=self._http)
+        self._resolver = self._resolver or Resolver()
         proxy = proxy_for(self._url.scheme, self._url.authority)
         secure = self._url.scheme == "https" or (proxy is not None and proxy.secure)
         if secure and self._trust is None:
             self._trust = system_trust()
-        return Transport(self._deadline, self._trust, proxy)
+        return Transport(self._deadline, self._trust, proxy, resolver=self._resolver)
 
     def _headers(self) -> dict[str, str]:
         own = {

@@ -13,6 +13,7 @@ import http.client
 import io
 import os
 import queue
+import select
 import socket
 import ssl
 from typing import TYPE_CHECKING, Any
@@ -20,8 +21,10 @@ from typing import TYPE_CHECKING, Any
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+from loghc import native
 from loghc.service.deadline import Deadline
-from loghc.service.lookup import addresses
+from loghc.service.happy_eyeballs import connect_to_first
+from loghc.service.lookup import Resolver
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -32,11 +35,12 @@ __all__ = ["pool_classes"]
 _LONGEST_ANSWER = 1024 * 1024
 
 
-def pool_classes(deadline: Deadline) -> dict[str, Any]:
+def pool_classes(deadline: Deadline, resolver: Resolver) -> dict[str, Any]:
     """What a pool manager makes its pools with, by scheme: their connections keep to a deadline."""
+    given: dict[str, Any] = {"deadline": deadline, "resolver": resolver}
     return {
-        "http": functools.partial(_HTTPPool, deadline=deadline),
-        "https": functools.partial(_HTTPSPool, deadline=deadline),
+        "http": functools.partial(_HTTPPool, **given),
+        "https": functools.partial(_HTTPSPool, **given),
     }
 
 
@@ -107,38 +111,42 @@ class _Bounded(HTTPConnection):
 
     Args:
         deadline: given by the pool, with urllib3's own options.
+        resolver: the same.
     """
 
     debuglevel = 0  # whatever the app sets for http.client: it prints the requests, secrets and all
 
-    def __init__(self, *args: Any, deadline: Deadline, **options: Any) -> None:
+    def __init__(self, *args: Any, deadline: Deadline, resolver: Resolver, **options: Any) -> None:
         super().__init__(*args, **options)
+        self._resolver = resolver
         self._deadline = deadline
         self._second: socket.socket | None = None  # descriptor of the same connection
         self.response_class = functools.partial(_Response, deadline)  # type: ignore[assignment]
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether the other side has neither closed the connection nor sent what nobody asked."""
+        if self.sock is None or native.poll is None:
+            return super().is_connected
+        # Not urllib3's way of looking: under gevent it makes an event loop for this thread.
+        poll = native.poll()
+        poll.register(self.sock.fileno(), select.POLLIN)
+        return not poll.poll(0)
+
     def _new_conn(self) -> socket.socket:
-        """Connect to the name's addresses in turn, with a fair share of the time for each."""
+        """Connect to the first of the name's addresses that answers."""
         # The name with a dot at its end, where it has one: that is for the look-up alone.
-        found = addresses(self._dns_host, self.port, self._deadline)
-        failure: OSError | None = None
-        for position, (family, kind, protocol, _, address) in enumerate(found):
-            sock = None
-            try:
-                sock = socket.socket(family, kind, protocol)  # the system may allow no IPv6
-                for option in self.socket_options or ():
-                    sock.setsockopt(*option)
-                sock.settimeout(self._deadline.left() / (len(found) - position))
-                self._watch(sock)
-                sock.connect(address)
-                sock.settimeout(self._deadline.left())  # for a TLS handshake, as a whole
-            except OSError as error:  # a deadline that passed, too
-                if sock is not None:
-                    sock.close()
-                failure = failure or error
-            else:
-                return sock
-        raise failure or OSError("the name has no address")
+        host, port = self._dns_host, self.port
+        found = self._resolver.addresses(host, port, self._deadline)
+        sock, address = connect_to_first(found, self.socket_options or (), self._deadline)
+        try:
+            self._watch(sock)
+            sock.settimeout(self._deadline.left())  # for a TLS handshake, as a whole
+        except BaseException:
+            sock.close()
+            raise
+        self._resolver.remember(host, port, address)
+        return sock
 
     def send(self, data: Any) -> None:
         if self.sock is None:

@@ -1,102 +1,125 @@
-"""Looks a host's name up, and gives up in time: the system's own look-up can't be interrupted."""
+"""Looks names up, in bounded time, and remembers what worked: the system's look-up can't be cut."""
 
 from __future__ import annotations
 
-import functools
-import os
-import re
+import _socket
 import socket
-import subprocess
-import sys
-from _queue import Empty, SimpleQueue  # a queue.py beside the script can't hide it
+from collections.abc import Callable
 from typing import Any
 
 from loghc import native
+from loghc.clock import monotonic
 from loghc.service.deadline import Deadline
 
-__all__ = ["addresses"]
+__all__ = ["Resolver"]
 
-_IN_A_PROCESS = """
-import socket, sys
-try:
-    found = socket.getaddrinfo(sys.argv[1], int(sys.argv[2]), type=socket.SOCK_STREAM)
-except socket.gaierror as error:
-    print(repr(("failed", error.args)))
-else:
-    print(repr(("found", [(int(f), int(k), p, n, a) for f, k, p, n, a in found])))
-"""
+KNOWN_LIMIT_S = 1.0
+"""Seconds that a look-up may take where an address is known that worked."""
 
 
-def addresses(host: str, port: int | None, deadline: Deadline) -> list[Any]:
-    """What ``socket.getaddrinfo`` finds for a host, for TCP.
+class Resolver:
+    """Finds the addresses of hosts for one client and its clones.
 
-    Args:
-        host: a name in ASCII, or an address.
-        port: where it listens.
-        deadline: bounds the wait.
-
-    Raises:
-        TimeoutError: nothing was found in time.
-        OSError: the look-up could not be made.
-        socket.gaierror: the name doesn't resolve.
+    The address that worked comes first the next time, and serves where the name can't be looked
+    up any more, as at the exit of a machine whose network is half gone.
     """
-    # As bytes: the codec for names in other scripts isn't needed.
-    name = host.encode("ascii")
-    try:
-        return socket.getaddrinfo(name, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
-    except socket.gaierror:
-        pass  # not an address
-    outcome: SimpleQueue[Any] = SimpleQueue()
-    begun: SimpleQueue[None] = SimpleQueue()
 
-    def look_up() -> None:
-        begun.put(None)
+    def __init__(self) -> None:
+        self._worked: dict[tuple[str, int | None], Any] = {}
+
+    def addresses(self, host: str, port: int | None, deadline: Deadline) -> list[Any]:
+        """What ``socket.getaddrinfo`` finds for a host, for TCP; what worked last comes first.
+
+        Args:
+            host: a name in ASCII, or an address.
+            port: where it listens.
+            deadline: bounds the wait, unless no thread can be had.
+
+        Raises:
+            TimeoutError: nothing was found in time, and nothing is known.
+            OSError: the look-up could not be made.
+            socket.gaierror: the name doesn't resolve, and nothing is known.
+        """
+        # As bytes: the codec for names in other scripts isn't needed.
+        name = host.encode("ascii")
         try:
-            outcome.put(socket.getaddrinfo(name, port, type=socket.SOCK_STREAM))
+            return _getaddrinfo(name, port, flags=socket.AI_NUMERICHOST)
+        except socket.gaierror:
+            pass  # not an address
+        worked = self._worked.get((host, port))
+        try:
+            found = _found_in_time(lambda: _getaddrinfo(name, port), deadline, known=bool(worked))
+        except OSError:  # TimeoutError and gaierror, too
+            deadline.left()
+            if worked is None:
+                raise
+            return [worked]
+        except _NoThreadError:
+            return [worked] if worked else _getaddrinfo(name, port)
+        found = _interleaved(found)
+        if worked in found:
+            found.remove(worked)
+            found.insert(0, worked)
+        return found
+
+    def remember(self, host: str, port: int | None, address: Any) -> None:
+        """Remember that one of the addresses that were found could be connected to."""
+        self._worked[host, port] = address
+
+
+class _NoThreadError(Exception):
+    """No thread can be had: at the exit of Python 3.12, or where the system allows no more."""
+
+
+def _getaddrinfo(name: bytes, port: int | None, flags: int = 0) -> list[Any]:
+    # The app may have put another function in place of the system's; but a greenlet's needs the
+    # event loop of the app's own thread.
+    look_up: Callable[..., list[Any]] = socket.getaddrinfo
+    if native.is_green(look_up):
+        look_up = _socket.getaddrinfo
+    return list(look_up(name, port, type=socket.SOCK_STREAM, flags=flags))
+
+
+def _found_in_time(
+    look_up: Callable[[], list[Any]], deadline: Deadline, *, known: bool
+) -> list[Any]:
+    """Look up on a thread that is given up in time."""
+    results: list[list[Any] | Exception] = []
+    begun, done = native.Bell(), native.Bell()
+
+    def run() -> None:
+        begun.ring()
+        try:
+            results.append(look_up())
         except Exception as error:  # noqa: BLE001 - raised again by who waits for it
-            outcome.put(error)
+            results.append(error)
+        done.ring()
 
     try:
-        native.start_new_thread(look_up, ())
-    except RuntimeError:
-        # No thread to be had, as at the exit of Python 3.12: a process can be given up as well.
-        # Not in a program that is its own interpreter, frozen or embedded: it would start again.
-        program = os.path.basename(sys.executable or "")  # noqa: PTH119
-        if re.fullmatch(r"(python|pypy)w?[0-9.]*[a-z]?(\.exe)?", program):
-            return _addresses_from_process(host, port, deadline)
-        return socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
+        native.start_new_thread(run, ())
+    except RuntimeError as error:
+        raise _NoThreadError from error
     # Before Python 3.12 the interpreter can crash when it exits before a thread has begun.
-    begun.get()
-    deadline.cut_by(functools.partial(outcome.put, None))
-    try:
-        found = outcome.get(timeout=deadline.left())
-    except Empty:
-        found = None
+    begun.wait(deadline.left())
+    deadline.cut_by(done.ring)
+    until = monotonic() + min(deadline.left(), KNOWN_LIMIT_S if known else deadline.left())
+    done.wait(until - monotonic())
     deadline.cut_by(None)
-    deadline.left()
-    if isinstance(found, Exception):
-        raise found
-    return list(found)
-
-
-def _addresses_from_process(host: str, port: int | None, deadline: Deadline) -> list[Any]:
-    import ast
-
-    try:
-        done = subprocess.run(  # noqa: S603 - this interpreter, with a name as its argument
-            [sys.executable, "-I", "-S", "-c", _IN_A_PROCESS, host, str(port)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=deadline.left(),
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
+    if not results:
         deadline.left()
-        raise
-    if done.returncode != 0:
-        raise OSError("the process that looks names up failed")
-    kind, value = ast.literal_eval(done.stdout.decode())
-    if kind == "failed":
-        raise socket.gaierror(*value)
-    return list(value)
+        raise TimeoutError("the name was not found in time")
+    result = results[0]
+    if isinstance(result, Exception):
+        raise result
+    return result
+
+
+def _interleaved(found: list[Any]) -> list[Any]:
+    """Addresses of both families in turn (RFC 8305): one of them may lead nowhere."""
+    preferred = [each for each in found if each[0] == found[0][0]]
+    others = [each for each in found if each[0] != found[0][0]]
+    turns: list[Any] = []
+    while preferred or others:
+        turns += preferred[:1] + others[:1]
+        del preferred[:1], others[:1]
+    return turns

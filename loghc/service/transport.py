@@ -6,7 +6,9 @@ Importing this module imports urllib3.
 from __future__ import annotations
 
 import encodings.idna  # noqa: F401 - the codec for host names: imported here, not in mid-request
+import functools
 import http.client
+import socket
 import ssl
 from collections.abc import Mapping
 from typing import Any
@@ -14,10 +16,13 @@ from typing import Any
 import urllib3
 from urllib3.connection import HTTPConnection
 from urllib3.util.ssl_ import create_urllib3_context
+from urllib3.util.ssltransport import SSLTransport
 
+from loghc import native
 from loghc.ping import Answer
 from loghc.service.connection import pool_classes
 from loghc.service.deadline import Deadline
+from loghc.service.lookup import Resolver
 from loghc.service.proxies import Proxy
 from loghc.service.quiet import no_debug_output, quiet
 
@@ -37,7 +42,17 @@ def system_trust() -> ssl.SSLContext:
     """
     context = create_urllib3_context()
     context.load_default_certs()
+    if native.is_green(type(context)):
+        # A greenlet's TLS needs an event loop on each thread: let it do the TLS, not the waiting.
+        wrap: Any = functools.partial(_wrap_socket, context)
+        context.wrap_socket = wrap  # type: ignore[method-assign]
     return context
+
+
+def _wrap_socket(
+    context: ssl.SSLContext, sock: socket.socket, server_hostname: str | None = None
+) -> SSLTransport:
+    return SSLTransport(sock, context, server_hostname)
 
 
 class Transport:
@@ -49,6 +64,7 @@ class Transport:
         context: what TLS connections verify certificates with.
         proxy: the proxy to go through.
         manager: the caller's own pool manager, used as it is.
+        resolver: looks names up; it knows which address worked.
     """
 
     def __init__(
@@ -57,6 +73,7 @@ class Transport:
         context: ssl.SSLContext | None = None,
         proxy: Proxy | None = None,
         manager: urllib3.PoolManager | None = None,
+        resolver: Resolver | None = None,
     ) -> None:
         self._deadline = deadline
         self._own = manager is None
@@ -71,7 +88,7 @@ class Transport:
                 manager = urllib3.PoolManager(**options)
             else:
                 manager = urllib3.ProxyManager(proxy.url, proxy_headers=proxy.headers, **options)
-            manager.pool_classes_by_scheme = pool_classes(deadline)
+            manager.pool_classes_by_scheme = pool_classes(deadline, resolver or Resolver())
         self._manager = manager
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str], seconds: float) -> Answer:

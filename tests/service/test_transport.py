@@ -29,6 +29,7 @@ from loghc.ping import Attempt
 from loghc.service.client import PingClient
 from loghc.service.connection import pool_classes
 from loghc.service.deadline import Deadline
+from loghc.service.lookup import Resolver
 from loghc.testing import Fault, PingReceiver
 from pings import RUN_ID, attempt, client_of, delivery_to, numbered, ping, send
 from services import OK, answer_ok, receive_request, service, unused_port
@@ -304,32 +305,6 @@ def test_a_family_of_addresses_that_the_system_does_not_allow_is_passed_over(
         assert attempt(f"http://127.0.0.1:{port}/x", body=b"the end").delivered
 
 
-def test_each_of_several_addresses_gets_its_share_of_the_time(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", n)) for n in (1, 2, 3)]
-    waits: list[tuple[int, int]] = []
-    sockets: list[socket.socket] = []
-
-    class Slow(socket.socket):
-        def connect(self, address: tuple[str, int]) -> None:  # type: ignore[override]
-            sockets.append(self)
-            waits.append((address[1], round(self.gettimeout() or 0)))
-            if address[1] < 3:
-                raise TimeoutError
-
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
-    monkeypatch.setattr(socket, "socket", Slow)
-    deadline = Deadline()
-    deadline.begin(3000)
-    connection = pool_classes(deadline)["http"]("h.example", 80)._get_conn()
-    last = connection._new_conn()
-    assert waits == [(1, 1000), (2, 1500), (3, 3000)]
-    assert [each.fileno() == -1 for each in sockets] == [True, True, False]
-    connection.close()
-    last.close()
-
-
 def test_what_comes_after_the_connection_has_all_the_time_that_is_left(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -338,7 +313,7 @@ def test_what_comes_after_the_connection_has_all_the_time_that_is_left(
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found * 2)
         deadline = Deadline()
         deadline.begin(1000)
-        connection = pool_classes(deadline)["http"]("h.example", port)._get_conn()
+        connection = pool_classes(deadline, Resolver())["http"]("h.example", port)._get_conn()
         connected = connection._new_conn()
         assert 900 < (connected.gettimeout() or 0) <= 1000
         assert connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

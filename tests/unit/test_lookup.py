@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import socket
-import sys
 import threading
+import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from loghc import native
 from loghc.service.deadline import Deadline
-from loghc.service.lookup import addresses
+from loghc.service.lookup import KNOWN_LIMIT_S, Resolver
 from waiting import refuse_thread, wait_until
 
 TCP = socket.SOCK_STREAM
+
+
+def addresses(host: str, port: int, deadline: Deadline) -> list[Any]:
+    return Resolver().addresses(host, port, deadline)
 
 
 @pytest.fixture
@@ -82,78 +84,76 @@ def test_a_look_up_that_hangs_can_be_cut_off(hangs: None, deadline: Deadline) ->
     assert [str(error) for error in raised] == ["cancelled"]
 
 
-def python_that(does: str, directory: Path) -> str:
-    """An interpreter that does something first."""
-    path = directory / "python3.11"
-    path.write_text(f'#!/bin/sh\n{does}\nexec {sys.executable} "$@"\n')
-    path.chmod(0o700)
-    return str(path)
-
-
-posix = pytest.mark.skipif(os.name != "posix", reason="needs a shell script")
-
-
-@posix
-def test_where_no_thread_can_be_started_a_process_looks_the_name_up(
-    no_thread: None, hangs: None, deadline: Deadline, tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
-    monkeypatch.setattr(sys, "executable", python_that("echo trouble >&2", tmp_path))
-    found = addresses("localhost", 80, deadline)
-    assert {(kind, address[:2]) for _, kind, *_, address in found} <= {
-        (TCP, ("127.0.0.1", 80)),
-        (TCP, ("::1", 80)),
-    }
-    assert found
+def test_where_no_thread_can_be_started_a_name_is_looked_up_directly(
+    no_thread: None, deadline: Deadline
+) -> None:
+    assert addresses("localhost", 80, deadline)
     with pytest.raises(socket.gaierror):
         addresses("nowhere.invalid", 80, deadline)
-    assert capfd.readouterr().err == ""
 
 
-@posix
-def test_that_process_reads_nothing_of_what_is_the_programs(
-    no_thread: None, deadline: Deadline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+# What worked before.
+
+FOUND = [
+    (socket.AF_INET6, TCP, 6, "", ("::1", 80, 0, 0)),
+    (socket.AF_INET6, TCP, 6, "", ("::2", 80, 0, 0)),
+    (socket.AF_INET, TCP, 6, "", ("127.0.0.1", 80)),
+    (socket.AF_INET, TCP, 6, "", ("127.0.0.2", 80)),
+]
+
+
+def resolve_to(found: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have any name resolve to these, or not at all where there are none."""
+
+    def look_up(*_: object, flags: int = 0, **options: object) -> list[Any]:
+        if flags & socket.AI_NUMERICHOST or not found:
+            raise socket.gaierror(socket.EAI_NONAME, "unknown")
+        return found
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+
+
+def test_families_come_in_turn_and_what_worked_comes_first(
+    deadline: Deadline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys, "executable", python_that("cat", tmp_path))
-    reading, writing = os.pipe()
-    os.write(writing, b"input")
-    os.close(writing)
-    own = os.dup(0)
-    os.dup2(reading, 0)
-    try:
-        addresses("localhost", 80, deadline)
-        assert os.read(0, 10) == b"input"
-    finally:
-        os.dup2(own, 0)
-        os.close(own)
-        os.close(reading)
+    resolve_to(FOUND, monkeypatch)
+    resolver = Resolver()
+    turns = [FOUND[0], FOUND[2], FOUND[1], FOUND[3]]
+    assert resolver.addresses("h.example", 80, deadline) == turns
+    resolver.remember("h.example", 80, FOUND[3])
+    assert resolver.addresses("h.example", 80, deadline) == [FOUND[3], *turns[:3]]
+    assert resolver.addresses("other.example", 80, deadline) == turns
 
 
-@posix
-def test_that_process_is_given_up_with_the_deadline(
-    no_thread: None, deadline: Deadline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_what_worked_serves_where_the_name_does_not_resolve_any_more(
+    deadline: Deadline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys, "executable", python_that("exec sleep 20", tmp_path))
-    deadline.begin(0.2)
-    with pytest.raises(TimeoutError, match=r"^timed out after 0\.2 s$"):
-        addresses("localhost", 80, deadline)
+    resolve_to([], monkeypatch)
+    resolver = Resolver()
+    resolver.remember("h.example", 80, FOUND[3])
+    assert resolver.addresses("h.example", 80, deadline) == [FOUND[3]]
 
 
-@posix
-def test_that_process_may_fail(
-    no_thread: None, deadline: Deadline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_what_worked_serves_where_the_look_up_hangs(hangs: None, deadline: Deadline) -> None:
+    resolver = Resolver()
+    resolver.remember("h.example", 80, FOUND[3])
+    begun = time.monotonic()
+    assert resolver.addresses("h.example", 80, deadline) == [FOUND[3]]
+    assert time.monotonic() - begun < 5 * KNOWN_LIMIT_S
+
+
+def test_what_worked_serves_where_no_thread_can_be_started(
+    hangs: None, no_thread: None, deadline: Deadline
 ) -> None:
-    monkeypatch.setattr(sys, "executable", python_that("exit 3", tmp_path))
-    with pytest.raises(OSError, match=r"^the process that looks names up failed$"):
-        addresses("localhost", 80, deadline)
+    resolver = Resolver()
+    resolver.remember("h.example", 80, FOUND[3])
+    assert resolver.addresses("h.example", 80, deadline) == [FOUND[3]]
 
 
-@pytest.mark.parametrize(
-    "executable",
-    ["/opt/app/backup", "", None, "/opt/python-app/run", "python-app", "/opt/app/my-python3"],
-)
-def test_a_program_that_is_its_own_interpreter_is_not_started_again(
-    executable: str | None, no_thread: None, deadline: Deadline, monkeypatch: pytest.MonkeyPatch
+def test_an_address_that_worked_and_is_not_the_name_s_any_more_is_left_out(
+    deadline: Deadline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys, "executable", executable)
-    assert addresses("localhost", 80, deadline) == socket.getaddrinfo("localhost", 80, type=TCP)
+    resolve_to(FOUND[:1], monkeypatch)
+    resolver = Resolver()
+    resolver.remember("h.example", 80, FOUND[3])
+    assert resolver.addresses("h.example", 80, deadline) == FOUND[:1]
