@@ -10,6 +10,7 @@ from __future__ import annotations
 import _thread
 import contextlib
 import select
+import sys
 
 TYPE_CHECKING = False  # typing takes longer to import than all of this
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ __all__ = [
     "Bell",
     "Lock",
     "RLock",
+    "close_event_loop",
     "get_ident",
     "is_green",
     "local",
@@ -103,6 +105,19 @@ def is_green(thing: Any) -> bool:
     """Whether a function or class is one that gevent or eventlet put in place of another."""
     module = getattr(thing, "__module__", None) or ""
     return module.partition(".")[0] in ("gevent", "eventlet")
+
+
+def close_event_loop() -> None:
+    """Close the event loop that gevent made for the calling thread, if it did: nobody else would.
+
+    Only for a thread of loghc's own, at its end. A pool manager of the app's, or its functions, may
+    have waited there.
+    """
+    gevent: Any = sys.modules.get("gevent._hub_local")
+    with contextlib.suppress(Exception):
+        hub = gevent and gevent.get_hub_if_exists()
+        if hub is not None:
+            hub.destroy(destroy_loop=True)
 
 
 def socket_class() -> type[socket.socket]:

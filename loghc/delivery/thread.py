@@ -144,7 +144,9 @@ class ThreadOnDemand:
         while self._any_work():
             self.run_here(self._work)
             if self._holder:
-                return  # another thread is at work, and looks again when it is done
+                break  # another thread is at work, and looks again when it is done
+        if own != starter:
+            native.close_event_loop()
 
 
 def _wait_while(condition: Callable[[], object], seconds: float) -> None:

@@ -6,6 +6,7 @@ Importing this module imports urllib3.
 from __future__ import annotations
 
 import encodings.idna  # noqa: F401 - the codec for host names: imported here, not in mid-request
+import copy
 import functools
 import http.client
 import socket
@@ -40,12 +41,16 @@ def system_trust() -> ssl.SSLContext:
     ``ssl.create_default_context()`` has no floor of its own on some builds of Python; urllib3's
     does.
     """
-    context = create_urllib3_context()
-    context.load_default_certs()
-    if native.is_green(type(context)):
+    if not native.is_green(ssl.SSLContext):
+        context = create_urllib3_context()
+    else:  # urllib3 may have the class from before, which fails after the patch
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.hostname_checks_common_name = False
         # A greenlet's TLS needs an event loop on each thread: let it do the TLS, not the waiting.
         wrap: Any = functools.partial(_wrap_socket, context)
         context.wrap_socket = wrap  # type: ignore[method-assign]
+    context.load_default_certs()
     return context
 
 
@@ -76,7 +81,7 @@ class Transport:
         resolver: Resolver | None = None,
     ) -> None:
         self._deadline = deadline
-        self._own = manager is None
+        self._own = self._bounded = manager is None
         if manager is None:
             # TCP_NODELAY, also to a proxy: the end of a request must not wait for an answer.
             options: dict[str, Any] = {
@@ -89,6 +94,11 @@ class Transport:
             else:
                 manager = urllib3.ProxyManager(proxy.url, proxy_headers=proxy.headers, **options)
             manager.pool_classes_by_scheme = pool_classes(deadline, resolver or Resolver())
+        elif native.is_green(socket.socket) and hasattr(manager, "pools"):
+            # A greenlet's sockets and locks belong to one thread's event loop, which ends with it.
+            manager, pools = copy.copy(manager), manager.pools
+            manager.pools = type(pools)()
+            self._own = True
         self._manager = manager
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str], seconds: float) -> Answer:
@@ -105,7 +115,7 @@ class Transport:
         """
         self._deadline.begin(seconds)
         with quiet():
-            if not self._own:
+            if not self._bounded:
                 no_debug_output(self._manager, url)
             response = self._manager.request(
                 "POST",
