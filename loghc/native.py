@@ -12,9 +12,12 @@ import contextlib
 import select
 import sys
 
+from loghc.clock import monotonic
+
 TYPE_CHECKING = False  # typing takes longer to import than all of this
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Callable
     from types import ModuleType
     from typing import Any
 
@@ -30,7 +33,11 @@ __all__ = [
     "sleep",
     "socket_class",
     "start_new_thread",
+    "wait_with_greenlets",
 ]
+
+_FIRST_PAUSE_S = 0.001  # between looks; each is twice as long as the last
+_LONGEST_PAUSE_S = 0.05
 
 
 def _copy_of(module: ModuleType) -> Any:
@@ -101,6 +108,21 @@ def sleep(seconds: float) -> None:
     Bell().wait(seconds)
 
 
+def wait_with_greenlets(done: Callable[[], bool], seconds: float) -> bool | None:
+    """Wait until something is done while the app's other greenlets go on; None without any."""
+    import time
+
+    if not is_green(time.sleep):
+        return None
+    until, pause = monotonic() + seconds, _FIRST_PAUSE_S
+    while not done():
+        if monotonic() >= until:
+            return False
+        time.sleep(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE_S)
+    return True
+
+
 def is_green(thing: Any) -> bool:
     """Whether a function or class is one that gevent or eventlet put in place of another."""
     module = getattr(thing, "__module__", None) or ""
@@ -108,16 +130,20 @@ def is_green(thing: Any) -> bool:
 
 
 def close_event_loop() -> None:
-    """Close the event loop that gevent made for the calling thread, if it did: nobody else would.
+    """Close the event loop that was made for the calling thread's greenlets, if one was.
 
-    Only for a thread of loghc's own, at its end. A pool manager of the app's, or its functions, may
-    have waited there.
+    Only for a thread of loghc's own, at its end: nobody else would. A pool manager of the app's, or
+    its functions, may have waited there.
     """
     gevent: Any = sys.modules.get("gevent._hub_local")
+    eventlet: Any = sys.modules.get("eventlet.hubs")
     with contextlib.suppress(Exception):
         hub = gevent and gevent.get_hub_if_exists()
         if hub is not None:
             hub.destroy(destroy_loop=True)
+    with contextlib.suppress(Exception):
+        if eventlet:
+            eventlet._threadlocal.hub.poll.close()
 
 
 def socket_class() -> type[socket.socket]:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import functools
+import math
 import os
 import re
 import sys
-import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ParamSpec
 
-from loghc import options
+from loghc import native, options
 from loghc.callbacks import within_callback
 from loghc.delivery import Delivery
 from loghc.delivery.report import Report
@@ -171,7 +171,7 @@ class HealthSink(metaclass=_SinkType):
         self._runs = RecordRuns()
         self._crash_watch = CrashWatch()
         self._seen: deque[object] = deque(maxlen=_REMEMBERED)
-        self._lock = threading.RLock()  # a signal handler may log where a marker is dealt with
+        self._lock = native.RLock()  # a signal handler may log where a marker is dealt with
         self._child_watched = 0  # the process in which the end of a child is watched
         self._tail = Tail(limit if self.enabled else 1)
         if self.enabled:
@@ -253,7 +253,11 @@ class HealthSink(metaclass=_SinkType):
         Returns:
             Whether none is pending.
         """
-        return not self.enabled or self._delivery.wait(timeout)
+        if not self.enabled:
+            return True
+        seconds = math.inf if timeout is None else timeout
+        waited = native.wait_with_greenlets(lambda: self._delivery.wait(0), seconds)
+        return self._delivery.wait(timeout) if waited is None else waited
 
     @property
     def stats(self) -> Stats:
@@ -362,7 +366,7 @@ class HealthSink(metaclass=_SinkType):
             at_child_exit(functools.partial(self._stop, exiting=True))
 
     def _after_fork(self) -> None:
-        self._lock = threading.RLock()
+        self._lock = native.RLock()
         self._tail.after_fork()
         if self.enabled:
             self._delivery.after_fork()

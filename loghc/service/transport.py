@@ -5,8 +5,8 @@ Importing this module imports urllib3.
 
 from __future__ import annotations
 
-import encodings.idna  # noqa: F401 - the codec for host names: imported here, not in mid-request
 import copy
+import encodings.idna  # noqa: F401 - the codec for host names: imported here, not in mid-request
 import functools
 import http.client
 import socket

@@ -46,7 +46,7 @@ ALLOWED = {
     "log.body": {"utf8"},  # the value that goes from the log to the service
     "ping": {"log.body"},
     "clock": set(),
-    "native": set(),
+    "native": {"clock"},
     "callbacks": {"native"},
     "report": {"clock", "fork", "native"},
     "utf8": set(),
