@@ -108,9 +108,9 @@ class HandOver:
         """Nothing is held that a forked child could not use."""
 
     def _send(self, event: str, line: bytes, record: Mapping[str, Any]) -> None:
-        from loghc.portable.channel import send
+        from loghc.portable.channel import about, send
 
-        send(self._directory, event, line, time.monotonic_ns(), dict(record))
+        send(self._directory, about(event, dict(record)), line, time.monotonic_ns())
 
     def _is_recorded(self) -> bool:
         """Whether this process has a ring, and with it a recorder that finds markers."""

@@ -15,10 +15,24 @@ from loghc.entry.directory import Directory
 from loghc.portable import layout
 from loghc.portable.trusted import FILE, open_trusted
 
-__all__ = ["Frame", "Note", "Reading", "read_notes", "read_ring"]
+__all__ = [
+    "Frame",
+    "Note",
+    "Reading",
+    "UnknownVersionError",
+    "count_markers",
+    "read_notes",
+    "read_ring",
+]
 
 _LIMIT_BYTES = layout.HEADER + layout.MAX_CAPACITY_BYTES
 _WORDS = struct.Struct(layout.FRAME)
+_CHUNK_BYTES = 1 << 16  # that are read at least
+# What may lie between frames is a record that was never written to its end; and what another
+# program made up may be anything.
+_MAX_CANDIDATES = 20_000  # places that may be a frame's end, and are none
+_LOWER_BITS = 24  # of a position; the upper ones seldom change
+_UPPER_BYTES = 5
 
 
 class Frame(NamedTuple):
@@ -28,11 +42,14 @@ class Frame(NamedTuple):
         time_ns: when it was logged, by CLOCK_MONOTONIC.
         data: the formatted record, UTF-8.
         cut: it was longer than half the ring, and this is its end.
+        marker: what the recorder says of it if it is a marker's: its number in the ring, and
+            what its message in the channel says.
     """
 
     time_ns: int
     data: bytes
     cut: bool = False
+    marker: bytes = b""
 
 
 class Reading(NamedTuple):
@@ -42,31 +59,29 @@ class Reading(NamedTuple):
         pid: the process.
         started_ns: when the ring was opened, by CLOCK_MONOTONIC.
         wall_offset_ns: what to add to a monotonic time to get the wall clock's.
-        failed: a failure marker was logged.
-        markers: how many markers were logged.
+        failures: how many failure markers were logged.
+        markers: how many markers were, in all.
         level: the highest level number that was recorded, -1 for none.
-        overwritten: bytes of records that newer ones took the place of.
         written: bytes of records ever.
         traceback: the uncaught exception's that ended the process, None without.
-        attached: the version of loguru that was recorded, None if unknown.
         frames: the newest records, oldest first, enough for the limit, or all.
         lost: how many records could not be recorded.
         orphans: how many forked children of the process could not open a ring.
+        position: where the newest frame ends.
     """
 
     pid: int
     started_ns: int
     wall_offset_ns: int
-    failed: bool
+    failures: int
     markers: int
     level: int
-    overwritten: int
     written: int
     traceback: str | None
-    attached: str | None
     frames: list[Frame]
     lost: int
     orphans: int
+    position: int
 
 
 class Note(NamedTuple):
@@ -76,34 +91,52 @@ class Note(NamedTuple):
     text: str
 
 
-def read_ring(directory: Directory, name: str, limit: int, since_ns: int = 0) -> Reading | None:
-    """Read the end of a ring.
+class UnknownVersionError(ValueError):
+    """A ring was written by a version of loghc that writes it otherwise."""
+
+
+def read_ring(
+    directory: Directory, name: str, limit: int, since_ns: int = 0, after: int = 0
+) -> Reading | None:
+    """Read the end of a ring, as far back as it is needed.
 
     Args:
         directory: the run directory.
         name: the file's.
         limit: bytes; records are read, from the newest back, until they are at least as long.
         since_ns: records before this time are not read either.
+        after: a position: frames that end there or before are not read either.
 
     Returns:
         None if the file isn't a ring, or not yet.
+
+    Raises:
+        UnknownVersionError: it is one of another version.
     """
     try:
         fd = open_trusted(name, FILE, directory=directory.descriptor, limit=_LIMIT_BYTES)
     except (OSError, ValueError):
         return None
     try:
-        size = os.fstat(fd).st_size
-        if size <= layout.HEADER:
-            return None
-        copy = _read(fd, min(size, _LIMIT_BYTES))
-        # What was overwritten while the copy was made can't be told from what wasn't, by the copy.
-        head = int.from_bytes(os.pread(fd, 8, layout.RING_HEAD * 8), sys.byteorder)
+        return _read(fd, limit, since_ns, after)
     except OSError:
         return None
     finally:
         os.close(fd)
-    return _reading(copy, head, limit, since_ns)
+
+
+def count_markers(directory: Directory, name: str) -> int:
+    """How many markers a ring's header counts; 0 where it isn't a ring."""
+    try:
+        fd = open_trusted(name, FILE, directory=directory.descriptor)
+    except (OSError, ValueError):
+        return 0
+    try:
+        return int.from_bytes(os.pread(fd, 8, layout.RING_MARKERS * 8), sys.byteorder)
+    except OSError:
+        return 0
+    finally:
+        os.close(fd)
 
 
 def read_notes(directory: Directory) -> list[Note]:
@@ -120,44 +153,37 @@ def read_notes(directory: Directory) -> list[Note]:
     return notes
 
 
-def _read(fd: int, size: int) -> bytes:
-    parts = []
-    offset = 0
-    while offset < size:
-        part = os.pread(fd, size - offset, offset)
-        if not part:
-            break
-        parts.append(part)
-        offset += len(part)
-    return b"".join(parts)
-
-
-def _reading(copy: bytes, head: int, limit: int, since_ns: int) -> Reading | None:
-    words = memoryview(copy)[: layout.HEADER].cast("Q")
-    capacity = words[layout.RING_CAPACITY]
-    if (
-        words[layout.RING_MAGIC] != layout.MAGIC
-        or not 0 < capacity <= len(copy) - layout.HEADER
-        or words[layout.RING_HEAD] < capacity
-    ):
+def _read(fd: int, limit: int, since_ns: int, after: int) -> Reading | None:
+    header = os.pread(fd, layout.HEADER, 0)
+    if len(header) < layout.HEADER:
         return None
-    walk = _Walk(copy[layout.HEADER : layout.HEADER + capacity], words[layout.RING_HEAD], head)
-    frames, traceback, written = walk.newest(limit, since_ns)
-    version = copy[layout.RING_VERSION * 8 :][: layout.VERSION_BYTES].rstrip(b"\0")
+    words = memoryview(header).cast("Q")
+    magic = words[layout.RING_MAGIC]
+    if magic & (1 << layout.FORMAT_BITS) - 1 != layout.FORMAT:
+        return None
+    if magic != layout.MAGIC:
+        raise UnknownVersionError(magic >> layout.FORMAT_BITS)
+    capacity, head = words[layout.RING_CAPACITY], words[layout.RING_HEAD]
+    if not 0 < capacity <= os.fstat(fd).st_size - layout.HEADER or head < capacity:
+        return None
+    # Small records are mostly what stands around them. A ring has room for what is asked for, and
+    # as much again around it: whoever made up a larger one gains nothing.
+    area = _Area(fd, capacity, head, max(after, head - 4 * limit - _CHUNK_BYTES))
+    frames, traceback, written, position = _newest(area, limit, since_ns)
     return Reading(
         pid=words[layout.RING_PID],
         started_ns=words[layout.RING_STARTED],
         wall_offset_ns=_signed(words[layout.RING_WALL_OFFSET]),
-        failed=bool(words[layout.RING_FAILED]),
+        failures=words[layout.RING_FAILURES],
         markers=words[layout.RING_MARKERS],
         level=words[layout.RING_LEVEL] - 1,
-        overwritten=walk.overwritten(written),
         written=written,
         traceback=traceback,
-        attached=version.decode("utf-8", "replace") or None,
-        frames=frames,
+        # What was overwritten while it was read can't be told from what wasn't, by what was read.
+        frames=[frame for start, frame in frames if start >= area.oldest],
         lost=words[layout.RING_LOST],
         orphans=words[layout.RING_ORPHANS],
+        position=position,
     )
 
 
@@ -165,115 +191,138 @@ def _signed(word: int) -> int:
     return word - (word >> 63 << 64)
 
 
-class _Walk:
-    """A ring's frames, from the newest back.
+def _newest(
+    area: _Area, limit: int, since_ns: int
+) -> tuple[list[tuple[int, Frame]], str | None, int, int]:
+    """The newest records, oldest first.
+
+    Returns:
+        Their positions and they; a traceback; the bytes of records ever; where the newest one ends.
+    """
+    frames: list[tuple[int, Frame]] = []
+    traceback = None
+    written = position = 0
+    size = 0
+    found = area.frame_before(area.head)
+    while found is not None:
+        start, time_ns, before, end = found
+        data = area.data(start, end)
+        about = b""
+        if before & layout.MARKER:
+            about, _, data = data.partition(b"\n")
+        if not position:
+            position = end
+            counted = 0 if before & layout.TRACEBACK else len(data)
+            written = (before & layout.WRITTEN_MASK) + counted
+        if before & layout.TRACEBACK:
+            traceback = traceback or data.decode("utf-8", "replace")
+        elif size >= limit or time_ns < since_ns:
+            break
+        else:
+            frames.append((start, Frame(time_ns, data, bool(before & layout.CUT), about)))
+            size += len(data)
+        found = area.frame_before(start)
+    frames.reverse()
+    return frames, traceback, written, position
+
+
+class _Area:
+    """A ring's data area, read from its end back as far as is asked for.
 
     Args:
-        area: a copy of the data area.
-        head: the position after the newest frame when the copy was begun.
-        later: the same when the copy was complete; what was overwritten by then may be mixed up.
+        fd: the ring's file.
+        capacity: bytes of the area.
+        head: the position after the newest frame.
+        least: what lies before this position isn't asked for.
+
+    Attributes:
+        head: the position after the newest frame.
+        oldest: what lies before this position was overwritten, or isn't asked for.
     """
 
-    def __init__(self, area: bytes, head: int, later: int) -> None:
-        capacity = len(area)
-        cut = head % capacity
-        self._text = area[cut:] + area[:cut]  # in the order of positions
-        self._offset = head - capacity  # the position of its beginning
-        self._head = head
-        self._first = max(later - capacity, self._offset, capacity)
+    def __init__(self, fd: int, capacity: int, head: int, least: int) -> None:
+        self._fd = fd
+        self._capacity = capacity
+        self._start = head  # what was read begins here
+        self._text = b""
+        self._candidates = 0
+        self.head = head
+        self.oldest = max(head - capacity, capacity, least)
+        self._load(head - 2 * _CHUNK_BYTES)
 
-    def newest(self, limit: int, since_ns: int) -> tuple[list[Frame], str | None, int]:
-        """The newest records, oldest first; the traceback; bytes of records ever."""
-        frames: list[Frame] = []
-        traceback = None
-        written = None
-        size = 0
-        frame = self._last_frame(self._head)
-        while frame is not None:
-            start, time_ns, before, end = frame
-            is_traceback = before & layout.TRACEBACK
-            data = self._text[start - self._offset : end - self._offset - layout.FRAME_BYTES]
-            if written is None:
-                written = (before & layout.WRITTEN_MASK) + (0 if is_traceback else len(data))
-            if is_traceback:
-                traceback = traceback or data.decode("utf-8", "replace")
-            elif size >= limit or time_ns < since_ns:
-                break
-            else:
-                frames.append(Frame(time_ns, data, bool(before & layout.CUT)))
-                size += len(data)
-            frame = self._last_frame(start)
-        frames.reverse()
-        return frames, traceback, written or 0
+    def data(self, start: int, end: int) -> bytes:
+        """The data of a frame."""
+        return self._text[start - self._start : end - layout.FRAME_BYTES - self._start]
 
-    def overwritten(self, written: int) -> int:
-        """Bytes of the records before the oldest one that is still there."""
-        if self._first == len(self._text):  # the first lap: nothing was overwritten
-            return 0
-        frame = self._first_frame()
-        return written if frame is None else frame[2] & layout.WRITTEN_MASK
-
-    def _last_frame(self, until: int) -> tuple[int, int, int, int] | None:
+    def frame_before(self, until: int) -> tuple[int, int, int, int] | None:
         """The last whole frame that ends at a position or before: start, time, written, end."""
         frame = self._frame(until)
         if frame is not None:
             return frame
         # What ends there was reserved, but never or not yet written.
-        least = self._first + layout.FRAME_BYTES
-        position = min(until - 1, self._before_zeros(until))
-        while position >= least:
+        position = until - 1
+        while position >= self.oldest + layout.FRAME_BYTES:
             upper = position >> _LOWER_BITS
-            floor = max(least, upper << _LOWER_BITS)
-            found = self._text.rfind(_bytes(upper), self._at(floor) - 5, self._at(position))
-            position = floor - 1 if found < 0 else self._position(found + 5)
+            floor = max(
+                self.oldest + layout.FRAME_BYTES, upper << _LOWER_BITS, position - _CHUNK_BYTES
+            )
+            self._load(floor - layout.FRAME_BYTES)
+            position = self._candidate(upper, floor, position)
+            if position < floor:
+                continue
+            self._candidates += 1
+            if self._candidates > _MAX_CANDIDATES:
+                return None
             frame = self._frame(position)
             if frame is not None:
                 return frame
-            position -= found >= 0
+            position -= 1
         return None
 
-    def _before_zeros(self, until: int) -> int:
-        """Where a frame may end at the latest: its last word isn't all zeros, as a new ring is."""
-        text = self._text[: max(0, until - self._offset)]
-        return self._offset + len(text.rstrip(b"\0")) + 7
-
-    def _first_frame(self) -> tuple[int, int, int, int] | None:
-        """The oldest frame that is whole."""
-        position = self._first + layout.FRAME_BYTES
-        while position <= self._head:
-            upper = position >> _LOWER_BITS
-            top = min(self._head, ((upper + 1) << _LOWER_BITS) - 1)
-            found = self._text.find(_bytes(upper), self._at(position) - 5, self._at(top))
-            position = top if found < 0 else self._position(found + 5)
-            frame = self._frame(position)
-            if frame is not None:
-                return frame
-            position += 1
-        return None
+    def _candidate(self, upper: int, floor: int, until: int) -> int:
+        """The last position up to one at which a frame may end; below the floor: there is none."""
+        low = self._start + _LAG
+        text = self._text[floor - _UPPER_BYTES - low : until - low]
+        if not upper:  # a new ring is all zeros; a frame's last word isn't
+            text = text[: len(text.rstrip(b"\0")) + 7]
+        found = text.rfind(upper.to_bytes(_UPPER_BYTES, sys.byteorder))
+        return floor - 1 if found < 0 else floor + found
 
     def _frame(self, end: int) -> tuple[int, int, int, int] | None:
         """The frame that ends at a position, if it is whole."""
-        if not self._first + layout.FRAME_BYTES <= end <= self._head:
+        if not self.oldest + layout.FRAME_BYTES <= end <= self.head:
             return None
-        words = _WORDS.unpack_from(self._text, end - layout.FRAME_BYTES - self._offset)
+        self._load(end - layout.FRAME_BYTES)
+        words = _WORDS.unpack_from(self._text, end - layout.FRAME_BYTES - self._start)
         start, time_ns, before, stamp = words
-        if stamp != end or not self._first <= start <= end - layout.FRAME_BYTES:
+        if stamp != end or not self.oldest <= start <= end - layout.FRAME_BYTES:
             return None
+        self._load(start)
         return start, time_ns, before, end
 
-    def _at(self, position: int) -> int:
-        """Where the upper bytes of a frame's last word end, in the text, if it ends there."""
-        return position - self._offset - _LAG
+    def _load(self, start: int) -> None:
+        """Read what lies from a position on, if it wasn't yet, and as much again."""
+        start = max(start, self.oldest)
+        if start >= self._start:
+            return
+        start = max(self.oldest, min(start, self._start - len(self._text) - _CHUNK_BYTES))
+        self._text = self._pread(start, self._start) + self._text
+        self._start = start
+        head = int.from_bytes(os.pread(self._fd, 8, layout.RING_HEAD * 8), sys.byteorder)
+        self.oldest = max(self.oldest, head - self._capacity)
 
-    def _position(self, at: int) -> int:
-        return at + self._offset + _LAG
+    def _pread(self, start: int, end: int) -> bytes:
+        parts = []
+        while start < end:
+            place = start % self._capacity
+            size = min(end - start, self._capacity - place)
+            part = os.pread(self._fd, size, layout.HEADER + place)
+            if not part:
+                raise OSError("the ring became shorter")
+            parts.append(part)
+            start += len(part)
+        return b"".join(parts)
 
 
-# A frame ends with its end's position, of which the upper five bytes seldom change. A search for
-# those leaves few places to look at.
-_LOWER_BITS = 24
+# Where the upper bytes of a frame's last word end, before the frame's own end.
 _LAG = 0 if sys.byteorder == "little" else 3
-
-
-def _bytes(upper: int) -> bytes:
-    return upper.to_bytes(5, sys.byteorder)

@@ -29,8 +29,7 @@ def attach(loguru: object, directory: str) -> None:
         Exception: there is no run any more, or this loguru is of another make.
     """
     if not _taps:
-        version = str(getattr(loguru, "__version__", ""))
-        tap = Tap(directory, read_config(directory), version)
+        tap = Tap(directory, read_config(directory))
         Ending(tap).register()
         _taps.append(tap)
     try:

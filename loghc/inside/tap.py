@@ -3,9 +3,9 @@
 import posix
 import time
 
-from ..portable.channel import send
+from ..portable.channel import about, send
 from ..portable.config import Config
-from ..portable.layout import NOTE_SUFFIX, RING_LOST, RING_MARKERS
+from ..portable.layout import NOTE_SUFFIX, RING_LOST
 from ..portable.markers import Markers
 from ..portable.ring import Ring, open_ring
 from ..portable.text import format_level, format_record
@@ -30,7 +30,6 @@ class Tap:
     Args:
         directory: the run's.
         config: what is wanted.
-        version: loguru's.
 
     Attributes:
         emit: records a record. Whatever goes wrong there is no concern of the program's.
@@ -40,10 +39,9 @@ class Tap:
         append: takes data and a time into the ring of this process, if it has one.
     """
 
-    def __init__(self, directory: str, config: Config, version: str) -> None:
+    def __init__(self, directory: str, config: Config) -> None:
         self._directory = directory
         self._capacity = config.capacity
-        self._version = version
         self.markers = Markers(config.markers)
         self._least = 0 if config.level is None else config.level
         self.levelno = float("inf") if config.level is None else config.level
@@ -105,11 +103,12 @@ class Tap:
         ring = self._ring
         # The channel may be full: the ring knows first.
         if self._header is not None and event == "fail":
-            self._header.set_failed()
-        self.append(data, now)
+            self._header.count_failure()
+        what = about(event, record)
+        opened = number = 0
         if ring is not None:
-            ring.count(RING_MARKERS)
-        if not self._tell(event, data, now, record) and ring is None and event == "fail":
+            opened, number = ring.started_ns, ring.append_marker(what, data, now)
+        if not self._tell(what, data, now, opened, number) and ring is None and event == "fail":
             self._leave_failure()
 
     def _leave_failure(self) -> None:
@@ -147,18 +146,17 @@ class Tap:
         self.append = _append_nowhere
         try:
             ring = open_ring(self._directory, self._capacity, pid)
-            ring.set_version(self._version)
         except Exception as error:  # without a ring there is no log, and that is all
             self._say_why(error)
             return
         self._ring = self._header = ring
         self.append = ring.append
         self.emit = ring.emitter(self.levels, self.record, self.markers.first, self.markers.after)
-        self._tell("ring", b"", _monotonic_ns(), {})
+        self._tell(about("ring", {}), b"", _monotonic_ns())
 
-    def _tell(self, event: str, data: bytes, now: int, record: "dict[str, Any]") -> bool:
+    def _tell(self, what: bytes, data: bytes, now: int, opened: int = 0, number: int = 0) -> bool:
         try:
-            send(self._directory, event, data, now, record)
+            send(self._directory, what, data, now, opened, number)
         except RecursionError:
             raise
         except Exception:  # the channel is full, or nobody is there any more

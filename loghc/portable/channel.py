@@ -12,7 +12,7 @@ TYPE_CHECKING = False  # importing typing here would keep the program from shado
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["send"]
+__all__ = ["about", "send"]
 
 _MARKERS = ("start", "success", "fail", "log", layout.END)
 _LANE_TOKENS = 32  # of the innermost open runs
@@ -20,24 +20,43 @@ _LANE_TOKENS = 32  # of the innermost open runs
 _lanes = Lanes(load("_contextvars").ContextVar("loghc_runs"))
 
 
-def send(path: str, event: str, line: bytes, time_ns: int, record: "dict[str, Any]") -> None:
-    """Tell the watcher of a marker, if it listens and has room; the ring's header knows, too.
+def about(event: str, record: "dict[str, Any]") -> bytes:
+    """What the watcher is to know of a marker beside its record: fields with a tab between them.
 
-    The channel is opened for each message: a descriptor that is kept could become the program's. It
-    is opened for reading, too, so that a write without a reader is no SIGPIPE.
+    It may begin or end a run in the calling context, and so is asked for once.
+
+    Args:
+        event: the event's name.
+        record: loguru's.
     """
     if event == "log" and _ends_run(record):
         event = layout.END
     run_id = _run_id(record)
-    fields = (
-        layout.MESSAGE,
-        b"%d" % posix.getpid(),
-        b"%d" % time_ns,
-        event.encode(),
-        b",".join(b"%d" % token for token in _lane(event, run_id)),
-        b"-" if run_id is None else run_id.encode("utf-8", "replace"),
-    )
-    head = b"\t".join(fields) + b"\t"
+    lane = b",".join([b"%d" % token for token in _lane(event, run_id)])
+    return b"%s\t%s\t%s" % (event.encode(), lane, b"-" if run_id is None else run_id.encode())
+
+
+def send(
+    path: str, about: bytes, line: bytes, time_ns: int, ring: int = 0, number: int = 0
+) -> None:
+    """Tell the watcher of a marker, or other news, if it listens and has room.
+
+    The channel is opened for each message: a descriptor that is kept could become the program's. It
+    is opened for reading, too, so that a write without a reader is no SIGPIPE.
+
+    Args:
+        path: the run directory's.
+        about: what `about` gave.
+        line: the marker's record.
+        time_ns: when it was logged, by CLOCK_MONOTONIC.
+        ring: when the ring was opened that has it as well; 0 without.
+        number: its number there.
+
+    Raises:
+        OSError: the channel is full, or gone.
+    """
+    numbers = (posix.getpid(), time_ns, ring, number)
+    head = b"%s\t%d\t%d\t%d\t%d\t%s\t" % (layout.MESSAGE, *numbers, about)
     message = head + _cut(_escape(line), layout.MESSAGE_BYTES - len(head) - 1) + b"\n"
     with TrustedDirectory(path) as directory:
         descriptor = open_trusted("channel", FIFO, posix.O_RDWR, directory=directory)

@@ -5,13 +5,18 @@ which may wrap around the area's end. Positions in the area count on from lap to
 `capacity`, so that a position tells its lap and is never 0; `position % capacity` is where it lies.
 
 A frame is the data of one record, and then four native 64-bit words: the position where the frame
-begins; CLOCK_MONOTONIC in ns; the bytes of all records before it, and flags;
-and the position where the frame ends. So the frames can
-be walked backwards from the newest, and a frame that is half-written, or was overwritten since, is
-known by words that don't fit.
+begins; CLOCK_MONOTONIC in ns; the bytes of all records before it, and flags; and the position where
+the frame ends. So the frames can be walked backwards from the newest, and a frame that is
+half-written, or was overwritten since, is known by words that don't fit.
+
+In a marker's frame, a line stands before the record: the marker's number, and what `channel` says
+of it.
 """
 
-MAGIC = 0x3152434847484F4C  # "LOGHCR" and a version; written last, when the header is complete
+FORMAT = 0x5243484F474F4C  # the lower bytes of the magic word, the same in each version
+FORMAT_BITS = 56
+VERSION = 2
+MAGIC = FORMAT | VERSION << FORMAT_BITS  # written last, when the header is complete
 
 # Words of the header, by index.
 RING_MAGIC = 0
@@ -20,13 +25,11 @@ RING_STARTED = 2  # CLOCK_MONOTONIC, ns
 RING_WALL_OFFSET = 3  # ns; wall clock = monotonic + this, modulo 2**64
 RING_CAPACITY = 4  # bytes of the data area
 RING_HEAD = 5  # no frame ends after this position; set before one that would is written
-RING_FAILED = 6  # 1: a failure marker was logged; never set back
+RING_FAILURES = 6  # failure markers logged
 RING_MARKERS = 7  # markers logged
 RING_LEVEL = 8  # highest level number of a record, plus 1; 0: none
 RING_LOST = 9  # records that could not be recorded
 RING_ORPHANS = 10  # forked children that could not open a ring of their own
-RING_VERSION = 16  # loguru's version in UTF-8, VERSION_BYTES long, padded with zeros
-VERSION_BYTES = 32
 
 HEADER = 256  # bytes
 DEFAULT_CAPACITY_BYTES = 1 << 18  # of the data area, unless said otherwise
@@ -37,7 +40,8 @@ FRAME_BYTES = 32
 # Added to the bytes before a frame:
 TRACEBACK = 1 << 62  # it is no record, but the traceback of an uncaught exception
 CUT = 1 << 61  # it is the end of a record that was longer than half the ring
-WRITTEN_MASK = CUT - 1
+MARKER = 1 << 60  # it is a marker's
+WRITTEN_MASK = MARKER - 1
 
 SUFFIX = ".ring"
 NOTE_SUFFIX = (
@@ -45,8 +49,9 @@ NOTE_SUFFIX = (
 )
 
 # A message in the channel is a line of fields with a tab between them: MESSAGE, pid, monotonic time
-# in ns, event, lane, run id, the record. In the record, "\\", "\t" and "\n" are escaped by a
-# backslash. A lane is numbers with a comma between them; a run id of "-" is none.
-MESSAGE = b"loghc1"
+# in ns, when the ring was opened in which it stands as well and its number there (0 and 0: none),
+# event, lane, run id, the record. In the record, "\\", "\t" and "\n" are escaped by a backslash.
+# A lane is numbers with a comma between them; a run id of "-" is none.
+MESSAGE = b"loghc2"
 END = "end"  # the event of a log that ends its run without a verdict
 MESSAGE_BYTES = 4096  # at most; what PIPE_BUF is on Linux: such a write is never split

@@ -30,6 +30,8 @@ class Ring:
     Attributes:
         append: adds a record: its data and its time. Only the end of a record that is longer than
             half the ring is kept.
+        append_marker: adds a marker's record and what is to be said of it; its number, from 1 on.
+        started_ns: when the ring was opened.
         emitter: makes the function that records are given to, as `writer` says.
     """
 
@@ -37,33 +39,28 @@ class Ring:
         self._mapping = mapping
         self._words = memoryview(mapping).cast("Q")
         self._lock = _thread.RLock()
-        self.append, self.emitter = writer(mapping, self._words, capacity)
+        self.started_ns = int(self._words[layout.RING_STARTED])
+        self.append, self.append_marker, self.emitter = writer(mapping, self._words, capacity)
 
     def append_traceback(self, data: bytes, time_ns: int) -> None:
         """Add an uncaught exception's traceback."""
         self.append(data, time_ns, layout.TRACEBACK)
 
-    def set_failed(self) -> None:
-        """Say that a failure marker was logged. Nothing takes it back."""
-        self._words[layout.RING_FAILED] = 1
+    def count_failure(self) -> None:
+        """Count a failure marker. It takes no lock: that may be the parent's."""
+        self._words[layout.RING_FAILURES] += 1
 
     def raise_level(self, number: int) -> None:
         """Say that a record of a level was logged; the highest counts."""
         if number >= self._words[layout.RING_LEVEL]:
             self._words[layout.RING_LEVEL] = min(int(number) + 1, _LARGEST)
 
-    def set_version(self, version: str) -> None:
-        """Say which loguru this comes from."""
-        text = version.encode("utf-8", "replace")[: layout.VERSION_BYTES]
-        start = layout.RING_VERSION * 8
-        self._mapping[start : start + len(text)] = text
-
     def count_orphan(self) -> None:
-        """Count a forked child that got no ring. It takes no lock: that is the parent's."""
+        """Count a forked child that got no ring. It takes no lock either."""
         self._words[layout.RING_ORPHANS] += 1
 
     def count(self, word: int) -> None:
-        """Count one more of something, such as markers (`layout.RING_MARKERS`)."""
+        """Count one more of something, such as lost records (`layout.RING_LOST`)."""
         with self._lock:
             self._words[word] += 1
 

@@ -1,10 +1,11 @@
 """Writes records into a ring. What is done for each record is done here, and nothing else is."""
 
 import _thread
+import itertools
 import sys
 import time
 
-from .layout import CUT, FRAME, FRAME_BYTES, HEADER, RING_HEAD, TRACEBACK
+from .layout import CUT, FRAME, FRAME_BYTES, HEADER, MARKER, RING_HEAD, RING_MARKERS, TRACEBACK
 from .stdlib import load
 from .text import MILLISECONDS, format_second
 
@@ -25,8 +26,8 @@ RECURSION_IS_FATAL = sys.version_info < (3, 10)
 _STEP = 8192  # bytes at most that are reserved in the header at once
 
 
-def writer(mapping: "Any", words: "Any", capacity: int) -> "tuple[Any, Any]":
-    """Two functions that write into a ring.
+def writer(mapping: "Any", words: "Any", capacity: int) -> "tuple[Any, Any, Any]":
+    """Functions that write into a ring.
 
     Both are thread-safe, and safe for a signal handler or a finalizer that logs in the middle.
 
@@ -36,7 +37,9 @@ def writer(mapping: "Any", words: "Any", capacity: int) -> "tuple[Any, Any]":
         capacity: bytes of the data area.
 
     Returns:
-        `append`, which adds any data, and `emitter`, which makes a loguru handler's `emit`.
+        `append`, which adds any data; `append_marker`, which adds a marker's record and what is
+        to be said of it, and returns its number; and `emitter`, which makes a loguru handler's
+        `emit`.
     """
     struct = load("_struct").Struct(FRAME)
     pack, pack_into = struct.pack, struct.pack_into
@@ -48,14 +51,17 @@ def writer(mapping: "Any", words: "Any", capacity: int) -> "tuple[Any, Any]":
     lap = 2 * capacity  # the position where this lap ends
     reserved = 0  # up to here the header needs no change, and the lap doesn't end
     written = 0  # bytes of records
+    numbers = itertools.count(1)  # of markers
 
-    def append(data: bytes, time_ns: int, flag: int = 0) -> None:
+    def append(data: bytes, time_ns: int, flag: int = 0, about: bytes = b"") -> None:
         nonlocal head, base, lap, reserved, written
-        if len(data) > longest:
-            data = _end(data, longest)
+        if len(data) + len(about) > longest:
+            data = _end(data, longest - len(about))
             flag += CUT
+        counted = 0 if flag >= TRACEBACK else len(data)
+        if about:
+            data = about + data
         size = len(data)
-        counted = 0 if flag >= TRACEBACK else size
         with lock:
             # In this order: whoever else logs before this is written has the space behind it.
             start = head
@@ -70,6 +76,13 @@ def writer(mapping: "Any", words: "Any", capacity: int) -> "tuple[Any, Any]":
                 reserved = lap
             words[RING_HEAD] = reserved
             _write(mapping, start, data + pack(start, time_ns, before + flag, end), capacity)
+
+    def append_marker(about: bytes, data: bytes, time_ns: int) -> int:
+        number = next(numbers)
+        with lock:
+            words[RING_MARKERS] += 1
+            append(data, time_ns, MARKER, b"%d\t%s\n" % (number, about))
+        return number
 
     def emitter(levels: "dict[str, str]", unusual: "Any", first: str, after: str) -> "Any":
         """A handler's `emit`, which writes usual records into the ring.
@@ -136,7 +149,7 @@ def writer(mapping: "Any", words: "Any", capacity: int) -> "tuple[Any, Any]":
 
         return emit
 
-    return append, emitter
+    return append, append_marker, emitter
 
 
 def _write(mapping: "Any", position: int, frame: bytes, capacity: int) -> None:

@@ -6,7 +6,7 @@ import os
 
 from loghc.entry.directory import Directory
 from loghc.entry.processes import is_alive, living
-from loghc.entry.rings import Frame, Reading, read_ring
+from loghc.entry.rings import Frame, Reading, UnknownVersionError, read_ring
 from loghc.log.tail import CONTEXT, Snapshot
 from loghc.watch.end import End
 from loghc.watch.printed import Printed
@@ -24,11 +24,11 @@ class Facts:
     Attributes:
         rings: processes that were ready to log; one counts again when it became another program.
         records: bytes of records that were logged, in all.
-        failed: somebody logged a failure marker.
+        failures: how many failure markers were logged.
         lost: records that could not be kept at all.
+        unreadable: rings that another version of loghc wrote.
         orphans: forked processes that could not open a ring.
         level: the highest level of a record, -1 without any.
-        overwritten: bytes of records that left the rings at their front, in all.
         last_wall_ns: when the newest record was logged, by the wall clock; 0 without any.
         markers: how many markers were logged.
         tracebacks: of uncaught exceptions, the newest last, from process to text.
@@ -38,10 +38,10 @@ class Facts:
         self.rings = 0
         self.records = 0
         self.lost = 0
+        self.unreadable = 0
         self.orphans = 0
-        self.failed = False
+        self.failures = 0
         self.level = -1
-        self.overwritten = 0
         self.last_wall_ns = 0
         self.markers = 0
         self.tracebacks: dict[int, str] = {}
@@ -52,9 +52,8 @@ class Facts:
         self.records += reading.written
         self.lost += reading.lost
         self.orphans += reading.orphans
-        self.failed = self.failed or reading.failed
+        self.failures += reading.failures
         self.level = max(self.level, reading.level)
-        self.overwritten += reading.overwritten
         if reading.frames:
             last = reading.frames[-1].time_ns + reading.wall_offset_ns
             self.last_wall_ns = max(self.last_wall_ns, last)
@@ -96,22 +95,26 @@ class Collector:
         """
         self._printed.add(data, stream)
 
-    def fold(self) -> None:
-        """Take in the rings that nobody writes to any more, and delete them."""
+    def finished(self) -> list[str]:
+        """The rings that nobody writes to any more."""
         if self._directory is None:
-            return
+            return []
         names = self._rings()
         newest = {_owner(name): name for name in names}
         finished = [n for n in names if newest[_owner(n)] != n or not is_alive(_owner(n))]
         # Where a process is in a namespace of its own, its id is another's here, or nobody's.
         path = self._directory.path
         used = mapped(living(path), [os.path.join(path, n) for n in finished]) if finished else ()
-        for name in finished:
-            if os.path.join(path, name) not in used:
-                reading = read_ring(self._directory, name, self._keep, self._folded.since_ns)
-                if reading is not None:
-                    self._facts.add(reading)
-                    self._folded.add(reading.frames)
+        return [name for name in finished if os.path.join(path, name) not in used]
+
+    def fold(self, rings: list[str]) -> None:
+        """Take in rings, and delete them."""
+        for name in rings:
+            reading = self._read(name, self._keep, self._folded.since_ns, self._facts)
+            if reading is not None:
+                self._facts.add(reading)
+                self._folded.add(reading.frames)
+            if self._directory is not None:
                 self._directory.delete(name)
 
     def owners(self) -> list[tuple[int, str, int]]:
@@ -133,8 +136,7 @@ class Collector:
         size = self._keep if until_ns is None else 2 * self._keep
         readings = []
         for name in reversed(self._rings()):  # the newest first: less of the older has to be read
-            assert self._directory is not None  # noqa: S101
-            reading = read_ring(self._directory, name, size, end.since_ns)
+            reading = self._read(name, size, end.since_ns, facts)
             if reading is not None:
                 readings.append(reading)
                 end.add(_until(reading.frames, until_ns))
@@ -144,6 +146,14 @@ class Collector:
         if last:
             frames = _with_last(frames, until_ns or 0, last)
         return _snapshot(frames), facts
+
+    def _read(self, name: str, size: int, since_ns: int, facts: Facts) -> Reading | None:
+        assert self._directory is not None  # noqa: S101
+        try:
+            return read_ring(self._directory, name, size, since_ns)
+        except UnknownVersionError:
+            facts.unreadable += 1
+            return None
 
     def _rings(self) -> list[str]:
         """The rings that are there, oldest first."""

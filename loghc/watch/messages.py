@@ -1,18 +1,21 @@
-"""What processes of the program send through the channel when a marker is logged."""
+"""What processes of the program tell of their markers, through the channel and in their rings."""
 
 from __future__ import annotations
 
 import re
 from typing import NamedTuple
 
+from loghc.entry.rings import Frame, Reading
 from loghc.portable import layout
 
-__all__ = ["Message", "parse_messages"]
+__all__ = ["Message", "parse_frame", "parse_messages"]
 
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 _UNESCAPED = {b"t": b"\t", b"n": b"\n"}
-_EVENTS = frozenset({"start", "success", "fail", "log", layout.END, "ring", "sink"})
-_FIELDS = 7
+_MARKERS = frozenset({"start", "success", "fail", "log", layout.END})
+_EVENTS = _MARKERS | {"ring", "sink"}
+_FIELDS = 9
+_FRAME_FIELDS = 4
 _DIGITS = 20  # at most, of a number; int() of a long text takes long
 _UUID = re.compile(rb"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
@@ -28,6 +31,8 @@ class Message(NamedTuple):
         line: its record as in the ring, cut to what a message holds; a sink's options.
         lane: tokens for the open runs of the context that logged it, the innermost last.
         run_id: the run's, None where the program names none.
+        ring: when the ring was opened that has it as well; 0 for none.
+        number: the marker's in that ring, from 1 on; 0 for none.
     """
 
     pid: int
@@ -36,6 +41,13 @@ class Message(NamedTuple):
     line: bytes
     lane: tuple[int, ...]
     run_id: str | None
+    ring: int = 0
+    number: int = 0
+
+    @property
+    def is_marker(self) -> bool:
+        """Whether it is a marker, and no other news."""
+        return self.event in _MARKERS
 
 
 def parse_messages(data: bytes) -> tuple[list[Message], bytes]:
@@ -59,22 +71,43 @@ def _parse(line: bytes) -> Message | None:
     fields = line.split(b"\t")
     if len(fields) != _FIELDS or fields[0] != layout.MESSAGE:
         return None
-    _, pid, time_ns, event, lane, run_id, record = fields
-    tokens = lane.split(b",") if lane else []
-    numbers = (pid, time_ns, *tokens)
-    if not all(number.isdigit() and len(number) <= _DIGITS for number in numbers):
+    _, pid, time_ns, ring, *about, record = fields
+    numbers = (pid, time_ns, ring)
+    if not all(map(_is_number, numbers)):
         return None
+    return _message(int(pid), int(time_ns), int(ring), about, _unescape(record))
+
+
+def parse_frame(reading: Reading, frame: Frame) -> Message | None:
+    """The marker that a ring's frame is; None for one that isn't a marker's."""
+    about = frame.marker.split(b"\t")
+    if len(about) != _FRAME_FIELDS:
+        return None
+    return _message(reading.pid, frame.time_ns, reading.started_ns, about, frame.data)
+
+
+def _message(pid: int, time_ns: int, ring: int, about: list[bytes], line: bytes) -> Message | None:
+    number, event, lane, run_id = about
+    tokens = lane.split(b",") if lane else []
     name = event.decode("ascii", "replace")
     if name not in _EVENTS or (name == "start" and not tokens):
         return None
+    if not all(map(_is_number, (number, *tokens))):
+        return None
     return Message(
-        pid=int(pid),
-        time_ns=int(time_ns),
+        pid=pid,
+        time_ns=time_ns,
         event=name,
-        line=_unescape(record),
+        line=line,
         lane=tuple(map(int, tokens)),
         run_id=run_id.decode() if _UUID.fullmatch(run_id) else None,
+        ring=ring,
+        number=int(number),
     )
+
+
+def _is_number(text: bytes) -> bool:
+    return text.isdigit() and len(text) <= _DIGITS
 
 
 def _unescape(data: bytes) -> bytes:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Recovery"]
 
+_OTHER_VERSION = "loghc: its log was kept by another version of loghc, and can't be read"
 _CUT_OFF = "cut off: loghc died with this run (a power failure, a killed container)"
 
 
@@ -155,6 +156,7 @@ class Recovery:
                 log,
                 headline=f"{_CUT_OFF}; it began at {began}{seen}",
                 tracebacks=list(facts.tracebacks.values()),
+                lines=[_OTHER_VERSION] if facts.unreadable else [],
             )
         queued = False
         for run_id in map(run_id_from, run_ids):

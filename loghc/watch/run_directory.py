@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 from collections.abc import Iterable
 
@@ -15,7 +16,8 @@ __all__ = ["PREFIX", "RunDirectory", "memory_directory"]
 _IN_MEMORY = "/dev/shm"  # noqa: S108 - the directory made in it is the user's alone
 _ROOM_BYTES = 32 * 2**20  # that have to be free there; containers have 64 MB by default
 PREFIX = "loghc-run-"
-_CHANNEL_READ_BYTES = 65_536  # at a time: as many as a pipe holds
+_CHANNEL_READ_BYTES = 65_536  # at a time
+_CHANNEL_BYTES = 1 << 20  # as much as the system allows everybody, where it allows it
 
 
 class RunDirectory(Directory):
@@ -36,6 +38,8 @@ class RunDirectory(Directory):
         os.mkfifo("channel", 0o600, dir_fd=self.descriptor)
         # For writing, too: the last writer's end is no end of file then.
         self.channel = open_trusted("channel", FIFO, os.O_RDWR, directory=self.descriptor)
+        with contextlib.suppress(OSError, AttributeError):
+            fcntl.fcntl(self.channel, fcntl.F_SETPIPE_SZ, _CHANNEL_BYTES)
 
     def configure(self, fields: Iterable[tuple[str, str]]) -> None:
         """Write what the recorder needs to know."""

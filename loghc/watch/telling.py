@@ -21,7 +21,8 @@ from loghc.watch.child import CannotStartError
 from loghc.watch.closing import kept_out, left_running, why_no_log
 from loghc.watch.collector import Collector, Facts
 from loghc.watch.command import Command
-from loghc.watch.messages import Message, parse_messages
+from loghc.watch.intake import Intake
+from loghc.watch.messages import Message
 from loghc.watch.options import Options
 from loghc.watch.pings import Pings
 from loghc.watch.recovery import Recovery
@@ -31,8 +32,8 @@ from loghc.watch.verdict import judge
 __all__ = ["Teller"]
 
 _FOLD_AT = 64  # rings that were opened since the last look for finished ones
-_LAST_READS = 64  # of the channel, at the end: what still writes then may write for ever
-_MOST_WAITING = 1000  # markers; then the channel is not read
+_MAX_WAITING = 10_000  # markers; then no more are taken in
+_MAX_NOTES_WAITING = 1_000
 _TOO_FAST = "loghc: too many markers came at once to put the rest of the log here"
 _NOTES = 3
 _ENDING = 0.05  # seconds that what the program started has, to end after it
@@ -62,9 +63,9 @@ class Teller:
         self._run_id = new_run_id()
         self._runs = Pairing() if options.markers_only else None
         self._failed = False  # a failure was told by a marker
-        self._received = 0  # markers
-        self._rest = b""  # the beginning of a message
+        self._intake = Intake(run, options.limit) if run is not None else None
         self._waiting: deque[Message] = deque()  # markers to be told
+        self._dropped = 0  # notes that were not
         self._opened = 0  # rings, since the last fold
         self._printed = False
         self.collector = Collector(run, options.limit)
@@ -107,12 +108,12 @@ class Teller:
         self.collector.add_output(data, stream)
 
     def take_messages(self) -> bool:
-        """Take in what came through the channel, and tell one marker; whether more wait.
+        """Take in what processes told, and tell one marker; whether more wait.
 
         Not all at once, so that a flood doesn't keep the watcher from anything else.
         """
-        if len(self._waiting) < _MOST_WAITING:
-            self._read_channel()
+        if len(self._waiting) < _MAX_WAITING:
+            self._take_in()
         if self._waiting:
             self._tell(self._waiting.popleft())
         self._fold()
@@ -158,11 +159,14 @@ class Teller:
         tracebacks = [*facts.tracebacks.values(), *([own] if own else [])]
         if verdict.event is Event.SUCCESS:
             tracebacks = []
-        if self._runs is not None and not self._gone:
-            lines.append("loghc: the program ended and this run had not")
         ends = [(verdict.event, self._run_id)]
         if self._runs is not None:
             ends = [(Event.FAIL, run_id) for run_id in self._runs.take_open()]
+            if ends and not self._gone:
+                lines.append("loghc: the program ended and this run had not")
+            if self._lost_failures(facts):
+                lines.append("loghc: a failure was logged, and which run's it was is unknown")
+                ends = ends or [(Event.FAIL, new_run_id())]
         lines += verdict.lines
         for event, run_id in ends:
             self._pings.put(
@@ -181,35 +185,42 @@ class Teller:
         """Keep what could not be delivered, and delete the run directory."""
         self._recovery.finish(self._pings.owed())
 
-    def _read_channel(self) -> bool:
-        """Take in some of what came through the channel; whether anything did."""
-        data = self._run.read_channel() if self._run is not None else b""
-        messages, self._rest = parse_messages(self._rest + data)
-        for message in messages:
+    def _take_in(self, *, last: bool = False) -> None:
+        """Take in what processes told since the last time."""
+        for message in self._intake.take(last=last) if self._intake is not None else ():
             if message.event == "ring":
                 self._opened += 1
-                continue
-            if message.event == "sink":
+            elif message.event == "sink":
                 self._pings.tighten(parse_fields(message.line))
-                continue
-            self._received += 1
             # The process itself tells its start and end.
-            if self._runs is not None or message.event not in ("start", "success"):
+            elif self._runs is not None or message.event not in ("start", "success"):
                 self._waiting.append(message)
-        return bool(data)
+        excess = sum(message.event == "log" for message in self._waiting) - _MAX_NOTES_WAITING
+        if excess > 0:
+            self._drop_notes(excess)
+
+    def _drop_notes(self, count: int) -> None:
+        """Tell the oldest notes that wait not one by one: no flood of them holds up a verdict."""
+        self._dropped += count
+        kept: deque[Message] = deque()
+        for message in self._waiting:
+            if count and message.event == "log":
+                count -= 1
+            else:
+                kept.append(message)
+        self._waiting = kept
 
     def _take_last_messages(self) -> None:
-        for _ in range(_LAST_READS):
-            if not self._read_channel():
-                break
-        self._fold()
+        self._take_in(last=True)
         while self._waiting:
             self._tell(self._waiting.popleft())
 
     def _fold(self) -> None:
         if self._opened >= _FOLD_AT:
             self._opened = 0
-            self.collector.fold()
+            finished = self.collector.finished()
+            self._take_in(last=True)
+            self.collector.fold(finished)
 
     def _tell(self, message: Message) -> None:
         ends = message.event == layout.END
@@ -220,7 +231,7 @@ class Teller:
                 self._recovery.note_open(self._runs.open)
         else:
             run_id = self._run_id
-            self._failed = self._failed or event is Event.FAIL
+        self._failed = self._failed or event is Event.FAIL
         # No more of them are kept with their logs. Those of failures are kept longest.
         rivals = (m for m in self._waiting if event is not Event.FAIL or m.event == "fail")
         if len(tuple(islice(rivals, LOGS))) == LOGS:  # no further: thousands may wait
@@ -234,7 +245,7 @@ class Teller:
     def _failures(self, facts: Facts) -> list[str]:
         """Why the run failed whatever its exit status."""
         reasons = []
-        if self._failed or facts.failed or (self._run is not None and self._run.told_failure):
+        if self._failed or facts.failures or (self._run is not None and self._run.told_failure):
             reasons.append("loghc: a failure was logged, and so the run failed")
         level = self._options.fail_on
         if level is not None and facts.level >= level:
@@ -251,6 +262,11 @@ class Teller:
         if level is not None and blind and facts.level < level:
             unknown.append(f"a record of level {self._options.fail_on_name} or above (--fail-on)")
         return [f"loghc: {what} may have been logged unseen" for what in unknown]
+
+    def _lost_failures(self, facts: Facts) -> bool:
+        """Whether a failure was logged, and brought neither by the channel nor by a ring."""
+        told = self._intake.failures if self._intake is not None else 0
+        return facts.failures > told or (self._run is not None and self._run.told_failure)
 
     @property
     def _gone(self) -> bool:
@@ -281,15 +297,20 @@ class Teller:
         if self._options.fail_on is not None and not facts.rings and not blind:
             name = self._options.fail_on_name
             report(f"no process that logs with loguru was seen, so --fail-on {name} had no effect.")
-        if self._runs is not None and not self._received and not facts.markers:
+        received = self._intake.received if self._intake is not None else 0
+        if self._runs is not None and not received and not facts.markers:
             listened = self._pings.masked(", ".join(self._options.all_markers()))
             report(
                 f"no marker was seen, so nothing was pinged: --markers-only listens for {listened}."
             )
         return notes
 
+    def _lost_markers(self, facts: Facts) -> int:
+        """How many were logged, and brought neither by the channel nor by a ring."""
+        return facts.markers - self._intake.numbered if self._intake is not None else 0
+
     def _about_lost_markers(self, facts: Facts) -> list[str]:
-        lost = facts.markers - self._received
+        lost = self._dropped + self._lost_markers(facts)
         return [f"loghc: {lost:,} markers came too fast to be told one by one"] if lost > 0 else []
 
 

@@ -42,7 +42,7 @@ _LATE = (
     1.0  # seconds after the program's death in which the signal that killed it may come here, too
 )
 _PASSING_ON = 1.0  # seconds that the last ping waits for the program's output
-_POLLING = 1000  # milliseconds between two looks where the system can't tell of a process's end
+_LOOK_EVERY_MS = 1000  # at what wakes nobody: rings, and processes where they can't be waited for
 
 
 def watch(options: Options, command: Command) -> NoReturn:
@@ -131,7 +131,7 @@ class _Watcher:
             self._take_signals()
             more = teller is not None and _safely(teller.take_messages)
             if self._status is None:
-                poll.poll(0 if more else self.signals.pause)
+                poll.poll(0 if more else self._pause)
         while teller is not None and (living := _safely(teller.waited_for)):
             self._until_all_ended(living, poll, teller)
         return self._status
@@ -145,17 +145,22 @@ class _Watcher:
         ends = ends_of(living)
         for descriptor in ends:
             poll.register(descriptor, select.POLLIN)
-        pause = self.signals.pause if ends else _POLLING
         while True:
             self._take_signals(living)
             more = _safely(teller.take_messages)
-            ready = poll.poll(0 if more else pause)
+            ready = poll.poll(0 if more else self._pause)
             for descriptor, _ in ready:
                 if ends.pop(descriptor, None) is not None:
                     poll.unregister(descriptor)
                     os.close(descriptor)
             if not ends:
                 return
+
+    @property
+    def _pause(self) -> int:
+        """Milliseconds to wait at most for what wakes the watcher."""
+        pause = self.signals.pause
+        return _LOOK_EVERY_MS if pause is None else min(pause, _LOOK_EVERY_MS)
 
     def interrupting(self, teller: Teller, status: int) -> Callable[[signals.Caught], None]:
         """What to do with a signal while the last ping is delivered."""

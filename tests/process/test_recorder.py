@@ -63,7 +63,7 @@ def test_a_record_has_its_time_level_and_place(recorded, watch):
         watch.text,
     )
     reading = watch.reading
-    assert (reading.attached is not None, reading.level) == (True, 30)
+    assert reading.level == 30
     assert reading.written == len(watch.text)
 
 
@@ -247,8 +247,7 @@ def test_what_was_overwritten_is_counted(recorded, watch):
     recorded(QUIET + "for n in range(9000):\n    logger.info(n)")
     reading = watch.reading
     assert messages(watch)[-1] == "8999"
-    assert reading.overwritten > 0
-    assert reading.overwritten + len(watch.text) == reading.written
+    assert 0 < len(watch.text) < reading.written
     assert len(watch.text) > CAPACITY * 0.5
 
 
@@ -357,7 +356,7 @@ def test_a_marker_is_told_at_once_and_kept(recorded, watch):
         reading.pid,
     )
     assert (second.time_ns, second.line) == reading.frames[1][:2]
-    assert (reading.failed, reading.markers) == (True, 2)
+    assert (reading.failures, reading.markers) == (1, 2)
 
 
 def test_a_full_channel_loses_no_failure(recorded, watch):
@@ -367,7 +366,7 @@ def test_a_full_channel_loses_no_failure(recorded, watch):
     )
     sent = watch.messages
     assert 100 < len(sent) < 3000
-    assert (watch.reading.failed, watch.reading.markers) == (True, 3001)
+    assert (watch.reading.failures, watch.reading.markers) == (1, 3001)
 
 
 def test_a_long_marker_is_cut_for_the_channel_alone(recorded, watch):
@@ -388,7 +387,7 @@ def test_a_marker_without_a_reader_is_no_sigpipe(recorded, watch):
     finally:
         watch.channel = os.dup(0)
         os.dup2(os.open(watch.path / "channel", os.O_RDWR | os.O_NONBLOCK), watch.channel)
-    assert watch.reading.failed
+    assert watch.reading.failures
 
 
 def test_what_lies_in_the_channels_place_is_not_written_to(recorded, watch):
@@ -396,7 +395,7 @@ def test_what_lies_in_the_channels_place_is_not_written_to(recorded, watch):
     (watch.path / "channel").write_text("a file")
     recorded(QUIET + "logger.error('sync.error')")
     assert (watch.path / "channel").read_text() == "a file"
-    assert watch.reading.failed
+    assert watch.reading.failures
 
 
 # Several processes
@@ -425,7 +424,7 @@ if __name__ == "__main__":
 """
     )
     assert messages(watch) == ["main", "fork", "sync.error", "spawn", "forkserver", "child", "end"]
-    assert [reading.failed for reading in watch.readings if len(reading.frames) == 2] == [
+    assert [bool(reading.failures) for reading in watch.readings if len(reading.frames) == 2] == [
         False,
         True,
     ]
@@ -600,7 +599,7 @@ def test_a_signal_handler_that_logs_anywhere_loses_nothing(recorded, watch):
 def test_a_level_larger_than_any_costs_no_record(recorded, watch):
     recorded(QUIET + "logger.log(2**64, 'sync.error: large')\nlogger.log(2**70, 'larger')")
     assert messages(watch) == ["sync.error: large", "larger"]
-    assert (watch.reading.failed, watch.reading.lost) == (True, 0)
+    assert (watch.reading.failures > 0, watch.reading.lost) == (True, 0)
 
 
 def test_without_a_descriptor_there_is_a_note_and_no_ring(recorded, watch):

@@ -18,7 +18,7 @@ HAND_OVER = """
     def send(event, line, run_id="-"):
         text = line.replace("\\\\", "\\\\\\\\").replace("\\n", "\\\\n").replace("\\t", "\\\\t")
         now = time.monotonic_ns()
-        fields = ("loghc1", os.getpid(), now, event, 1, run_id, text)
+        fields = ("loghc2", os.getpid(), now, 0, 0, event, 1, run_id, text)
         fd = os.open(os.environ["LOGHC_RUN"] + "/channel", os.O_RDWR | os.O_NONBLOCK)
         os.write(fd, ("\\t".join(map(str, fields)) + "\\n").encode())
         os.close(fd)

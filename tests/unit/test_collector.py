@@ -29,7 +29,7 @@ GONE = 2**22 + 1  # no process has such an id
 
 
 def reading(**changed: Any) -> Reading:
-    nothing = Reading(1, 0, 0, False, 0, -1, 0, 0, None, None, [], 0, 0)
+    nothing = Reading(1, 0, 0, 0, 0, -1, 0, None, [], 0, 0, 0)
     return nothing._replace(**changed)
 
 
@@ -42,7 +42,7 @@ def text(collector: Collector, **options: Any) -> bytes:
 
 def test_without_a_ring_nothing_is_said() -> None:
     assert vars(Facts()) == {
-        "rings": 0, "records": 0, "lost": 0, "failed": False, "level": -1, "overwritten": 0,
+        "rings": 0, "records": 0, "lost": 0, "failures": 0, "level": -1, "unreadable": 0,
         "last_wall_ns": 0, "markers": 0, "orphans": 0, "tracebacks": {},
     }  # fmt: skip
 
@@ -51,13 +51,13 @@ def test_what_the_rings_say_is_added_up() -> None:
     facts = Facts()
     frames = [Frame(5, b"one"), Frame(7, b"two")]
     facts.add(
-        reading(written=10, lost=1, level=30, overwritten=3, markers=2, failed=True, frames=frames,
+        reading(written=10, lost=1, level=30, markers=2, failures=1, frames=frames,
                 wall_offset_ns=1000)
     )  # fmt: skip
-    facts.add(reading(written=20, lost=2, level=20, overwritten=4, markers=3, orphans=1))
+    facts.add(reading(written=20, lost=2, level=20, markers=3, orphans=1))
     facts.add(reading(orphans=2, level=25, frames=[Frame(6, b"three")], wall_offset_ns=1000))
     assert vars(facts) == {
-        "rings": 3, "records": 30, "lost": 3, "failed": True, "level": 30, "overwritten": 7,
+        "rings": 3, "records": 30, "lost": 3, "failures": 1, "level": 30, "unreadable": 0,
         "last_wall_ns": 1007, "markers": 5, "orphans": 3, "tracebacks": {},
     }  # fmt: skip
 
@@ -95,7 +95,7 @@ def test_as_much_is_kept_as_a_body_needs_and_no_record_more(tmp_path: Path) -> N
         body = text(collector)
         assert limit + CONTEXT <= len(body) < limit + CONTEXT + 10
         assert body.endswith(b"%9d\n" % (number - 1) + b"%9d\n" % number)
-        collector.fold()
+        collector.fold(collector.finished())
 
 
 def test_what_is_held_meanwhile_is_not_much_more_than_what_is_kept() -> None:
@@ -119,8 +119,8 @@ def test_what_was_folded_is_read_no_second_time(tmp_path: Path) -> None:
     ring.append(b"one\n", 1)
     collector = Collector(Directory(str(tmp_path)), 1000)
     for _ in range(2):
-        collector.fold()
-        collector.fold()
+        collector.fold(collector.finished())
+        collector.fold(collector.finished())
         log, facts = collector.read()
         assert (b"".join(log.chunks), facts.rings, facts.records) == (b"one\n", 1, 4)
     assert list(tmp_path.iterdir()) == []
@@ -147,10 +147,10 @@ ring.append(b"two\\n", 2)
     assert process.stdout is not None
     assert process.stdout.readline() == b"\n"
     collector = Collector(Directory(str(tmp_path)), 1000)
-    collector.fold()
+    collector.fold(collector.finished())
     process.communicate(b"\n")
     assert text(collector) == b"one\ntwo\n"
-    collector.fold()
+    collector.fold(collector.finished())
     assert text(collector) == b"one\ntwo\n"
     assert list(tmp_path.iterdir()) == []
 
@@ -194,7 +194,7 @@ def test_the_newest_tracebacks_come_last_whether_their_rings_were_folded_or_not(
         ring = open_ring(str(tmp_path), 2**14, GONE + number)
         ring.append_traceback(b"of %d\n" % number, number)
         if number + 1 == folded:
-            collector.fold()
+            collector.fold(collector.finished())
     _, facts = collector.read()
     assert list(facts.tracebacks.values()) == [f"of {number}\n" for number in range(2, 7)]
 

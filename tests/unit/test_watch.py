@@ -208,17 +208,17 @@ def test_finished_rings_are_folded_and_deleted(tmp_path):
         ring = open_ring(str(tmp_path), 2**16, gone + number)
         ring.append(b"gone %d\n" % number, 10 * number)
         if number == 1:
-            ring.set_failed()
+            ring.count_failure()
     alive = open_ring(str(tmp_path), 2**16, os.getpid())
     alive.append(b"alive\n", 15)
     collector = Collector(Directory(str(tmp_path)), 1000)
     before, _ = rendered(collector)
-    collector.fold()
+    collector.fold(collector.finished())
     assert len(list(tmp_path.glob("*.ring"))) == 1
     alive.append(b"alive still\n", 99)
     body, facts = rendered(collector)
     assert body == before + b"alive still\n" == b"gone 0\ngone 1\nalive\ngone 2\nalive still\n"
-    assert facts.failed
+    assert facts.failures
     assert facts.rings == 4
 
 
@@ -227,7 +227,7 @@ def test_a_ring_of_a_process_that_became_another_program_is_finished(tmp_path):
         ring = open_ring(str(tmp_path), 2**16, os.getpid())
         ring.append(b"%d\n" % number, number)
     collector = Collector(Directory(str(tmp_path)), 1000)
-    collector.fold()
+    collector.fold(collector.finished())
     assert len(list(tmp_path.glob("*.ring"))) == 1
     assert rendered(collector)[0] == b"0\n1\n"
 
@@ -275,7 +275,7 @@ def test_what_is_no_ring_is_left_out(tmp_path):
         (tmp_path / name).write_bytes(b"nothing")
     collector = Collector(Directory(str(tmp_path)), 1000)
     assert rendered(collector)[0] == b""
-    collector.fold()
+    collector.fold(collector.finished())
     assert Collector(None, 1000).read()[1].rings == 0
 
 

@@ -1,0 +1,132 @@
+"""Takes in what the program's processes tell: each marker once, in order of time.
+
+A marker stands in its process's ring before it is sent through the channel. So the channel wakes
+the watcher, and what it did not bring, as it was full or could not be opened any more, comes from
+the rings.
+"""
+
+from __future__ import annotations
+
+import time
+
+from loghc.entry.rings import UnknownVersionError, count_markers, read_ring
+from loghc.watch.messages import Message, parse_frame, parse_messages
+from loghc.watch.run_directory import RunDirectory
+
+__all__ = ["Intake"]
+
+_MAX_READS = 64  # of the channel at once: what still writes then may write for ever
+_LOOK_EVERY_S = 1.0  # at the rings, though the channel brings nothing
+_MIN_RING_BYTES = 1 << 16
+_MAX_RINGS = 1_000  # of which it is remembered what was taken
+_MAX_AHEAD = 10_000  # markers of a ring that are known while earlier ones are missing
+
+
+class Intake:
+    """What a run's processes told, as far as it wasn't taken yet.
+
+    Args:
+        run: the run directory.
+        limit: bytes of log that a ping carries at most; rings are made for as much.
+
+    Attributes:
+        received: markers that were taken, in all.
+        numbered: those of them that stand in a ring.
+        failures: those that tell a failure.
+    """
+
+    def __init__(self, run: RunDirectory, limit: int) -> None:
+        self._run = run
+        self._limit = max(limit, _MIN_RING_BYTES)
+        self._rest = b""  # the beginning of a message
+        self._rings: dict[str, _Numbers] = {}  # by the ring's name
+        self._looked = 0.0
+        self.received = 0
+        self.numbered = 0
+        self.failures = 0
+
+    def take(self, *, last: bool = False) -> list[Message]:
+        """The markers since the last call, in order of time, and other news.
+
+        Args:
+            last: nothing comes after this: look at each ring as a whole.
+        """
+        messages = self._from_channel()
+        now = time.monotonic()
+        if messages or last or now - self._looked >= _LOOK_EVERY_S:
+            self._looked = now
+            messages += self._from_rings(whole=last)
+            messages.sort(key=lambda message: message.time_ns)
+        markers = [message for message in messages if message.is_marker]
+        self.received += len(markers)
+        self.numbered += sum(message.number > 0 for message in markers)
+        self.failures += sum(message.event == "fail" for message in markers)
+        return messages
+
+    def _from_channel(self) -> list[Message]:
+        taken = []
+        for _ in range(_MAX_READS):
+            data = self._run.read_channel()
+            messages, self._rest = parse_messages(self._rest + data)
+            taken += [message for message in messages if self._is_new(message)]
+            if not data:
+                break
+        return taken
+
+    def _from_rings(self, *, whole: bool) -> list[Message]:
+        names = [name for name in self._run.names() if name.endswith(".ring")]
+        taken = [message for name in names for message in self._from_ring(name, whole=whole)]
+        if len(self._rings) > _MAX_RINGS:  # what is in the channel may be of one that is deleted
+            gone = [name for name in self._rings if name not in names]
+            for name in gone[: len(self._rings) - _MAX_RINGS]:
+                del self._rings[name]
+        return taken
+
+    def _from_ring(self, name: str, *, whole: bool) -> list[Message]:
+        numbers = self._rings.setdefault(name, _Numbers())
+        if count_markers(self._run, name) <= numbers.taken:
+            return []
+        after = 0 if whole else numbers.position
+        try:
+            reading = read_ring(self._run, name, self._limit, after=after)
+        except UnknownVersionError:
+            reading = None
+        if reading is None:
+            return []
+        numbers.position = max(numbers.position, reading.position)
+        messages = (parse_frame(reading, frame) for frame in reading.frames)
+        return [message for message in messages if message is not None and self._is_new(message)]
+
+    def _is_new(self, message: Message) -> bool:
+        if not message.number:
+            return True
+        name = f"{message.pid}-{message.ring}.ring"
+        return self._rings.setdefault(name, _Numbers()).add(message.number)
+
+
+class _Numbers:
+    """Which of a ring's markers were taken.
+
+    Attributes:
+        position: up to where the ring was read.
+        taken: how many were.
+    """
+
+    def __init__(self) -> None:
+        self.position = 0
+        self.taken = 0
+        self._until = 0  # all numbers up to this one were taken, or are lost
+        self._ahead: set[int] = set()
+
+    def add(self, number: int) -> bool:
+        """Take one; whether it wasn't taken yet."""
+        if number <= self._until or number in self._ahead:
+            return False
+        self.taken += 1
+        self._ahead.add(number)
+        if len(self._ahead) > _MAX_AHEAD:
+            self._until = min(self._ahead) - 1
+        while self._until + 1 in self._ahead:
+            self._until += 1
+            self._ahead.discard(self._until)
+        return True
