@@ -11,6 +11,8 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from loghc import options
+from loghc.log.body import one_line, shorten
+from loghc.log.headline import of_exception
 from loghc.markers import job_markers
 from loghc.portable.run_ids import new_run_id
 from loghc.report import description
@@ -184,9 +186,9 @@ class job:  # noqa: N801 - used as a function is
         elif error is None or (isinstance(error, SystemExit) and _is_success(error.code)):
             text = f"{self._name}.done"
         else:
-            text = f"{self._name}.error"
+            text = f"{self._name}.error: {shorten(one_line(of_exception(error)))}"
             log = logger.opt(depth=depth, exception=(type(error), error, trace)).error
-        with marker_of_job(self._name, text):
+        with marker_of_job(self._name, text.partition(":")[0]):
             log(text)
 
     def _left(self) -> Logger:

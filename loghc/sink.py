@@ -26,6 +26,7 @@ from loghc.lifecycle import (
     uncaught_exception,
 )
 from loghc.log.body import Body
+from loghc.log.headline import of_exception, of_message
 from loghc.log.redaction import Redactor, redactor
 from loghc.log.tail import Tail
 from loghc.markers import Markers, job_markers
@@ -43,7 +44,8 @@ if TYPE_CHECKING:
 
 __all__ = ["HealthSink"]
 
-_NOT_ENDED = "loghc: the program ended and this run had not."
+_ERROR_LEVEL = 40
+_NOT_ENDED = "the program ended and this run had not"
 _TAKEN_BACK = "loghc: the program crashed, though this run was told as a success."
 _REMEMBERED = 64  # markers, to tell one that comes through two handlers from two
 
@@ -163,6 +165,8 @@ class HealthSink(metaclass=_SinkType):
         self._drain = float(drain)
         own = job_markers(job)
         self._markers = Markers(own if markers is None else markers)
+        self._texts = tuple(own if markers is None else markers)
+        self._last_error: tuple[str, tuple[int, int]] | None = None
         self._mask: Callable[[str], str] = str
         self._delivery: Delivery | HandOver
         self._url = self._connect(redactor(redact))
@@ -238,10 +242,12 @@ class HealthSink(metaclass=_SinkType):
         try:
             record = message.record  # type: ignore[attr-defined]  # loguru's own kind of str
             if not self._first <= record["message"] < self._after:
+                if record["level"].no >= _ERROR_LEVEL:
+                    self._last_error = (record["message"], origin(record))
                 return
         except (AttributeError, KeyError, TypeError):  # not from loguru, or patched into no text
             return
-        self._notice(record)
+        self._notice(record, message)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until every ping that was queued is delivered or given up.
@@ -276,7 +282,7 @@ class HealthSink(metaclass=_SinkType):
         if self._listener.stop(exiting=exiting):
             at_exit.tell()
 
-    def _notice(self, record: Mapping[str, Any]) -> None:
+    def _notice(self, record: Mapping[str, Any], text: str) -> None:
         """Take a marker, or look at one of the first messages: it may be a near miss of one."""
         listener, message = self._listener, record["message"]
         if listener.glancing:
@@ -285,13 +291,21 @@ class HealthSink(metaclass=_SinkType):
         if not listener.glancing:
             self._first, self._after = first, after
         if first <= message < after:
-            self._mark(record)
+            self._mark(record, text)
+        else:
+            self._note_error(record)
 
-    def _mark(self, record: Mapping[str, Any]) -> None:
+    def _note_error(self, record: Mapping[str, Any]) -> None:
+        """Remember the last record of level ERROR or above: it may be the cause of a failure."""
+        if getattr(record["level"], "no", 0) >= _ERROR_LEVEL:
+            self._last_error = (record["message"], origin(record))
+
+    def _mark(self, record: Mapping[str, Any], text: str) -> None:
         try:
             message = record["message"]
             event = self._markers.match(message)
             if event is None:
+                self._note_error(record)
                 self._listener.look(message)
                 return
             self._listener.hear()
@@ -319,15 +333,32 @@ class HealthSink(metaclass=_SinkType):
                 if debugging():
                     quoted = self._listener.quoted(message)
                     report_debug(f"{self!r} saw {quoted}: {event.value}, run {run_id}.")
+                cause = ""
                 if event is Event.START:
                     self._crash_watch.start(run_id)
+                    if len(self._runs.pairing.open) == 1:  # what others log may be another run's
+                        self._last_error = None
                 elif event is Event.SUCCESS:
                     self._crash_watch.success(run_id, origin(record)[1])
-                self._put(event, run_id, record=message + "")
+                elif event is Event.FAIL:
+                    cause = self._cause_of(record)
+                self._put(event, run_id, headline=cause, record=text + "")
         except Exception:  # noqa: BLE001 - a bug of ours must not become the app's
             report_exception(
                 "a marker could not be turned into a ping, please report this:", self._mask
             )
+
+    def _cause_of(self, record: Mapping[str, Any]) -> str:
+        """The headline of a failure that a marker tells."""
+        error = getattr(record["exception"], "value", None)
+        message = record["message"]
+        cause = of_exception(error) if error is not None else of_message(message, self._texts)
+        last = self._last_error
+        # In another thread it may be that of another run.
+        known = last is not None and (last[1] == origin(record) or not self._runs.pairing.open)
+        if last is not None and known and not cause:
+            return last[0]
+        return cause or f"{message} was logged, with no cause"
 
     def _body_size(self) -> int:
         """Bytes of log that a ping carries at most, as far as that is known by now."""
@@ -346,11 +377,22 @@ class HealthSink(metaclass=_SinkType):
         error = uncaught_exception()
         # No values of variables, unlike loguru's: nobody chose to send those.
         tracebacks = () if error is None else (traceback_text(error),)
+        cause = "" if error is None else of_exception(error)
         with self._lock:
+            last = self._last_error
             for run_id in self._runs.pairing.take_open():
-                self._put(Event.FAIL, run_id, tracebacks=tracebacks, lines=(_NOT_ENDED,))
+                headline = cause or (last[0] if last is not None else "")
+                self._put(
+                    Event.FAIL,
+                    run_id,
+                    headline=headline or _NOT_ENDED,
+                    tracebacks=tracebacks,
+                    lines=(f"loghc: {_NOT_ENDED}",) if headline else (),
+                )
             for run_id in self._crash_watch.take_back(error):
-                self._put(Event.FAIL, run_id, tracebacks=tracebacks, lines=(_TAKEN_BACK,))
+                self._put(
+                    Event.FAIL, run_id, headline=cause, tracebacks=tracebacks, lines=(_TAKEN_BACK,)
+                )
 
     def _stop(self, *, exiting: bool) -> None:
         try:

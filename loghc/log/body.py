@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from loghc.utf8 import keep_beginning, keep_end
 
-__all__ = ["HEADLINE_CHARACTERS", "SHORTEST", "Body"]
+__all__ = ["HEADLINE_CHARACTERS", "SHORTEST", "Body", "moment", "one_line", "shorten"]
 
 HEADLINE_CHARACTERS = 300
 """Characters of a headline at most."""
@@ -32,9 +32,9 @@ class Body(NamedTuple):
         limit: bytes of all parts together at most; None: no limit.
 
     Example:
-        >>> body = Body(b"disk full", b"copied a\ncopied b\nsync.error\n", b"loghc: ended\n", 11)
-        >>> body.whole(50)
-        b'disk full\n\npied b\nsync.error\nloghc: ended\n'
+        >>> body = Body(b"disk full", b"copied a\ncopied b\nsync.error\n")
+        >>> body.whole(30)
+        b'disk full\n\nopied b\nsync.error\n'
     """
 
     headline: bytes = b""
@@ -110,6 +110,11 @@ class Body(NamedTuple):
         added = f" (told late, of {when})"
         cause = self.headline.decode("utf-8", "replace")
         return self._replace(headline=(shorten(cause, len(added)) + added).encode())
+
+
+def one_line(text: str) -> str:
+    """A text without what breaks a line, or doesn't print."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def shorten(headline: str, room: int = 0) -> str:

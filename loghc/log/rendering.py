@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from loghc.callbacks import calling_back
 from loghc.fork import importing
-from loghc.log.body import Body, shorten
+from loghc.log.body import Body, one_line, shorten
 from loghc.log.escapes import without_escapes
 from loghc.log.masking import Masker
 from loghc.log.redaction import Redactor
@@ -90,7 +90,7 @@ class Renderer:
                 raise
             self._say(error)
             return Body(log=WITHHELD, limit=limit)
-        cause = encode(shorten(_one_line(cause.decode("utf-8", "replace"))))
+        cause = encode(shorten(one_line(cause.decode("utf-8", "replace"))))
         log = keep_end(log, limit)
         return Body(cause, log, end, _record_bytes(log, record), limit)
 
@@ -141,11 +141,6 @@ class Renderer:
             f"redact raised {type(error).__name__}, so the log is withheld from this ping and any "
             f"other for which it does (its text isn't shown, as it may quote the log):\n{where}"
         )
-
-
-def _one_line(text: str) -> str:
-    """A text without what breaks a line, or doesn't print."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def _record_bytes(log: bytes, record: str) -> int:

@@ -95,6 +95,10 @@ class Collector:
         """
         self._printed.add(data, stream)
 
+    def error_text(self) -> str:
+        """The end of what the program printed to standard error, where it was kept."""
+        return self._printed.error_text().decode("utf-8", "replace")
+
     def finished(self) -> list[str]:
         """The rings that nobody writes to any more."""
         if self._directory is None:

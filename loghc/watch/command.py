@@ -43,6 +43,8 @@ def resolve(words: list[str], python: str | None = None) -> Command:
     """
     first = words[0]
     if first[:2] in ("-m", "-c") or _is_for_python(first):
+        if first[:2] not in ("-m", "-c") and not os.path.exists(first):
+            return Command(words, [])
         python = python or sys.executable
         return Command([python, *words], [python] if os.sep in python else _on_path(python))
     if os.sep in first:
@@ -55,7 +57,7 @@ def _is_for_python(name: str) -> bool:
         return bool(name) and (os.sep in name or not _on_path(name))
     if not name.lower().endswith(_PYTHON_FILES):
         return False
-    # An installed script may be called "tool.py"; a file that is not there is Python's to report.
+    # An installed script may be called "tool.py".
     return os.path.exists(name) or os.sep in name or not _on_path(name)
 
 

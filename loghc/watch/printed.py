@@ -7,10 +7,12 @@ import time
 from collections import deque
 
 from loghc.entry.rings import Frame
+from loghc.utf8 import keep_end
 
 __all__ = ["Printed"]
 
 _SMALL_BYTES = 4096  # pieces of a line are put together up to this
+_ERROR_BYTES = 4096
 
 
 class Printed:
@@ -46,6 +48,12 @@ class Printed:
             self.forget()
             raise
 
+    def error_text(self) -> bytes:
+        """The end of what was printed to standard error, or where they are one, to both."""
+        with self._lock:
+            pieces = (self._streams[2].pieces or self._streams[1].pieces).copy()
+        return keep_end(b"".join(data for _, data in pieces), _ERROR_BYTES)
+
     def frames(self, *, unfinished: bool) -> list[Frame]:
         """The lines, those of each stream in order.
 
@@ -59,12 +67,12 @@ class Printed:
 
 class _Stream:
     def __init__(self) -> None:
-        self._pieces: deque[tuple[int, bytes]] = deque()  # as they came, and when
+        self.pieces: deque[tuple[int, bytes]] = deque()  # as they came, and when
         self._size = 0
         self._cut = False  # the first piece begins inside a line
 
     def add(self, data: bytes, keep: int) -> None:
-        pieces = self._pieces
+        pieces = self.pieces
         if pieces and len(pieces[-1][1]) < _SMALL_BYTES and b"\n" not in pieces[-1][1]:
             begun = pieces.pop()[1]
             self._size -= len(begun)
@@ -80,7 +88,7 @@ class _Stream:
         frames = []
         line = bytearray()
         cut = self._cut
-        for time_ns, piece in self._pieces:
+        for time_ns, piece in self.pieces:
             lines, end, rest = piece.rpartition(b"\n")
             if not end:
                 line += piece

@@ -17,11 +17,13 @@ from loghc.portable.run_ids import new_run_id
 from loghc.report import report
 from loghc.runs import Pairing
 from loghc.watch import processes
+from loghc.watch.cause import NOT_ENDED, Causes
 from loghc.watch.child import CannotStartError
 from loghc.watch.closing import kept_out, left_running, why_no_log
 from loghc.watch.collector import Collector, Facts
 from loghc.watch.command import Command
 from loghc.watch.intake import Intake
+from loghc.watch.memory import Memory
 from loghc.watch.messages import Message
 from loghc.watch.options import Options
 from loghc.watch.pings import Pings
@@ -48,13 +50,19 @@ class Teller:
         command: what was started.
         run: the run directory; None: there is none, and no log.
         trouble: why there is none.
+        pid: the program's process.
 
     Attributes:
         collector: of the log.
     """
 
     def __init__(
-        self, options: Options, command: Command, run: RunDirectory | None, trouble: str
+        self,
+        options: Options,
+        command: Command,
+        run: RunDirectory | None,
+        trouble: str,
+        pid: int = 0,
     ) -> None:
         self._options = options
         self._command = command
@@ -68,6 +76,8 @@ class Teller:
         self._dropped = 0  # notes that were not
         self._opened = 0  # rings, since the last fold
         self._printed = False
+        self._causes = Causes(options.all_markers())
+        self._memory = Memory(pid)
         self.collector = Collector(run, options.limit)
         self._recovery = Recovery(options, run)
         self._pings = Pings(
@@ -99,8 +109,8 @@ class Teller:
         name = self._command.argv[0]
         report(self._pings.masked(f"{name}: {error.reason}"))
         self._recovery.begin(self._run_id, self._pings)
-        lines = [f"loghc: {name} can't be started: {error.reason}"]
-        self._pings.put(Event.FAIL, self._run_id, _NO_LOG, error.status, lines=lines)
+        cause = f"{name} can't be started: {error.reason}"
+        self._pings.put(Event.FAIL, self._run_id, _NO_LOG, error.status, headline=cause)
 
     def keep_output(self, data: memoryview, stream: int) -> None:
         """Keep what the program printed. May be called from any thread."""
@@ -112,6 +122,7 @@ class Teller:
 
         Not all at once, so that a flood doesn't keep the watcher from anything else.
         """
+        self._memory.sample()
         if len(self._waiting) < _MAX_WAITING:
             self._take_in()
         if self._waiting:
@@ -148,7 +159,7 @@ class Teller:
         blind = bool(trouble or facts.lost or kept_out(facts, self._command, user))
         notes = self._say_what_was_not_seen(facts, trouble, blind=blind)
         failures = [*self._failures(facts), *self._unknown(facts, blind=blind)]
-        verdict = judge(status, self._options.ok_statuses, failures)
+        verdict = judge(status, self._options.ok_statuses, failures, self._memory.about_kill())
         lines = [
             *why_no_log(facts, self._command, notes, user, printed=self._printed),
             *self._about_lost_markers(facts),
@@ -156,21 +167,32 @@ class Teller:
         ]
         # The program's own comes last.
         own = facts.tracebacks.pop(pid, "")
-        tracebacks = [*facts.tracebacks.values(), *([own] if own else [])]
-        if verdict.event is Event.SUCCESS:
-            tracebacks = []
+        others = list(facts.tracebacks.values())
         ends = [(verdict.event, self._run_id)]
         if self._runs is not None:
             ends = [(Event.FAIL, run_id) for run_id in self._runs.take_open()]
-            if ends and not self._gone:
-                lines.append("loghc: the program ended and this run had not")
+            if ends:
+                lines.append(f"loghc: {NOT_ENDED}")
             if self._lost_failures(facts):
                 lines.append("loghc: a failure was logged, and which run's it was is unknown")
                 ends = ends or [(Event.FAIL, new_run_id())]
         lines += verdict.lines
+        if verdict.event is Event.SUCCESS and self._runs is None:
+            self._pings.put(Event.SUCCESS, self._run_id, log, lines=lines)
+            return
+        cause = self._causes.of_end(verdict, own, others, log, self.collector.error_text())
+        if verdict.death and not verdict.death.startswith("exit status"):
+            lines.append(f"loghc: {verdict.death}")
+        tracebacks = [*others, *([own] if own else [])]
         for event, run_id in ends:
             self._pings.put(
-                event, run_id, log, verdict.exit_status, tracebacks=tracebacks, lines=lines
+                event,
+                run_id,
+                log,
+                verdict.exit_status,
+                headline=cause,
+                tracebacks=tracebacks,
+                lines=[line for line in lines if line.removeprefix("loghc: ") not in cause],
             )
 
     def deliver(self) -> None:
@@ -235,12 +257,12 @@ class Teller:
         # No more of them are kept with their logs. Those of failures are kept longest.
         rivals = (m for m in self._waiting if event is not Event.FAIL or m.event == "fail")
         if len(tuple(islice(rivals, LOGS))) == LOGS:  # no further: thousands may wait
-            log = Snapshot((message.line,), begins_inside_record=False)
-            self._pings.put(event, run_id, log, lines=[_TOO_FAST])
-            return
-        log, _ = self.collector.read(message.time_ns, message.line)
+            log, lines = Snapshot((message.line,), begins_inside_record=False), [_TOO_FAST]
+        else:
+            (log, _), lines = self.collector.read(message.time_ns, message.line), []
         record = message.line.decode("utf-8", "replace")
-        self._pings.put(event, run_id, log, record=record)
+        cause = self._causes.of_marker(message.line, log) if event is Event.FAIL else ""
+        self._pings.put(event, run_id, log, headline=cause, lines=lines, record=record)
 
     def _failures(self, facts: Facts) -> list[str]:
         """Why the run failed whatever its exit status."""

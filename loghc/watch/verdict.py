@@ -21,11 +21,13 @@ class Verdict(NamedTuple):
     Attributes:
         event: success or failure.
         exit_status: to be told in place of the event, None for the event itself.
+        death: how the program died, if it did not simply exit; else its exit status, or empty.
         lines: what is put after the log.
     """
 
     event: Event
     exit_status: int | None
+    death: str
     lines: list[str]
 
 
@@ -36,40 +38,45 @@ def status_of(wait_status: int) -> int:
     return os.WEXITSTATUS(wait_status)
 
 
-def judge(wait_status: int, ok_statuses: Collection[int], failures: Collection[str]) -> Verdict:
+def judge(
+    wait_status: int,
+    ok_statuses: Collection[int],
+    failures: Collection[str] = (),
+    about_kill: str = "",
+) -> Verdict:
     """Judge a program by how it ended.
 
     Args:
         wait_status: as the system gave it.
         ok_statuses: exit statuses besides 0 that are a success.
         failures: why the run failed whatever its exit status: lines to put after the log.
+        about_kill: what is known of a SIGKILL.
     """
     status = status_of(wait_status)
-    lines = [*failures, *_about(wait_status)]
+    death = _death(wait_status, about_kill)
+    lines = list(failures)
     if status in ok_statuses or status == 0:
         if failures:
-            return Verdict(Event.FAIL, None, lines)
+            return Verdict(Event.FAIL, None, death, lines)
         if status:
-            lines.append(f"loghc: exit status {status} is a success (--ok-status)")
-        return Verdict(Event.SUCCESS, None, lines)
-    return Verdict(Event.FAIL, status, lines)
+            lines.append(f"loghc: {death}, a success (--ok-status)")
+        return Verdict(Event.SUCCESS, None, death, lines)
+    return Verdict(Event.FAIL, status, death, lines)
 
 
-def _about(wait_status: int) -> list[str]:
-    """A line on how the program died, if it did not simply exit."""
+def _death(wait_status: int, about_kill: str) -> str:
     if os.WIFSIGNALED(wait_status):
         name = _name(os.WTERMSIG(wait_status))
         if name == "SIGKILL":
-            return ["loghc: killed by SIGKILL; perhaps out of memory"]
+            return f"killed by SIGKILL{about_kill}"
         if name in _CRASHES:
-            return [f"loghc: killed by {name}: a crash in native code"]
-        return [f"loghc: ended by {name}"]
+            return f"killed by {name}: a crash in native code"
+        return f"ended by {name}"
     status = os.WEXITSTATUS(wait_status)
     if status in _OF_SIGNALS:
         name = _name(status - 128)
-        hint = "; perhaps out of memory" if name == "SIGKILL" else ""
-        return [f"loghc: exit status {status}, as after {name}{hint}"]
-    return []
+        return f"exit status {status}, as after {name}{about_kill if name == 'SIGKILL' else ''}"
+    return f"exit status {status}" if status else ""
 
 
 def _name(number: int) -> str:

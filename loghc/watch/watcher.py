@@ -82,7 +82,7 @@ def watch(options: Options, command: Command) -> NoReturn:
 def _teller(options: Options, command: Command, started: Started) -> Teller:
     from loghc.watch.telling import Teller  # not before the program has been started
 
-    return Teller(options, command, started.run, started.trouble)
+    return Teller(options, command, started.run, started.trouble, started.pid)
 
 
 def _safely(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T | None:

@@ -483,7 +483,7 @@ logger.info("sync.start")
     if events[-1] is Event.FAIL:
         last = ping_receiver.pings[-1].text.splitlines()
         assert "loghc: the program crashed, though this run was told as a success." in last
-        assert last[-1] == "KeyError: 'boom'"
+        assert last[0] == "KeyError: 'boom'"
 
 
 def test_at_a_prompt_an_old_exception_is_not_the_cause(
@@ -530,7 +530,7 @@ def back_again_from_there(number):
     ],
     ids=["uncaught", "logged", "in a job"],
 )
-def test_the_traceback_of_a_recursion_leaves_two_thirds_for_the_log(
+def test_the_traceback_of_a_recursion_leaves_half_for_the_log(
     end: str, limit: int, run_script: RunScript
 ) -> None:
     # The first answer tells of the smaller limit.
@@ -541,10 +541,10 @@ def test_the_traceback_of_a_recursion_leaves_two_thirds_for_the_log(
     assert failed.event is Event.FAIL
     log, mark, traceback = failed.text.partition("Traceback (most recent call last)")
     assert mark
-    assert len(traceback.encode()) <= limit // 3
+    assert len(traceback.encode()) <= limit // 2
     assert "copied photo 2999" in log
     assert "left out" in traceback
-    assert traceback.rstrip().endswith("RecursionError: maximum recursion depth exceeded")
+    assert "RecursionError: maximum recursion depth exceeded" in traceback.splitlines()[-2:]
 
 
 # Refused.

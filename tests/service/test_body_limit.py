@@ -182,7 +182,7 @@ def test_a_service_that_keeps_nothing_gets_nothing_more(
     logger.info("sync.error: two")
     assert sink.wait(10)
     assert events(ping_receiver.pings) == [Event.FAIL, Event.FAIL]
-    assert sent(ping_receiver) == [len("sync.error: one\n"), 0]
+    assert sent(ping_receiver) == [len("one\n\nsync.error: one\n"), 0]
 
 
 def test_a_limit_that_grows_is_used(ping_receiver: PingReceiver, sink: HealthSink) -> None:

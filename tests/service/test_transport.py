@@ -25,6 +25,7 @@ from loguru import logger
 import loghc
 from conftest import RunScript
 from loghc import Event, HealthSink, Outcome
+from loghc.log.body import Body
 from loghc.ping import Attempt
 from loghc.service.client import PingClient
 from loghc.service.connection import pool_classes
@@ -447,10 +448,12 @@ def test_a_request_in_progress_is_cut_off_also_on_a_connection_that_was_kept(
 ) -> None:
     client = client_of(ping_receiver.url, timeout=60)
     if kept:
-        assert client.send(numbered(0), b"0", 60).delivered
+        assert client.send(numbered(0), Body(log=b"0"), 60).delivered
     ping_receiver.always(Fault(delay=math.inf))
     attempts: list[Attempt] = []
-    sending = threading.Thread(target=lambda: attempts.append(client.send(numbered(1), b"1", 60)))
+    sending = threading.Thread(
+        target=lambda: attempts.append(client.send(numbered(1), Body(log=b"1"), 60))
+    )
     sending.start()
     wait_until(lambda: len(ping_receiver.requests) == 1 + kept)
     cut_off(client)

@@ -34,40 +34,41 @@ from loghc.watch.verdict import judge
 
 # Verdicts
 
-AS_AFTER_KILL = "loghc: exit status 137, as after SIGKILL"
+AS_AFTER_KILL = "exit status 137, as after SIGKILL"
 
 
 @pytest.mark.parametrize(
-    ("wait_status", "ok", "failures", "event", "exit_status", "line"),
+    ("wait_status", "ok", "failures", "event", "exit_status", "death"),
     [
-        (0, (), (), Event.SUCCESS, None, None),
-        (3 << 8, (), (), Event.FAIL, 3, None),
-        (3 << 8, (3,), (), Event.SUCCESS, None, "loghc: exit status 3 is a success (--ok-status)"),
-        (15, (143,), (), Event.SUCCESS, None, "loghc: exit status 143 is a success (--ok-status)"),
-        (0, (), ("why",), Event.FAIL, None, "why"),
-        (3 << 8, (3,), ("why",), Event.FAIL, None, "why"),
-        (3 << 8, (), ("why",), Event.FAIL, 3, "why"),
-        (9, (), (), Event.FAIL, 137, "loghc: killed by SIGKILL; perhaps out of memory"),
-        (15, (), (), Event.FAIL, 143, "loghc: ended by SIGTERM"),
-        (11 | 0x80, (), (), Event.FAIL, 139, "loghc: killed by SIGSEGV: a crash in native code"),
-        (50, (), (), Event.FAIL, 178, "loghc: ended by signal 50"),
+        (0, (), (), Event.SUCCESS, None, ""),
+        (3 << 8, (), (), Event.FAIL, 3, "exit status 3"),
+        (3 << 8, (3,), (), Event.SUCCESS, None, "exit status 3"),
+        (15, (143,), (), Event.SUCCESS, None, "ended by SIGTERM"),
+        (0, (), ("why",), Event.FAIL, None, ""),
+        (3 << 8, (3,), ("why",), Event.FAIL, None, "exit status 3"),
+        (3 << 8, (), ("why",), Event.FAIL, 3, "exit status 3"),
+        (9, (), (), Event.FAIL, 137, "killed by SIGKILL; perhaps out of memory"),
+        (15, (), (), Event.FAIL, 143, "ended by SIGTERM"),
+        (11 | 0x80, (), (), Event.FAIL, 139, "killed by SIGSEGV: a crash in native code"),
+        (50, (), (), Event.FAIL, 178, "ended by signal 50"),
         (137 << 8, (), (), Event.FAIL, 137, f"{AS_AFTER_KILL}; perhaps out of memory"),
-        (143 << 8, (), (), Event.FAIL, 143, "loghc: exit status 143, as after SIGTERM"),
-        (129 << 8, (), (), Event.FAIL, 129, "loghc: exit status 129, as after SIGHUP"),
-        (193 << 8, (), (), Event.FAIL, 193, None),
-        (255 << 8, (), (), Event.FAIL, 255, None),
+        (143 << 8, (), (), Event.FAIL, 143, "exit status 143, as after SIGTERM"),
+        (129 << 8, (), (), Event.FAIL, 129, "exit status 129, as after SIGHUP"),
+        (193 << 8, (), (), Event.FAIL, 193, "exit status 193"),
+        (255 << 8, (), (), Event.FAIL, 255, "exit status 255"),
         *(
             (number, (), (), Event.FAIL, 128 + number,
-             f"loghc: killed by {number.name}: a crash in native code")
+             f"killed by {number.name}: a crash in native code")
             for number in (signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGTRAP,
                            signal.SIGSYS)
         ),
     ],
 )  # fmt: skip
-def test_a_verdict(wait_status, ok, failures, event, exit_status, line):
-    verdict = judge(wait_status, ok, failures)
-    assert (verdict.event, verdict.exit_status) == (event, exit_status)
-    assert verdict.lines[-1:] == ([line] if line else [])
+def test_a_verdict(wait_status, ok, failures, event, exit_status, death):
+    verdict = judge(wait_status, ok, failures, "; perhaps out of memory")
+    assert (verdict.event, verdict.exit_status, verdict.death) == (event, exit_status, death)
+    lines = [f"loghc: {death}, a success (--ok-status)"] if event is Event.SUCCESS and ok else []
+    assert verdict.lines == [*failures, *lines]
 
 
 # What is said after the log
@@ -125,7 +126,8 @@ def test_files_for_python_and_others(tmp_path, monkeypatch):
     python = [sys.executable]
     assert resolve(["-c", "x"]).candidates == python
     assert resolve(["both.py"]).argv == [sys.executable, "both.py"]
-    assert resolve(["missing.py"]).argv == [sys.executable, "missing.py"]
+    missing = resolve(["missing.py"])
+    assert (missing.argv, missing.candidates) == (["missing.py"], [])
     assert resolve(["tool.py"]).argv == ["tool.py"]
     assert resolve(["tool"]).candidates == [str(tmp_path / "bin" / "tool")]
     assert resolve(["app"]).argv == ["app"]

@@ -1,0 +1,84 @@
+"""The headline of a failure under `loghc run`: the first cause that there is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+
+from loghc.log.headline import after, last_error, of_record, of_traceback
+from loghc.log.tail import Snapshot
+from loghc.watch.verdict import Verdict
+
+__all__ = ["NOT_ENDED", "Causes"]
+
+NOT_ENDED = "the program ended and this run had not"
+_OF_AN_EXCEPTION = (1, 130)  # the exit statuses of a Python that an exception ended
+
+
+class Causes:
+    """Finds the cause of each failure of a run.
+
+    Args:
+        markers: from a marker to the event that it stands for.
+    """
+
+    def __init__(self, markers: Mapping[str, str]) -> None:
+        self._markers = [text for text, event in markers.items() if event == "fail"]
+        self._began = time.monotonic()
+        self._marked = ""  # the last failure that a marker told
+
+    def of_marker(self, line: bytes, log: Snapshot) -> str:
+        """The cause of a failure that a marker tells.
+
+        Args:
+            line: its record, which may be cut.
+            log: the log with the whole record at its end.
+        """
+        data = b"".join(log.chunks)
+        at = data.rfind(line.partition(b"\n")[0])
+        record = _text(data[at:] if at >= 0 else line)
+        marker = next((each for each in self._markers if each in record), "a failure marker")
+        self._marked = (
+            of_record(record, self._markers)
+            or last_error(_text(data[: max(at, 0)]))
+            or f"{marker} was logged, with no cause"
+        )
+        return self._marked
+
+    def of_end(
+        self, verdict: Verdict, own: str, others: Sequence[str], log: Snapshot, printed: str = ""
+    ) -> str:
+        """The cause of a run's failure at the program's end.
+
+        Args:
+            verdict: how it ended.
+            own: the traceback of the program's uncaught exception, or empty.
+            others: those of other processes, the newest last. One is the cause only where the
+                program passed its failing status on.
+            log: the log.
+            printed: what is known to have been printed to standard error at the end.
+        """
+        status = verdict.exit_status
+        raised = of_traceback(own) if status in _OF_AN_EXCEPTION else ""
+        passed_on = of_traceback(others[-1]) if status == 1 and others else ""
+        cause = raised or self._marked or passed_on
+        if not cause and status is not None:
+            cause = verdict.death
+            if cause == f"exit status {status}":
+                known = of_traceback(printed) or _last_line(printed) or last_error(_log(log))
+                cause += f": {known}" if known else ""
+        if not cause and verdict.lines:
+            cause = last_error(_log(log)) or verdict.lines[0].removeprefix("loghc: ")
+        return (cause or NOT_ENDED) + after(time.monotonic() - self._began)
+
+
+def _log(log: Snapshot) -> str:
+    return _text(b"".join(log.chunks))
+
+
+def _last_line(text: str) -> str:
+    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "replace")

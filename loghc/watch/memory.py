@@ -1,0 +1,109 @@
+"""Whether the system killed for lack of memory: told by the counts that the kernel keeps."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+
+__all__ = ["Memory"]
+
+_MOUNT = "/sys/fs/cgroup"
+_PROOF_S = 5.0
+_HINT_S = 60.0
+
+
+class Memory:
+    """Counts what is killed for lack of memory while a program runs.
+
+    The count of the program's own control group is proof. That of the whole machine rises by other
+    people's processes as well: it is a hint, for a minute.
+
+    Args:
+        pid: the program's process.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._group = _Count(_count_file(pid), _PROOF_S)
+        self._machine = _Count("/proc/vmstat", _HINT_S)
+
+    def sample(self) -> None:
+        """Look at the counts: when one rose is known as well as this is called often."""
+        path = _count_file(self._pid)
+        if path not in ("", self._group.path):  # it has moved to another
+            self._group = _Count(path, _PROOF_S)
+        self._group.sample()
+        self._machine.sample()
+
+    def about_kill(self) -> str:
+        """What is known of a SIGKILL just now, to be put after a text on it; or empty."""
+        self.sample()
+        if self._group.rose:
+            return " for lack of memory"
+        unknown = not (self._group.known or self._machine.known)
+        return "; perhaps out of memory" if unknown or self._machine.rose else ""
+
+
+class _Count:
+    """A count in a file of the kernel's.
+
+    Args:
+        path: the file's.
+        seconds: for which a rise counts.
+    """
+
+    def __init__(self, path: str, seconds: float) -> None:
+        self.path = path
+        self._seconds = seconds
+        self._number = _count(path)
+        self._rose_at: float | None = None
+
+    def sample(self) -> None:
+        """Read it."""
+        number = _count(self.path)
+        if number is not None and self._number is not None and number > self._number:
+            self._rose_at = time.monotonic()
+        self._number = number
+
+    @property
+    def known(self) -> bool:
+        """Whether the kernel tells it."""
+        return self._number is not None
+
+    @property
+    def rose(self) -> bool:
+        """Whether it rose lately."""
+        return self._rose_at is not None and time.monotonic() - self._rose_at < self._seconds
+
+
+def _count_file(pid: int) -> str:
+    """The file with the count of a living process's control group, or an empty str."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            state = file.read().rpartition(b")")[2].split()[0]
+        with open(f"/proc/{pid}/cgroup", encoding="utf-8") as file:
+            groups = [line.rstrip("\n").split(":", 2)[1:] for line in file]
+    except (OSError, UnicodeDecodeError, IndexError):
+        return ""
+    if state in b"ZX":  # it seems to be in the root then
+        return ""
+    for controllers, group in groups:
+        path = ""
+        if "memory" in controllers.split(","):
+            path = f"{_MOUNT}/memory{group}/memory.oom_control"
+        elif not controllers:
+            path = f"{_MOUNT}{group}/memory.events.local"
+        if path and os.path.exists(path):
+            return path
+    return ""
+
+
+def _count(path: str) -> int | None:
+    """The number of processes killed for lack of memory that a file of the kernel's tells."""
+    with contextlib.suppress(OSError, ValueError), open(path, "rb") as file:
+        for line in file:
+            name, _, number = line.partition(b" ")
+            if name == b"oom_kill":
+                return int(number)
+    return None
