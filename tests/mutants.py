@@ -76,8 +76,9 @@ ROOMS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "log": (
         (
-            "log/body.py", "log/diagnosis.py", "log/masking.py", "log/private_keys.py",
-            "log/redaction.py", "log/rendering.py", "log/secrets.py", "log/spelling.py",
+            "log/body.py", "log/masking.py", "log/secrets/private_keys.py",
+            "log/redaction.py", "log/secrets/__init__.py", "log/secrets/diagnosis.py",
+            "log/rendering.py", "log/secrets/repeats.py", "log/secrets/views.py", "log/spelling.py",
             "log/tail.py", "log/tracebacks.py",
         ),  # the rest are tables: each row has its own examples
         (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from loguru import logger
 
-from loghc.log.diagnosis import diagnosed_values
+from loghc.log.secrets.diagnosis import diagnosed_values
 
 
 def found(text: str) -> list[str]:

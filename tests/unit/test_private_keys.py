@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from loghc.log.private_keys import mask_private_keys
+from loghc.log.secrets import mask_secrets
 
 # Put together here, so that no scanner of repositories takes it for a leaked one.
 BEGIN, END = "-----BEGIN EC PRIVATE KEY-----", "-----END EC PRIVATE KEY-----"
+REPEATED = "\n".join(["[redacted]"] * 3 + ["xY9="])  # once secret, secret everywhere
 KEY = "\n".join(["aB3dE5fG7hI9jK1lM2nO4pQ6rS8tU0vW" * 2] * 3 + ["xY9="])
 
 
@@ -50,7 +51,8 @@ KEY = "\n".join(["aB3dE5fG7hI9jK1lM2nO4pQ6rS8tU0vW" * 2] * 3 + ["xY9="])
         (f"{KEY}\naB3d\naB3d\n{END}", f"{KEY}\naB3d\naB3d\n{END}"),
         (f"{KEY}\ntwo words.\n{END}", f"{KEY}\ntwo words.\n{END}"),
         (f"one\n{KEY}\n12: {END}", f"one\n[redacted]{END}"),
-        (f"{KEY}\none\n{KEY}\n{END}", f"{KEY}\none\n[redacted]{END}"),
+        (f"{KEY[::-1]}\none\n{KEY}\n{END}", f"{KEY[::-1]}\none\n[redacted]{END}"),
+        (f"{KEY}\none\n{KEY}\n{END}", f"{REPEATED}\none\n[redacted]{END}"),
         (f"{BEGIN}\n 'aB3dE5fG7hI9jK1X',\n 'two.'\n", f"{BEGIN}[redacted] 'two.'\n"),
         (f'{BEGIN}",\n "aB3dE5fG7hI9jK1X",\n "two."\n', f'{BEGIN}[redacted] "two."\n'),
         (f"{END}{'a' * 16}\n{END}", f"{END}[redacted]{END}"),
@@ -60,4 +62,4 @@ KEY = "\n".join(["aB3dE5fG7hI9jK1lM2nO4pQ6rS8tU0vW" * 2] * 3 + ["xY9="])
 def test_of_a_private_key_nothing_is_left_and_of_the_rest_all(
     text: str, out: str, newline: str
 ) -> None:
-    assert mask_private_keys(text.replace("\n", newline)) == out.replace("\n", newline)
+    assert mask_secrets(text.replace("\n", newline)) == out.replace("\n", newline)

@@ -12,7 +12,8 @@ from urllib.parse import quote, quote_plus
 import pytest
 
 from loghc.log.masking import Masker
-from loghc.log.secrets import lowered, mask_in_lines
+from loghc.log.secrets import mask_secrets
+from loghc.log.secrets.searched import lowered
 from loghc.log.spelling import is_uuid, spellings, spellings_in_either_case
 from loghc.service.url import PingUrl
 
@@ -45,7 +46,7 @@ def test_a_header_s_value_is_a_scheme_and_all_that_follows() -> None:
 
 def test_a_long_log_without_secrets_stays_as_it_is() -> None:
     text = "".join(f"line {number}\n" for number in range(10_000))
-    assert mask_in_lines(text) == text
+    assert mask_secrets(text) == text
 
 
 def test_lower_case_is_as_long_as_the_text() -> None:

@@ -7,7 +7,7 @@ import binascii
 import re
 from collections.abc import Callable
 
-from loghc.log.values import is_random
+from loghc.log.secrets.values import is_random
 
 __all__ = ["TEXTS", "Text"]
 
@@ -58,13 +58,28 @@ def _has_digit(value: str) -> bool:
 def _is_unguessable(value: str) -> bool:
     """Whether a word may be a password: it has a digit or a sign, and is no number or method."""
     if re.fullmatch(
-        r"(?i)(?:sha|md|aes|rsa|utf|v|bcrypt|oauth|base|scram|pbkdf|tls|2fa|k8s|s3)[\w.-]*|[0-9.,:%/-]+\w?",
+        r"(?i)(?:sha|md|aes|rsa|utf|v|bcrypt|oauth|base|scram|pbkdf|tls|2fa|k8s|s3)[\w.-]*|[0-9.,:%/-]+\w?|[a-z_][\w.]*\(.*",
         value,
     ):
         return False
     return bool(
         re.search(r"[0-9].*[A-Za-z]|[A-Za-z].*[0-9]|[A-Za-z0-9][!@#$%^&*+=?][A-Za-z0-9!]", value)
     )
+
+
+def _is_no_file(value: str) -> bool:
+    return is_random(value) and not re.fullmatch(
+        r"[A-Za-z]{1,8}[_-]?[0-9]{1,8}(?:\.\w{2,4})?", value
+    )
+
+
+def _is_mixed(value: str) -> bool:
+    """Whether a value has letters of both cases, and digits; and is no path."""
+    return is_random(value, 16) and bool(re.search("[a-z]", value) and re.search("[A-Z]", value))
+
+
+def _is_no_word(value: str) -> bool:
+    return value.lower() not in ("none", "null", "from", "file", "option", "missing", "value")
 
 
 def _is_no_reference(value: str) -> bool:
@@ -85,13 +100,13 @@ TEXTS = (
     Text("%3a%2f%2f", r"%3a%2f%2f[^\s:/?#@\"'<>%]{0,128}%3a(?P<secret>[^\s\"'<>&@]{1,256}?)(?:%40|@)",
          "postgres%3A%2F%2Fbob%3A«hunter2»%40db", "http%3A%2F%2Fdb%3A5432"),
     Text("://", r"://(?P<secret>[a-z0-9_.~-]{20,256})@", "https://«a1b2c3d4e5f6g7h8i9j0»@sentry.example/1", "ssh://git@github.com/x", _has_digit),
-    Text("@", r"(?<![\w./:@-])[a-z][\w.-]{0,40}:(?P<secret>[^\s\"'`@:/,;(){}<>]{4,128})@(?=(?:tcp|unix|protocol)?[(]|[a-z0-9.-]{1,64}:[0-9]{2,5}(?:/|\b)|[a-z0-9-]{1,40}(?:\.[a-z0-9-]{1,40}){1,6}/)",
+    Text("@", r"(?<![\w./:@])(?<![\w./:@]-)[a-z][\w.-]{0,40}:(?P<secret>[^\s\"'`@:/,;(){}<>]{4,128})@(?=(?:tcp|unix|protocol)?[(]|[a-z0-9.-]{1,64}:[0-9]{2,5}(?:/|\b)|[a-z0-9-]{1,40}(?:\.[a-z0-9-]{1,40}){1,6}/)",
          "bob:«hunter2»@tcp(db:3306)/x", "mail:12@example"),
     Text("jdbc:oracle", r"jdbc:oracle:\w{1,8}:\w{1,40}/(?P<secret>[^\s@\"']{1,128})@", "jdbc:oracle:thin:bob/«tiger2»@//db:1521/x", "jdbc:oracle:thin:@db:1521:x"),
     Text("?|&|%26|%3f|#", r"(?:[?&#;]|&amp;|%26|%3f)(?:[a-z0-9]{1,20}[_-]){0,3}(?:token|sig|signature|auth|authkey|pass|pwd|jwt|access|apikey|appid|secret|otp|ticket|passkey|code_verifier)(?:=|%3d)(?P<secret>[^\s&\"'<>#%`*\[][^\s&\"'<>#`]*)",
          "https://x/?X-Amz-Signature=«hunter2»", "https://x/?page=2"),
     Text("?|&", r"[?&](?:amp;)?(?:key|k|code|hash|sid|session|secret_?id|state|nonce|t|s|id_?hint|h|hmac|policy|credential|x-amz-credential|x-amz-security-token|awsaccesskeyid|auth_?code|samlresponse|relaystate|invite)=(?P<secret>[^\s&\"'<>#]{8,})",
-         "https://maps.example/?key=«a1b2c3d4e5»", "https://x/?key=title", is_random),
+         "https://maps.example/?key=«a1b2c3d4e5»", "https://x/?key=IMG_0001", _is_no_file),
     # Addresses that are secrets by themselves
     Text("slack|zapier|discord|discordapp|telegram|make|integromat|office|ifttt|hooks|webhook|webhooks|integration|integrations|nosnch|cronitor|uptimerobot|heartbeat|incoming|infura|alchemy|quiknode|hc",
          r"(?:hooks\.slack\.com/(?:services|workflows|triggers)/|discord(?:app)?\.com/api/(?:v[0-9]{1,2}/)?webhooks/"
@@ -105,15 +120,15 @@ TEXTS = (
          r"/(?:ping|push|heartbeat|p)/(?P<secret>[a-f0-9]{8}-?(?:[a-f0-9]{4}-?){3}[a-f0-9]{12}|[a-z0-9_-]{20,64})(?![\w-])",
          "https://hc.example.com/ping/«9e9d9bbe-4f2b-4a0e-a1e0-111111111111»", "GET /ping/nightly 200", _has_digit),
     Text("/services/t", r"/services/(?P<secret>t[a-z0-9]{6,12}/b[a-z0-9]{6,12}/[a-z0-9]{16,32})", "https://hooks.slack.com:443 \"POST /services/«T0A1B2C3D/B0A1B2C3D/a1b2c3d4e5f6g7h8i9j0k1l2» HTTP/1.1\" 200", "GET /services/tax/b/c 200"),
-    Text("/reset|/password|/confirm|/verify|/invite|/activate|/magic|webhook.site/", r"(?:/(?:reset|password|confirm|verify|invite|activate|magic)[\w-]{0,24}|webhook\.site)/(?P<secret>[\w.-]{16,256})", "GET /reset-password/«a1b2c3d4e5f6g7h8i9j0» 200", "GET /reset-password/done 200", lambda value: is_random(value, 16)),
+    Text("/reset|/password|/confirm|/verify|/invite|/activate|/magic|webhook.site/", r"(?:/(?:reset|password|confirm|verify|invite|activate|magic)[\w-]{0,24}(?:/[\w-]{1,8})?|webhook\.site)/(?P<secret>[\w.-]{16,256})", "GET /reset-password/«a1b2c3d4e5f6g7h8i9j0» 200", "GET /reset-password/done 200", lambda value: is_random(value, 16)),
     Text("^signature", r"signature: ?(?P<secret>t=[0-9]{1,16},v[0-9]=[a-f0-9]{16,}[^\s\"']*)", "Stripe-Signature: «t=1700000000,v1=0123456789abcdef0123»", "signature: t=1"),
     # Headers
-    Text("^authorization", rf"authorization{_HEADER}{_SCHEMES}[ \t]{{1,4}}(?!is |auth|required|\[redacted|\*{{3}})(?P<secret>[^\s\"'\\,;]+)", "Authorization: Bearer «hunter2»", "Authorization: denied"),
+    Text("^authorization", rf"authorization{_HEADER}{_SCHEMES}[ \t]{{1,4}}(?!is |auth|required|\[redacted|\*{{3}}|\$)(?P<secret>[^\s\"'\\,;]+)", "Authorization: Bearer «hunter2»", "Authorization: denied"),
     Text("^authorization", rf"authorization{_HEADER}{_PARTS}[ \t]{{1,4}}(?!\[redacted)(?P<secret>[^'\\\r\n=]{{1,64}}=[^'\\\r\n]*)", "Authorization: Digest «username=\"b\", response=\"hunter2\"»", "authorization: digest failed"),
     Text("^authorization", rf"authorization{_HEADER}(?P<secret>[^\s\"'\\,;]{{8,}})", "authorization=«a1b2c3d4e5»", "authorization=required", is_random),
     Text("^bearer", r"bearer(?:[ \t]{1,4}|%20|:[ \t]?)(?![a-z_]{1,24}=)(?P<secret>[a-z0-9._~+/=-]{12,})", "sent bearer «a1b2c3d4e5f6» to x", "bearer authentication-required", _has_digit),
     Text("^basic", r"basic[ \t]{1,4}(?P<secret>[a-z0-9+/_-]{8,}={0,2})", "Basic «Ym9iOmh1bnRlcjI=»", "Basic authentication", _is_basic),
-    Text("auth", r"auth (?:plain|login|cram-md5|xoauth2)(?P<secret> [a-z0-9+/]{8,}={0,2})(?=\s|\"|'|\\|$)", "AUTH PLAIN« AGJvYgBodW50ZXIy»", "AUTH PLAIN LOGIN", lambda value: not value.strip().isupper() or "=" in value),
+    Text("auth", r"auth (?:plain|login|cram-md5|xoauth2)(?P<secret> [a-z0-9+/]{8,}={0,2})(?![a-z0-9+/=])", "AUTH PLAIN« AGJvYgBodW50ZXIy»", "AUTH PLAIN LOGIN", lambda value: not value.strip().isupper() or "=" in value),
     Text("^cookie|cookies", rf"cookie{_QUOTE}?[ \t]{{0,4}}(?:[:,=]|=>)[ \t]{{0,4}}\[?b?{_QUOTE}?(?P<secret>[a-z0-9_.%-]{{1,128}}=(?!\[redacted)[^\"'\\\r\n]+)", "Cookie: «sid=hunter2; theme=dark»", "the cookie: oatmeal"),
     Text("cookie|morsel", r"<(?:cookie|morsel):? (?P<secret>[\w.-]{1,64}=[^\s>]+)", "<Cookie «sid=hunter2» for x/>", "<Cookie sid for x/>"),
     # Phrases
@@ -130,6 +145,7 @@ TEXTS = (
     Text("^password|passwd|passphrase|token|api|access|secret|account|shared|encryption|license|private", r"(?:password|passwd|passphrase|token(?<!next token)(?<!page token)|shared secret|(?:secret[_ -])?(?:api|access|secret|account|encryption|license|private)[_ -]?key) [\"'`]?(?P<secret>[^\s\"'`,;<>|)\]:(]{6,256})(?=[\s,;.)\"'`]|$)", "user bob, password «hunter2», host db", "token bucket, password policy", lambda value: is_random(value, 6)),
     Text("^application secret|client secret|consumer secret|webhook secret|signing secret|api secret|totp secret|app secret|hcaptcha secret|oauth secret|application key|consumer key|signing key|fernet key|master key|deploy key|integration key|admin key|write key|pat is|apikey|accesskey",
          r"(?:(?:application|client|consumer|webhook|signing|api|totp|app|hcaptcha|oauth) secret|(?:application|consumer|signing|fernet|master|deploy|integration|admin|write) key|pat is|apikey|accesskey) b?[\"'`]?(?P<secret>[^\s\"'`,;<>|)\]:(]{6,256})(?=[\s,;.)\"'`]|$)", "OVH application secret «a1b2c3d4e5», ready", "the client secret is missing", lambda value: is_random(value, 6)),
+    Text("^secret|pat|token|key|cookie|jwt|credential", r"(?:(?<!\w)(?<!\w-)(?:secret|pat|cookie|jwt|credential)|token|key)[ ]b?[\"'`]?(?P<secret>[^\s\"'`,;<>|)\]:(]{16,512})(?=[\s,;.)\"'`]|$)", "secret '«hunter2A9xQ7rT5vW3»' was rejected", "public key SHA256:uNiVztksCsDhcc0u9e8BgrJX", _is_mixed),
     Text("^changed", r"changed from [\"'`](?P<secret>[^\n\"'`]{1,128}[\"'`] to [\"'`][^\n\"'`]{1,128})", "password changed from '«a1' to 'b2»'", "mode changed from a to b"),
     Text("^credential|credentials|basic auth|auth|authentication|login|logged|logging|authenticated|authenticating|authenticate|sign|signed|signing", r"(?:credentials?|basic auth|auth(?:entication)? failed:?|log(?:ged |ging )?in|authenticat(?:ed|ing|e)|sign(?:ed|ing)? in)(?: (?:failed|succeeded))?(?: (?:as|with|using|user|are|is|for))?[ :=]{1,3}[\"'`(]?[\w.+@-]{1,64}(?::|/| / )(?P<secret>[^\s\"'`,;<>|)/:]{4,128})", "logging in as bob:«hunter2»", "logging in as bob/admin", _is_unguessable),
     # Code: users and passwords side by side
@@ -139,6 +155,10 @@ TEXTS = (
     Text("^client", r"client\([\"']ac[a-f0-9]{32}[\"'], ?[\"'](?P<secret>[a-f0-9]{32})", "Client('AC0a1b2c3d4e5f6a7b8c9d0e1f2a3b4c5d', '«0a1b2c3d4e5f6a7b8c9d0e1f2a3b4c5d»')", "Client('eu')"),
     Text("^connect", r"connect\((?:[ ]?[\"'][^\"'\n]{0,128}[\"'],){2}[ ]?[\"'](?P<secret>[^\"'\n]{1,256})[\"']", "pymysql.connect('db', 'bob', '«hunter2»', 'shop')", "connect('db', 'bob')"),
     Text("auth", r"[\"']auth[\"']: ?[\(\[][\"'][^\"'\n]{1,128}[\"'], ?[\"'](?P<secret>[^\"'\n]{1,256})", "{'auth': ('bob', '«hunter2»')}", "{'auth': ()}"),
+    Text("^fernet|multifernet|aesgcm|secretbox|totp|hotp|timestampsigner|urlsafeserializer|urlsafetimedserializer|hmac.new|secretstr",
+         r"(?:(?:multi)?fernet|aesgcm|secretbox|[th]otp|timestampsigner|urlsafe(?:timed)?serializer|hmac\.new|secretstr)\([\[ ]{0,2}b?[\"'](?P<secret>[^\"'\n]{6,512})[\"']", "Fernet(b'«hunter2hunter2»')", "Fernet(b'')", _has_digit),
+    Text("\"d\"|\"k\"|\"p\"|\"q\"|\"dp\"|\"dq\"|\"qi\"|'d'|'k'|'p'|'q'|'dp'|'dq'|'qi'", r"[\"'](?:d|k|p|q|dp|dq|qi)[\"']: ?[\"'](?P<secret>[a-z0-9_-]{32,2048})[\"']",
+         '{"kty":"EC","d":"«Jrr3xk9aB3dE5fG7hI9jK1lM2nO4pQ6rS8tU0vW»"}', '{"k":"0a1b2c3d4e5f6a7b8c9d0e1f2a3b4c5d"}', _is_mixed),
     # What is written to the standard input of a program
     Text("^echo|printf", r"(?:echo|printf)(?: -[ne]{1,2})?[ ]{1,2}(?:[\"']%s(?:\\n)?[\"'] )?[\"']?(?P<secret>[^\"'|\n]{1,128}?)[\"']?[ ]{0,2}\|[ ]{0,2}(?:sudo -\w{0,4}s|docker login|podman login|helm registry|passwd|gpg|cryptsetup|su |kinit|smbpasswd|openssl|gh auth|vault)", "echo «hunter2» | sudo -S ls", "echo done | tee x"),
     Text("chpasswd", r"(?:echo|printf) [\"']?[\w.-]{1,32}:(?P<secret>[^\"'|\n]{1,64})[\"']?[ ]{0,2}\|[ ]{0,2}(?:sudo )?chpasswd", "echo 'bob:«hunter2»' | chpasswd", "chpasswd failed"),
@@ -150,27 +170,27 @@ TEXTS = (
     Text("^password|crypt|encrypt|decrypt|md5|sha1|sha2", r"(?:password|crypt|encrypt|decrypt|md5|sha[12]|sha2_\d{3})\(\\?[\"'](?P<secret>[^\"'\n\\]{1,256})\\?[\"']", "SET PASSWORD FOR bob = PASSWORD('«hunter2»')", "password('')"),
     Text("sp_addlogin|pgp_sym_|aes_encrypt|aes_decrypt", r"(?:sp_addlogin|pgp_sym_\w{1,16}|aes_(?:en|de)crypt) ?\(? ?[\"'][^\"'\n]{0,256}[\"'], ?[\"'](?P<secret>[^\"'\n]{1,256})", "EXEC sp_addlogin 'bob', '«hunter2»'", "aes_encrypt(a, b)"),
     Text("insert into", r"insert into [^\n()]{1,64}\([^()]{0,300}(?:pass|pwd|secret|token|api_?key|pin\b)[^()]{0,300}\)\s{0,16}values\s{0,16}\(\s{0,4}(?P<secret>[^\n\"']{0,200}[\"'][^\n]*)", "INSERT INTO users (name, password) VALUES («'bob', 'hunter2')»", "INSERT INTO users (name) VALUES ('bob')"),
-    Text("[parameters:", r"(?:pass|pwd|secret|token|api_?key)[^\]]{0,400}\]\s{0,4}\[parameters: [\(\{\[](?P<secret>[^\n\"']{0,200}[\"'][^\n]*)", "[SQL: INSERT INTO users (name, password) VALUES (%s, %s)]\n[parameters: («'bob', 'hunter2')]»", "[SQL: SELECT 1]\n[parameters: ('a',)]"),
+    Text("[parameters:", r"(?:pass|pwd|secret|token|api_?key)[^\]]{0,400}\][\s+-]{0,16}\[parameters: [\(\{\[](?P<secret>[^\n\"']{0,200}[\"'][^\n]*)", "[SQL: INSERT INTO users (name, password) VALUES (%s, %s)]\n[parameters: («'bob', 'hunter2')]»", "[SQL: SELECT 1]\n[parameters: ('a',)]"),
     Text("input_value=", r"(?:pass|pwd|secret|token|key)\w{0,20}\n[^\n]{0,200}?input_value=[\"'](?P<secret>[^\"'\n]{1,256})[\"']", "password\n  too short [type=x, input_value='«hunter2»', input_type=str]", "name\n  x [input_value='bob']"),
     Text("pragma|attach", r"(?:pragma (?:hex|re)?key ?= ?|as \w{1,32} key )[\"'](?P<secret>[^\"'\n]{1,256})", "PRAGMA key = '«hunter2»'", "PRAGMA foreign_keys = on"),
     # Protocols
-    Text("^pass|auth|requirepass|masterauth|bindpw|rootpw", r"(?:(?<![\w-])(?:pass(?= [^\s]{1,64}(?:\\r|\r|\n|\"|'|$))|requirepass|masterauth|bindpw|rootpw|auth(?= [^\s]{4,64}(?:\\r|\r|\n|\"|'|$))|auth default|auth \w{1,32}(?= \S{4,64}(?:\\r|\r|\n|\"|'|$))))[\"']? [\"']?(?P<secret>[^\s\"'\\]{4,128})", "> PASS «hunter2»", "PASS tests", _is_unguessable),
+    Text("^requirepass|masterauth|bindpw|rootpw", r"(?<!\w)(?<!\w-)(?:requirepass|masterauth|bindpw|rootpw) [\"']?(?P<secret>[^\s\"'\\]{4,128})", "bindpw «hunter2»", "requirepass is off", _is_no_word),
+    Text("^pass|auth", r"(?:(?<!\w)(?<!\w-)(?:auth default|auth (?!for|with|as|from|of|to|by|is|and|or|failed|type|method)\w{1,32}(?=[\"']? )|pass|auth))[\"']? [\"']?(?P<secret>[^\s\"'\\]{4,128})", "> PASS «hunter2»", "PASS tests", _is_unguessable),
     Text("login", r"[a-z]{0,5}[0-9]{1,5} login [\"']?[^\s\"']{1,64}[\"']? [\"']?(?P<secret>[^\s\"'\\]{1,128})", "a001 LOGIN bob «hunter2»", "a001 LOGIN bob"),
     # Files of credentials
-    Text("machine |login ", r"login[ \t\n]{1,4}\S{1,64}\s{1,8}(?:account \S{1,64}\s{1,4})?password[ \t]{1,4}(?P<secret>[^\s\"']{1,128})", "machine x\n  login bob\n  password «hunter2»", "login bob password"),
+    Text("^login", r"login[ \t\n]{1,4}\S{1,64}\s{1,8}(?:account \S{1,64}\s{1,4})?password[ \t]{1,4}(?P<secret>[^\s\"']{1,128})", "machine x\n  login bob\n  password «hunter2»", "login bob password"),
     Text(":5432:|:5433:|:6432:|:*:", r"(?<=[\w.*-]):(?:543[0-9]|6432|\*):(?:[\w.*-]{1,63}):(?:[\w.*-]{1,63}):(?P<secret>[^\s\"']{1,128})", "db.example.com:5432:shop:bob:«hunter2»", "listening on db:5432"),
     Text(":_", r":_(?:auth|authtoken|password)[ ]?=[ ]?[\"']?(?!\$)(?P<secret>[^\s\"']{4,})", "//registry.example/:_authToken=«hunter2»", "//registry.example/:_authToken=${NPM_TOKEN}"),
-    Text("private-lines", r"private-lines: ?[0-9]{1,4}\s{1,4}(?P<secret>(?:[a-z0-9+/=]{20,100}\s{1,4}){0,100}[a-z0-9+/=]{4,100})", "Private-Lines: 2\n«AAAAgQDabcdefghijklmnop\nabcdefgh==»", "Private-Lines: 8"),
+    Text("^private-lines", r"private-lines: ?[0-9]{1,4}[\s+-]{1,16}(?P<secret>(?:[a-z0-9+/=]{20,100}[\s+-]{1,16}){0,100}[a-z0-9+/=]{4,100})", "Private-Lines: 2\n«AAAAgQDabcdefghijklmnop\nabcdefgh==»", "Private-Lines: 8"),
     Text("private-mac", r"private-mac: ?(?P<secret>[a-f0-9]{32,})", "Private-MAC: «0123456789abcdef0123456789abcdef»", "Private-MAC: none"),
-    Text("~ls0tls1crudjtib", r"(?P<secret>ls0tls1crudjtib(?:[a-z0-9]{2,80}ufjjvkfursblrv|squ5|sse|fq|pueftg|qukt)[a-z0-9+/=]{20,})", "key: «LS0tLS1CRUdJTiBSU0EgUFJJVkFURSBLRVktLS0tLQpNSUlFb3dJQkFBS0NBUUVB»", "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0t"),
     # Shapes that need more than a template
-    Text("~eyj", r"eyj(?:(?<![a-z0-9_-]eyj)|(?<=\\[nrt]eyj)|(?<=%[0-9a-f]{2}eyj))(?P<secret>[a-z0-9_-]{8,}\.[a-z0-9_-]{8,}(?:\.[a-z0-9_-]{0,4096}){0,3})", "got eyJ«hbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl»", "eyJ is how one begins"),
-    Text("~akia|~asia", r"a[ks]ia[a-z0-9]{16}[^\w\n]{1,8}(?:[a-z_ ]{1,32}[=:][ \"']{1,3})?(?P<secret>[a-z0-9+/]{40})(?![a-z0-9+/])", "AKIA«IOSFODNN7EXAMPLE»:«wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY»", "akia: none"),
-    Text("$", r"(?<![\w$])(?P<secret>\$(?:1|2[abxy]|5|6|y|7|apr1|argon2id?|argon2i|scrypt|pbkdf2-sha\d{3})\$[^\s\"':,;]{12,})", "bob:«$6$abcdefgh$0123456789abcdef0123»:19000", "$6 and $12.50", _has_digit),
+    Text("^eyj", r"eyj(?<![a-z0-9_]eyj)(?P<secret>[a-z0-9_-]{8,}\.[a-z0-9_-]{8,}(?:\.[a-z0-9_-]{0,4096}){0,3})", "got eyJ«hbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl»", "eyJ is how one begins"),
+    Text("akia|asia", r"a[ks]ia[a-z0-9]{16}[^\w\n]{1,8}(?:[a-z_ ]{1,32}[=:][ \"']{1,3})?(?P<secret>[a-z0-9+/]{40})(?![a-z0-9+/])", "AKIA«IOSFODNN7EXAMPLE»:«wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY»", "akia: none"),
+    Text("$", r"(?<![\w$])(?P<secret>\$(?:1|2[abxy]|5|6|y|7|apr1|argon2id?|argon2i|scrypt|pbkdf2-sha\d{3})\$[^\s\"':;]{12,})", "bob:«$6$abcdefgh$0123456789abcdef0123»:19000", "$6 and $12.50", _has_digit),
     Text("pbkdf2_sha|scram-sha|{ssha|{sha|bcrypt_sha", r"(?:pbkdf2_sha\d{1,3}\$|scram-sha-\d{1,3}\$|\{ss?ha\d{0,3}\}|bcrypt_sha256\$)(?P<secret>[^\s\"',;]{16,})", "pbkdf2_sha256$«600000$a1b2c3$d4e5f6g7h8i9j0»", "SCRAM-SHA-256 authentication"),
     Text("^otpauth", r"otpauth://[^\s\"'?]{1,200}\?(?:[^\s\"'&]{1,64}&){0,6}secret=(?P<secret>[a-z2-7]{8,})", "otpauth://totp/x?secret=«JBSWY3DPEHPK3PXP»", "otpauth://totp/x"),
     Text("^private|priv|signing|wallet|secret", r"(?:private|priv|secret|signing|wallet)(?:[_ -]?key)?\w{0,12}[ \"':=]{1,6}(?P<secret>(?:0x)?[a-f0-9]{64})(?![a-f0-9])", "private key «0x4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318»", "sha256 0x12"),
-    Text("~xprv|~nsec1", r"(?:(?<![a-z0-9])(?:xprv|nsec1))(?P<secret>[a-z0-9]{50,120})", "xprv«9s21ZrQH143K24Mfq5zL5MhWK9hUhhGbd45hLXo2Pq2oqzMMo63oStZzFAzHGBP2UuGCq»", "xprv is a prefix"),
+    Text("xprv|nsec1", r"(?:(?<![a-z0-9])(?:xprv|nsec1))(?P<secret>[a-z0-9]{50,120})", "xprv«9s21ZrQH143K24Mfq5zL5MhWK9hUhhGbd45hLXo2Pq2oqzMMo63oStZzFAzHGBP2UuGCq»", "xprv is a prefix"),
     Text("^geniekey", r"geniekey (?P<secret>[a-f0-9]{8}-(?:[a-f0-9]{4}-){3}[a-f0-9]{12})", "GenieKey «9e9d9bbe-4f2b-4a0e-a1e0-111111111111»", "GenieKey header"),
     Text("apikey-", r"apikey-(?P<secret>[a-f0-9]{8}-(?:[a-f0-9]{4}-){3}[a-f0-9]{12})", "ApiKey-«9e9d9bbe-4f2b-4a0e-a1e0-111111111111»", "ApiKey-header"),
     Text("--", r"--(?:[a-z0-9]{1,20}[_-]){0,3}(?:pass(?:word|wd|phrase|code)?|pwd|pw|secret|token|api-?key|access-?key|secret-?key|auth-?token|private-?key|key|credentials?)(?:[ \t]{1,4}[\"']?|[\"'],[ \t]{0,4}[\"'])(?!-|file|stdin|\$|<|\[redacted|\*{3}|/|~|\./|is |for |and |or |not |to |option|required|must|was )(?P<secret>(?<=\")[^\"\n]+|(?<=')[^'\n]+|(?<![\"'])[^\s\"'|;,)\]]+)",

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
+from itertools import islice
 
 __all__ = [
-    "NEAR",
-    "WITH_DIGITS",
     "Value",
     "compiled",
     "end_of",
     "is_random",
     "is_secret",
-    "next_digit",
-    "places",
     "separator",
-    "value_at",
+    "values_at",
 ]
 
 
@@ -50,7 +47,8 @@ def is_random(value: str, least: int = 8) -> bool:
         and compiled(r"[^\W\d_]").search(value) is not None
         and " " not in value
         and is_unlike_words(value)
-        and not compiled("[a-z_]+=[0-9.]+").fullmatch(value)  # tokens: prompt=512 total=600
+        # tokens: prompt=512 total=600
+        and not compiled(r"[a-z_]+=[0-9.]+|(?i:http)/[0-9.]+\W*").fullmatch(value)
     )
 
 
@@ -75,31 +73,25 @@ _VALUES: dict[str, Callable[[str], bool]] = {
     "longer": lambda value: _is_longer(value, 20),
 }
 """Which values count as secret, for the names that say so."""
-WITH_DIGITS = {"code", "random", "long", "longer"}
-"""Those of which there is none without a digit."""
 
 # What stands between a name and its value.
-_QUOTE = r"(?:\\{0,3}[\"'`]|&quot;|&#x?[0-9a-f]{2};|%22)"
+_QUOTE = "[\"'`]"
 _SEPARATOR = (
     r"s?[0-9]{0,2}"  # password2
     r"(?:"
-    rf"(?:{_QUOTE}|\x1b\[[0-9;]{{1,8}}m)?[\])]?[ \t]{{0,8}}(?:=>|:=|==?|::?|：|%3d|%3a|\\u003d)"
-    r"(?:\x1b\[[0-9;]{1,8}m)?[ \t]{0,8}"
+    rf"{_QUOTE}?[\])]?[ \t]{{0,8}}(?:=>|:=|==?|::?|：)[ \t]{{0,8}}"
     r"|[\"'],[ \t]{0,4}[\"']?value[\"']?[ \t]{0,4}[:=][ \t]{0,4}(?=[\"'])"  # name, and "value": "x"
     r"|[\"'],[ \t]{0,4}(?=b?[\"'])"  # ("x-api-key", "x")
     r"|[\"'][ \t]{1,4}(?:value|content)=(?=[\"'])"  # key="password" value="x"
-    r"|(?: [a-z:]{1,20}=[\"'][^\"'<>\n]{0,64}[\"'])?[\"']?>(?:<!\[cdata\[)?(?=[^<\n]{1,512}</)"  # <password>x</password>
+    r"|(?: [a-z:]{1,20}=[\"'][^\"'<>\n]{0,200}[\"']){0,4}[\"']?>(?:<!\[cdata\[)?(?=[^<\n]{1,512}</)"  # <password>x</password>
     r"|[\"']?\n[ \t]{0,16}value:[ \t]{1,4}"  # - name: PASSWORD, and on the next line its value
     r"|</(?:key|name|string|th|td|dt)>\s{0,16}<(?:string|value|td|dd)>"
     r")"
 )
 # Weaker: the cells of a table, columns.
-_COLUMN = r"s?(?P<weak>[ \t]{0,16}[|│┃][ \t]{1,16}|[ \t]{2,16}|\t{1,4}|\\t)(?=[^\s|│┃])"
+_COLUMN = r"s?(?P<weak>[ \t]{0,16}[|│┃][ \t]{1,16}|[ \t]{2,16}|\t{1,4})(?=[^\s|│┃])"
 _BLOCK = r"[|>][+-]?[ \t]{0,4}\n[ \t]{1,16}"  # of YAML
-_OPENING = (
-    r"\[?(?:(?!get|env|os|config|settings|input)[A-Za-z_][A-Za-z0-9_.]{0,40}\()?"
-    r"[bBrRuUfF]{0,2}(?P<quote>\\{0,3}(?:\"\"\"|[\"'`])|&quot;|&#39;|%22)"
-)
+_OPENING = r"[bBrRuUfF]{0,2}(?P<quote>\"\"\"|[\"'`])"
 _QUOTED = {
     '"': r"(?:[^\"\\\n]+|\\.)*",
     "'": r"(?:[^'\\\n]+|\\.|'')*",
@@ -108,7 +100,7 @@ _QUOTED = {
 # nothing does, it isn't.
 _BARE = (
     r"(?:[^\s\"'`\\,;&<|│┃%]+|\\(?![\"'nrt])|<(?!/)|%(?!26|22|0a)"
-    r"|[,;&|](?![\s\"'\])}|]|[A-Za-z0-9_.-]{1,64}[=:]|$)|['\"`](?![\s,;)\]}&]|$))+"
+    r"|[,;&|](?![\s\"'\])}|{\[(]|[A-Za-z0-9_.-]{1,64}[=:]|$)|['\"`](?![\s,;)\]}&]|$))+"
 )
 # What stands for a value that isn't there, or was taken out already. Something must end it.
 _SIGNS = (
@@ -139,9 +131,9 @@ _REFERENCE = (
     r"(?:(?<=:)<?[A-Za-z_]\w{0,60}>?:[0-9]{1,6}(?= [-|]|: |[\])>|])"
     r"|(?:self|cls|this|settings|config|cfg|conf|env|environ|os|args|kwargs|options|opts|secrets|request|data|params"
     r"|ctx|app|event|process|user|form|credentials|creds|var|local|obj|vault|keyring)\b[.\[(]"
-    r"|[A-Za-z_][\w.]{0,60}\((?![\"'])"
+    r"|[A-Za-z_][\w.]{0,60}(?:\((?![\"'])|[)\]]{1,4}[\[(.])"
     r"|(?:get|getenv|getpass|input|os\.getenv|os\.environ|config|settings)[\w.]{0,40}[(\[]"
-    r"|(?:[A-Za-z][\w.]{0,60}[_.])?(?i:pass|password|passwd|passphrase|pwd|pw|secret|token|key|credentials?)(?=[,)\]};]|$|\s))"
+    r"|(?:[A-Za-z][\w.]{0,60}[_.])?(?i:pass|password|passwd|passphrase|pwd|pw|secret|token|key|credentials?)(?=[,)\]};\"']|$|\s))"
 )
 _WORDS_AFTER = r"(?:[ ][^\s\"'`,;|<>=:]{1,40}){1,24}(?=\s{0,4}(?:\n|$|[\"'`,;|<]))"
 _FUNCTION_WORDS = (
@@ -149,10 +141,8 @@ _FUNCTION_WORDS = (
     r"|\(.*|failed|retrying|#.*|//.*|&&|2>&1)(?: |$)"
 )
 _DECIDING = 96  # characters of a value that decide whether it is one
-NEAR = 3 * _DECIDING
-"""A value begins and decides within so many characters of its name."""
 _SIDE_BY_SIDE = ("',", '",')
-_SEPARATING = frozenset("0123456789=:%\\\"'`&\x1b]) \t：|│┃>\n<")
+_SEPARATING = frozenset("0123456789=:\"'`]) \t：|│┃>\n<")
 
 
 class Value:
@@ -179,7 +169,7 @@ def separator(low: str, begin: int) -> tuple[int, bool] | None:
     # Most words that look like a name are followed by another word, or by more letters.
     first = begin + low.startswith("s", begin)
     first += low.startswith(" ", first)
-    if low[first : first + 1] not in _SEPARATING:
+    if low[first : first + 1] not in _SEPARATING and "<" not in low[max(0, begin - 40) : begin]:
         return None
     found = compiled(_SEPARATOR).match(low, begin)
     if found is not None:
@@ -188,13 +178,63 @@ def separator(low: str, begin: int) -> tuple[int, bool] | None:
     return None if column is None else (column.end(), True)
 
 
-def next_digit(text: str, begin: int) -> int:
-    """Where the next digit is, or where the text ends."""
-    found = compiled("[0-9]").search(text, begin)
-    return len(text) if found is None else found.start()
+# A container begins, of which all leaves are values: [..], {..}, (..), Secret(..)
+_CONTAINER = (
+    r"[\[({]|(?:(?:\w{1,40}\.){0,4}[A-Z]\w{0,40}|dict|list|set|tuple|frozenset|bytes|str)\("
+)
+_TOKENS, _TOKENS_WITHIN = 256, 16
+_REACH = 4096  # characters
+_LEAF = (
+    r"[bBrRuUfF]{0,2}(?P<quoted>\"(?:[^\"\\\n]|\\.){0,1024}\"|'(?:[^'\\\n]|\\.){0,1024}')"
+    r"|(?P<open>[\[({])|(?P<close>[\])}])|(?P<bare>[^\s\"'()\[\]{},:=]+)"
+)
+_KEY = r"[ \t]*(?:[:=](?!:)|=>)"
+_PLAIN_KEYS = frozenset(
+    "user username user_name login name id key_id type kind version host hostname port path url"
+    " email mail region created expires enabled algorithm alg encoding".split()
+)
 
 
-def value_at(text: str, start: int) -> Value | None:
+def values_at(text: str, start: int, seen: int) -> tuple[list[Value], int]:
+    """The values that begin at ``start``: one, or the leaves of a container.
+
+    Args:
+        text: any text.
+        start: where a value begins.
+        seen: where the last container that was looked at ended. Of one that lies within it, only the
+            beginning is looked at again: so that this takes time in proportion to the text.
+
+    Returns:
+        The values, and where what was looked at ends.
+    """
+    if not compiled(_CONTAINER).match(text, start):
+        value = _value_at(text, start)
+        return ([value] if value else []), seen
+    found: list[Value] = []
+    depth, key = 0, ""
+    tokens = compiled(_LEAF).finditer(text, start, start + _REACH)
+    for token in islice(tokens, _TOKENS if start >= seen else _TOKENS_WITHIN):
+        seen = max(seen, token.end())
+        if token["open"]:
+            depth += 1
+        elif token["close"]:
+            depth -= 1
+        elif compiled(_KEY).match(text, token.end()):
+            key = token[0].strip("\"'").lower()
+            continue
+        elif depth and key not in _PLAIN_KEYS:
+            value = _value_at(text, token.start())
+            # What isn't quoted may be a number, or code.
+            if value and (value.quoted or is_random(value.decides, 6)):
+                found.append(value)
+        if not token["bare"]:
+            key = ""
+            if depth <= 0:
+                break
+    return found, seen
+
+
+def _value_at(text: str, start: int) -> Value | None:
     """The value that begins at ``start``; None when there is none, or none to hide."""
     if text.startswith(("|", ">"), start):
         block = compiled(_BLOCK).match(text, start)
@@ -204,8 +244,7 @@ def value_at(text: str, start: int) -> Value | None:
     inside = _quoted(opening["quote"]) if opening else _BARE
     placeholder = compiled(_PLACEHOLDER).match(text, begin)
     # What only begins like one, 'it\\'s hunter2', is none.
-    plain_quotes = opening and not opening["quote"].startswith("\\")
-    if placeholder and not (plain_quotes and text.startswith("\\", placeholder.end())):
+    if placeholder and not (opening and text.startswith("\\", placeholder.end())):
         word = placeholder["word"]
         if word is None or word.lower() in _NO_VALUES:
             return None
@@ -218,7 +257,9 @@ def value_at(text: str, start: int) -> Value | None:
         decides = decides.rstrip(")]}.:")
         if decides.endswith("(") or compiled(_REFERENCE).match(text, begin):
             return None
-    return Value(begin, decides, inside, quoted=bool(opening)) if decides.strip() else None
+    if not any(map(str.isalnum, decides)):
+        return None
+    return Value(begin, decides, inside, quoted=bool(opening))
 
 
 def is_secret(value: Value, kind: str) -> bool:
@@ -242,10 +283,6 @@ def _quoted(quote: str) -> str:
     """A pattern for what stands in quotes."""
     if quote in _QUOTED:
         return _QUOTED[quote]
-    if quote.startswith("\\"):
-        slashes = len(quote) - len(quote.lstrip("\\"))
-        end = re.escape(quote)
-        return rf"(?:(?!{end})[^\n\\]|(?!{end}(?!\\))\\{{1,{2 * slashes + 1}}}[^\n\\]|\\\\)*"
     return rf"(?:(?!{re.escape(quote)})[^\n])*"
 
 
@@ -263,22 +300,15 @@ def _end_of_words(text: str, first: int, last: int, kind: str) -> int:
     """Where a bare value of several words ends, that fills the rest of its line."""
     if text[last : last + 1] != " ":
         return last
+    if kind == "line":
+        rest = compiled("[^\n\"'`;|<]{0,400}").match(text, last)
+        return rest.end() if rest else last
     more = compiled(_WORDS_AFTER).match(text, last, last + 400)
     if more is None:
         return last
-    if kind == "line":
-        return more.end()
     if compiled(_FUNCTION_WORDS).search(more[0]):
         return last
     line = text[max(text.rfind("\n", max(0, first - 64), first) + 1, first - 64, 0) : first]
     # PASSWORD=some words, as "env" lists them; but not "PASSWORD=x program".
     listed = re.fullmatch(r"\s*[A-Z0-9_]+=", line) and more[0].count(" ") > 1
     return more.end() if listed or line.endswith(": ") else last
-
-
-def places(anchor: str, low: str) -> Iterator[int]:
-    """Where an anchor stands in a text in lower case."""
-    place = low.find(anchor)
-    while place >= 0:
-        yield place
-        place = low.find(anchor, place + len(anchor))

@@ -6,25 +6,10 @@ import re
 from collections.abc import Iterable, Iterator
 from functools import cache
 
-from loghc.log.values import (
-    NEAR,
-    WITH_DIGITS,
-    end_of,
-    is_random,
-    is_secret,
-    next_digit,
-    places,
-    separator,
-    value_at,
-)
+from loghc.log.secrets.searched import Searched
+from loghc.log.secrets.values import end_of, is_random, is_secret, separator, values_at
 
-__all__ = [
-    "NAMES",
-    "Name",
-    "beginnings",
-    "is_secret_name",
-    "secret_values",
-]
+__all__ = ["NAMES", "Name", "is_secret_name", "secret_values"]
 
 
 class Name:
@@ -76,7 +61,7 @@ _OWNERS = tuple(
     "access account admin api app application auth authentication authorization bearer bot client"
     " consumer cookie crypt crypto csrf decryption deploy encrypt encryption fernet function"
     " functions hmac host id identity install installation instrumentation integration jwt licence license"
-    " logged_in login master nonce oauth personal preshared private push refresh registration"
+    " logged_in login master nonce oauth personal ping preshared private push refresh registration"
     " registry robot root salt sas secret secure security server service session shared sign"
     " signature signing ssh ssl sso storage subscription tls user vapid vault webhook xsrf".split()
 )
@@ -94,14 +79,15 @@ _HARMLESS = tuple(
 
 NAMES = (
     # Passwords
-    Name("pass_word|passwd|pass_phrase|pass_code|passwort|pass_key|pword|psswd|pswd|passwrd", "any", "password=«hunter2»", "password changed for bob"),
+    Name("pass_word|passwd|pass_phrase|pass_code|passwort|pass_key|pword|psswd|pswd|passwrd|pass_word_confirmation|pass_word_confirm|pass_word_again|pass_word_repeat|pass_word_repeated|pass_word_verification|pass_word_verify|pass_word_hash|pass_word_digest|pass_word_old|pass_word_new|pass_word_plain|pass_word_value", "any", "password=«hunter2»", "password changed for bob"),
+    Name("creds", "no word", "creds=('bob', '«hunter2»')", "creds: valid", whole=True),
     Name("pwd", "no path", "Pwd=«hunter2»", "OLDPWD=/home/bob"),
     Name("pass", "no number", "DB_PASS=«hunter2»", "pass=12 fail=0", whole=True),
     Name("pass", "no number", "DBPASS=«hunter2»", "compass=north", after=("db", "user", "root", "admin", "mysql", "ftp", "smtp", "ssh", "ldap", "mail", "redis")),
     Name("pw", "no number", "DB_PW='«hunter2»'", "pw=3", whole=True),
     Name("pin|pin_code", "code", "pin: «4711»", "pin: 17", whole=True),
-    Name("otp|totp|mfa_code|2fa_code|verification_code|security_code|one_time_code|cvv|cvc", "code", "otp=«123456»", "OTP: sent", whole=True),
-    Name("recovery_code|backup_code|reset_code|invite_code|magic_code|recovery_key", "random", "recovery code: «a1b2c-d3e4f»", "backup code: done"),
+    Name("otp|totp|otp_code|totp_code|mfa_code|2fa_code|sms_code|login_code|access_code|pairing_code|activation_code|confirmation_code|verification_code|security_code|one_time_code|one_time_password|one_time_pin|passcode|cvv|cvc|tan", "code", "otp=«123456»", "OTP: sent", whole=True),
+    Name("recovery_code|backup_code|reset_code|invite_code|magic_code|recovery_key|auth_code|authorization_code|device_code|code_verifier", "random", "recovery code: «a1b2c-d3e4f»", "backup code: done"),
     Name("mnemonic|wallet_seed|seed_phrase|recovery_phrase|secret_phrase|backup_phrase|seed_words", "line", "mnemonic: «legal winner thank year wave»", "mnemonic: None"),
     Name("security_answer|secret_answer", "line", "security answer: «Rex the dog»", "security answer: none"),
     Name("psk|pre_shared_key|preshared_key|community_string", "any", "wpa_psk=«hunter2»", "psk=", whole=True),
@@ -129,7 +115,6 @@ NAMES = (
 )  # fmt: skip
 
 _LONGEST_BEFORE = 24  # characters
-_DIGITS = "0123456789"
 _JOINTS = "_ -"  # in this order: it also stands in a pattern
 
 
@@ -145,20 +130,6 @@ def _by_beginning() -> dict[str, list[str]]:
     return found
 
 
-def beginnings(letters: str) -> list[str]:
-    """The beginnings of the names that may be in a text.
-
-    Args:
-        letters: the text in lower case, as far as it is letters, in whatever order.
-    """
-    return [
-        beginning
-        for beginning, names in _by_beginning().items()
-        if beginning.strip(_DIGITS) in letters
-        and any(all(part.strip(_DIGITS) in letters for part in name.split("_")) for name in names)
-    ]
-
-
 @cache
 def _pattern(beginning: str) -> re.Pattern[str]:
     """Finds the longest name with a beginning."""
@@ -166,48 +137,42 @@ def _pattern(beginning: str) -> re.Pattern[str]:
     return re.compile("|".join(map(re.escape, longest_first)).replace("_", f"[{_JOINTS}]?"))
 
 
-def _names(low: str, begin_with: Iterable[str]) -> Iterator[re.Match[str]]:
-    """The names in a text that begin so, in order."""
-    found_at = sorted((place, word) for word in begin_with for place in places(word, low))
-    match_at = {beginning: _pattern(beginning).match for beginning in begin_with}
+def _names(searched: Searched) -> Iterator[re.Match[str]]:
+    """The names in a text, in order."""
+    found_at = sorted(
+        (place, beginning) for beginning in _by_beginning() for place in searched.places(beginning)
+    )
     for place, beginning in found_at:
-        found = match_at[beginning](low, place)
+        found = _pattern(beginning).match(searched.low, place)
         if found is not None:
             yield found
 
 
-def secret_values(text: str, low: str, begin_with: Iterable[str]) -> Iterator[tuple[int, int]]:
-    """Where the values lie that names say are secret: begin and end, in order.
-
-    Args:
-        text: any text.
-        low: the same in lower case, of the same length.
-        begin_with: beginnings of names that may be in it.
-    """
-    done = digit = 0
-    for name in _names(low, begin_with):
+def secret_values(searched: Searched) -> Iterator[tuple[int, int]]:
+    """Where the values lie that names say are secret: begin and end."""
+    text, low = searched.text, searched.low
+    done = seen = 0
+    for name in _names(searched):
         begin, end = name.span()
-        if begin < done:  # a part of the value before
-            continue
-        # What takes least to find out comes first, as most names have no value.
-        if digit < end:
-            digit = next_digit(text, end)
-        rows = _rows_of(name[0])
-        between = separator(low, end) if digit < end + NEAR or not _have_digits(rows) else None
+        between = separator(low, end)
         if between is None:
             continue
-        rows = _counting(rows, text, low, begin)
-        if not rows or (digit > end + NEAR and _have_digits(rows)):
+        rows = _counting(_rows_of(name[0]), text, low, begin)
+        if not rows:
             continue
         start, weak = between
-        value = value_at(text, start)
-        if value is None:
-            continue
-        for row in rows:
-            if is_secret(value, row.value) and not (weak and not is_random(value.decides, 6)):
-                done = end_of(text, value, row.value, weak=weak)
-                yield value.begin, done
-                break
+        plural = low.startswith("s", end)
+        values, seen = values_at(text, start, seen)
+        for value in values:
+            if plural and value.decides.isdigit():  # passwords: 3 changed
+                continue
+            for row in rows:
+                if is_secret(value, row.value) and not (weak and not is_random(value.decides, 6)):
+                    last = value.begin + len(value.decides)
+                    if begin >= done:  # not inside of the value before
+                        last = done = end_of(text, value, row.value, weak=weak)
+                    yield value.begin, last
+                    break
 
 
 @cache
@@ -215,12 +180,6 @@ def _rows_of(name: str) -> tuple[Name, ...]:
     """The rows of a name as it stands in a text."""
     name = name.translate({ord(joint): None for joint in _JOINTS})
     return tuple(row for row in NAMES if name in row.words.replace("_", "").split("|"))
-
-
-@cache
-def _have_digits(rows: tuple[Name, ...]) -> bool:
-    """Whether the values of all rows have digits."""
-    return WITH_DIGITS.issuperset(row.value for row in rows)
 
 
 def _counting(rows: tuple[Name, ...], text: str, low: str, begin: int) -> tuple[Name, ...]:
@@ -239,9 +198,8 @@ def _counting(rows: tuple[Name, ...], text: str, low: str, begin: int) -> tuple[
 
 
 def _begins_word(text: str, begin: int) -> bool:
-    """Whether a word begins behind a letter: dbPin, or an escaped newline; but not spin."""
-    camel = text[begin].isupper() and text[begin - 1].islower()
-    return camel or text[begin - 2 : begin] in ("\\n", "\\t", "\\r")
+    """Whether a word begins behind a letter: dbPin, but not spin."""
+    return text[begin].isupper() and text[begin - 1].islower()
 
 
 def is_secret_name(name: str) -> bool:
@@ -249,7 +207,7 @@ def is_secret_name(name: str) -> bool:
     low = name.lower()
     return any(
         row.value not in ("long", "longer")
-        for found in _names(low, beginnings(low))
+        for found in _names(Searched(name))
         if not low[found.end() :].strip("s0123456789")
         for row in _counting(_rows_of(found[0]), name, low, found.start())
     )

@@ -106,7 +106,7 @@ def pattern(command: Command) -> str:
     option = re.sub(r"(?<!\[) (?!\])", lambda _: _BLANK, command.option)
     names, after = _names(command)
     # It begins with the names, and looks back from there: so the search is fast.
-    program = "|".join(rf"{name}(?<![\w.-]{name})" for name in names)
+    program = "|".join(rf"{name}(?<![\w.]{name})(?<![\w.]-{name})" for name in names)
     first = r"(?:\.exe)?[\"']?,?[ \t]{1,4}"
     # Other arguments, on the same line or on one that continues it; not another command's.
     again = rf"(?!&&|{command.program}\b)"
@@ -114,9 +114,9 @@ def pattern(command: Command) -> str:
     return rf"(?:{program}){after}{first}{others}[\"']?(?:{option}){FORMS[command.secret]}"
 
 
-def programs(command: Command) -> set[str]:
-    """The words of which each text with such a command has one."""
-    return {name.replace("-", " ").replace("_", " ").split()[0] for name in _names(command)[0]}
+def programs(command: Command) -> list[str]:
+    """The names of which each text with such a command has one."""
+    return _names(command)[0]
 
 
 def _names(command: Command) -> tuple[list[str], str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 
-__all__ = ["CLASSES", "PLACE", "SHAPES", "Shape", "heads", "length_before", "pattern"]
+__all__ = ["CLASSES", "PLACE", "SHAPES", "Shape", "heads", "length", "length_before", "pattern"]
 
 CLASSES = {
     "A": "A-Za-z0-9",
@@ -75,7 +75,7 @@ SHAPES = (
     Shape("Cloudflare", "!{cfut|cfat|cfk}_<A40+>", "cfut_<A6>"),
     Shape("Contentful", "CFPAT-<w40+>", "CFPAT-<w6>"),
     Shape("crates.io", "!cio<A32>!", "cio<A12>"),
-    Shape("Databricks", "!dapi<h32>", "dapi<h8>"),
+    Shape("Databricks", "!{dapi|dose|dkea}<h32>", "dapi<h8>"),
     Shape("dbt", "{dbtc|dbtu|dbts}_<w30+>", "dbtc_<w6>"),
     Shape("DigitalOcean", "do{o|p|r}_v1_<h64>", "dop_v1_<h8>"),
     Shape("Discord", "!{M|N|O}<A23-27>.<w6>.<w27-38>!", "M<A20>.<w4>"),
@@ -83,11 +83,12 @@ SHAPES = (
     Shape("Docker", "dckr_{pat|oat}_<w20+>", "dckr_pat_<w6>"),
     Shape("Docker Swarm", "SWMTKN-1-<l49-51>-<l25>", "SWMTKN-1-<l8>"),
     Shape("Doppler", "!dp.{pt|ct|st|scim|audit|sa|said}.<p40+>", "dp.pt.<w8>"),
-    Shape("Dropbox", "!sl.<w130+>", "sl.<w12>"),
+    Shape("Dropbox", "!{sl.|sl.u.}<w100+>", "sl.<w12>"),
     Shape("Dynatrace", "dt0{c|s}01.<U24>.<U64>", "dt0c01.<U8>"),
     Shape("Facebook", "!EAA<A80+>", "EAA<A20>"),
     Shape("Figma", "{figd|figu|figo|figor}_<w36+>", "figd_<w8>"),
     Shape("Firebase", "!AAAA<w7>:<w140+>", "AAAA<w7>:<w12>"),
+    Shape("Firecrawl", "!fc-<h32>!", "fc-<h8>"),
     Shape("Fireworks", "!fw_<A22+>", "fw_<a8>"),
     Shape("Flutterwave", "FLW{SECK|PUBK}{_TEST|}-<A32>-X", "FLWSECK-<A6>"),
     Shape("Fly", "!fo1_<w43>", "fo1_<w8>"),
@@ -110,6 +111,7 @@ SHAPES = (
     Shape("HubSpot", "!pat-{na1|eu1|na2|ap1}-<h8>-<h4>-<h4>-<h4>-<h12>", "pat-na1-<h8>"),
     Shape("Hugging Face", "!{hf|api_org}_<A30+>", "hf_<a12>"),
     Shape("Infracost", "!ico-<A32>!", "ico-<a8>"),
+    Shape("Instagram", "!IG{AA|QV}<A80+>", "IGAA<A8>"),
     Shape("Jenkins", "!11<h32>!", "11<h20>"),
     Shape("Jina", "jina_<w40+>", "jina_<w8>"),
     Shape("K3s", "K10<h64>::{server|node}:<A16+>", "K10<h64>"),
@@ -124,6 +126,8 @@ SHAPES = (
     Shape("Paddle", "pdl_{live|sdbx}_apikey_<w40+>", "pdl_live_<w8>"),
     Shape("RunPod", "!rpa_<U40+>", "rpa_<U8>"),
     Shape("Mapbox", "!{sk|pk}.eyJ<w40+>.<w20+>", "sk.eyJ<w6>"),
+    Shape("Neon", "!napi_<l50+>", "napi_<l8>"),
+    Shape("Neon", "!npg_<A12>!", "npg_<A4>"),
     Shape("Netlify", "!nf{p|c|o|u|b}_<A36+>", "nfp_<A8>"),
     Shape("New Relic", "NRAK-<U27>", "NRAK-<U6>"),
     Shape("New Relic", "{NRII|NRIQ|NRSP|NRRA}-<w32>", "NRII-<w6>"),
@@ -135,6 +139,7 @@ SHAPES = (
     Shape("ntfy", "!tk_<l29>!", "tk_<l8>"),
     Shape("NuGet", "!oy2<l43>!", "oy2<l8>"),
     Shape("NVIDIA", "nvapi-<w60+>", "nvapi-<w8>"),
+    Shape("E2B", "!e2b_<h40>", "e2b_<h8>"),
     Shape("ElevenLabs", "!sk_<h48>!", "sk_<h8>"),
     Shape("Perplexity", "pplx-<A40+>", "pplx-<A8>"),
     Shape("Pinecone", "pcsk_<w40+>", "pcsk_<w8>"),
@@ -177,6 +182,8 @@ SHAPES = (
     Shape("Vault", "!hv{s|b|r}.<w20+>", "hvs.<w6>"),
     Shape("Vault", "!s.<A24>!", "s.<A8>"),
     Shape("Vercel", "!vc{p|i|a|r|k}_<A24+>", "vcp_<A8>"),
+    Shape("Voyage", "!pa-<w40+>", "pa-<w8>"),
+    Shape("Weights & Biases", "wandb_v1_<w40+>", "wandb_v1_<w8>"),
     Shape("xAI", "!xai-<A60+>", "xai-<A8>"),
 )  # fmt: skip
 
@@ -187,6 +194,13 @@ def heads(shape: Shape) -> list[str]:
     while text.startswith("<"):
         text = text.partition(">")[2]
     return _alternatives(text.partition("<")[0])
+
+
+def length(shape: Shape) -> int:
+    """How many characters a token of a shape has at least."""
+    text = shape.template.strip("!")
+    characters = sum(int(place[2]) for place in re.finditer(PLACE, text))
+    return characters + min(map(len, _alternatives(re.sub(PLACE, "", text))))
 
 
 def length_before(shape: Shape) -> int:
@@ -214,10 +228,8 @@ def pattern(shape: Shape) -> str:
     for head in map(re.escape, heads(shape)):
         token = front + head
         beginning = f"{head}(?<={token})" if front else head
-        if bounded:
-            # A letter before it may be that of an escaped newline, or of an encoded character.
-            edges = rf"(?<![A-Za-z0-9_-]{token})|(?<=\\[nrt]{token})|(?<=%[0-9A-F]{{2}}{token})"
-            beginning += f"(?:{edges})"
+        if bounded:  # a hyphen may begin a diff's line
+            beginning += f"(?<![A-Za-z0-9_]{token})(?<![A-Za-z0-9_]-{token})"
         beginnings.append(beginning)
     return f"(?:{'|'.join(beginnings)})(?P<secret>{tail})" + ("(?![A-Za-z0-9_-])" if ends else "")
 

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import string
+from collections.abc import Iterator
 from itertools import pairwise
 
-from loghc.log.redaction import REDACTED
-
-__all__ = ["mask_private_keys"]
+__all__ = ["private_keys"]
 
 _MARKER = r"-----(BEGIN|END) [A-Z0-9 ]{0,32}PRIVATE KEY(?: BLOCK)?-----"
+_BEGINS = b"-----BEGIN "
+# In base64, at each of three alignments: the characters that tell nothing of what stands before.
+_SKIPPED = (0, 2, 3)
+_HEADS = tuple(
+    base64.b64encode(bytes(shift) + _BEGINS)[skipped : (shift + len(_BEGINS)) * 8 // 6].decode()
+    for shift, skipped in enumerate(_SKIPPED)
+)
+_MORE = r"(?P<line>[A-Za-z0-9+/_-]{40,})={0,2}(?:\s{1,8}[A-Za-z0-9+/_-]{60,}={0,2})*"
 _BASE64 = string.ascii_letters + string.digits + "+/"
 _AROUND = string.whitespace + "\"',\\"
 _KEY_RUN = 16
@@ -18,12 +26,12 @@ _SHORT_LINES = 2  # at a block's end: what is left of the key, and in PGP's a ch
 _LINE = r"[^\n\\]*(?:\\(?!n)[^\n\\]*)*(?:\n|\\n|$)"  # ends with a newline, escaped or not
 
 
-def mask_private_keys(text: str) -> str:
-    """Takes out the key in each private key block, also if only an end of the block is there."""
+def private_keys(text: str) -> Iterator[tuple[int, int]]:
+    """Where the keys lie in private key blocks, also if only an end of the block is there."""
+    yield from _in_base64(text)
     if "PRIVATE KEY" not in text:
-        return text
+        return
     markers = re.compile(_MARKER).finditer(text)
-    parts, done = [], 0
     for before, after in pairwise((None, *markers, None)):
         first = before.end() if before else 0
         last = after.start() if after else len(text)
@@ -34,9 +42,16 @@ def mask_private_keys(text: str) -> str:
         elif ends and not begins:
             first += _key_lines_before(text[first:last])
         if (begins or ends) and _bare(text[first:last]):
-            parts += [text[done:first], REDACTED]
-            done = last
-    return "".join((*parts, text[done:]))
+            yield first, last
+
+
+def _in_base64(text: str) -> Iterator[tuple[int, int]]:
+    """Where blocks lie in base64."""
+    for shift, head in enumerate(_HEADS):
+        for run in re.finditer(re.escape(head) + _MORE, text) if head in text else ():
+            sample = "AAAA"[: _SKIPPED[shift]] + head + run["line"][:72]
+            if b"PRIVATE KEY" in base64.b64decode(sample[: len(sample) // 4 * 4], b"-_"):
+                yield run.span()
 
 
 def _key_lines_after(text: str) -> int:
