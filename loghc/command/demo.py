@@ -17,14 +17,13 @@ from typing import TextIO
 
 from loguru import logger
 
-from loghc.command.printing import show_error, write
+from loghc.command.printing import colourful, show_error, width, write
 from loghc.ping import Event
 from loghc.sink import HealthSink
 from loghc.testing import PingReceiver, ReceivedPing
 
 __all__ = ["run"]
 
-_WIDTH = 100
 _PHOTOS = 12
 _BODY_LINES = 4  # shown of a ping's body
 _PATIENCE = 5.0  # seconds to wait for a ping
@@ -81,10 +80,8 @@ def run(stream: TextIO | None) -> int:
                 _show_killed_run(page, receiver, Path(folder))
             count = len(receiver.pings)
         page.line()
-        page.line(
-            f"All {count} pings arrived. Now your own app: the same lines, or the same command,"
-        )
-        page.line("with your check's ping URL.")
+        page.line(f"All {count} pings arrived. Now your own app: the same lines, or the same")
+        page.line("command, with your check's ping URL.")
         return 0
     except AssertionError as missing:  # a ping that was waited for
         page.line()
@@ -109,7 +106,8 @@ def _show_code(page: _Page, receiver: PingReceiver) -> None:
     page.line("    from loguru import logger")
     page.line("    from loghc import HealthSink")
     page.line()
-    page.line(f'    logger.add(HealthSink("{receiver.url}"))', "1")
+    page.line(f'    url = "{receiver.url}"')
+    page.line("    logger.add(HealthSink(url))", "1")
     page.line()
     # The function that runs, not a copy that could differ; a frozen app may have it only compiled.
     with contextlib.suppress(OSError):
@@ -129,9 +127,7 @@ def _show_runs(page: _Page, receiver: PingReceiver, folder: Path) -> None:
         lost = photos[7]
         lost.unlink()
         page.heading(f"The second run is to copy {lost.name} too, which has been deleted since.")
-        page.line(
-            "It is the same process, so the first run's lines are still in the log that it sends."
-        )
+        page.line("It is the same process, so the log still has the first run's lines.")
         _show_run(page, receiver, photos, target)
     finally:
         logger.remove(handler)
@@ -244,22 +240,18 @@ class _Page:
 
     def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
-        # The console of older Windows shows the codes themselves.
-        self._in_colour = (
-            stream is not None
-            and stream.isatty()
-            and "NO_COLOR" not in os.environ
-            and sys.platform != "win32"
-        )
+        self._in_colour = colourful(stream)
+        self._width = width()
 
     def heading(self, text: str) -> None:
         self.line()
         self.line(text, "1")
 
     def line(self, text: str = "", colour: str = "") -> None:
-        if len(text) > _WIDTH:
+        if len(text) > self._width:
             # In the middle: both ends of an error's line tell something.
-            text = f"{text[: _WIDTH - 43]}...{text[-40:]}"
+            end = self._width // 2 - 2
+            text = f"{text[: self._width - end - 3]}...{text[-end:]}"
         if colour and self._in_colour:
             text = f"\033[{colour}m{text}\033[0m"
         write(self._stream, text)

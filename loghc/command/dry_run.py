@@ -1,55 +1,59 @@
-"""``loghc ping --dry-run``: why no ping arrives, found out without sending one."""
+"""``--dry-run``: why no ping arrives, found out without sending one."""
 
 from __future__ import annotations
 
-import os
 import time
+from typing import TYPE_CHECKING
 
 from loghc.command.printing import show, show_error
+from loghc.command.table import UsageError
+from loghc.command.where import find_ca_file, find_url, source_of
 from loghc.ping import Attempt
-from loghc.service.environment import URL_FILE_VARIABLE, URL_VARIABLE, ping_url, turned_off
 from loghc.service.proxies import Proxy, proxy_for
 from loghc.service.url import PingUrl
-from loghc.silence.no_url import why_no_url
+
+if TYPE_CHECKING:
+    from loghc.command.where import Where
 
 __all__ = ["EXPOSED", "about_answer", "dry_run"]
 
 EXPOSED = "Pings to it are not encrypted. Use https, if the service offers it."
 
 _FAILED = 1
-_USAGE = 2
 _ADVICE = (
     "Check the URL's host and port, and this machine's way there: network, DNS, firewall, proxy."
 )
 
 
-def dry_run(given: str | None, seconds: float) -> int:
+def dry_run(options: Where, command: str) -> int:
     """Go all the way to the service, as a sink would, and say what there is on the way.
 
     Args:
-        given: the ping URL, if the command line has one.
-        seconds: for the look-up of the name, and the connection, together.
+        options: where that is.
+        command: which one is to do so.
 
     Returns:
-        The exit status: 0, 1 when the service can't be reached, 2 when there is no URL to use.
+        The exit status: 0, 1 when the service can't be reached.
+
+    Raises:
+        UsageError: there is no URL or proxy to use.
     """
-    if given is None and turned_off():
-        return _stop(f"{URL_VARIABLE}=off: no pings are sent. Unset it to have them sent.")
+    url = find_url(options)
+    find_ca_file(options)
+    show(f"Ping URL: {url.masked}, from {source_of(options)}.")
+    if url.exposed:
+        show(EXPOSED)
     try:
-        url = ping_url(given, "--health-check-url")
-        if url is None:
-            return _stop(why_no_url())
-        show(f"Ping URL: {url.masked}, from {_source(given)}.")
-        if url.exposed:
-            show(EXPOSED)
         proxy = proxy_for(url.scheme, url.authority)
     except ValueError as error:
-        return _stop(str(error))
+        raise UsageError(str(error)) from None
     show(f"Proxy: {'none' if proxy is None else proxy.url}.")
-    failure = _connect(url, proxy, seconds)
+    if options.ca_file is not None:
+        show(f"Trusted: the certificates in {options.ca_file!r}.")
+    failure = _connect(url, proxy, options)
     if failure is not None:
         advice = failure.advice or _ADVICE
-        show_error(f"loghc ping: {failure.error}. {advice} Nothing was sent.")
+        show_error(f"{command}: {failure.error}. {advice} Nothing was sent.")
         return _FAILED
     show(
         "Nothing was sent. Whether the service knows the check, only a ping tells: "
@@ -68,20 +72,7 @@ def about_answer(attempt: Attempt) -> str | None:
     )
 
 
-def _stop(text: str) -> int:
-    show_error(f"loghc ping: {text}")
-    return _USAGE
-
-
-def _source(given: str | None) -> str:
-    if given is not None:
-        return "the command line"
-    if os.environ.get(URL_VARIABLE, "").strip():
-        return URL_VARIABLE
-    return f"the file {os.environ[URL_FILE_VARIABLE].strip()!r} that {URL_FILE_VARIABLE} names"
-
-
-def _connect(url: PingUrl, proxy: Proxy | None, seconds: float) -> Attempt | None:
+def _connect(url: PingUrl, proxy: Proxy | None, options: Where) -> Attempt | None:
     """Look the name up and open the connection; what failed, if something did."""
     from loghc.log.masking import Masker
     from loghc.service.answer import interpret_error
@@ -90,8 +81,9 @@ def _connect(url: PingUrl, proxy: Proxy | None, seconds: float) -> Attempt | Non
     from loghc.service.transport import Transport, system_trust
 
     deadline = Deadline()
-    transport = Transport(deadline, system_trust(), proxy)
+    seconds = options.timeout
     try:
+        transport = Transport(deadline, system_trust(options.ca_file), proxy)
         if proxy is None:  # else it is the proxy that looks the name up
             deadline.begin(seconds)
             found = Resolver().addresses(url.host, url.port, deadline)

@@ -5,11 +5,19 @@ from __future__ import annotations
 import os
 import sys
 
+from loghc.command.printing import show, show_error
+from loghc.command.table import UsageError
+
 TYPE_CHECKING = False  # typing takes longer to import than "loghc run" to start a program
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = ["main"]
+
+_COMMANDS = ("run", "ping", "demo", "help")
+_HELP = ("-h", "--help")
+_USAGE = 2  # exit status of a command that can't be done as it was given
+_INTERRUPTED = 130  # a shell's for Ctrl-C
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -21,31 +29,71 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0, 1 for a ping that was not delivered, 2 for wrong usage. ``loghc run``
         ends this process as the program ended.
-
-    Raises:
-        SystemExit: after ``--help`` and on wrong usage.
     """
     _look_elsewhere_last()
     args = list(sys.argv[1:] if argv is None else argv)
-    if args[:1] == ["run"]:
+    name = args[0] if args else ""
+    try:
+        return _do(name, args[1:])
+    except UsageError as error:
+        where = f"loghc {name}" if name in _COMMANDS[:-1] else "loghc"
+        show_error(f"{where}: {error} (see {where} --help)")
+        return _USAGE
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+
+
+def _do(name: str, args: list[str]) -> int:
+    if name == "run":
         from loghc.command.run import run
 
-        run(args[1:])
-    from loghc.command.parser import commands
-
-    options = commands().parse_args(args)
-    if options.command == "ping":
+        return run(args)
+    if name == "ping":
         from loghc.command.ping import ping
 
-        try:
-            return ping(options)
-        except KeyboardInterrupt:
-            return 130  # as a shell has it
-    if options.command == "demo":
+        return ping(args)
+    if name == "--version":
+        from loghc.version import __version__
+
+        show(f"loghc {__version__}")
+        return 0
+    if name in _HELP or name == "help" or (name == "demo" and args):
+        return _help([name, *args] if name == "demo" else args)
+    if name == "demo":
         from loghc.command.demo import run as demo
 
         return demo(sys.stdout)
-    return 2
+    raise UsageError(f"expected a COMMAND: {', '.join(_COMMANDS)}{_meant(name, args)}")
+
+
+def _help(words: list[str]) -> int:
+    """Show the help of the command that is named first."""
+    from loghc.command.help import help_text
+
+    command = words[0] if words else ""
+    if command and command not in _COMMANDS:
+        raise UsageError(f"expected a COMMAND to explain: {', '.join(_COMMANDS)}")
+    if command == "demo" and any(word not in _HELP for word in words[1:]):
+        raise UsageError("it takes no arguments")
+    show(help_text(command))
+    return 0
+
+
+def _meant(name: str, args: list[str]) -> str:
+    """What somebody meant who gave a word that is no command."""
+    from shutil import which
+
+    from loghc.command.discreet import discreet
+    from loghc.command.table import did_you_mean
+
+    if not name:
+        return ""
+    shown = discreet(name)
+    if name.lower().startswith(("http://", "https://")):
+        return f"; did you mean loghc ping {shown}?"
+    if os.path.exists(name) or name.endswith(".py") or name in ("-m", "-c") or which(name):
+        return f"; did you mean {' '.join(['loghc run', shown, *map(discreet, args[:1])])}?"
+    return did_you_mean(name, _COMMANDS) or (f", not {name}" if name.isalpha() else "")
 
 
 def _look_elsewhere_last() -> None:

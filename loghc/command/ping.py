@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import sys
 import time
 from typing import BinaryIO
 
 from loghc.command.dry_run import EXPOSED, about_answer, dry_run
-from loghc.command.parser import Parser
+from loghc.command.ping_options import PingOptions, parse
 from loghc.command.printing import show, show_error
+from loghc.command.table import UsageError
+from loghc.command.where import find_ca_file, find_url
 from loghc.log.body import Body
 from loghc.log.masking import Masker
 from loghc.log.redaction import redactor
@@ -19,7 +20,7 @@ from loghc.log.tail import CONTEXT, Snapshot
 from loghc.ping import Attempt, Event, Ping
 from loghc.portable.run_ids import run_id_from
 from loghc.service.client import PingClient
-from loghc.service.environment import URL_FILE_VARIABLE, URL_VARIABLE, ping_url
+from loghc.service.environment import URL_FILE_VARIABLE, URL_VARIABLE
 from loghc.service.url import PingUrl
 from loghc.utf8 import encode, keep_end
 from loghc.version import __version__
@@ -33,10 +34,6 @@ _CHUNK = 65_536  # bytes of standard input read at a time
 # The run of every "loghc ping": a start and the end that follows it, from two commands, pair.
 _RUN_NAME = "loghc ping"
 
-_NO_URL = (
-    f"no ping URL: set {URL_VARIABLE}, or {URL_FILE_VARIABLE} to the path of a file that holds it, "
-    "or give --health-check-url"
-)
 _SEEN = (
     "everybody on this machine could see that URL in the list of processes. "
     f"{URL_VARIABLE}, or {URL_FILE_VARIABLE} with the path of a file that holds it, keep it "
@@ -44,50 +41,35 @@ _SEEN = (
 )
 
 
-def ping(options: argparse.Namespace) -> int:
-    """Do ``loghc ping`` with these options.
+def ping(args: list[str]) -> int:
+    """Do ``loghc ping`` with these arguments.
 
     Returns:
         The exit status: 0 delivered, 1 not delivered.
 
     Raises:
-        SystemExit: with 2, on wrong usage.
+        UsageError: something is wrong, and nothing was sent.
     """
-    parser = Parser(prog="loghc ping")
-    urls = [text for text in options.arguments if text != "-"]
-    options.stdin = len(urls) < len(options.arguments)
-    if options.stdin and options.message is not None:
-        parser.error("-: not allowed with argument --message")
-    if len(urls) > 1 or (urls and options.health_check_url is not None):
-        parser.error("expected one ping URL")
-    if urls and not urls[0].lower().startswith(("http://", "https://")):
-        parser.error(f"expected a ping URL or -, not {urls[0]!r}")
-    given = urls[0] if urls else options.health_check_url
-    if not 0 < options.timeout < float("inf"):
-        parser.error(f"--timeout: expected a positive number of seconds, not {options.timeout}")
+    options = parse(args)
+    if options is None:
+        from loghc.command.help import help_text
+
+        show(help_text("ping"))
+        return 0
     if options.dry_run:
-        return dry_run(given, options.timeout)
-    url = _url(parser, given)
+        return dry_run(options, "loghc ping")
+    url = find_url(options)
+    find_ca_file(options)
     try:
         status = _send_ping(options, url)
     except ValueError as error:
-        parser.error(f"--{error}")  # --redact
-    if urls:
+        raise UsageError(f"--{error}") from None  # --redact
+    if options.seen_url:
         show_error(f"loghc ping: {_SEEN}")
     return status
 
 
-def _url(parser: Parser, given: str | None) -> PingUrl:
-    try:
-        url = ping_url(given, "--health-check-url")
-    except ValueError as error:
-        parser.error(str(error))
-    if url is None:
-        parser.error(_NO_URL)
-    return url
-
-
-def _send_ping(options: argparse.Namespace, url: PingUrl) -> int:
+def _send_ping(options: PingOptions, url: PingUrl) -> int:
     """Send one ping, and say what came back.
 
     Args:
@@ -100,18 +82,18 @@ def _send_ping(options: argparse.Namespace, url: PingUrl) -> int:
     Raises:
         ValueError: a pattern that was given with ``--redact`` doesn't compile.
     """
-    event, status = options.event or Event.SUCCESS, options.exit_status
+    event, status = (*options.events, Event.SUCCESS)[0], options.exit_status
     if status is not None:
         event = Event.FAIL if status else Event.SUCCESS
     masker = Masker(url)
-    renderer = Renderer(
-        _LIMIT, masker, redactor(options.redact), mask_secrets=not options.no_mask_secrets
-    )
+    renderer = Renderer(_LIMIT, masker, redactor(options.redact), mask_secrets=options.mask_secrets)
     text = _stdin() if options.stdin else _whole(encode(options.message or ""))
     body = renderer.render(text)
     ping = Ping(event, run_id_from(_RUN_NAME), lambda: body, status)
     what = f"{event.value if status is None else f'exit status {status}'} ping to {url.masked}"
-    client = PingClient(url, masker.text, options.timeout, {}, None, __version__)
+    client = PingClient(
+        url, masker.text, options.timeout, options.headers, None, __version__, options.ca_file
+    )
     with contextlib.closing(client):
         begun = time.monotonic()
         attempt = client.send(ping, body, options.timeout)

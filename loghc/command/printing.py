@@ -10,7 +10,7 @@ TYPE_CHECKING = False  # typing takes longer to import than all of this
 if TYPE_CHECKING:
     from typing import TextIO
 
-__all__ = ["show", "show_error", "write"]
+__all__ = ["colourful", "show", "show_error", "width", "write"]
 
 
 def show(text: str) -> None:
@@ -41,6 +41,20 @@ def write(stream: TextIO | None, text: str) -> None:
         with contextlib.suppress(OSError):
             _discard(stream.fileno())
         raise
+
+
+def width() -> int:
+    """Columns of the terminal; 80 in a pipe."""
+    from shutil import get_terminal_size  # takes longer to import than a program to start
+
+    return get_terminal_size().columns
+
+
+def colourful(stream: TextIO | None) -> bool:
+    """Whether to print in colour."""
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    # The console of older Windows shows the codes themselves.
+    return stream is not None and stream.isatty() and not plain and sys.platform != "win32"
 
 
 def _discard(descriptor: int) -> None:

@@ -6,75 +6,75 @@ import os
 import re
 
 from loghc.command.printing import show, show_error
-from loghc.command.run_options import UsageError, parse, split
+from loghc.command.run_options import parse
+from loghc.command.table import UsageError
+from loghc.command.where import find_ca_file, find_url
 from loghc.report import report
-from loghc.service.environment import URL_FILE_VARIABLE, URL_VARIABLE, ping_url
+from loghc.service.environment import (
+    CA_FILE_VARIABLE,
+    URL_FILE_VARIABLE,
+    URL_VARIABLE,
+    ping_url,
+    turned_off,
+)
 from loghc.service.url import UUID, PingUrl
+from loghc.watch.command import resolve
 
 TYPE_CHECKING = False  # typing and argparse take longer to import than the program to start
 if TYPE_CHECKING:
-    from typing import NoReturn
-
     from loghc.watch.command import Command
+    from loghc.watch.options import Options
 
 __all__ = ["run"]
 
-_USAGE = 2  # exit status of a command that can't be done as it was given
 _DESCRIPTORS = 6  # that a watcher needs, beside the standard streams
-_OFF = "off"  # in the place of the URL: run the program, and watch nothing
-_NO_URL = (
-    f"no ping URL: set {URL_VARIABLE}, or {URL_FILE_VARIABLE} to the path of a file that holds it, "
-    "or give --health-check-url"
-)
 # What looks like a ping URL where a command is expected, in whole or in part. A file of that name
 # may be run by its path: "./example.com/...".
 _LIKE_URL = rf"[a-zA-Z][a-zA-Z0-9+.-]*:/|%3[aA]|[^/@]*@|{UUID}|[0-9a-fA-F]{{32}}"
 _LIKE_HOST = r"[\w-]+(\.[\w-]+)*\.[a-zA-Z]{2,}(:\d+)?/|localhost[:/]|[\d.]+:\d+/"
 
 
-def run(args: list[str]) -> NoReturn:
+def run(args: list[str]) -> int:
     """Do ``loghc run`` with these arguments: this process ends as the program does.
 
+    Returns:
+        The exit status, where nothing was started.
+
     Raises:
-        SystemExit: after ``--help`` and on wrong usage.
+        UsageError: something is wrong, and nothing was started.
     """
-    from loghc.watch.command import resolve
+    options, words = parse(args)
+    if options is None:
+        from loghc.command.help import help_text
 
-    try:
-        given, words = split(args)
-        if any(name in ("-h", "--help") for name, _ in given):
-            from loghc.command.run_help import HELP
-
-            show(HELP)
-            raise SystemExit(0)
-        if os.name != "posix":
-            raise UsageError("it needs a POSIX system")
-        options = parse(given)
-        urls = [value for name, value in given if name == "--health-check-url"]
-        off = not urls and os.environ.get(URL_VARIABLE, "").strip().lower() == _OFF
-        if not off:
-            options.url, options.url_variables = _url(urls)
-        if not words or words in (["-m"], ["-c"]):
-            raise UsageError(
-                "expected a COMMAND: a script, -m MODULE, -c CODE, or a program's name"
-            )
-        if _looks_like_url(words[0], None if off else options.url):
-            raise UsageError(
-                "expected a COMMAND, not a URL; give the ping URL in "
-                f"{URL_VARIABLE}, or by --health-check-url"
-            )
-    except UsageError as error:
-        show_error(f"loghc run: {error} (see loghc run --help)")
-        raise SystemExit(_USAGE) from None
+        show(help_text("run"))
+        return 0
+    if os.name != "posix":
+        raise UsageError("it needs a POSIX system")
+    off = options.given_url is None and options.url_file is None and turned_off()
+    if not off:
+        options.url = find_url(options)
+        options.hidden_variables = _hidden_variables(options)
+        find_ca_file(options)
+    if not words or words in (["-m"], ["-c"]):
+        raise UsageError("expected a COMMAND: a script, -m MODULE, -c CODE, or a program's name")
+    if _looks_like_url(words[0], None if off else options.url):
+        raise UsageError(
+            f"expected a COMMAND, not a URL; give the ping URL in {URL_VARIABLE}, or by --url"
+        )
     command = resolve(words, options.python)
+    if options.dry_run:
+        from loghc.command.plan import show_plan
+
+        return show_plan(options, command, watched=not off)
     if not off and not _has_descriptors():
         report("too few file descriptors to watch: the program runs unwatched.")
         off = True
     if off:
-        _become(command)
+        return _become(command)
     from loghc.watch.watcher import watch
 
-    watch(options, command)
+    return watch(options, command)
 
 
 def _has_descriptors() -> bool:
@@ -91,32 +91,31 @@ def _has_descriptors() -> bool:
     return True
 
 
-def _become(command: Command) -> NoReturn:
+def _become(command: Command) -> int:
     from loghc.watch.child import CannotStartError, become
 
     try:
         become(command)
     except CannotStartError as error:
         show_error(f"loghc: {command.argv[0]}: {error.reason}")
-        raise SystemExit(error.status) from None
+        return error.status
 
 
-def _url(given: list[str]) -> tuple[PingUrl, list[str]]:
-    """The ping URL, and the environment's variables that the program is not to see."""
-    try:
-        url = ping_url(given[-1] if given else None, "--health-check-url")
-        if url is None:
-            raise UsageError(_NO_URL)
-        if not given:
-            return url, [URL_VARIABLE, URL_FILE_VARIABLE]
-    except ValueError as error:
-        raise UsageError(str(error)) from None
+def _hidden_variables(options: Options) -> list[str]:
+    """The environment's variables that the program is not to see: what was read, or says the same.
+
+    They stay where the program's own sinks ping another check.
+    """
+    own = [URL_VARIABLE, URL_FILE_VARIABLE, CA_FILE_VARIABLE]
+    if options.given_url is None and options.url_file is None:
+        return own
     try:
         other = ping_url(None)
     except ValueError:
-        other = None
-    same = other is not None and _parts(other) == _parts(url)
-    return url, [URL_VARIABLE, URL_FILE_VARIABLE] if same else []
+        return []
+    if other is None:
+        return [CA_FILE_VARIABLE]
+    return own if _parts(other) == _parts(options.url) else []
 
 
 def _parts(url: PingUrl) -> tuple[str | None, ...]:

@@ -1,150 +1,35 @@
-"""The options of ``loghc run``, as they stand on the command line."""
+"""The options of ``loghc run``."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-import re
 
+from loghc.command.table import HELP, Option, UsageError, apply, split, store
+from loghc.command.values import (
+    byte_count,
+    directory,
+    exit_statuses,
+    file,
+    level,
+    seconds,
+)
+from loghc.command.where import REFUSED, WHERE
 from loghc.watch.options import Options
 
-TYPE_CHECKING = False  # typing and argparse take longer to import than the program to start
-if TYPE_CHECKING:
-    from collections.abc import Callable
+__all__ = ["EXIT_STATUSES", "OPTIONS", "parse"]
 
-__all__ = ["UsageError", "parse", "split"]
-
-_LEVELS = {
-    "TRACE": 5,
-    "DEBUG": 10,
-    "INFO": 20,
-    "SUCCESS": 25,
-    "WARNING": 30,
-    "ERROR": 40,
-    "CRITICAL": 50,
-}
 _EVENTS = ("start", "success", "fail", "log")
-_NAME = r"--[a-z]+(-[a-z]+)*"  # what may be quoted of an unknown option: it can't be a secret
 
 
-class UsageError(Exception):
-    """What is wrong with the command line, in a line without secrets."""
-
-
-def split(args: list[str]) -> tuple[list[tuple[str, str]], list[str]]:
-    """Loghc's own options with their values, and the words from COMMAND on."""
-    given: list[tuple[str, str]] = []
-    position = 0
-    while position < len(args):
-        word = args[position]
-        if word == "--":
-            return given, args[position + 1 :]
-        if word[:2] in ("-m", "-c") or not word.startswith("-") or word == "-":
-            break
-        name, equals, value = word.partition("=")
-        position += 1
-        if name in _FLAGS and not equals:
-            given.append((name, ""))
-        elif name in _VALUES:
-            if not equals:
-                if position == len(args):
-                    raise UsageError(f"{name}: expected a value")
-                value = args[position]
-                position += 1
-            given.append((name, value))
-        else:
-            shown = f" {name}" if re.fullmatch(_NAME, name) else ""
-            raise UsageError(f"unknown option{shown}")
-    return given, args[position:]
-
-
-def parse(given: list[tuple[str, str]]) -> Options:
-    """The options, but for the ping URL.
-
-    Raises:
-        UsageError: one is wrong.
-    """
-    options = Options()
-    for name, value in given:
-        _set(options, name, value)
-    if options.redact:
-        from loghc.log.redaction import redactor
-
-        try:
-            redactor(options.redact)
-        except ValueError as error:
-            raise UsageError(f"--{error}") from None
-    return options
-
-
-def _set(options: Options, name: str, value: str) -> None:
-    if name in _FLAGS:
-        _FLAGS[name](options)
-        return
-    try:
-        _VALUES[name](options, value)
-    except ValueError as error:
-        raise UsageError(f"{name}: {error}") from None
-
-
-def _shown(text: str) -> str:
-    """What may be quoted of a wrong value: a number."""
-    return f", not {text}" if re.fullmatch(r"-?[0-9.]{1,12}|-?nan|-?inf", text) else ""
-
-
-def _whole_number(text: str, least: int, expected: str) -> int:
-    if not re.fullmatch(r"-?[0-9]{1,12}", text) or int(text) < least:
-        raise ValueError(f"expected {expected}{_shown(text)}")
-    return int(text)
-
-
-def _limit(options: Options, text: str) -> None:
-    options.limit = _whole_number(text, 1, "at least 1 byte")
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < float("inf"):
-        raise ValueError(f"expected a positive number of seconds{_shown(text)}")
-    return seconds
-
-
-def _timeout(options: Options, text: str) -> None:
-    options.timeout = _seconds(text)
-
-
-def _drain(options: Options, text: str) -> None:
-    options.drain = _seconds(text)
-
-
-def _job(options: Options, text: str) -> None:
+def _job(text: str) -> str:
     if not text or text != text.strip():
         raise ValueError("expected a name without white space around it")
-    options.job = text
-
-
-def _level_number(text: str) -> int:
-    if text.upper() in _LEVELS:
-        return _LEVELS[text.upper()]
-    if re.fullmatch(r"[0-9]{1,6}", text):
-        return int(text)
-    raise ValueError(f"expected one of {', '.join(_LEVELS)}, or a number{_shown(text)}")
-
-
-def _level(options: Options, text: str) -> None:
-    options.level = _level_number(text)
+    return text
 
 
 def _fail_on(options: Options, text: str) -> None:
-    options.fail_on = _level_number(text)
+    options.fail_on = level(text)
     options.fail_on_name = text.upper()
-
-
-def _redact(options: Options, text: str) -> None:
-    options.redact.append(text)
 
 
 def _marker(options: Options, text: str) -> None:
@@ -158,62 +43,181 @@ def _marker(options: Options, text: str) -> None:
 
 
 def _ok_status(options: Options, text: str) -> None:
-    words = text.split(",")
-    if not all(re.fullmatch(r" *[0-9]{1,3} *", word) and int(word) <= 255 for word in words):
-        raise ValueError("expected exit statuses from 0 to 255 with commas between, such as 3,143")
-    options.ok_statuses |= frozenset(map(int, words))
+    options.ok_statuses |= exit_statuses(text)
 
 
-def _events(options: Options, text: str) -> None:
+def _events(text: str) -> frozenset[str]:
     words = frozenset(word.strip().lower() for word in text.split(","))
     if not words <= set(_EVENTS):
         raise ValueError(f"expected some of {', '.join(_EVENTS)}, with commas between")
-    options.events = words
+    return words
 
 
-def _state(options: Options, text: str) -> None:
-    if not text or "://" in text:
-        raise ValueError("expected a directory")
-    options.state = text
-    with contextlib.suppress(OSError):  # the working directory was deleted
-        options.state = os.path.abspath(text)
+def _state(text: str) -> str:
+    path = directory(text)
+    try:
+        return os.path.abspath(path)
+    except OSError:  # the working directory was deleted
+        return path
 
 
-def _python(options: Options, text: str) -> None:
-    if not text or "://" in text:
-        raise ValueError("expected the path of a Python interpreter")
-    options.python = text
+OPTIONS = (
+    (
+        "where pings go",
+        WHERE,
+    ),
+    (
+        "what an end means",
+        (
+            Option(
+                "--ok-status",
+                "N[,N...]",
+                "exit statuses that are a success, besides 0; 128 + n for signal n",
+                _ok_status,
+            ),
+            Option(
+                "--fail-on",
+                "LEVEL",
+                "a record of that level or above makes it a failed run",
+                _fail_on,
+            ),
+            Option(
+                "--job",
+                "NAME",
+                "name of the markers (default sync)",
+                store("job", convert=_job),
+            ),
+            Option(
+                "--marker",
+                "MESSAGE=EVENT",
+                "a message of the program's (or how it begins) that triggers a ping; the event is "
+                "log or fail, with --markers-only also start or success; may be given again and "
+                "again",
+                _marker,
+            ),
+            Option(
+                "--markers-only",
+                "",
+                "for daemons: markers tell when a run starts and ends, and not the process",
+                store("markers_only", value=True),
+            ),
+        ),
+    ),
+    (
+        "what is kept of the log",
+        (
+            Option(
+                "--output",
+                "",
+                "what the program prints goes into the log, too, and is passed on unchanged. A "
+                "stream that is a terminal is left alone",
+                store("output", value=True),
+            ),
+            Option(
+                "--level",
+                "LEVEL",
+                "the least level of records to keep (default: what the program's own handlers "
+                "take)",
+                store("level", convert=level),
+            ),
+            Option(
+                "--state",
+                "DIR",
+                "a directory that outlives a crash of the machine. If this process dies together "
+                'with the program, or can\'t deliver the end, the next "loghc run" of the same '
+                "check tells it. With --state, the log is kept there as well, else in memory. "
+                "Default: $XDG_STATE_HOME/loghc; if that isn't set, none",
+                store("state", convert=_state),
+            ),
+        ),
+    ),
+    (
+        "what is sent",
+        (
+            Option(
+                "--events",
+                "EVENT[,EVENT...]",
+                "which pings to send, of start, success, fail and log (default: all)",
+                store("events", convert=_events),
+            ),
+            Option("--no-start", "", "no ping when the run starts", store("start", value=False)),
+            Option("--no-logs", "", "pings without the log", store("send_logs", value=False)),
+            Option(
+                "--limit",
+                "BYTES",
+                "of log that a ping carries at most (default 100k, which is 100,000)",
+                store("limit", convert=byte_count),
+            ),
+            Option(
+                "--redact",
+                "PATTERN",
+                "regular expression: what it matches leaves this machine as [redacted]; may be "
+                "given again and again",
+                lambda options, text: options.redact.append(text),
+            ),
+            Option(
+                "--no-mask-secrets",
+                "",
+                "send passwords, keys and tokens as they are",
+                store("mask_secrets", value=False),
+            ),
+        ),
+    ),
+    (
+        "how it is run",
+        (
+            Option(
+                "--drain",
+                "SECONDS",
+                "to wait at most, when the program has ended, for pings to be delivered "
+                "(default 10)",
+                store("drain", convert=seconds),
+            ),
+            Option(
+                "--python",
+                "PATH",
+                "the Python for scripts, -m and -c (default: the one that runs loghc)",
+                store("python", convert=file),
+            ),
+            Option(
+                "--dry-run",
+                "",
+                "start and send nothing: say what would be started, watched and sent, and open "
+                "the connection to the service",
+                store("dry_run", value=True),
+            ),
+            HELP,
+        ),
+    ),
+)
+
+EXIT_STATUSES = (
+    ("the program's", "it ended by itself; trouble with the service doesn't change it"),
+    ("its signal", "a signal killed the program, and kills loghc, too: a shell shows 128 + n"),
+    ("127, 126", "COMMAND wasn't found, or can't be executed, which is told as a failure"),
+    ("2", "something on the command line or in the environment is wrong: nothing was started"),
+)
 
 
-def _on(attribute: str) -> Callable[[Options], None]:
-    return lambda options: setattr(options, attribute, True)
+def parse(args: list[str]) -> tuple[Options | None, list[str]]:
+    """The options on a command line, None where help is wanted, and the words from COMMAND on.
 
+    Raises:
+        UsageError: one is wrong.
+    """
+    given, words = split(OPTIONS, args, REFUSED, runs_command=True)
+    if any(option is HELP for option, _, _ in given):
+        return None, words
+    options = Options()
+    apply(given, options)
+    if options.redact:
+        from loghc.log.redaction import redactor
 
-def _off(attribute: str) -> Callable[[Options], None]:
-    return lambda options: setattr(options, attribute, False)
-
-
-_VALUES: dict[str, Callable[[Options, str], None]] = {
-    "--health-check-url": lambda _options, _text: None,  # read first
-    "--job": _job,
-    "--level": _level,
-    "--limit": _limit,
-    "--timeout": _timeout,
-    "--drain": _drain,
-    "--redact": _redact,
-    "--marker": _marker,
-    "--ok-status": _ok_status,
-    "--fail-on": _fail_on,
-    "--events": _events,
-    "--state": _state,
-    "--python": _python,
-}
-_FLAGS: dict[str, Callable[[Options], None]] = {
-    "-h": lambda _options: None,
-    "--help": lambda _options: None,
-    "--no-logs": _off("send_logs"),
-    "--no-start": _off("start"),
-    "--no-mask-secrets": _off("mask_secrets"),
-    "--markers-only": _on("markers_only"),
-    "--output": _on("output"),
-}
+        try:
+            redactor(options.redact)
+        except ValueError as error:
+            raise UsageError(f"--{error}") from None
+    sent = options.events if options.events is not None else frozenset(_EVENTS)
+    if not options.start and sent == {"start"}:
+        raise UsageError("--events start --no-start: nothing would be sent")
+    return options, words

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email.utils
 import http.client
+import os
 import re
 import socket
 import ssl
@@ -11,6 +12,7 @@ import time
 from collections.abc import Callable
 
 from loghc.ping import Answer, Attempt, Event
+from loghc.service.environment import check_ca_file
 
 __all__ = ["announced_limit", "interpret_answer", "interpret_error", "shown"]
 
@@ -19,9 +21,8 @@ _SHOWN = 120  # characters of an answer's text that are shown
 _LONGEST_ERROR = 240  # characters
 _TRANSIENT = frozenset({408, 425, 429})
 
-_PRIVATE_CA = (
-    "If a private CA signed it, name that CA's file in SSL_CERT_FILE, or give a HealthSink http=."
-)
+_PRIVATE_CA = "If a private CA signed it, name that CA's file in HEALTH_CHECK_CA_FILE."
+_PROXY = "Check the proxy that HTTPS_PROXY, HTTP_PROXY or ALL_PROXY names."
 _MEANING = {
     400: ("malformed", "Check the ping URL's form."),
     401: ("not authorised", "Check the user and password, or the headers given."),
@@ -127,7 +128,7 @@ def interpret_error(error: Exception, host: str, mask: Callable[[str], str]) -> 
     return Attempt(
         delivered=False,
         error=shown(mask(f"the proxy: {words}" if proxied else words)),
-        advice=advice,
+        advice=advice or (_PROXY if proxied else ""),
         transient=network or not isinstance(error, (TypeError, ValueError)),
     )
 
@@ -220,13 +221,25 @@ def _cause(causes: list[BaseException], name: str) -> tuple[str, str]:
     return f"{type(innermost).__name__}: {innermost}", ""
 
 
+def _about_trust() -> str:
+    """What to do about an issuer that is unknown: OpenSSL ignores a file that it can't read."""
+    path = os.environ.get("SSL_CERT_FILE")
+    try:
+        if path:
+            check_ca_file(path, "SSL_CERT_FILE")
+    except ValueError as error:
+        return f"{error}."
+    return _PRIVATE_CA
+
+
 def _detailed(words: str, cause: BaseException) -> tuple[str, str]:
     if isinstance(cause, ssl.SSLError):
         # Those that were made in Python, as by urllib3's pyOpenSSL, have no attributes of ssl's.
         reason = getattr(cause, "reason", None) or str(cause)
         if isinstance(cause, ssl.SSLCertVerificationError):
             found = getattr(cause, "verify_message", reason)
-            return f"{words}: {found}", _TLS_ADVICE.get(getattr(cause, "verify_code", 0), "")
+            advice = _TLS_ADVICE.get(getattr(cause, "verify_code", 0), "")
+            return f"{words}: {found}", _about_trust() if advice is _PRIVATE_CA else advice
         if reason in _NOT_TLS:
             return "what answers doesn't speak TLS", "Check the URL's scheme and port."
         if reason in _OLD_TLS:

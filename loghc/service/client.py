@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from loghc.fork import importing
 from loghc.ping import Attempt, Ping
+from loghc.service import environment
 from loghc.service.deadline import Deadline
 from loghc.service.proxies import proxy_for
 from loghc.service.url import PingUrl
@@ -42,6 +43,8 @@ class PingClient:
         http: the caller's own pool manager; urllib3's timeouts then hold for each of connecting
             and reading, and ``cancel`` can't cut a request off.
         version: loghc's, for the User-Agent header.
+        ca_file: a PEM file, whose certificates alone are trusted. None: the one that
+            ``HEALTH_CHECK_CA_FILE`` names, or what the system trusts. Doesn't count with ``http``.
 
     Attributes:
         body_limit: bytes of a body that the service keeps, as it last announced; None before it
@@ -56,6 +59,7 @@ class PingClient:
         headers: Mapping[str, str],
         http: urllib3.PoolManager | None,
         version: str,
+        ca_file: str | None = None,
     ) -> None:
         self._url = url
         self._mask = mask
@@ -63,6 +67,7 @@ class PingClient:
         self._given = dict(headers)
         self._http = http
         self._version = version
+        self._ca_file = ca_file or environment.ca_file()
         self.body_limit: int | None = None
         self._trust: ssl.SSLContext | None = None
         self._deadline = Deadline()
@@ -72,7 +77,13 @@ class PingClient:
     def clone(self) -> PingClient:
         """A client with connections of its own, that knows what this one learned."""
         client = PingClient(
-            self._url, self._mask, self._timeout, self._given, self._http, self._version
+            self._url,
+            self._mask,
+            self._timeout,
+            self._given,
+            self._http,
+            self._version,
+            self._ca_file,
         )
         client.body_limit = self.body_limit
         client._trust = self._trust
@@ -162,7 +173,7 @@ class PingClient:
         proxy = proxy_for(self._url.scheme, self._url.authority)
         secure = self._url.scheme == "https" or (proxy is not None and proxy.secure)
         if secure and self._trust is None:
-            self._trust = system_trust()
+            self._trust = system_trust(self._ca_file)
         return Transport(self._deadline, self._trust, proxy, resolver=self._resolver)
 
     def _headers(self) -> dict[str, str]:

@@ -9,12 +9,24 @@ import stat
 from loghc.report import report
 from loghc.service.url import UUID, PingUrl
 
-__all__ = ["URL_FILE_VARIABLE", "URL_VARIABLE", "ping_url", "turned_off"]
+__all__ = [
+    "CA_FILE_VARIABLE",
+    "URL_FILE_VARIABLE",
+    "URL_VARIABLE",
+    "ca_file",
+    "check_ca_file",
+    "ping_url",
+    "turned_off",
+    "url_in_file",
+]
 
 URL_VARIABLE = "HEALTH_CHECK_URL"
 URL_FILE_VARIABLE = "HEALTH_CHECK_URL_FILE"
+CA_FILE_VARIABLE = "HEALTH_CHECK_CA_FILE"
 
-_FILE_LIMIT = 8192  # bytes: a URL is far shorter, and a wrong path may name something endless
+# Bytes: a URL, and certificates, are far shorter, and a wrong path may name something endless.
+_FILE_LIMIT = 8192
+_CA_LIMIT = 2**22
 
 # A host and a path, as a URL begins without its scheme.
 _LIKE_A_URL = r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(:[0-9]+)?/."
@@ -49,11 +61,50 @@ def ping_url(given: str | None, source: str = "url") -> PingUrl | None:
     path = os.environ.get(URL_FILE_VARIABLE, "").strip()
     if not path:
         return None
+    return url_in_file(path, URL_FILE_VARIABLE)
+
+
+def url_in_file(path: str, source: str) -> PingUrl:
+    """The ping URL that a file holds.
+
+    Args:
+        path: the file's.
+        source: where the path came from, named in errors.
+
+    Raises:
+        ValueError: the file can't be read, or holds no ping URL.
+    """
     if "://" in path or (re.match(_LIKE_A_URL, path) and not os.path.exists(path)):  # noqa: PTH110
         raise ValueError(
-            f"{URL_FILE_VARIABLE}: expected the path of a file, not a URL; {URL_VARIABLE} takes one"
+            f"{source}: expected the path of a file, not a URL; {URL_VARIABLE} takes one"
         )
-    return _check_url(_content(path), URL_FILE_VARIABLE)
+    return _check_url(_content(path, source), source)
+
+
+def ca_file() -> str | None:
+    """The file of certificates that the environment names; None where it names none."""
+    path = os.environ.get(CA_FILE_VARIABLE, "").strip()
+    return os.path.abspath(path) if path else None  # noqa: PTH100 - pathlib would be imported
+
+
+def check_ca_file(path: str, source: str) -> None:
+    """Refuse what is no file of certificates.
+
+    Raises:
+        ValueError: it can't be read, or has no certificate in PEM form.
+    """
+    shown = f"{source}: expected a PEM file of certificates; {path!r}"
+    try:
+        with open(path, "rb", opener=_without_waiting) as file:
+            found = b"-----BEGIN " in file.read(_CA_LIMIT)
+    except OSError as error:
+        raise ValueError(f"{shown} can't be read: {error.strerror}{_about_home(path)}") from None
+    if not found:
+        raise ValueError(f"{shown} has none")
+
+
+def _about_home(path: str) -> str:
+    return " (~ is the shell's: write the whole path)" if path.startswith("~") else ""
 
 
 def _check_url(text: str, source: str) -> PingUrl:
@@ -72,8 +123,8 @@ def turned_off() -> bool:
     return os.environ.get(URL_VARIABLE, "").strip().lower() == "off"
 
 
-def _content(path: str) -> str:
-    expected = f"{URL_FILE_VARIABLE}: expected the path of a file that holds the ping URL"
+def _content(path: str, source: str) -> str:
+    expected = f"{source}: expected the path of a file that holds the ping URL"
     shown = re.sub(UUID, "***", path)  # it may be what the file should hold
     try:
         with open(path, "rb", opener=_without_waiting) as file:  # Path.open has none
@@ -81,9 +132,10 @@ def _content(path: str) -> str:
             if not stat.S_ISREG(status.st_mode):
                 raise ValueError(f"{expected}; {shown!r} is not a regular file")
             content = file.read(_FILE_LIMIT + 1)
-            _warn_if_open_to_others(path, status.st_mode)
+            _warn_if_open_to_others(path, status.st_mode, source)
     except OSError as error:
-        raise ValueError(f"{expected}; {shown!r} can't be read: {error.strerror}") from None
+        why = f"{error.strerror}{_about_home(path)}"
+        raise ValueError(f"{expected}; {shown!r} can't be read: {why}") from None
     if len(content) > _FILE_LIMIT:
         raise ValueError(f"{expected}; {shown!r} is longer than {_FILE_LIMIT} bytes")
     try:
@@ -100,7 +152,7 @@ def _without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
-def _warn_if_open_to_others(path: str, mode: int) -> None:
+def _warn_if_open_to_others(path: str, mode: int, source: str) -> None:
     """Say once that others can read, change or replace a file."""
     if os.name != "posix" or path in _warned:
         return
@@ -116,4 +168,4 @@ def _warn_if_open_to_others(path: str, mode: int) -> None:
     else:
         return
     _warned.add(path)
-    report(f"{URL_FILE_VARIABLE}: {has} the ping URL, or change it. {cure} shuts them out.")
+    report(f"{source}: {has} the ping URL, or change it. {cure} shuts them out.")

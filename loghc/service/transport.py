@@ -23,6 +23,7 @@ from loghc import native
 from loghc.ping import Answer
 from loghc.service.connection import pool_classes
 from loghc.service.deadline import Deadline
+from loghc.service.environment import CA_FILE_VARIABLE, check_ca_file
 from loghc.service.lookup import Resolver
 from loghc.service.proxies import Proxy
 from loghc.service.quiet import no_debug_output, quiet
@@ -35,11 +36,17 @@ ANSWER_LIMIT = 64 * 1024
 _FOR_A_CONNECTION = 1.0  # seconds to wait where the caller's own pool has none that is free
 
 
-def system_trust() -> ssl.SSLContext:
+def system_trust(ca_file: str | None = None) -> ssl.SSLContext:
     """TLS 1.2 or newer, with the certificates that the system trusts (or ``SSL_CERT_FILE``).
 
     ``ssl.create_default_context()`` has no floor of its own on some builds of Python; urllib3's
     does.
+
+    Args:
+        ca_file: trust the certificates in this PEM file, and no others.
+
+    Raises:
+        ValueError: the file can't be used.
     """
     if not native.is_green(ssl.SSLContext):
         context = create_urllib3_context()
@@ -50,7 +57,7 @@ def system_trust() -> ssl.SSLContext:
         # A greenlet's TLS needs an event loop on each thread: let it do the TLS, not the waiting.
         wrap: Any = functools.partial(_wrap_socket, context)
         context.wrap_socket = wrap  # type: ignore[method-assign]
-    context.load_default_certs()
+    _load_trust(context, ca_file)
     return context
 
 
@@ -58,6 +65,20 @@ def _wrap_socket(
     context: ssl.SSLContext, sock: socket.socket, server_hostname: str | None = None
 ) -> SSLTransport:
     return SSLTransport(sock, context, server_hostname)
+
+
+def _load_trust(context: ssl.SSLContext, ca_file: str | None) -> None:
+    if ca_file is None:
+        context.load_default_certs()
+        return
+    check_ca_file(ca_file, CA_FILE_VARIABLE)
+    try:
+        context.load_verify_locations(ca_file)
+    except ssl.SSLError as error:
+        raise ValueError(
+            f"{CA_FILE_VARIABLE}: expected a PEM file of certificates; {ca_file!r} can't be read: "
+            f"{error.reason}"
+        ) from None
 
 
 class Transport:
@@ -158,6 +179,11 @@ class Transport:
                     pool._prepare_proxy(connection)
                 else:
                     connection.connect()
+            except Exception as error:
+                refused = str(error).startswith("Tunnel")  # by a proxy that was reached
+                if pool.proxy and not connection.has_connected_to_proxy and not refused:
+                    raise urllib3.exceptions.ProxyError("no way to the proxy", error) from error
+                raise
             finally:
                 connection.close()
 

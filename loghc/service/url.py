@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from loghc.service.slips import slip_in
 
+TYPE_CHECKING = False  # typing takes longer to import than all of this
 if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv6Address
 
@@ -100,8 +100,8 @@ class PingUrl:
                 "password, the characters / ? # @ : have to be percent-encoded)"
             ) from None
         if parts.scheme not in ("http", "https"):
-            given = f"scheme {parts.scheme[:20]!r}" if "://" in text else "no scheme"
-            raise ValueError(f"{source}: {expected}; {given} was given, not http or https")
+            given = f", not {parts.scheme[:20]}://" if "://" in text else ""
+            raise ValueError(f"{source}: {expected}; it must start with https:// or http://{given}")
         host = _ascii_host(parts)
         if host is None or port == 0:
             raise ValueError(f"{source}: {expected}; its host or port can't be used")

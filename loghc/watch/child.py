@@ -37,12 +37,16 @@ class CannotStartError(Exception):
     Attributes:
         status: the exit status that a shell would have given.
         reason: the operating system's.
+
+    Args:
+        number: the operating system's for the error; 0: no such program was found.
+        hint: what may have been meant.
     """
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, hint: str = "") -> None:
         missing = number in (errno.ENOENT, errno.ENOTDIR)
         self.status = _NOT_FOUND if missing else _NOT_EXECUTABLE
-        self.reason = "command not found" if number == 0 else os.strerror(number)
+        self.reason = f"command not found{hint}" if number == 0 else os.strerror(number)
         if number == 0:
             self.status = _NOT_FOUND
         super().__init__(self.reason)
@@ -102,7 +106,7 @@ def start(
         CannotStartError: nothing was started.
     """
     if not command.candidates:
-        raise CannotStartError(0)
+        raise CannotStartError(0, command.hint)
     reading, writing = os.pipe()
     try:
         pid = os.fork()
@@ -139,7 +143,8 @@ def become(command: Command) -> NoReturn:
     """
     env = initial_environment()
     take_over().restore()
-    raise CannotStartError(_execute(command, env) if command.candidates else 0)
+    number = _execute(command, env) if command.candidates else 0
+    raise CannotStartError(number, command.hint)
 
 
 def _execute(command: Command, env: dict[bytes, bytes]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 
 __all__ = ["Command", "resolve"]
@@ -19,14 +20,16 @@ class Command:
     Attributes:
         argv: its arguments; the first is the command's name as it was typed.
         candidates: paths to execute, tried in this order.
+        hint: what may have been meant where there is no such program; or "".
         isolated: the option with which its Python keeps the recorder out, such as ``-I``; or "".
     """
 
-    __slots__ = ("argv", "candidates", "isolated")
+    __slots__ = ("argv", "candidates", "hint", "isolated")
 
     def __init__(self, argv: list[str], candidates: list[str]) -> None:
         self.argv = argv
         self.candidates = candidates
+        self.hint = _shell_hint(argv[0]) if not candidates else ""
         self.isolated = _isolating_option(argv) or _isolating_shebang(candidates)
 
 
@@ -72,6 +75,15 @@ def _on_path(name: str) -> list[str]:
 def _beside_python(name: str) -> list[str]:
     path = os.path.join(os.path.dirname(sys.executable), name)
     return [path] if os.path.isfile(path) else []
+
+
+def _shell_hint(name: str) -> str:
+    """What was meant by a command that only a shell can read."""
+    if not re.search(r"[\s&|;<>$`*]", name):
+        return ""
+    import shlex
+
+    return f"; did you mean sh -c {shlex.quote(name)}?"
 
 
 def _isolating_option(argv: list[str]) -> str:

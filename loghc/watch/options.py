@@ -14,7 +14,12 @@ class Options:
 
     Attributes:
         url: the ping URL.
-        url_variables: the environment variables that it came from, or that hold it, too.
+        given_url: the ping URL on the command line.
+        url_file: a file that holds it.
+        headers: more request headers.
+        ca_file: a PEM file of the certificates to trust; None: what the system trusts.
+        dry_run: start and send nothing.
+        hidden_variables: the environment variables that the program doesn't get.
         job: the job's name.
         level: the number of the least level to record; None: what the program itself records.
         limit: bytes of log that a ping carries at most.
@@ -38,7 +43,12 @@ class Options:
     url: PingUrl
 
     def __init__(self) -> None:
-        self.url_variables: list[str] = []
+        self.given_url: str | None = None
+        self.url_file: str | None = None
+        self.headers: dict[str, str] = {}
+        self.ca_file: str | None = None
+        self.dry_run = False
+        self.hidden_variables: list[str] = []
         self.job = "sync"
         self.level: int | None = None
         self.limit = 100_000

@@ -6,7 +6,7 @@ import contextlib
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from loghc.delivery import Delivery
@@ -43,6 +43,8 @@ def _delivery(
     timeout: float,
     on_outcome: Callable[[Outcome], object],
     events: Collection[str] | None,
+    headers: Mapping[str, str],
+    ca_file: str | None,
 ) -> Delivery:
     from loghc.service.client import PingClient
 
@@ -50,7 +52,7 @@ def _delivery(
     if url.exposed:
         report.exposed()
     return Delivery(
-        PingClient(url, masker.text, timeout, {}, None, __version__),
+        PingClient(url, masker.text, timeout, headers, None, __version__, ca_file),
         report,
         on_outcome,
         # Here, too: the end of a cut log is sent as a log, unless those are left out.
@@ -84,6 +86,8 @@ class Pings:
         redact: rules for what is not to leave the machine.
         send_logs: False: bodies are empty.
         events: which ones to send; None: all.
+        headers: more request headers.
+        ca_file: a PEM file of the certificates to trust; None: what the system trusts.
         on_end: called, on another thread, with the run id of each end that was delivered.
     """
 
@@ -96,6 +100,8 @@ class Pings:
         redact: Collection[str | Redactor],
         send_logs: bool,
         events: Collection[str] | None,
+        headers: Mapping[str, str],
+        ca_file: str | None,
         on_end: Callable[[str], object],
     ) -> None:
         self._limit = limit
@@ -107,7 +113,7 @@ class Pings:
         self._renderer = Renderer(limit, self._masker, redactor(redact))
         self._ends: Counter[str] = Counter()  # by run id, queued and without an outcome yet
         self._owed: dict[str, Ping] = {}  # by run id, the last end, if it may still be delivered
-        self._delivery = _delivery(url, self._masker, timeout, self._told, events)
+        self._delivery = _delivery(url, self._masker, timeout, self._told, events, headers, ca_file)
 
     def warm_up(self) -> None:
         """Prepare on a thread, while the program runs, what the last ping would wait for."""

@@ -49,7 +49,7 @@ def start_program(options: Options, command: Command) -> Started:
     env = child.initial_environment()
     if run is not None:
         env = child.environment(env, _BOOTSTRAP, run.path)
-    for name in options.url_variables:
+    for name in options.hidden_variables:
         env.pop(os.fsencode(name), None)
     try:
         started.pid = child.start(command, env, inherited, output)

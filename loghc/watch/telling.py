@@ -87,6 +87,8 @@ class Teller:
             redact=_rules(options),
             send_logs=options.send_logs,
             events=options.events,
+            headers=options.headers,
+            ca_file=options.ca_file,
             on_end=self._recovery.told,
         )
 

@@ -100,7 +100,7 @@ def test_a_dry_run_ends_in_time(
     with socket.create_server(("127.0.0.1", 0)) as server:  # accepts, and never answers
         port = server.getsockname()[1]
         monkeypatch.setenv("HEALTH_CHECK_URL", f"https://127.0.0.1:{port}/key")
-        assert main(["ping", "--dry-run", "--timeout", "0.3"]) == 1
+        assert main(["ping", "--dry-run", "--ping-timeout", "0.3"]) == 1
     assert "timed out" in capsys.readouterr().err
 
 

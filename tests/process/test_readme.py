@@ -14,8 +14,7 @@ from pathlib import Path
 import pytest
 
 from loghc import HealthSink
-from loghc.command.parser import commands
-from loghc.command.run_options import parse, split
+from loghc.command import ping_options, run_options
 from loghc.delivery.outbox import LOGS, PINGS
 from loghc.testing import PingReceiver
 
@@ -272,11 +271,10 @@ def test_the_commands_have_the_options_that_are_told(page: Path) -> None:
     for line in re.findall(r"\bloghc (?:run|ping)\b.*", "\n".join(shell)):
         _, command, *words = shlex.split(line, comments=True)
         if command == "ping":
-            commands().parse_args([command, *words])
+            ping_options.parse(words)
         else:
-            given, program = split(words)
-            parse(given)
-            assert program, line
+            options, program = run_options.parse(words)
+            assert program or options is None, line
 
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)

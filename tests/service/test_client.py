@@ -95,8 +95,8 @@ def test_the_systems_certificates_are_loaded_once_and_for_https_alone(
     loaded: list[object] = []
     system_trust = transport.system_trust
 
-    def counted() -> object:
-        loaded.append(system_trust())
+    def counted(*args: str | None) -> object:
+        loaded.append(system_trust(*args))
         return loaded[-1]
 
     monkeypatch.setattr(transport, "system_trust", counted)

@@ -32,6 +32,11 @@ URL = f"https://hc-ping.com/{KEY}"
         (f'export HEALTH_CHECK_URL="{URL}"', "it begins with HEALTH_CHECK_URL="),
         (f"URL=http:hc-ping.com/{KEY}", "it begins with URL=; the URL alone is what belongs there"),
         (f"URL={URL}?next=http://h/", "it begins with URL="),
+        ("$BASE/x", "it begins with a variable"),
+        (f"https://healthchecks.io/checks/{KEY}/details/", "this is a check's page"),
+        (f"https://hc.example/projects/{KEY}/checks/", "this is a check's page"),
+        (f"https://healthchecks.io/b/2/{KEY}.svg", "this is a badge"),
+        (f"https://healthchecks.io/badge/{KEY}/x.json", "this is a badge"),
         ("https://hc-ping.com", "https://hc-ping.com is a host's address alone"),
         ("https://user:hunter2@hc-ping.com/", "https://hc-ping.com is a host's address alone"),
     ],
@@ -61,6 +66,8 @@ def test_a_slip_in_the_url_is_named_wherever_it_stands(
         "https://hc-ping.com/key/slug?create=1",
         "https://example.com/?token=x",
         "https://example.com/a=b",
+        "https://example.com/checks/nightly",
+        "https://example.com/badge/nightly",
         "https://example.com/price$5",
         "https://example.com/a<b",
         "https://example.com/a?b={c}",
@@ -83,7 +90,7 @@ def test_a_url_without_a_slip_is_taken(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("c2VjcmV0IGtleQ==", "; no scheme was given"),
+        ("c2VjcmV0IGtleQ==", "; it must start with https:// or http://"),
         (f"curl c2VjcmV0 X={URL}", "without white space"),
     ],
 )

@@ -149,9 +149,9 @@ def test_a_url_may_be_as_long_as_4096_characters() -> None:
     [
         ("", ", not an empty str"),
         ("https://h/x y", ", without white space, backslashes or control characters"),
-        ("hc-ping.com/x", "; no scheme was given, not http or https"),
-        ("ftp://h/x", "; scheme 'ftp' was given, not http or https"),
-        (f"{'s' * 30}://h/x", f"; scheme '{'s' * 20}' was given, not http or https"),
+        ("hc-ping.com/x", "; it must start with https:// or http://"),
+        ("ftp://h/x", "; it must start with https:// or http://, not ftp://"),
+        (f"{'s' * 30}://h/x", f"; it must start with https:// or http://, not {'s' * 20}://"),
         ("https://h:0/x", "; its host or port can't be used"),
         ("https://h/x#", ", without a fragment (#...)"),
         ("https://h/x/./y", ", without . or .. in its path"),
