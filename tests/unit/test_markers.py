@@ -11,78 +11,34 @@ from hypothesis import strategies as st
 
 from loghc import Event
 from loghc.markers import Markers, job_markers
+from marker_examples import EXAMPLES
 
 SYNC = Markers(job_markers("sync"))
 
 
-@pytest.mark.parametrize(
-    ("message", "event"),
-    [
-        ("sync.start", Event.START),
-        ("sync.done", Event.SUCCESS),
-        ("sync.error", Event.FAIL),
-        ("sync.log", Event.LOG),
-        ("sync.error: disk full", Event.FAIL),
-        ("sync.done, 12 photos", Event.SUCCESS),
-        ("sync.done.", Event.SUCCESS),
-        ("sync.done...", Event.SUCCESS),
-        ("sync.done. Bye", Event.SUCCESS),
-        ("sync.done - 12 photos", Event.SUCCESS),
-        ("sync.done -", Event.SUCCESS),
-        ("sync.done--late", Event.SUCCESS),
-        ("sync.done\n", Event.SUCCESS),
-        ("sync.done\0", Event.SUCCESS),
-        ("sync.done/12", Event.SUCCESS),
-        ("sync.done\ud800", Event.SUCCESS),
-        ("sync.done✔", Event.SUCCESS),
-    ],
-)
-def test_a_message_that_is_a_marker_or_goes_on_after_one_is_a_marker(
-    message: str, event: Event
-) -> None:
+@pytest.mark.parametrize(("message", "event"), EXAMPLES.items(), ids=repr)
+def test_a_message_is_a_marker_or_not(message: str, event: Event | None) -> None:
     assert SYNC.match(message) is event
 
 
-@pytest.mark.parametrize(
-    "message",
-    [
-        "",
-        "sync",
-        "sync.",
-        "sync.started",
-        "sync.done.partial",
-        "sync.done-late",
-        "sync.done_2",
-        "sync.done2",
-        "sync.doneé",
-        "sync.done.é",
-        "sync.done-1",
-        "resync.start",
-        " sync.start",
-        "\nsync.start",
-        "Sync.start",
-        "sync.START",
-        "sync,start",
-        "now sync.done",
-        "syncXdone",
-    ],
+@given(
+    st.sampled_from(list(job_markers("sync"))),
+    st.sampled_from(["", ".", "-", "_", "..", ".-", "--", ":", " ", "\n", "/", "\0", "\u2714"]),
+    st.sampled_from(["", "a", "Z", "é", "ß", "1", "\u0661", "\u00b2", "_", "中", "!", "\ud800"]),
+    st.text(max_size=3),
 )
-def test_a_message_that_only_resembles_a_marker_is_none(message: str) -> None:
-    assert SYNC.match(message) is None
-
-
-pieces = st.sampled_from(
-    ["sync.", "sync.done", "done", "sync.error", ".", "-", "_", "a", "é", "1", " ", "\n", ":", "✔"]
-)
-
-
-@given(st.lists(pieces, max_size=5).map("".join))
-def test_matching_agrees_with_one_plain_regular_expression(message: str) -> None:
+def test_matching_agrees_with_one_plain_regular_expression(
+    marker: str, separator: str, letter: str, rest: str
+) -> None:
+    message = f"{marker}{separator}{letter}{rest}"
     found = re.match(r"(sync\.(?:start|done|error|log))(?![\w]|[.-]\w)", message)
     expected = None if found is None else job_markers("sync")[found[1]]
     assert SYNC.match(message) is expected
 
 
+pieces = st.sampled_from(
+    ["sync.", "sync.done", "done", "sync.error", ".", "-", "_", "a", "é", "1", " ", "\n", ":", "✔"]
+)
 some_text = st.one_of(pieces, st.text(max_size=3), st.sampled_from("\U0010ffff\ud7ff\ud800\0"))
 
 
