@@ -8,10 +8,12 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from loghc.ping import Event, Stats
+from loghc.log.tail import Tail
+from loghc.outlet import Outlet
+from loghc.ping import Event
 from loghc.portable.fields import format_fields
 from loghc.portable.markers import Markers
-from loghc.report import report
+from loghc.report import Once, report
 from loghc.utf8 import encode
 from loghc.version import __version__
 
@@ -25,7 +27,7 @@ _RUN = "LOGHC_RUN"  # names the watcher's run directory
 
 _OPTIONS_BYTES = 3_000  # of a sink, that fit into one message with all else
 
-_said: set[str] = set()  # versions of which it was said that they don't work together
+_other_version = Once()
 
 
 def watcher_of(url: PingUrl | None, options: Mapping[str, Any]) -> HandOver | None:
@@ -51,27 +53,35 @@ def watcher_of(url: PingUrl | None, options: Mapping[str, Any]) -> HandOver | No
             if identity(url, bytes.fromhex(fields["salt"])) != fields["url_hash"]:
                 return None
         if fields["version"] != __version__:
-            _say_version(fields["version"])
+            _other_version.report(
+                fields["version"],
+                f"this program's loghc is version {__version__}, that of loghc run is "
+                f"{fields['version']}: the HealthSink pings by itself.",
+            )
             return None
-        return HandOver(directory, config, options)
+        return HandOver(directory, config, url, options)
     except (ImportError, KeyError, OSError, ValueError):  # it is gone, or of another kind
         return None
 
 
-class HandOver:
-    """Takes the place of a sink's delivery: markers go to the watcher, which pings.
+class HandOver(Outlet):
+    """For a sink whose markers the watcher of its program takes, and pings.
 
     Args:
         directory: the watcher's run directory.
         config: what the watcher wants recorded.
+        url: the sink's own ping URL, if it has one.
         options: the sink's. Those that keep a log from leaving the machine count for the watcher,
             too.
     """
 
-    stats = Stats(0, 0, 0)
-    body_limit = None
+    name = "watched by loghc run"
 
-    def __init__(self, directory: str, config: Config, options: Mapping[str, Any]) -> None:
+    def __init__(
+        self, directory: str, config: Config, url: PingUrl | None, options: Mapping[str, Any]
+    ) -> None:
+        self.target = None if url is None else hash((url.target("", ""), url.credentials))
+        self.tail = Tail(1)  # the watcher has the log
         self._directory = directory
         self._events = options["events"]
         self._options = _as_fields(options)
@@ -79,8 +89,8 @@ class HandOver:
         # What the recorder in this program looks for itself.
         self._recorders = Markers(config.markers)
 
-    def tell(self, event: Event, record: Mapping[str, Any]) -> None:
-        """Tell the watcher of a marker. Returns at once."""
+    def take(self, event: Event, record: Mapping[str, Any], text: str) -> None:  # noqa: ARG002
+        """Hand a marker to the watcher."""
         if event not in self._events:
             return
         message = str(record["message"])
@@ -96,16 +106,6 @@ class HandOver:
         except OSError:
             if event is Event.FAIL:  # a full channel must not turn it into a success
                 self._leave_word()
-
-    def wait(self, _timeout: float | None = None) -> bool:
-        """There is nothing to wait for."""
-        return True
-
-    def stop(self, _seconds: float, *, exiting: bool) -> None:
-        """There is nothing to deliver."""
-
-    def after_fork(self) -> None:
-        """Nothing is held that a forked child could not use."""
 
     def _send(self, event: str, line: bytes, record: Mapping[str, Any]) -> None:
         from loghc.portable.channel import about, send
@@ -151,12 +151,3 @@ def _as_fields(options: Mapping[str, Any]) -> bytes:
 def _flags(pattern: re.Pattern[str]) -> int:
     """The flags that a pattern's own text doesn't give it."""
     return pattern.flags & ~re.compile(pattern.pattern).flags
-
-
-def _say_version(version: str) -> None:
-    if version not in _said:
-        _said.add(version)
-        report(
-            f"this program's loghc is version {__version__}, that of loghc run is {version}: "
-            "the HealthSink pings by itself."
-        )

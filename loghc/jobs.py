@@ -11,13 +11,13 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from loghc import options
+from loghc.hints.job_marker import marker_of_job
 from loghc.log.body import one_line, shorten
 from loghc.log.headline import of_exception
 from loghc.markers import job_markers
 from loghc.portable.run_ids import new_run_id
 from loghc.report import description
 from loghc.runs import ENDS_RUN
-from loghc.silence.job_marker import marker_of_job
 
 if TYPE_CHECKING:
     from loguru import Logger
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["job"]
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+_INFO, _ERROR = 20, 40  # loguru's numbers for these levels
 
 _NO_GENERATOR = (
     "job: expected a function or a coroutine function, not the generator function {name!r}: "
@@ -55,6 +57,8 @@ class job:  # noqa: N801 - used as a function is
 
     Args:
         name: of the job, ``"sync"`` by default; what ``HealthSink(job=...)`` names too.
+        logger: the loguru logger that the markers are logged to: a copy of your own, or one that a
+            spawned process was given. None: loguru's global one.
         not_failures: exceptions (a class, or several) that are no verdict on the job, such as a
             task queue's Retry, or CancelledError at a deploy. They end the run with
             ``<name>.log``, so that it counts neither as a success nor as a failure.
@@ -77,6 +81,7 @@ class job:  # noqa: N801 - used as a function is
         self,
         name: str = "sync",
         *,
+        logger: Logger | None = None,
         not_failures: type[BaseException] | Iterable[type[BaseException]] = (),
         **bind: object,
     ) -> None:
@@ -84,6 +89,7 @@ class job:  # noqa: N801 - used as a function is
             raise TypeError("job: expected a name; write @job() or @job('name'), not @job")
         job_markers(name)
         self._name = name
+        self._logger = logger
         self._not_failures = options.exceptions("not_failures", not_failures)
         self._bind = bind
         self._last: _Entered | None = None
@@ -165,9 +171,10 @@ class job:  # noqa: N801 - used as a function is
     def _begin(self, depth: int) -> Logger:
         from loguru import logger  # late: importing loghc must not import loguru
 
+        logger = self._logger or logger
         bound = logger.bind(**{"run_id": new_run_id(), **self._bind})
         start = f"{self._name}.start"
-        with marker_of_job(self._name, start):
+        with marker_of_job(self._name, start, _INFO, own_logger=self._logger is not None):
             bound.opt(depth=depth).info(start)
         return bound
 
@@ -188,7 +195,9 @@ class job:  # noqa: N801 - used as a function is
         else:
             text = f"{self._name}.error: {shorten(one_line(of_exception(error)))}"
             log = logger.opt(depth=depth, exception=(type(error), error, trace)).error
-        with marker_of_job(self._name, text.partition(":")[0]):
+        marker = text.partition(":")[0]
+        level = _ERROR if marker.endswith(".error") else _INFO
+        with marker_of_job(self._name, marker, level, own_logger=self._logger is not None):
             log(text)
 
     def _left(self) -> Logger:

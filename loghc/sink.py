@@ -3,57 +3,38 @@
 from __future__ import annotations
 
 import functools
-import math
-import os
 import re
 import sys
 import weakref
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ParamSpec
 
-from loghc import native, options
+from loghc import options
 from loghc.callbacks import within_callback
-from loghc.delivery import Delivery
-from loghc.delivery.report import Report
+from loghc.exit import Completion, interpreter_is_exiting, sink_made, stop_at_exit, stopped
 from loghc.fork import InChild, in_child, prepare
-from loghc.handover import HandOver, watcher_of
-from loghc.lifecycle import (
-    Completion,
-    CrashWatch,
-    at_child_exit,
-    interpreter_is_exiting,
-    uncaught_exception,
-)
-from loghc.log.body import Body
-from loghc.log.headline import of_exception, of_message
+from loghc.handover import watcher_of
+from loghc.hints import at_exit  # noqa: F401 - it says at the exit what no marker came to
+from loghc.hints.listener import Listener
+from loghc.hints.process import quote
 from loghc.log.redaction import Redactor, redactor
-from loghc.log.tail import Tail
 from loghc.markers import Markers, job_markers
-from loghc.ping import Event, Outcome, Ping, Stats
-from loghc.report import debugging, report_debug, report_exception, traceback_text
-from loghc.runs import RecordRuns, origin
-from loghc.silence import at_exit
-from loghc.silence.listener import ALL, Listener
-from loghc.version import __version__
+from loghc.outlet import Off, Outlet, Service
+from loghc.ping import Event, Outcome, Stats
+from loghc.report import report_debug, report_exception
 
 if TYPE_CHECKING:
     import urllib3
 
-    from loghc.service.url import PingUrl
-
 __all__ = ["HealthSink"]
 
-_ERROR_LEVEL = 40
-_NOT_ENDED = "the program ended and this run had not"
-_TAKEN_BACK = "loghc: the program crashed, though this run was told as a success."
-_REMEMBERED = 64  # markers, to tell one that comes through two handlers from two
+_ERROR_LEVEL = 40  # loguru's number
 
 _P = ParamSpec("_P")
 
 
-def _refusing_discreetly(init: Callable[_P, None]) -> Callable[_P, None]:
-    """Errors leave without the frames below: loguru's ``diagnose=True`` shows their variables."""
+def _hide_frames(init: Callable[_P, None]) -> Callable[_P, None]:
+    """Raise errors without the frames below: loguru's ``diagnose=True`` shows their variables."""
 
     @functools.wraps(init)
     def wrapper(*args: _P.args, **kwargs: _P.kwargs) -> None:
@@ -66,7 +47,7 @@ def _refusing_discreetly(init: Callable[_P, None]) -> Callable[_P, None]:
 
 
 class _SinkType(type):
-    """Refuses the class where a sink is wanted: loguru would call its ``write`` with no sink."""
+    """Rejects the class where an instance is expected: loguru would call its ``write`` without."""
 
     @property
     def write(cls) -> Callable[[HealthSink, str], None]:
@@ -102,7 +83,7 @@ class HealthSink(metaclass=_SinkType):
         drain: seconds that ``stop()`` and interpreter exit wait at most for what is queued,
             default 10.
         send_logs: False: pings with an empty body. Default True.
-        mask_secrets: False: the ready-made rules for secrets, ``loghc.SECRETS``, don't hold.
+        mask_secrets: False: the built-in rules for secrets, ``loghc.SECRETS``, are off.
             Default True.
         redact: more rules: regular expressions (str or compiled), whose matches become
             ``[redacted]``, and callables from str to str. Applied to the body,
@@ -127,7 +108,7 @@ class HealthSink(metaclass=_SinkType):
         >>> logger.info("sync.start")  # doctest: +SKIP
     """
 
-    @_refusing_discreetly
+    @_hide_frames
     def __init__(
         self,
         url: str | None = None,
@@ -162,79 +143,28 @@ class HealthSink(metaclass=_SinkType):
             "http": options.pool_manager(http),
             "on_outcome": options.function("on_outcome", on_outcome),
         }
-        self._drain = float(drain)
         own = job_markers(job)
         self._markers = Markers(own if markers is None else markers)
-        self._texts = tuple(own if markers is None else markers)
-        self._last_error: tuple[str, tuple[int, int]] | None = None
-        self._mask: Callable[[str], str] = str
-        self._delivery: Delivery | HandOver
-        self._url = self._connect(redactor(redact))
-        self.enabled = self._url is not None or self._watcher is not None
+        self._outlet = _outlet_for(self._options, redactor(redact))
+        self.enabled = self._outlet.enabled
         """Whether there is a URL to ping, or a ``loghc run`` that does."""
-        self._runs = RecordRuns()
-        self._crash_watch = CrashWatch()
-        self._seen: deque[object] = deque(maxlen=_REMEMBERED)
-        self._lock = native.RLock()  # a signal handler may log where a marker is dealt with
-        self._child_watched = 0  # the process in which the end of a child is watched
-        self._tail = Tail(limit if self.enabled else 1)
-        if self.enabled:
-            self._tail.body_size = self._body_size
-        self._listener = self._listen()
-        glancing = self._listener.glancing
-        self._first, self._after = ALL if glancing else self._listener.bounds
-        self.complete = Completion(lambda: self.wait(0), self._drain)
+        self._tail = self._outlet.tail
+        self._listener = Listener(
+            repr(self),
+            job=job,
+            own=self._options["markers"],
+            markers=self._markers,
+            mask=self._outlet.mask,
+            target=self._outlet.target,
+            off=self._outlet.off_on_purpose,
+        )
+        self._first, self._after = self._listener.bounds
+        self.complete = Completion(lambda: self.wait(0), self._options["drain"])
         """Called by ``logger.complete()``; awaited, it waits until all pings have an outcome, at
         most ``drain`` seconds, without blocking the event loop."""
         _sinks.add(self)
-
-    def _connect(self, redact: Redactor | None) -> PingUrl | None:
-        """Make what takes pings to the service; None when there is no URL for them."""
-        # Imported here: an app whose sink is disabled must not pay for it.
-        from loghc.service.environment import ping_url
-
-        given = self._options
-        url = ping_url(given["url"])
-        self._watcher = watcher_of(url, given)
-        if self._watcher is not None:
-            self._delivery = self._watcher
-            return url
-        if url is None:
-            return None
-        from loghc.log.masking import Masker
-        from loghc.log.rendering import Renderer
-        from loghc.service.client import PingClient
-
-        pools = (getattr(given["http"], name, None) for name in ("headers", "proxy_headers"))
-        masker = Masker(url, given["headers"], *pools)
-        self._mask = masker.text
-        self._renderer = Renderer(
-            given["limit"], masker, redact, mask_secrets=given["mask_secrets"]
-        )
-        report = Report(url.masked, masker.text)
-        if url.exposed:
-            report.exposed()
-        client = PingClient(
-            url, masker.text, given["timeout"], given["headers"], given["http"], __version__
-        )
-        self._delivery = Delivery(client, report, given["on_outcome"], events=given["events"])
-        return url
-
-    def _listen(self) -> Listener:
-        """What notices that this sink pings nothing."""
-        from loghc.service.environment import turned_off
-
-        at_exit.register()
-        url, own = self._url, self._options["markers"]
-        return Listener(
-            repr(self),
-            job=self._options["job"],
-            own=own,
-            markers=self._markers,
-            mask=self._mask,
-            target=None if url is None else hash((url.target("", ""), url.credentials)),
-            off=url is None and turned_off(),
-        )
+        if self.enabled:
+            sink_made(self)
 
     def write(self, message: str) -> None:
         """Take one formatted record from loguru. Returns at once, and never raises."""
@@ -243,7 +173,7 @@ class HealthSink(metaclass=_SinkType):
             record = message.record  # type: ignore[attr-defined]  # loguru's own kind of str
             if not self._first <= record["message"] < self._after:
                 if record["level"].no >= _ERROR_LEVEL:
-                    self._last_error = (record["message"], origin(record))
+                    self._outlet.error_seen(record)
                 return
         except (AttributeError, KeyError, TypeError):  # not from loguru, or patched into no text
             return
@@ -259,16 +189,12 @@ class HealthSink(metaclass=_SinkType):
         Returns:
             Whether none is pending.
         """
-        if not self.enabled:
-            return True
-        seconds = math.inf if timeout is None else timeout
-        waited = native.wait_with_greenlets(lambda: self._delivery.wait(0), seconds)
-        return self._delivery.wait(timeout) if waited is None else waited
+        return self._outlet.wait(timeout)
 
     @property
     def stats(self) -> Stats:
         """How many pings were delivered, failed, and are pending."""
-        return self._delivery.stats if self.enabled else Stats(0, 0, 0)
+        return self._outlet.stats
 
     def stop(self) -> None:
         """Deliver what is queued, within ``drain`` seconds. loguru calls it on ``remove()``.
@@ -276,142 +202,34 @@ class HealthSink(metaclass=_SinkType):
         What can't be delivered by then is reported and dropped. The sink works again when it is
         added again. At interpreter exit, each run that has not ended is reported as failed.
         """
-        exiting = interpreter_is_exiting()
-        if self.enabled:
-            self._stop(exiting=exiting)
-        if self._listener.stop(exiting=exiting):
-            at_exit.tell()
+        self._stop(exiting=interpreter_is_exiting())
+
+    def _stop(self, *, exiting: bool) -> None:
+        stopped(self)
+        self._listener.stop(exiting=exiting)
+        self._outlet.stop(exiting=exiting)
 
     def _notice(self, record: Mapping[str, Any], text: str) -> None:
-        """Take a marker, or look at one of the first messages: it may be a near miss of one."""
-        listener, message = self._listener, record["message"]
-        if listener.glancing:
-            listener.glance(message)
-        first, after = listener.bounds
-        if not listener.glancing:
-            self._first, self._after = first, after
-        if first <= message < after:
-            self._mark(record, text)
-        else:
-            self._note_error(record)
-
-    def _note_error(self, record: Mapping[str, Any]) -> None:
-        """Remember the last record of level ERROR or above: it may be the cause of a failure."""
-        if getattr(record["level"], "no", 0) >= _ERROR_LEVEL:
-            self._last_error = (record["message"], origin(record))
-
-    def _mark(self, record: Mapping[str, Any], text: str) -> None:
+        """Take a marker, or look at a message that may be a near miss of one."""
         try:
             message = record["message"]
             event = self._markers.match(message)
             if event is None:
-                self._note_error(record)
-                self._listener.look(message)
-                return
-            self._listener.hear()
-            if self._watcher is not None:
-                self._watcher.tell(event, record)
-                return
-            if self._url is None:
-                self._listener.meets_no_url(message)
-                return
-            if within_callback():
-                quoted = self._listener.quoted(message)
+                if getattr(record["level"], "no", 0) >= _ERROR_LEVEL:
+                    self._outlet.error_seen(record)
+                self._listener.record_seen(message)
+                self._first, self._after = self._listener.bounds
+            elif within_callback():
+                quoted = quote(message, self._outlet.mask)
                 report_debug(f"{self!r}: no ping for {quoted}, as redact or on_outcome logged it.")
-                return
-            self._watch_child()
-            with self._lock:  # markers are queued in the order in which they come
-                # A sink that was added twice gets the very same record twice. Of the record a part
-                # is kept that is its own, and that no patcher has a use for: the record itself
-                # would keep its exception's frames.
-                part = record["elapsed"]
-                if part in self._seen and any(part is seen for seen in tuple(self._seen)):
-                    return
-                self._seen.append(part)
-                self._listener.take(event, record, self._url.masked)
-                run_id = self._runs.assign(event, record)
-                if debugging():
-                    quoted = self._listener.quoted(message)
-                    report_debug(f"{self!r} saw {quoted}: {event.value}, run {run_id}.")
-                cause = ""
-                if event is Event.START:
-                    self._crash_watch.start(run_id)
-                    if len(self._runs.pairing.open) == 1:  # what others log may be another run's
-                        self._last_error = None
-                elif event is Event.SUCCESS:
-                    self._crash_watch.success(run_id, origin(record)[1])
-                elif event is Event.FAIL:
-                    cause = self._cause_of(record)
-                self._put(event, run_id, headline=cause, record=text + "")
+            else:
+                self._listener.marker_seen(event)
+                stop_at_exit(self)
+                self._outlet.take(event, record, text)
         except Exception:  # noqa: BLE001 - a bug of ours must not become the app's
             report_exception(
-                "a marker could not be turned into a ping, please report this:", self._mask
+                "a marker could not be turned into a ping, please report this:", self._outlet.mask
             )
-
-    def _cause_of(self, record: Mapping[str, Any]) -> str:
-        """The headline of a failure that a marker tells."""
-        error = getattr(record["exception"], "value", None)
-        message = record["message"]
-        cause = of_exception(error) if error is not None else of_message(message, self._texts)
-        last = self._last_error
-        # In another thread it may be that of another run.
-        known = last is not None and (last[1] == origin(record) or not self._runs.pairing.open)
-        if last is not None and known and not cause:
-            return last[0]
-        return cause or f"{message} was logged, with no cause"
-
-    def _body_size(self) -> int:
-        """Bytes of log that a ping carries at most, as far as that is known by now."""
-        limit: int = self._options["limit"]
-        return min(limit, self._delivery.body_limit or limit)
-
-    def _put(self, event: Event, run_id: str, **around: Any) -> None:
-        """Queue a ping with the log as it is now, and what ``Renderer.render`` puts around it."""
-        body: Callable[[], Body] = Body
-        if self._options["send_logs"]:
-            body = functools.partial(self._renderer.render, self._tail.snapshot(), **around)
-        self._delivery.put(Ping(event, run_id, body))  # type: ignore[union-attr]  # never a HandOver
-
-    def _fail_open_runs(self) -> None:
-        """Queue a failure for each run that the end of this process makes one."""
-        error = uncaught_exception()
-        # No values of variables, unlike loguru's: nobody chose to send those.
-        tracebacks = () if error is None else (traceback_text(error),)
-        cause = "" if error is None else of_exception(error)
-        with self._lock:
-            last = self._last_error
-            for run_id in self._runs.pairing.take_open():
-                headline = cause or (last[0] if last is not None else "")
-                self._put(
-                    Event.FAIL,
-                    run_id,
-                    headline=headline or _NOT_ENDED,
-                    tracebacks=tracebacks,
-                    lines=(f"loghc: {_NOT_ENDED}",) if headline else (),
-                )
-            for run_id in self._crash_watch.take_back(error):
-                self._put(
-                    Event.FAIL, run_id, headline=cause, tracebacks=tracebacks, lines=(_TAKEN_BACK,)
-                )
-
-    def _stop(self, *, exiting: bool) -> None:
-        try:
-            if exiting:
-                self._fail_open_runs()
-        finally:
-            self._delivery.stop(self._drain, exiting=exiting)
-
-    def _watch_child(self) -> None:
-        pid = os.getpid()
-        if self._child_watched != pid:
-            self._child_watched = pid
-            at_child_exit(functools.partial(self._stop, exiting=True))
-
-    def _after_fork(self) -> None:
-        self._lock = native.RLock()
-        self._tail.after_fork()
-        if self.enabled:
-            self._delivery.after_fork()
 
     def __reduce__(self) -> tuple[Callable[..., HealthSink], tuple[dict[str, Any]]]:
         """Pickle the configuration alone: what a spawned process needs to ping for itself."""
@@ -420,10 +238,7 @@ class HealthSink(metaclass=_SinkType):
         return _rebuilt, (self._options,)
 
     def __repr__(self) -> str:
-        where = "disabled" if self._url is None else repr(self._url.masked)
-        if self._watcher is not None:
-            where = "watched by loghc run"
-        return f"HealthSink({where}, job={self._options['job']!r})"
+        return f"HealthSink({self._outlet.name}, job={self._options['job']!r})"
 
 
 _sinks: weakref.WeakSet[HealthSink] = weakref.WeakSet()
@@ -431,7 +246,7 @@ _sinks: weakref.WeakSet[HealthSink] = weakref.WeakSet()
 
 def _renew_sinks() -> None:
     for sink in list(_sinks):
-        sink._after_fork()
+        sink._outlet.after_fork()
 
 
 prepare()
@@ -440,3 +255,21 @@ in_child(InChild.SINKS, _renew_sinks)
 
 def _rebuilt(options: dict[str, Any]) -> HealthSink:
     return HealthSink(**options)
+
+
+def _outlet_for(options: Mapping[str, Any], redact: Redactor | None) -> Outlet:
+    """Where the markers of a sink with these options go, in this environment."""
+    # Imported here: `import loghc` must not pay for it.
+    from loghc.service.environment import ping_url, turned_off
+
+    url = ping_url(options["url"])
+    if turned_off():
+        return Off(on_purpose=True)
+    watcher = watcher_of(url, options)
+    if watcher is not None:
+        return watcher
+    if url is None:
+        return Off(on_purpose=False)
+    markers = options["markers"]
+    texts = tuple(job_markers(options["job"]) if markers is None else markers)
+    return Service(url, options, texts, redact)

@@ -42,10 +42,10 @@ _LIBRARIES = (
 ROOMS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     # room: modules, and the tests that judge them, quickest first
     "runs": (
-        ("runs.py", "markers.py", "lifecycle.py"),
+        ("runs.py", "markers.py", "exit.py"),
         (
             "unit/test_runs.py", "unit/test_completion.py", "unit/test_markers.py",
-            "unit/test_lifecycle.py", "unit/test_slips.py",
+            "unit/test_exit.py", "unit/test_slips.py",
             "service/test_overlapping_runs.py", "service/test_event_truth.py",
             "service/test_sink.py", "service/test_loguru_modes.py", "process/test_exit.py",
         ),

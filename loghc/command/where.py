@@ -99,7 +99,7 @@ def find_url(options: Where) -> PingUrl:
     if url is None:
         if turned_off():
             raise UsageError(f"{URL_VARIABLE}=off: no pings are sent; unset it to have them sent")
-        from loghc.silence.no_url import why_no_url
+        from loghc.hints.no_url import why_no_url
 
         raise UsageError(why_no_url().removesuffix("."))
     return url

@@ -994,7 +994,7 @@ def test_a_finalizer_that_logs_in_the_middle_of_the_delivery_causes_no_deadlock(
         faulthandler.dump_traceback_later(20, exit=True)
         gc.disable()
         sink = HealthSink(sys.argv[1])
-        put = sink._delivery.put
+        put = sink._outlet._delivery.put
 
         def put_later(ping):  # loguru's lock is held here
             if counting.is_set():
@@ -1002,7 +1002,7 @@ def test_a_finalizer_that_logs_in_the_middle_of_the_delivery_causes_no_deadlock(
                 time.sleep(0.3)
             put(ping)
 
-        sink._delivery.put = put_later
+        sink._outlet._delivery.put = put_later
         logger.add(sink, format="{message}")
         logger.info("sync.start")
         assert counting.wait(10)

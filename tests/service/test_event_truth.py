@@ -52,6 +52,11 @@ class Service:
         assert self.sink.wait(10)
 
     @property
+    def masked(self) -> str:
+        """The ping URL as it is shown."""
+        return repr(self.sink).split("'")[1]
+
+    @property
     def asked(self) -> list[str]:
         """The suffixes of the requests that came."""
         base = self.receiver.url.partition("//")[2].partition("/")[2]
@@ -85,7 +90,7 @@ def test_causes_are_told_apart(service: Service, said: Said) -> None:
     assert [line.partition("delivered: ")[2][:3] for line in said()] == ["404", "409"]
     service.log("sync.done")
     assert said() == [
-        f"loghc: pings to {service.sink._url.masked} are delivered again; 3 pings lost meanwhile."
+        f"loghc: pings to {service.masked} are delivered again; 3 pings lost meanwhile."
     ]
 
 
@@ -178,7 +183,7 @@ def test_who_debugs_is_told_of_events_that_are_not_to_be_sent(
     monkeypatch.setenv("LOGHC_DEBUG", "1")
     service.log("sync.start")
     assert [line for line in said() if "left out" in line] == [
-        f"loghc: debug: start ping to {service.sink._url.masked} left out."
+        f"loghc: debug: start ping to {service.masked} left out."
     ]
     assert service.asked == []
 
@@ -350,7 +355,7 @@ def test_an_exception_that_is_no_failure_ends_the_run_without_a_verdict(service:
     assert start.run_id == log.run_id
     assert log.text.splitlines()[-1].startswith("sync.log: no verdict, ended by ")
     assert log.text.rstrip().endswith("Retry: in {5} s")
-    assert service.sink._runs.pairing.open == []
+    assert service.sink._outlet._runs.pairing.open == []
 
 
 @pytest.mark.parametrize("queued", [False, True])

@@ -84,7 +84,7 @@ def test_markers_through_two_handlers_are_told_in_the_order_in_which_they_came(
     first.start()
     assert reached.wait(10)
     second.start()
-    wait_until_in(second, "_mark")
+    wait_until_in(second, "take")
     go_on.set()
     first.join()
     second.join()

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from loghc.lifecycle import Completion
+from loghc.exit import Completion
 
 
 @pytest.fixture

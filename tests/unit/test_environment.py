@@ -72,14 +72,14 @@ def test_a_file_may_be_as_long_as_the_limit(url_file: Path) -> None:
 
 
 @pytest.mark.parametrize("off", ["off", " OFF\n", "Off"])
-def test_off_disables_the_sink_whatever_a_file_holds(
+def test_off_disables_every_sink_whatever_a_file_holds(
     off: str, url_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url_file.write_text(URL)
     monkeypatch.setenv("HEALTH_CHECK_URL", off)
     assert turned_off()
     assert not HealthSink().enabled
-    assert HealthSink(URL).enabled
+    assert not HealthSink(URL).enabled
     for other in ("", "offline", "of", URL):
         monkeypatch.setenv("HEALTH_CHECK_URL", other)
         assert not turned_off()

@@ -18,11 +18,12 @@ ROOT = Path(loghc.__file__).parent
 # sink, each serves it, and knows no more than it needs.
 LEAVES = {
     "callbacks",
-    "lifecycle",
+    "exit",
+    "handlers",
     "markers",
     "options",
     "runs",
-    "silence",
+    "hints",
     "report",
     "utf8",
     "version",
@@ -41,7 +42,7 @@ PING = {
 }
 SERVICE = {"service", *PING}
 MIDDLE = {"log", "delivery", *SERVICE}
-SINK = {"sink", "handover", "jobs", *LEAVES, *MIDDLE}
+SINK = {"sink", "outlet", "handover", "jobs", *LEAVES, *MIDDLE}
 ALLOWED = {
     "log.body": {"utf8"},  # the value that goes from the log to the service
     "ping": {"log.body"},
@@ -52,8 +53,9 @@ ALLOWED = {
     "utf8": set(),
     "fork": {"native"},
     "version": set(),
-    "lifecycle": {"clock", "report", "log"},
-    "silence": {"markers", "report", "silence", *SERVICE},
+    "handlers": set(),
+    "exit": {"clock", "fork", "handlers"},
+    "hints": {"handlers", "hints", "markers", *SERVICE},
     "options": PING,
     "markers": PING,
     "runs": PING,
@@ -66,7 +68,7 @@ ALLOWED = {
         "markers",
         "report",
         "runs",
-        "silence",
+        "hints",
     },
     "service": SERVICE,
     "log": {"log", *SERVICE},
@@ -76,7 +78,8 @@ ALLOWED = {
     "watch": {"watch", "entry", *SINK},
     "portable": {"portable"},
     "inside": {"inside", "portable"},
-    "handover": SERVICE,
+    "outlet": {*LEAVES, *MIDDLE},
+    "handover": {"outlet", "log", *SERVICE},
     "command": {"command", "watch", *SINK},
     "testing": {"testing", *PING},
     "__init__": {"sink", "jobs", "ping", "version", "log"},

@@ -1,18 +1,32 @@
-"""Why a sink has no ping URL, and what to do."""
+"""What is said when a marker meets a sink that has no ping URL, and what to do."""
 
 from __future__ import annotations
 
 import os
 
+from loghc.hints.process import known, program_is_watched, quote
+from loghc.report import report_if_seen
 from loghc.service.environment import URL_FILE_VARIABLE, URL_VARIABLE
 
-__all__ = ["MEANT", "why_no_url"]
+__all__ = ["MEANT", "report_no_url", "report_off", "why_no_url"]
 
-MEANT = "HEALTH_CHECK_URL=off says that this is meant."
+MEANT = f"{URL_VARIABLE}=off says that this is meant."
+
+
+def report_no_url(message: str) -> None:
+    """Report, once, that a marker pinged nothing."""
+    if not program_is_watched():
+        known.once.report("no URL", f"{quote(message)} pinged nothing: {why_no_url()} {MEANT}")
+
+
+def report_off() -> None:
+    """Report, once and where someone looks, that pings are turned off."""
+    if known.once.is_due("off"):
+        report_if_seen(f"{URL_VARIABLE}=off: no HealthSink of this process pings.")
 
 
 def why_no_url() -> str:
-    """Why there is no ping URL, and what to do, when the environment has none."""
+    """Why there is no ping URL, and what to do."""
     given = f"{URL_VARIABLE}, or {URL_FILE_VARIABLE}"
     for name in (URL_VARIABLE, URL_FILE_VARIABLE):
         if name in os.environ:

@@ -1,28 +1,36 @@
-"""The moments of a process that matter to a sink: its exit, a crash, a wait for what was logged."""
+"""The end of a process, as far as it matters to a sink: its exit, a crash, a wait for pings."""
 
 from __future__ import annotations
 
 import asyncio
+import atexit
+import contextlib
+import gc
 import itertools
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Generator
-from typing import Any
+from typing import Any, Protocol
 
 from loghc.clock import monotonic
+from loghc.fork import InChild, in_child
+from loghc.handlers import handlers, sink_of
 
 __all__ = [
     "Completion",
     "CrashWatch",
-    "at_child_exit",
     "interpreter_is_exiting",
+    "sink_made",
+    "stop_at_exit",
+    "stopped",
     "uncaught_exception",
 ]
 
-_FIRST_LOOK = 0.001  # seconds between looks at the queue; each is twice as long as the last
-_LONGEST_LOOK = 0.05
-_SUCCESSES = 1000  # successes that a crash may take back, at most
-_CHAINED = 100  # exceptions of one chain
+_FIRST_PAUSE_S = 0.001  # between looks at the queue; each is twice as long as the last
+_MAX_PAUSE_S = 0.05
+_MAX_SUCCESSES = 1000  # that a crash may take back
+_MAX_CHAINED = 100  # exceptions of one chain
 _NUMBER = "_loghc_number"
 
 _numbers = itertools.count()
@@ -69,7 +77,7 @@ class CrashWatch:
         on_its_way = sys.exc_info()[1]
         if on_its_way is not None:  # the run is about cleaning up after it
             self._begun[run_id] = _number(on_its_way)
-            if len(self._begun) > _SUCCESSES:
+            if len(self._begun) > _MAX_SUCCESSES:
                 del self._begun[next(iter(self._begun))]
 
     def success(self, run_id: str, thread: int) -> None:
@@ -87,7 +95,7 @@ class CrashWatch:
         begun = self._begun.pop(run_id, None)
         if late or (number is not None and number != begun):
             self._told.append((run_id, None if late else number))
-            del self._told[:-_SUCCESSES]
+            del self._told[:-_MAX_SUCCESSES]
 
     def take_back(self, error: BaseException | None) -> list[str]:
         """The runs whose success an exception that ends the program takes back, once."""
@@ -111,7 +119,7 @@ def _chain(error: BaseException) -> list[BaseException]:
     """An exception, those that it was raised from, or while handling, and those of a group."""
     found: list[BaseException] = []
     waiting: list[BaseException | None] = [error]
-    while waiting and len(found) < _CHAINED:
+    while waiting and len(found) < _MAX_CHAINED:
         each = waiting.pop()
         if each is not None and all(each is not other for other in found):
             found.append(each)
@@ -126,17 +134,71 @@ def _members(error: BaseException) -> list[BaseException]:
     return list(members) if of_a_group else []
 
 
-def at_child_exit(finish: Callable[[], None]) -> None:
-    """Have a function called when this process ends, if it is a child of multiprocessing.
+class _Sink(Protocol):
+    def _stop(self, *, exiting: bool) -> None: ...
 
-    Such a child leaves without atexit callbacks, and so without loguru's, which stops the sinks.
+
+_sinks: weakref.WeakSet[_Sink] = weakref.WeakSet()  # that were not stopped
+_unstopped: set[_Sink] = set()  # those of them that a marker came to
+_looked_for_child: list[bool] = []  # one item once it is known whether this is such a child
+
+in_child(InChild.THREADS, _unstopped.clear)
+in_child(InChild.THREADS, _looked_for_child.clear)
+
+
+def sink_made(sink: _Sink) -> None:
+    """Know of a sink: with ``enqueue=True``, its first marker may come at the exit."""
+    _sinks.add(sink)
+
+
+def stop_at_exit(sink: _Sink) -> None:
+    """Have a sink stopped when this process exits, unless it is before. A marker came to it.
+
+    loguru's own atexit callback stops those of its global logger alone: not those of a logger that
+    was copied, and none in a child of multiprocessing, which leaves without atexit callbacks.
     """
-    process = sys.modules.get("multiprocessing.process")
-    if process is None or process.parent_process() is None:
+    _sinks.add(sink)
+    _unstopped.add(sink)
+    if _looked_for_child:
         return
-    from multiprocessing.util import Finalize
+    _looked_for_child.append(True)
+    process = sys.modules.get("multiprocessing.process")
+    if process is not None and process.parent_process() is not None:
+        from multiprocessing.util import Finalize
 
-    Finalize(None, finish, exitpriority=0)
+        Finalize(None, _stop_all, exitpriority=0)
+
+
+def stopped(sink: _Sink) -> None:
+    """A sink was stopped: until the next marker, the exit has nothing to do for it."""
+    _sinks.discard(sink)
+    _unstopped.discard(sink)
+
+
+def _stop_all() -> None:
+    for sink in tuple(_unstopped):
+        sink._stop(exiting=True)
+
+
+# Registered when this is imported, so that callbacks which the app registers later, and what they
+# log, come first.
+@atexit.register
+def _stop_sinks_of_copied_loggers() -> None:
+    """At the exit: stop the sinks that loguru's own callback doesn't know of.
+
+    Through their handlers, where they can be found: with ``enqueue=True`` the last marker may still
+    be in the handler's queue, and is written before the handler stops its sink.
+    """
+    left = {each for each in tuple(_sinks) if not any(each is sink_of(one) for one in handlers())}
+    if not left:
+        return
+    kind = getattr(sys.modules.get("loguru._handler"), "Handler", None)
+    for each in gc.get_objects():
+        if type(each) is kind and any(sink_of(each) is sink for sink in left):
+            with contextlib.suppress(Exception):
+                each.stop()
+    for sink in left & _unstopped:
+        sink._stop(exiting=True)
 
 
 class Completion:
@@ -167,10 +229,10 @@ class Completion:
         except RuntimeError:  # another library's event loop: no way of waiting works in all of them
             return
         deadline = monotonic() + self._seconds
-        look = _FIRST_LOOK
+        pause = _FIRST_PAUSE_S
         while not self._done() and monotonic() < deadline:
-            await asyncio.sleep(look)
-            look = min(2 * look, _LONGEST_LOOK)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _MAX_PAUSE_S)
 
     # loguru awaits what inspect.iscoroutinefunction() takes for a coroutine function, which is
     # anything callable with a function's attributes and such code.

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import multiprocessing.process
-import multiprocessing.util
 import sys
 import threading
 from collections.abc import Callable
 
 import pytest
 
-from loghc.lifecycle import (
+from loghc.exit import (
     CrashWatch,
-    at_child_exit,
     interpreter_is_exiting,
     uncaught_exception,
 )
@@ -219,28 +216,3 @@ def test_the_uncaught_exception_is_the_one_that_the_interpreter_keeps(
     assert uncaught_exception() is None
     raised(handled, lambda: found.append(uncaught_exception()))
     assert found == [handled, handled]
-
-
-def test_in_a_process_that_nobody_started_nothing_is_done_at_a_childs_exit(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    called: list[int] = []
-    monkeypatch.delitem(sys.modules, "multiprocessing.process", raising=False)
-    at_child_exit(lambda: called.append(1))
-    monkeypatch.setitem(sys.modules, "multiprocessing.process", multiprocessing.process)
-    at_child_exit(lambda: called.append(1))
-    assert called == []
-
-
-def test_a_child_of_multiprocessing_does_it_at_its_exit(monkeypatch: pytest.MonkeyPatch) -> None:
-    called: list[int] = []
-    registry = multiprocessing.util._finalizer_registry  # type: ignore[attr-defined]
-    before = set(registry)
-    monkeypatch.setattr(multiprocessing.process, "parent_process", object)
-    at_child_exit(lambda: called.append(1))
-    (key,) = set(registry) - before
-    assert key[0] == 0  # with the least priority: after what the app has registered
-    assert called == []
-    registry[key]()
-    assert called == [1]
-    assert set(registry) == before

@@ -1,0 +1,259 @@
+"""Where a sink's markers go: nowhere, to the service, or to the watcher of its program."""
+
+from __future__ import annotations
+
+import functools
+import math
+import operator
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from loghc import native
+from loghc.delivery import Delivery
+from loghc.delivery.report import Report
+from loghc.exit import CrashWatch, uncaught_exception
+from loghc.hints.process import quote
+from loghc.log.body import Body
+from loghc.log.headline import of_exception, of_message
+from loghc.log.tail import Tail
+from loghc.ping import Event, Ping, Stats
+from loghc.report import debugging, report_debug, traceback_text
+from loghc.runs import RecordRuns, origin
+from loghc.version import __version__
+
+if TYPE_CHECKING:
+    from loghc.log.redaction import Redactor
+    from loghc.service.url import PingUrl
+
+__all__ = ["Off", "Outlet", "Service"]
+
+_NOT_ENDED = "the program ended and this run had not"
+_TAKEN_BACK = "loghc: the program crashed, though this run was told as a success."
+_REMEMBERED = 64  # markers, to tell one that comes through two handlers from two
+_OWN_PARTS = ("elapsed", "time", "level", "process", "thread")  # of each record, made by loguru
+
+
+class Outlet:
+    """What a HealthSink gives its markers to. Nothing in here raises, or waits for the network.
+
+    Attributes:
+        name: in place of the ping URL where the sink is shown.
+        enabled: somebody is told of the markers.
+        off_on_purpose: nobody is, and that is meant.
+        target: tells whether two ping the same URL; None without one.
+        tail: keeps the log.
+    """
+
+    name = ""
+    enabled = True
+    off_on_purpose = False
+    target: object = None
+    tail: Tail
+
+    @property
+    def stats(self) -> Stats:
+        """How many pings were delivered, failed, and are pending."""
+        return Stats(0, 0, 0)
+
+    def mask(self, text: str) -> str:
+        """A text without the ping URL's secret."""
+        return text
+
+    def take(self, event: Event, record: Mapping[str, Any], text: str) -> None:
+        """A marker was logged, as this record; formatted, it is this text."""
+        raise NotImplementedError
+
+    def error_seen(self, record: Mapping[str, Any]) -> None:
+        """A record of level ERROR or above was logged: it may be the cause of a failure."""
+
+    def wait(self, timeout: float | None) -> bool:  # noqa: ARG002
+        """Whether within that many seconds (None: any number) every ping has an outcome."""
+        return True
+
+    def stop(self, *, exiting: bool) -> None:
+        """Deliver what is queued; at the exit, fail the runs that are open."""
+
+    def after_fork(self) -> None:
+        """Be usable in a forked child."""
+
+
+class Off(Outlet):
+    """For a sink without a ping URL, or one that ``HEALTH_CHECK_URL=off`` turns off.
+
+    Args:
+        on_purpose: otherwise the first marker is reported.
+    """
+
+    name = "disabled"
+    enabled = False
+
+    def __init__(self, *, on_purpose: bool) -> None:
+        self.tail = Tail(1)
+        self.off_on_purpose = on_purpose
+
+    def take(self, event: Event, record: Mapping[str, Any], text: str) -> None:  # noqa: ARG002
+        """Report, once, that nothing is sent."""
+        from loghc.hints.no_url import report_no_url, report_off
+
+        if self.off_on_purpose:
+            report_off()
+        else:
+            report_no_url(record["message"])
+
+
+class Service(Outlet):
+    """For a sink that sends its own pings.
+
+    Args:
+        url: the ping URL.
+        options: the sink's.
+        markers: the texts of its markers.
+        redact: its rules, or None.
+    """
+
+    def __init__(
+        self,
+        url: PingUrl,
+        options: Mapping[str, Any],
+        markers: tuple[str, ...],
+        redact: Redactor | None,
+    ) -> None:
+        # Imported here: an app whose sink is disabled must not pay for it.
+        from loghc.log.masking import Masker
+        from loghc.log.rendering import Renderer
+        from loghc.service.client import PingClient
+
+        self.name = repr(url.masked)
+        self.target = hash((url.target("", ""), url.credentials))
+        self._job = options["job"]
+        self._texts = markers
+        self._last_error: tuple[str, tuple[int, int]] | None = None
+        self._send_logs = options["send_logs"]
+        self._limit: int = options["limit"]
+        self._drain: float = options["drain"]
+        http, headers = options["http"], options["headers"]
+        pools = (getattr(http, name, None) for name in ("headers", "proxy_headers"))
+        masker = Masker(url, headers, *pools)
+        self._masker = masker
+        self._renderer = Renderer(self._limit, masker, redact, mask_secrets=options["mask_secrets"])
+        report = Report(url.masked, masker.text)
+        if url.exposed:
+            report.exposed()
+        client = PingClient(url, masker.text, options["timeout"], headers, http, __version__)
+        self._delivery = Delivery(client, report, options["on_outcome"], events=options["events"])
+        self.tail = Tail(self._limit)
+        self.tail.body_size = self._body_size
+        self._runs = RecordRuns()
+        self._crash_watch = CrashWatch()
+        self._seen: deque[tuple[object, ...]] = deque(maxlen=_REMEMBERED)
+        self._lock = native.RLock()  # a signal handler may log where a marker is dealt with
+
+    @property
+    def stats(self) -> Stats:
+        """The delivery's."""
+        return self._delivery.stats
+
+    def mask(self, text: str) -> str:
+        """A text without the URL's secret, nor those of headers."""
+        return self._masker.text(text)
+
+    def error_seen(self, record: Mapping[str, Any]) -> None:
+        """Remember the last one."""
+        self._last_error = record["message"], origin(record)
+
+    def take(self, event: Event, record: Mapping[str, Any], text: str) -> None:
+        """Queue a ping with the log as it is now."""
+        with self._lock:  # markers are queued in the order in which they come
+            if self._is_repeated(record):
+                return
+            run_id = self._runs.assign(event, record)
+            if debugging():
+                quoted = quote(record["message"], self.mask)
+                sink = f"HealthSink({self.name}, job={self._job!r})"
+                report_debug(f"{sink} saw {quoted}: {event.value}, run {run_id}.")
+            cause = ""
+            if event is Event.START:
+                self._crash_watch.start(run_id)
+                if len(self._runs.pairing.open) == 1:  # what others log may be another run's
+                    self._last_error = None
+            elif event is Event.SUCCESS:
+                self._crash_watch.success(run_id, origin(record)[1])
+            elif event is Event.FAIL:
+                cause = self._cause_of(record)
+            self._put(event, run_id, headline=cause, record=text + "")
+
+    def wait(self, timeout: float | None) -> bool:
+        """Wait for the delivery."""
+        seconds = math.inf if timeout is None else timeout
+        waited = native.wait_with_greenlets(lambda: self._delivery.wait(0), seconds)
+        return self._delivery.wait(timeout) if waited is None else waited
+
+    def stop(self, *, exiting: bool) -> None:
+        """Fail the runs that the end of this process ends, and deliver what is queued."""
+        try:
+            if exiting:
+                self._fail_open_runs()
+        finally:
+            self._delivery.stop(self._drain, exiting=exiting)
+
+    def after_fork(self) -> None:
+        """The parent's locks may be held by threads that are gone, its pings are its own."""
+        self._lock = native.RLock()
+        self.tail.after_fork()
+        self._delivery.after_fork()
+
+    def _is_repeated(self, record: Mapping[str, Any]) -> bool:
+        """Whether it is the very record that came last, as to a sink that was added twice."""
+        # Not the record itself is kept, which holds its exception's frames, but parts that loguru
+        # makes anew for each. A patcher of the app's may replace some, but hardly all of them.
+        parts = tuple(record.get(name) for name in _OWN_PARTS)
+        if any(all(map(operator.is_, parts, seen)) for seen in tuple(self._seen)):
+            return True
+        self._seen.append(parts)
+        return False
+
+    def _body_size(self) -> int:
+        """Bytes of log that a ping carries at most, as far as that is known by now."""
+        return min(self._limit, self._delivery.body_limit or self._limit)
+
+    def _put(self, event: Event, run_id: str, **around: Any) -> None:
+        """Queue a ping with the log as it is now, and what ``Renderer.render`` puts around it."""
+        body: Callable[[], Body] = Body
+        if self._send_logs:
+            body = functools.partial(self._renderer.render, self.tail.snapshot(), **around)
+        self._delivery.put(Ping(event, run_id, body))
+
+    def _cause_of(self, record: Mapping[str, Any]) -> str:
+        """The headline of a failure that a marker tells."""
+        error = getattr(record["exception"], "value", None)
+        message = record["message"]
+        cause = of_exception(error) if error is not None else of_message(message, self._texts)
+        last = self._last_error
+        # In another thread it may be that of another run.
+        known = last is not None and (last[1] == origin(record) or not self._runs.pairing.open)
+        if last is not None and known and not cause:
+            return last[0]
+        return cause or f"{message} was logged, with no cause"
+
+    def _fail_open_runs(self) -> None:
+        """Queue a failure for each run that the end of this process makes one."""
+        error = uncaught_exception()
+        # No values of variables, unlike loguru's: nobody chose to send those.
+        tracebacks = () if error is None else (traceback_text(error),)
+        cause = "" if error is None else of_exception(error)
+        with self._lock:
+            last = self._last_error
+            for run_id in self._runs.pairing.take_open():
+                headline = cause or (last[0] if last is not None else "")
+                self._put(
+                    Event.FAIL,
+                    run_id,
+                    headline=headline or _NOT_ENDED,
+                    tracebacks=tracebacks,
+                    lines=(f"loghc: {_NOT_ENDED}",) if headline else (),
+                )
+            for run_id in self._crash_watch.take_back(error):
+                self._put(
+                    Event.FAIL, run_id, headline=cause, tracebacks=tracebacks, lines=(_TAKEN_BACK,)
+                )
