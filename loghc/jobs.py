@@ -61,7 +61,9 @@ class job:  # noqa: N801 - used as a function is
             spawned process was given. None: loguru's global one.
         not_failures: exceptions (a class, or several) that are no verdict on the job, such as a
             task queue's Retry, or CancelledError at a deploy. They end the run with
-            ``<name>.log``, so that it counts neither as a success nor as a failure.
+            ``<name>.log``, so that it counts neither as a success nor as a failure. A service that
+            was told of the start still waits for an end, and alerts you after the check's grace
+            time: leave starts out with ``HealthSink(events=...)`` where that may happen.
         **bind: bound to the markers' records, as by ``logger.bind()``. ``run_id`` names the run; by
             default each has a new UUID.
 

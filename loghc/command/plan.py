@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = ["show_plan"]
 
-_OTHER_END = "its exit status otherwise, or 128 + n for signal n"
-
 
 def show_plan(options: Options, command: Command, *, watched: bool) -> int:
     """Say what would be done, and open the connection to the service.
@@ -65,14 +63,21 @@ def _size(options: Options) -> str:
     return f"the last {options.limit:,} bytes"
 
 
+def _other_end(options: Options) -> str:
+    if options.on_failure == "log":
+        return "a log otherwise"
+    return "its exit status otherwise, or 128 + n for signal n"
+
+
 def _sent(options: Options) -> str:
     markers = ", ".join(f"{text!r} ({event})" for text, event in options.all_markers().items())
     if options.markers_only:
         sent = f"at the markers {markers}"
     else:
-        good = ", ".join(map(str, sorted({0, *options.ok_statuses})))
         start = "a start; " if options.start else ""
-        sent = f"{start}success for exit status {good}, {_OTHER_END}; at the markers {markers}"
+        told = {0: "success", **options.statuses}
+        ends = ", ".join(f"{told[status]} for exit status {status}" for status in sorted(told))
+        sent = f"{start}{ends}, {_other_end(options)}; at the markers {markers}"
     if options.fail_on is not None:
         sent += f"; a failure after a record of level {options.fail_on_name}"
     if options.events is not None:

@@ -12,6 +12,7 @@ from loghc.command.values import (
     file,
     level,
     seconds,
+    verdicts,
 )
 from loghc.command.where import REFUSED, WHERE
 from loghc.watch.options import Options
@@ -43,7 +44,13 @@ def _marker(options: Options, text: str) -> None:
 
 
 def _ok_status(options: Options, text: str) -> None:
-    options.ok_statuses |= exit_statuses(text)
+    options.statuses.update(dict.fromkeys(exit_statuses(text), "success"))
+
+
+def _on_failure(text: str) -> str:
+    if text not in ("fail", "log"):
+        raise ValueError("expected fail or log")
+    return text
 
 
 def _events(text: str) -> frozenset[str]:
@@ -70,10 +77,20 @@ OPTIONS = (
         "what an end means",
         (
             Option(
-                "--ok-status",
-                "N[,N...]",
-                "exit statuses that are a success, besides 0; 128 + n for signal n",
-                _ok_status,
+                "--status",
+                "N[,N...]=VERDICT",
+                "what exit statuses mean: success, fail, or log, which is no verdict (a lock that "
+                "is held, 75, say); 128 + n for signal n; may be given again and again. With "
+                "log, no start is sent: a service that is told of one waits for an end",
+                lambda options, text: options.statuses.update(verdicts(text)),
+            ),
+            Option("--ok-status", "N[,N...]", "short for --status N=success", _ok_status),
+            Option(
+                "--on-failure",
+                "VERDICT",
+                "what a failure means that --status doesn't name: fail (the default), or log, "
+                "for a job that others try again; then no start is sent, either",
+                store("on_failure", convert=_on_failure),
             ),
             Option(
                 "--fail-on",
@@ -140,7 +157,7 @@ OPTIONS = (
                 "which pings to send, of start, success, fail and log (default: all)",
                 store("events", convert=_events),
             ),
-            Option("--no-start", "", "no ping when the run starts", store("start", value=False)),
+            Option("--no-start", "", "no ping when a run starts", store("start", value=False)),
             Option("--no-logs", "", "pings without the log", store("send_logs", value=False)),
             Option(
                 "--limit",
@@ -217,7 +234,9 @@ def parse(args: list[str]) -> tuple[Options | None, list[str]]:
             redactor(options.redact)
         except ValueError as error:
             raise UsageError(f"--{error}") from None
+    if options.on_failure == "log" or "log" in options.statuses.values():
+        options.start = False
     sent = options.events if options.events is not None else frozenset(_EVENTS)
     if not options.start and sent == {"start"}:
-        raise UsageError("--events start --no-start: nothing would be sent")
+        raise UsageError("--events start, and no start: nothing would be sent")
     return options, words

@@ -13,6 +13,7 @@ __all__ = [
     "header",
     "level",
     "seconds",
+    "verdicts",
 ]
 
 _LEVELS = {
@@ -24,6 +25,7 @@ _LEVELS = {
     "ERROR": 40,
     "CRITICAL": 50,
 }
+_VERDICTS = ("success", "fail", "log")
 _UNITS = {"": 1, "k": 1_000, "m": 1_000_000}
 
 
@@ -71,6 +73,15 @@ def exit_status(text: str) -> int:
 def exit_statuses(text: str) -> frozenset[int]:
     """Exit statuses with commas between."""
     return frozenset(exit_status(word.strip()) for word in text.split(","))
+
+
+def verdicts(text: str) -> dict[int, str]:
+    """What exit statuses mean, such as ``3,4=success``."""
+    statuses, equals, verdict = text.partition("=")
+    verdict = verdict.strip().lower()
+    if not equals or verdict not in _VERDICTS:
+        raise ValueError(f"expected N=VERDICT, with one of {', '.join(_VERDICTS)}")
+    return dict.fromkeys(exit_statuses(statuses), verdict)
 
 
 def file(text: str) -> str:

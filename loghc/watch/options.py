@@ -31,7 +31,8 @@ class Options:
         send_logs: False: pings without a body.
         start: False: no ping when the run starts.
         markers_only: markers open and end the runs, and not the process.
-        ok_statuses: exit statuses that are a success, besides 0.
+        statuses: from exit status to "success", "fail" or "log", which is no verdict.
+        on_failure: "fail", or "log" where a failure is no verdict, as others try again.
         fail_on: the number of the level from which on a record fails the run; None: no level does.
         fail_on_name: that level as it was given.
         events: the values of the events to send; None: all.
@@ -60,7 +61,8 @@ class Options:
         self.send_logs = True
         self.start = True
         self.markers_only = False
-        self.ok_statuses: frozenset[int] = frozenset()
+        self.statuses: dict[int, str] = {}
+        self.on_failure = "fail"
         self.fail_on: int | None = None
         self.fail_on_name = ""
         self.events: frozenset[str] | None = None

@@ -161,7 +161,13 @@ class Teller:
         blind = bool(trouble or facts.lost or kept_out(facts, self._command, user))
         notes = self._say_what_was_not_seen(facts, trouble, blind=blind)
         failures = [*self._failures(facts), *self._unknown(facts, blind=blind)]
-        verdict = judge(status, self._options.ok_statuses, failures, self._memory.about_kill())
+        verdict = judge(
+            status,
+            self._options.statuses,
+            failures,
+            self._memory.about_kill(),
+            self._options.on_failure,
+        )
         lines = [
             *why_no_log(facts, self._command, notes, user, printed=self._printed),
             *self._about_lost_markers(facts),
@@ -172,17 +178,20 @@ class Teller:
         others = list(facts.tracebacks.values())
         ends = [(verdict.event, self._run_id)]
         if self._runs is not None:
-            ends = [(Event.FAIL, run_id) for run_id in self._runs.take_open()]
+            unended = Event.LOG if verdict.event is Event.LOG else Event.FAIL
+            ends = [(unended, run_id) for run_id in self._runs.take_open()]
             if ends:
                 lines.append(f"loghc: {NOT_ENDED}")
             if self._lost_failures(facts):
                 lines.append("loghc: a failure was logged, and which run's it was is unknown")
-                ends = ends or [(Event.FAIL, new_run_id())]
+                ends = ends or [(unended, new_run_id())]
         lines += verdict.lines
         if verdict.event is Event.SUCCESS and self._runs is None:
             self._pings.put(Event.SUCCESS, self._run_id, log, lines=lines)
             return
-        cause = self._causes.of_end(verdict, own, others, log, self.collector.error_text())
+        cause = ""
+        if verdict.event is not Event.LOG:
+            cause = self._causes.of_end(verdict, own, others, log, self.collector.error_text())
         if verdict.death and not verdict.death.startswith("exit status"):
             lines.append(f"loghc: {verdict.death}")
         tracebacks = [*others, *([own] if own else [])]
@@ -256,6 +265,10 @@ class Teller:
         else:
             run_id = self._run_id
         self._failed = self._failed or event is Event.FAIL
+        if event is Event.START and not self._options.start:
+            return
+        if event is Event.FAIL and self._options.on_failure == "log":
+            event = Event.LOG
         # No more of them are kept with their logs. Those of failures are kept longest.
         rivals = (m for m in self._waiting if event is not Event.FAIL or m.event == "fail")
         if len(tuple(islice(rivals, LOGS))) == LOGS:  # no further: thousands may wait

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from loghc.ping import Event
@@ -19,7 +19,7 @@ class Verdict(NamedTuple):
     """How a run ended.
 
     Attributes:
-        event: success or failure.
+        event: success, failure, or a log: no verdict.
         exit_status: to be told in place of the event, None for the event itself.
         death: how the program died, if it did not simply exit; else its exit status, or empty.
         lines: what is put after the log.
@@ -40,28 +40,39 @@ def status_of(wait_status: int) -> int:
 
 def judge(
     wait_status: int,
-    ok_statuses: Collection[int],
+    statuses: Mapping[int, str],
     failures: Collection[str] = (),
     about_kill: str = "",
+    on_failure: str = "fail",
 ) -> Verdict:
     """Judge a program by how it ended.
 
     Args:
         wait_status: as the system gave it.
-        ok_statuses: exit statuses besides 0 that are a success.
+        statuses: from exit status to "success", "fail" or "log"; of others 0 is a success.
         failures: why the run failed whatever its exit status: lines to put after the log.
         about_kill: what is known of a SIGKILL.
+        on_failure: the event's value for a failure of which ``statuses`` doesn't say it.
     """
     status = status_of(wait_status)
     death = _death(wait_status, about_kill)
     lines = list(failures)
-    if status in ok_statuses or status == 0:
-        if failures:
-            return Verdict(Event.FAIL, None, death, lines)
+    shown = death or "exit status 0"
+    told = statuses.get(status, "fail" if status else "success")
+    if told == "success" and not failures:
         if status:
-            lines.append(f"loghc: {death}, a success (--ok-status)")
+            lines.append(f"loghc: {shown}, a success (--ok-status)")
         return Verdict(Event.SUCCESS, None, death, lines)
-    return Verdict(Event.FAIL, status, death, lines)
+    if told == "log":
+        return Verdict(Event.LOG, None, death, [*lines, f"loghc: {shown}, no verdict (--status)"])
+    if on_failure == "log" and statuses.get(status) != "fail":
+        lines.append(f"loghc: {shown}, a failure, but no verdict (--on-failure)")
+        return Verdict(Event.LOG, None, death, lines)
+    if told == "success":
+        return Verdict(Event.FAIL, None, death, lines)
+    if not status:
+        lines.append("loghc: exit status 0, a failure (--status)")
+    return Verdict(Event.FAIL, status or None, death, lines)
 
 
 def _death(wait_status: int, about_kill: str) -> str:

@@ -239,7 +239,10 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(
     assert "Program: touch 'a file'\n" in said
     assert re.search(r"(?m)^Executed: /.*/touch$", said)
     assert "and what it prints; the last 100,000 bytes with a ping" in said
-    assert "Sent: success for exit status 0, 3, its exit status otherwise" in said
+    assert (
+        "Sent: success for exit status 0, success for exit status 3, its exit status otherwise"
+        in said
+    )
     assert "'sync.error' (fail)" in said
     assert "a failure after a record of level ERROR" in said
     assert f"Ping URL: {receiver.base_url}/***, from HEALTH_CHECK_URL." in said
