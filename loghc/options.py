@@ -17,6 +17,7 @@ __all__ = [
     "flag",
     "function",
     "mapping",
+    "one_of",
     "pool_manager",
     "request_headers",
     "seconds",
@@ -105,6 +106,16 @@ def function(name: str, value: object) -> object:
         raise TypeError(f"{name}: expected a callable, not {type(value).__name__}")
     if inspect.iscoroutinefunction(value):
         raise TypeError(f"{name}: expected a plain function: nothing awaits a coroutine function")
+    return value
+
+
+def one_of(name: str, value: object, choices: tuple[str, ...]) -> str:
+    """One of some words."""
+    expected = " or ".join(map(repr, choices))
+    if not isinstance(value, str):
+        raise TypeError(f"{name}: expected {expected}, not {type(value).__name__}")
+    if value not in choices:
+        raise ValueError(f"{name}: expected {expected}, not {value!r}")
     return value
 
 

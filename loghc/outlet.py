@@ -7,7 +7,7 @@ import math
 import operator
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from loghc import native
 from loghc.delivery import Delivery
@@ -20,10 +20,12 @@ from loghc.log.tail import Tail
 from loghc.ping import Event, Ping, Stats
 from loghc.report import debugging, report_debug, traceback_text
 from loghc.runs import RecordRuns, origin
+from loghc.scope import RunTails, WholeTail
 from loghc.version import __version__
 
 if TYPE_CHECKING:
     from loghc.log.redaction import Redactor
+    from loghc.markers import Markers
     from loghc.service.url import PingUrl
 
 __all__ = ["Off", "Outlet", "Service"]
@@ -32,6 +34,13 @@ _NOT_ENDED = "the program ended and this run had not"
 _TAKEN_BACK = "loghc: the program crashed, though this run was told as a success."
 _REMEMBERED = 64  # markers, to tell one that comes through two handlers from two
 _OWN_PARTS = ("elapsed", "time", "level", "process", "thread")  # of each record, made by loguru
+
+
+class Keeps(Protocol):
+    """What keeps a log."""
+
+    def append(self, text: str) -> None:
+        """Add one record."""
 
 
 class Outlet:
@@ -49,7 +58,7 @@ class Outlet:
     enabled = True
     off_on_purpose = False
     target: object = None
-    tail: Tail
+    tail: Keeps
 
     @property
     def stats(self) -> Stats:
@@ -108,7 +117,8 @@ class Service(Outlet):
     Args:
         url: the ping URL.
         options: the sink's.
-        markers: the texts of its markers.
+        markers: what makes a message a marker.
+        texts: those of its markers.
         redact: its rules, or None.
     """
 
@@ -116,7 +126,8 @@ class Service(Outlet):
         self,
         url: PingUrl,
         options: Mapping[str, Any],
-        markers: tuple[str, ...],
+        markers: Markers,
+        texts: tuple[str, ...],
         redact: Redactor | None,
     ) -> None:
         # Imported here: an app whose sink is disabled must not pay for it.
@@ -127,7 +138,7 @@ class Service(Outlet):
         self.name = repr(url.masked)
         self.target = hash((url.target("", ""), url.credentials))
         self._job = options["job"]
-        self._texts = markers
+        self._texts = texts
         self._last_error: tuple[str, tuple[int, int]] | None = None
         self._send_logs = options["send_logs"]
         self._limit: int = options["limit"]
@@ -142,9 +153,13 @@ class Service(Outlet):
             report.exposed()
         client = PingClient(url, masker.text, options["timeout"], headers, http, __version__)
         self._delivery = Delivery(client, report, options["on_outcome"], events=options["events"])
-        self.tail = Tail(self._limit)
-        self.tail.body_size = self._body_size
         self._runs = RecordRuns()
+        self.tail: RunTails | WholeTail
+        if options["scope"] == "run":
+            self.tail = RunTails(self._limit, self._body_size, self._runs, markers)
+        else:
+            self.tail = WholeTail(self._limit)
+            self.tail.body_size = self._body_size
         self._crash_watch = CrashWatch()
         self._seen: deque[tuple[object, ...]] = deque(maxlen=_REMEMBERED)
         self._lock = native.RLock()  # a signal handler may log where a marker is dealt with
@@ -174,6 +189,7 @@ class Service(Outlet):
                 report_debug(f"{sink} saw {quoted}: {event.value}, run {run_id}.")
             cause = ""
             if event is Event.START:
+                self.tail.begin(run_id, text)
                 self._crash_watch.start(run_id)
                 if len(self._runs.pairing.open) == 1:  # what others log may be another run's
                     self._last_error = None
@@ -182,6 +198,8 @@ class Service(Outlet):
             elif event is Event.FAIL:
                 cause = self._cause_of(record)
             self._put(event, run_id, headline=cause, record=text + "")
+            if not self._runs.pairing.is_open(run_id):
+                self.tail.end(run_id)
 
     def wait(self, timeout: float | None) -> bool:
         """Wait for the delivery."""
@@ -221,7 +239,8 @@ class Service(Outlet):
         """Queue a ping with the log as it is now, and what ``Renderer.render`` puts around it."""
         body: Callable[[], Body] = Body
         if self._send_logs:
-            body = functools.partial(self._renderer.render, self.tail.snapshot(), **around)
+            log = self.tail.of_run(run_id, around.get("record", ""))
+            body = functools.partial(self._renderer.render, log, **around)
         self._delivery.put(Ping(event, run_id, body))
 
     def _cause_of(self, record: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 from collections.abc import Hashable, Mapping
@@ -73,9 +74,13 @@ class Pairing:
             self._end(run_id)
         return run_id
 
-    def knows(self, key: Hashable) -> bool:
-        """Whether a run is open under a key."""
-        return key in self._opened
+    def opened_under(self, key: Hashable) -> tuple[str, ...]:
+        """The runs that are open under a key, innermost last."""
+        return self._opened.get(key, ())
+
+    def is_open(self, run_id: str | None) -> bool:
+        """Whether a run has begun and not ended."""
+        return run_id in self._open
 
     @property
     def open(self) -> list[str]:
@@ -127,16 +132,30 @@ class RecordRuns:
         """The id of the run that a marker's record belongs to; opens and ends runs as it goes."""
         run_id = _named(record)
         starts = event is Event.START
+        if starts and run_id is None:
+            run_id = new_run_id()
         ends = event.ends_run or record["extra"].get(ENDS_RUN) is True
         lane: tuple[Hashable, ...] = ()
         thread = origin(record)
         if thread == (os.getpid(), threading.get_ident()):
             lane = self._lanes.of_marker(run_id, starts=starts, ends=ends)
-        elif starts or self.pairing.knows(thread):
+        elif starts or self.pairing.opened_under(thread):
             # With enqueue=True loguru calls from a thread of its own, where the caller's context
             # can't be seen. Its process and thread stand for it.
             lane = (thread,)
         return self.pairing.assign(event, lane, run_id, ends=ends)
+
+    def open_at(self, record: Mapping[str, Any]) -> tuple[str, ...]:
+        """The open runs that a record is known to belong to, the innermost last."""
+        name = record["extra"].get("run_id")
+        if isinstance(name, str) and self.pairing.is_open(run_id := _id_of_text(name)):
+            return (run_id,)
+        thread = origin(record)
+        if thread == (os.getpid(), threading.get_ident()):
+            return tuple(
+                each for each in self._lanes.open_runs() if each and self.pairing.is_open(each)
+            )
+        return self.pairing.opened_under(thread)
 
 
 def origin(record: Mapping[str, Any]) -> tuple[int, int]:
@@ -148,6 +167,9 @@ def origin(record: Mapping[str, Any]) -> tuple[int, int]:
         return record["process"].id, record["thread"].id
     except AttributeError:
         return os.getpid(), threading.get_ident()
+
+
+_id_of_text = functools.lru_cache(1000)(run_id_from)
 
 
 def _named(record: Mapping[str, Any]) -> str | None:

@@ -78,6 +78,9 @@ class HealthSink(metaclass=_SinkType):
         markers: replaces them: a mapping from message to Event.
         events: the events to send, such as ``(Event.SUCCESS, Event.FAIL)``, for a service that
             knows no others. The others still open and end runs. None: all.
+        scope: ``"all"``, the default: pings carry the end of everything that this sink was given.
+            ``"run"``: only of the run itself, from its start on, without what is known to belong to
+            other runs.
         limit: bytes of log that a ping carries at most, default 100,000.
         timeout: seconds for one HTTP attempt, connect and read together, default 10.
         drain: seconds that ``stop()`` and interpreter exit wait at most for what is queued,
@@ -116,6 +119,7 @@ class HealthSink(metaclass=_SinkType):
         job: str = "sync",
         markers: Mapping[str, Event] | None = None,
         events: Iterable[Event | str] | None = None,
+        scope: str = "all",
         limit: int = 100_000,
         timeout: float = 10.0,
         drain: float = 10.0,
@@ -133,6 +137,7 @@ class HealthSink(metaclass=_SinkType):
             "job": job,
             "markers": None if markers is None else dict(options.mapping("markers", markers)),
             "events": options.chosen_events("events", events),
+            "scope": options.one_of("scope", scope, ("all", "run")),
             "limit": options.size("limit", limit),
             "timeout": options.seconds("timeout", timeout),
             "drain": options.seconds("drain", drain),
@@ -145,7 +150,7 @@ class HealthSink(metaclass=_SinkType):
         }
         own = job_markers(job)
         self._markers = Markers(own if markers is None else markers)
-        self._outlet = _outlet_for(self._options, redactor(redact))
+        self._outlet = _outlet_for(self._options, self._markers, redactor(redact))
         self.enabled = self._outlet.enabled
         """Whether there is a URL to ping, or a ``loghc run`` that does."""
         self._tail = self._outlet.tail
@@ -257,7 +262,7 @@ def _rebuilt(options: dict[str, Any]) -> HealthSink:
     return HealthSink(**options)
 
 
-def _outlet_for(options: Mapping[str, Any], redact: Redactor | None) -> Outlet:
+def _outlet_for(options: Mapping[str, Any], markers: Markers, redact: Redactor | None) -> Outlet:
     """Where the markers of a sink with these options go, in this environment."""
     # Imported here: `import loghc` must not pay for it.
     from loghc.service.environment import ping_url, turned_off
@@ -270,6 +275,6 @@ def _outlet_for(options: Mapping[str, Any], redact: Redactor | None) -> Outlet:
         return watcher
     if url is None:
         return Off(on_purpose=False)
-    markers = options["markers"]
-    texts = tuple(job_markers(options["job"]) if markers is None else markers)
-    return Service(url, options, texts, redact)
+    own = options["markers"]
+    texts = tuple(job_markers(options["job"]) if own is None else own)
+    return Service(url, options, markers, texts, redact)

@@ -64,6 +64,10 @@ class Lanes:
         self._variable.set((*open_[1 - _DEEPEST :], start))
         return (*lane[1 - _DEEPEST :], start.token)
 
+    def open_runs(self) -> "list[str | None]":
+        """The runs that are open in the calling context, as `of_marker` was told their names."""
+        return [start.run_id for start in self._variable.get(()) if not start.ended]
+
     def _end(self, open_: "list[_Start]", run_id: "str | None") -> None:
         """End the run that is named, or else the innermost, for all contexts that know it."""
         for start in reversed(open_):

@@ -34,6 +34,11 @@ class Markers:
         self.first = min(events, default="")
         self.after = max(map(_after, events), default="")
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Markers) and self._events == other._events
+
+    __hash__ = object.__hash__
+
     def match(self, message: str) -> "Any":
         """What a message stands for, None for one that isn't a marker."""
         for marker, event in self._events:

@@ -42,7 +42,7 @@ PING = {
 }
 SERVICE = {"service", *PING}
 MIDDLE = {"log", "delivery", *SERVICE}
-SINK = {"sink", "outlet", "handover", "jobs", *LEAVES, *MIDDLE}
+SINK = {"sink", "outlet", "scope", "handover", "jobs", *LEAVES, *MIDDLE}
 ALLOWED = {
     "log.body": {"utf8"},  # the value that goes from the log to the service
     "ping": {"log.body"},
@@ -78,7 +78,8 @@ ALLOWED = {
     "watch": {"watch", "entry", *SINK},
     "portable": {"portable"},
     "inside": {"inside", "portable"},
-    "outlet": {*LEAVES, *MIDDLE},
+    "scope": {*LEAVES, *MIDDLE},
+    "outlet": {"scope", *LEAVES, *MIDDLE},
     "handover": {"outlet", "log", *SERVICE},
     "command": {"command", "watch", *SINK},
     "testing": {"testing", *PING},

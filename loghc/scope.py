@@ -1,0 +1,144 @@
+"""``scope="run"``: a log for each run, without what is known to belong to other runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from loghc import native
+from loghc.hints.listener import Listener
+from loghc.hints.process import known
+from loghc.log.tail import Snapshot, Tail
+from loghc.markers import Markers
+from loghc.ping import Event
+from loghc.runs import RecordRuns
+from loghc.utf8 import encode
+
+__all__ = ["RunTails", "WholeTail"]
+
+_MAX_RUNS = 32  # open at once that have a tail of their own
+
+
+class RunTails:
+    """A tail for each open run of one sink, in place of the one `Tail`.
+
+    A record goes to the runs that its context has open, inner and outer. One whose context has
+    none goes to all of them, as it may be the cause of a failure, unless a run is known for it that
+    another sink listens for. That costs the same for each record, whatever is kept.
+
+    With ``enqueue=True`` the process and thread that a record comes from stand for its context.
+
+    Args:
+        limit: bytes of UTF-8 that each tail keeps.
+        body_size: as of a Tail.
+        runs: the sink's.
+        markers: the sink's.
+    """
+
+    def __init__(
+        self, limit: int, body_size: Callable[[], int], runs: RecordRuns, markers: Markers
+    ) -> None:
+        self._limit = limit
+        self._body_size = body_size
+        self._runs = runs
+        self._markers = markers
+        self._others: dict[Listener, RecordRuns] = {}  # what other sinks listen for
+        self._lock = native.RLock()
+        self._tails: dict[str, Tail] = {}
+        self._loose = self._new_tail()  # of records that belong to no run, for markers of none
+
+    def append(self, text: str) -> None:
+        """Add one record."""
+        tails = self._tails
+        try:
+            record: Mapping[str, Any] = text.record  # type: ignore[attr-defined]  # loguru's str
+            own = self._runs.open_at(record)
+            others = self._is_of_others(record)
+            marker = self._event(self._markers, record)
+        except (AttributeError, KeyError, TypeError):  # not from loguru, or patched into no text
+            own, others, marker = (), False, None
+        for run_id in own:
+            if run_id in tails:
+                tails[run_id].append(text)
+        if own or others or marker is not None:  # a marker's run is not known before `take`
+            return
+        self._loose.append(text)
+        for tail in tuple(tails.values()):
+            tail.append(text)
+
+    def begin(self, run_id: str, text: str) -> None:
+        """A run begins, with this record."""
+        with self._lock:
+            self._tails[run_id] = self._new_tail()
+            self._tails[run_id].append(text)
+            if len(self._tails) > _MAX_RUNS:
+                del self._tails[next(iter(self._tails))]
+
+    def end(self, run_id: str) -> None:
+        """A run has ended: its log was taken."""
+        self._tails.pop(run_id, None)
+
+    def of_run(self, run_id: str, text: str = "") -> Snapshot:
+        """The log of a run.
+
+        Args:
+            run_id: which one. Of one that is not known to be open: what belongs to no run.
+            text: its marker's record, which may have come from elsewhere.
+        """
+        tail = self._tails.get(run_id, self._loose)
+        last = b"".join(tail.snapshot().chunks[-2:])
+        if text and encode(text) not in last:
+            tail.append(text)
+        return tail.snapshot()
+
+    def after_fork(self) -> None:
+        """Be usable in a forked child."""
+        self._lock = native.RLock()
+        for tail in (self._loose, *self._tails.values()):
+            tail.after_fork()
+
+    def _new_tail(self) -> Tail:
+        tail = Tail(self._limit)
+        tail.body_size = self._body_size
+        return tail
+
+    def _is_of_others(self, record: Mapping[str, Any]) -> bool:
+        """Whether a record belongs to a run that another sink listens for."""
+        belongs = False
+        for listener in tuple(known.listeners):
+            if listener.markers == self._markers:
+                continue
+            event = self._event(listener.markers, record)
+            if event is not None:
+                belongs = True
+                with self._lock:
+                    if len(self._others) > len(known.listeners):
+                        self._others.clear()
+                    self._others.setdefault(listener, RecordRuns()).assign(event, record)
+            elif listener in self._others:
+                belongs = belongs or bool(self._others[listener].open_at(record))
+        return belongs
+
+    @staticmethod
+    def _event(markers: Markers, record: Mapping[str, Any]) -> Event | None:
+        message = record["message"]
+        if markers.first <= message < markers.after:
+            event: Event | None = markers.match(message)
+            return event
+        return None
+
+
+class WholeTail(Tail):
+    """``scope="all"``: one tail for all runs."""
+
+    __slots__ = ()
+
+    def begin(self, run_id: str, text: str) -> None:
+        """Nothing is kept for one run."""
+
+    def end(self, run_id: str) -> None:
+        """Nothing is kept for one run."""
+
+    def of_run(self, run_id: str, text: str = "") -> Snapshot:  # noqa: ARG002
+        """The log, whatever the run."""
+        return self.snapshot()
