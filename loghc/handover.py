@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from loghc.log.tail import Tail
 from loghc.outlet import Outlet
 from loghc.ping import Event
 from loghc.portable.fields import format_fields
 from loghc.portable.markers import Markers
 from loghc.report import Once, report
+from loghc.ringtail import RingTail
 from loghc.utf8 import encode
 from loghc.version import __version__
 
@@ -27,6 +26,7 @@ _RUN = "LOGHC_RUN"  # names the watcher's run directory
 
 _OPTIONS_BYTES = 3_000  # of a sink, that fit into one message with all else
 
+_left_over = Once()
 _other_version = Once()
 
 
@@ -38,11 +38,19 @@ def watcher_of(url: PingUrl | None, options: Mapping[str, Any]) -> HandOver | No
         options: the sink's.
     """
     directory = os.environ.get(_RUN)
-    if not directory:
+    if not directory or os.name != "posix":
         return None
     try:
-        from loghc.portable.config import read_config
+        from loghc.portable.config import read_config, watcher_lives
 
+        if not watcher_lives(directory):
+            if url is not None:
+                _left_over.report(
+                    directory,
+                    "LOGHC_RUN is left over from a loghc run that doesn't watch this program any "
+                    "more: the HealthSink pings by itself.",
+                )
+            return None
         config = read_config(directory)
         fields = config.fields
         if fields.get("hand_over") != "1":
@@ -81,45 +89,42 @@ class HandOver(Outlet):
         self, directory: str, config: Config, url: PingUrl | None, options: Mapping[str, Any]
     ) -> None:
         self.target = None if url is None else hash((url.target("", ""), url.credentials))
-        self.tail = Tail(1)  # the watcher has the log
         self._directory = directory
         self._events = options["events"]
-        self._options = _as_fields(options)
-        self._told_options = 0  # the process that told them
+        self.tail: RingTail = RingTail(directory, config.capacity, _as_fields(options))
         # What the recorder in this program looks for itself.
         self._recorders = Markers(config.markers)
 
-    def take(self, event: Event, record: Mapping[str, Any], text: str) -> None:  # noqa: ARG002
+    def take(self, event: Event, record: Mapping[str, Any], text: str) -> None:
         """Hand a marker to the watcher."""
-        if event not in self._events:
-            return
-        message = str(record["message"])
-        try:
-            if self._told_options != os.getpid():
-                self._send("sink", self._options, record)
-                self._told_options = os.getpid()
-            recorded = self._is_recorded()
-            if recorded and self._recorders.match(message) == event.value:
-                return
-            # What is recorded is in the log already.
-            self._send(event.value, b"" if recorded else encode(f"{message}\n"), record)
-        except OSError:
-            if event is Event.FAIL:  # a full channel must not turn it into a success
-                self._leave_word()
-
-    def _send(self, event: str, line: bytes, record: Mapping[str, Any]) -> None:
         from loghc.portable.channel import about, send
 
-        send(self._directory, about(event, dict(record)), line, time.monotonic_ns())
-
-    def _is_recorded(self) -> bool:
-        """Whether this process has a ring, and with it a recorder that finds markers."""
-        own = f"{os.getpid()}-"
+        if event not in self._events:
+            return
+        tail = self.tail
+        tail.renew()
+        if tail.recorded and self._recorders.match(str(record["message"])) == event.value:
+            return
+        what = about(event.value, dict(record))
+        time_ns, ring, number = tail.mark(what, failure=event is Event.FAIL)
+        # What is recorded is in the log already.
+        line = b"" if tail.recorded else encode(text)
         try:
-            names = os.listdir(self._directory)  # noqa: PTH208
+            tail.send_options()
+            send(self._directory, what, line, time_ns, ring, number)
         except OSError:
-            return False
-        return any(name.startswith(own) and name.endswith(".ring") for name in names)
+            # A full channel must not turn it into a success. The ring has it, if there is one.
+            if event is Event.FAIL and not ring:
+                self._leave_word()
+
+    def stop(self, *, exiting: bool) -> None:
+        """There is nothing to deliver."""
+        if not exiting:
+            self.tail.release()
+
+    def after_fork(self) -> None:
+        """Be usable in a forked child."""
+        self.tail.after_fork()
 
     def _leave_word(self) -> None:
         from loghc.portable.trusted import FILE, TrustedDirectory, open_trusted

@@ -8,11 +8,11 @@ import os
 from collections.abc import Iterable
 
 from loghc.portable.fields import format_fields, parse_fields
+from loghc.portable.layout import LOCK
 from loghc.portable.trusted import DIRECTORY, FILE, open_trusted, read_trusted
 
 __all__ = ["Directory", "state_directory"]
 
-_LOCK = "lock"
 _STATE = "loghc"  # our own directory in the one that was given, which others may write
 _FIELDS_LIMIT_BYTES = 1 << 20
 
@@ -110,7 +110,7 @@ class Directory:
             OSError: there is nothing to lock in it.
         """
         flags = os.O_RDWR | (os.O_CREAT if create else 0)
-        descriptor = open_trusted(_LOCK, FILE, flags, directory=self.descriptor)
+        descriptor = open_trusted(LOCK, FILE, flags, directory=self.descriptor)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -41,7 +41,12 @@ def on_terminal_or_debugging() -> bool:
 
 def program_is_watched() -> bool:
     """Whether it is ``loghc run`` that the process's markers, and its end, are for."""
-    return "LOGHC_RUN" in os.environ
+    run = os.environ.get("LOGHC_RUN")
+    if not run or os.name != "posix":
+        return False
+    from loghc.portable.config import watcher_lives
+
+    return watcher_lives(run)
 
 
 def quote(message: str, mask: Callable[[str], str] = str) -> str:

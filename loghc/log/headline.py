@@ -69,7 +69,7 @@ def of_record(text: str, markers: Collection[str]) -> str:
     """The cause that a failure's record tells: its exception, or what follows the marker.
 
     Args:
-        text: the record as the recorder formats it.
+        text: the record, as the recorder formats it or as a sink of the program's does.
         markers: one of them is in its first line.
     """
     if _TRACEBACK in text:
@@ -79,6 +79,9 @@ def of_record(text: str, markers: Collection[str]) -> str:
     first = text.partition("\n")[0]
     for marker in sorted(markers, key=len, reverse=True):
         _, found, after = first.rpartition(f" - {marker}")
+        if not found:
+            before, found, after = first.partition(marker)
+            found = "" if before[-1:].isalnum() else found
         if found:
             return of_message(marker + after, markers)
     return ""

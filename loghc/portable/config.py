@@ -1,10 +1,13 @@
 """What the watcher wants recorded, from the file `config` in the run directory."""
 
+import posix
+
 from . import layout
 from .fields import parse_fields
-from .trusted import TrustedDirectory, read_trusted
+from .stdlib import load
+from .trusted import FILE, TrustedDirectory, open_trusted, read_trusted
 
-__all__ = ["FILE_NAME", "Config", "read_config"]
+__all__ = ["FILE_NAME", "Config", "read_config", "watcher_lives"]
 
 FILE_NAME = "config"
 
@@ -56,3 +59,22 @@ def read_config(path: str) -> Config:
     """
     with TrustedDirectory(path) as directory:
         return Config(parse_fields(read_trusted(FILE_NAME, _LIMIT_BYTES, directory=directory)))
+
+
+def watcher_lives(path: str) -> bool:
+    """Whether the run of a directory is still watched: its watcher holds the lock."""
+    fcntl = load("fcntl")
+    try:
+        with TrustedDirectory(path) as directory:
+            descriptor = open_trusted(layout.LOCK, FILE, directory=directory)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        posix.close(descriptor)
+    return False

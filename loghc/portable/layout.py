@@ -43,6 +43,7 @@ CUT = 1 << 61  # it is the end of a record that was longer than half the ring
 MARKER = 1 << 60  # it is a marker's
 WRITTEN_MASK = MARKER - 1
 
+LOCK = "lock"  # the name of the file that the watcher holds a lock on
 SUFFIX = ".ring"
 NOTE_SUFFIX = (
     ".note"  # a symbolic link whose target is the text: it takes no descriptor and no page

@@ -95,7 +95,10 @@ class Intake:
             return []
         numbers.position = max(numbers.position, reading.position)
         messages = (parse_frame(reading, frame) for frame in reading.frames)
-        return [message for message in messages if message is not None and self._is_new(message)]
+        new = [message for message in messages if message is not None and self._is_new(message)]
+        # A sink's own ring has a marker's record before the marker is known to be one.
+        records = {frame.time_ns: frame.data for frame in reading.frames if not frame.marker}
+        return [m if m.line else m._replace(line=records.get(m.time_ns, b"")) for m in new]
 
     def _is_new(self, message: Message) -> bool:
         if not message.number:

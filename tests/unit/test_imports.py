@@ -42,7 +42,7 @@ PING = {
 }
 SERVICE = {"service", *PING}
 MIDDLE = {"log", "delivery", *SERVICE}
-SINK = {"sink", "outlet", "scope", "handover", "jobs", *LEAVES, *MIDDLE}
+SINK = {"sink", "outlet", "scope", "handover", "ringtail", "jobs", *LEAVES, *MIDDLE}
 ALLOWED = {
     "log.body": {"utf8"},  # the value that goes from the log to the service
     "ping": {"log.body"},
@@ -80,7 +80,8 @@ ALLOWED = {
     "inside": {"inside", "portable"},
     "scope": {*LEAVES, *MIDDLE},
     "outlet": {"scope", *LEAVES, *MIDDLE},
-    "handover": {"outlet", "log", *SERVICE},
+    "handover": {"outlet", "log", "ringtail", *SERVICE},
+    "ringtail": {"log", *PING},
     "command": {"command", "watch", *SINK},
     "testing": {"testing", *PING},
     "__init__": {"sink", "jobs", "ping", "version", "log"},
