@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from loghc import native
 from loghc.delivery import Delivery
-from loghc.delivery.report import Report
+from loghc.delivery.troubles import Troubles
 from loghc.exit import CrashWatch, uncaught_exception
 from loghc.hints.process import quote
 from loghc.log.body import Body
@@ -148,11 +148,17 @@ class Service(Outlet):
         masker = Masker(url, headers, *pools)
         self._masker = masker
         self._renderer = Renderer(self._limit, masker, redact, mask_secrets=options["mask_secrets"])
-        report = Report(url.masked, masker.text)
+        troubles = Troubles(url.masked, masker.text)
         if url.exposed:
-            report.exposed()
+            troubles.exposed()
         client = PingClient(url, masker.text, options["timeout"], headers, http, __version__)
-        self._delivery = Delivery(client, report, options["on_outcome"], events=options["events"])
+        self._delivery = Delivery(
+            client,
+            troubles,
+            options["on_outcome"],
+            events=options["events"],
+            drain=options["drain"],
+        )
         self._runs = RecordRuns()
         self.tail: RunTails | WholeTail
         if options["scope"] == "run":

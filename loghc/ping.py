@@ -99,6 +99,9 @@ class Attempt(NamedTuple):
         kept: bytes of the body that the service keeps, where that is less than was sent, else None.
         foreign_text: what the service answered where it took the ping, but said so in other words
             than Healthchecks; or empty.
+        is_web_page: the service seemed to take it, and answered with a web page.
+        was_sending: the time was over while the body was still on its way.
+        superseded: it was not tried any more, as newer pings made it void.
     """
 
     delivered: bool
@@ -109,6 +112,9 @@ class Attempt(NamedTuple):
     retry_after: float | None = None
     kept: int | None = None
     foreign_text: str = ""
+    is_web_page: bool = False
+    was_sending: bool = False
+    superseded: bool = False
 
 
 class _Value:
@@ -142,6 +148,8 @@ class Outcome(_Value):
         error: why it was not delivered, secrets masked; None when it was.
         attempts: requests made for it; 0 when it was dropped before the first.
         elapsed: seconds from the marker to this outcome.
+        superseded: it was not sent any more, as newer pings made it void: a service that was
+            away or slow is told what is true now, and not all that was.
     """
 
     event: Event
@@ -151,6 +159,7 @@ class Outcome(_Value):
     error: str | None
     attempts: int
     elapsed: float
+    superseded: bool
 
     def __init__(
         self,
@@ -161,6 +170,7 @@ class Outcome(_Value):
         error: str | None,
         attempts: int,
         elapsed: float,
+        superseded: bool = False,  # noqa: FBT001, FBT002
     ) -> None:
         vars(self).update(
             event=event,
@@ -170,6 +180,7 @@ class Outcome(_Value):
             error=error,
             attempts=attempts,
             elapsed=elapsed,
+            superseded=superseded,
         )
 
 
@@ -178,13 +189,18 @@ class Stats(_Value):
 
     Attributes:
         delivered: the service took them.
-        failed: refused, or given up; each was reported.
+        failed: refused, dropped, or given up; each was reported.
         pending: still to be delivered.
+        superseded: made void by newer ones, while the service was away or slow; they were counted
+            in what was reported.
     """
 
     delivered: int
     failed: int
     pending: int
+    superseded: int
 
-    def __init__(self, delivered: int, failed: int, pending: int) -> None:
-        vars(self).update(delivered=delivered, failed=failed, pending=pending)
+    def __init__(self, delivered: int, failed: int, pending: int, superseded: int = 0) -> None:
+        vars(self).update(
+            delivered=delivered, failed=failed, pending=pending, superseded=superseded
+        )

@@ -93,11 +93,14 @@ class Once:
 
     Args:
         every_s: seconds until the same thing is reported again; by default never.
+        longest_s: what that grows to: it doubles each time that the thing is reported, until the
+            thing is not to be reported for so long. None: it stays.
     """
 
-    def __init__(self, every_s: float = math.inf) -> None:
+    def __init__(self, every_s: float = math.inf, longest_s: float | None = None) -> None:
         self._every_s = every_s
-        self._due: dict[Hashable, list[float]] = {}
+        self._longest_s = every_s if longest_s is None else longest_s
+        self._due: dict[Hashable, list[tuple[float, float]]] = {}
 
     def report(self, key: Hashable, text: str) -> None:
         """Report a line, unless that was done before.
@@ -115,13 +118,18 @@ class Once:
         if len(self._due) >= _KEYS and key not in self._due:
             return False
         # Each is one operation of a dict or list: of two threads one gets the moment.
-        moments = self._due.setdefault(key, [now])
+        next_times = self._due.setdefault(key, [(now, self._every_s)])
         try:
-            due = moments.pop()
+            due, pause = next_times.pop()
         except IndexError:
             return False
-        moments.append(now + self._every_s if now >= due else due)
-        return now >= due
+        if now < due:
+            next_times.append((due, pause))
+            return False
+        if now - due > self._longest_s:
+            pause = self._every_s
+        next_times.append((now + pause, min(2 * pause, self._longest_s)))
+        return True
 
 
 def traceback_text(error: BaseException) -> str:

@@ -53,11 +53,9 @@ ROOMS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "delivery": (
         ("delivery/*.py",),
         (
-            "unit/test_closing.py",
-            "unit/test_report.py", "unit/test_retry.py", "unit/test_courier.py",
-            "unit/test_stopping.py", "unit/test_thread.py",
-            "unit/test_outcomes.py",
-            "unit/test_outbox.py", "service/test_faults.py", "service/test_body_limit.py",
+            "unit/test_state.py", "unit/test_thread.py", "unit/test_troubles.py",
+            "service/test_faults.py", "service/test_body_limit.py",
+            "service/test_overload.py", "service/test_refused_bodies.py",
             "service/test_hostile_service.py", "service/test_event_truth.py",
             "service/test_sink.py", "service/test_delivery.py", "service/test_threads.py",
             "process/test_exit.py",

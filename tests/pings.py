@@ -9,8 +9,8 @@ import urllib3
 
 from loghc import Event, Outcome
 from loghc.delivery import Delivery
-from loghc.delivery.report import Report
-from loghc.delivery.retry import Backoff
+from loghc.delivery.policy import Backoff, Policy
+from loghc.delivery.troubles import Troubles
 from loghc.log.body import Body
 from loghc.log.masking import Masker
 from loghc.ping import Attempt, Ping
@@ -50,16 +50,19 @@ def delivery_to(
     backoff: Backoff | None = None,
     timeout: float = 5.0,
 ) -> Delivery:
-    return Delivery(client_of(url, timeout), Report("the receiver"), on_outcome, backoff)
+    policy = Policy(backoff or Backoff())
+    return Delivery(client_of(url, timeout), Troubles("the receiver"), on_outcome, policy)
 
 
 def ping(event: Event, run_id: str | None = None, text: str = "") -> Ping:
-    return Ping(event, run_id or str(uuid.uuid4()), lambda: Body(log=text.encode()))
+    log = text.encode()
+    body = Body(log=log, record_bytes=len(log))
+    return Ping(event, run_id or str(uuid.uuid4()), lambda: body)
 
 
 def numbered(number: int) -> Ping:
-    """A ping that changes nothing at the service, with a number as its log."""
-    return ping(Event.LOG, text=str(number))
+    """A ping that is never void, with a number as its log."""
+    return ping(Event.FAIL, text=str(number))
 
 
 def numbers(receiver: PingReceiver) -> list[int]:

@@ -74,9 +74,9 @@ def about_answer(attempt: Attempt) -> str | None:
 
 def _connect(url: PingUrl, proxy: Proxy | None, options: Where) -> Attempt | None:
     """Look the name up and open the connection; what failed, if something did."""
+    from loghc.deadline import Deadline
     from loghc.log.masking import Masker
     from loghc.service.answer import interpret_error
-    from loghc.service.deadline import Deadline
     from loghc.service.lookup import Resolver
     from loghc.service.transport import Transport, system_trust
 

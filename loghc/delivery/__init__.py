@@ -9,15 +9,16 @@ from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 from loghc.clock import monotonic
-from loghc.delivery.closing import ClosingTime
-from loghc.delivery.courier import Courier
-from loghc.delivery.outbox import PINGS, Outbox
+from loghc.deadline import Deadline
+from loghc.delivery.capabilities import Capabilities
+from loghc.delivery.exiting import deliveries, exit_deadline, register
+from loghc.delivery.inbox import PINGS, Inbox
 from loghc.delivery.outcomes import Outcomes
+from loghc.delivery.policy import Policy
 from loghc.delivery.queued import Queued
-from loghc.delivery.report import Report
-from loghc.delivery.retry import Backoff
+from loghc.delivery.sender import Sender
 from loghc.delivery.thread import ThreadOnDemand
-from loghc.delivery.vocabulary import Vocabulary
+from loghc.delivery.troubles import Troubles
 from loghc.fork import waiting_for_pings
 from loghc.ping import Event, Outcome, Ping, Stats
 
@@ -26,73 +27,90 @@ if TYPE_CHECKING:
 
 __all__ = ["Delivery"]
 
-_WORTH_SAYING = 1.0  # seconds of holding up the app after which it is said
-_ABOUT_TO = 0.05  # seconds in which a thread begins that was started, or ends that was abandoned
-_AT_EXIT = 0.5  # seconds that the exit leaves to on_outcome, and to what was cut off
+NOTICE_DELAY_S = 1.0
+"""Seconds of holding up the app after which that is reported."""
+
+_THREAD_GRACE_S = 0.05  # in which a thread begins that was started, or finishes that was cut off
+_EXIT_GRACE_S = 0.5  # that the exit leaves to on_outcome, and to what was cut off
 
 
 class Delivery:
     """Sends pings in order, on a thread that lives while there is something to send.
 
     Args:
-        client: makes the attempts; each courier gets a clone of it.
-        report: tells the troubles.
+        client: makes the attempts; each thread gets a clone of it.
+        troubles: reports them.
         on_outcome: called with each Outcome, on a thread of its own.
-        backoff: the pauses between attempts.
+        policy: how patient to be.
         events: the events to send; a ping of another one is left out, and has no outcome.
+        drain: seconds that a stop at the exit may take. The longest counts for all.
+
+    Attributes:
+        drain: as given.
     """
 
     def __init__(
         self,
         client: PingClient,
-        report: Report,
+        troubles: Troubles,
         on_outcome: Callable[[Outcome], object] | None = None,
-        backoff: Backoff | None = None,
+        policy: Policy = Policy(),  # noqa: B008 - a tuple
         events: Collection[Event] = tuple(Event),
+        drain: float = 0.0,
     ) -> None:
         self._client = client
-        self._report = report
+        self._troubles = troubles
         self._on_outcome = on_outcome
-        self._backoff = backoff or Backoff()
-        self._vocabulary = Vocabulary(events)
+        self._policy = policy
+        self._capabilities = Capabilities(policy, events)
+        self.drain = drain
         self._open()
+        register(self)
 
     def _open(self) -> None:
-        self._outbox = Outbox(self._drop)
-        self._outcomes = Outcomes(self._report, self._on_outcome)
-        self._new_courier_thread()
+        self._inbox = Inbox(self._drop)
+        self._outcomes = Outcomes(self._troubles, self._on_outcome)
+        self._give_work_to(
+            Sender(
+                self._inbox,
+                self._outcomes,
+                self._client,
+                self._troubles,
+                self._capabilities,
+                self._policy,
+            )
+        )
 
-    def _new_courier_thread(self) -> None:
-        closing = self._closing = ClosingTime()
-        self._courier: Courier | None = None
+    def _give_work_to(self, sender: Sender) -> None:
+        self._sender = sender
         self._thread = ThreadOnDemand(
-            functools.partial(self._send, closing),
-            lambda: self._outbox and not closing.over,
+            lambda: sender.work(sender.stop),
+            lambda: sender.has_work and not sender.stop.over,
             self._at_rest,
         )
 
     @property
     def stats(self) -> Stats:
-        """How many pings were delivered, failed, and are still pending."""
+        """How many pings were delivered, failed, superseded, and are still pending."""
         return self._outcomes.stats
 
     @property
     def body_limit(self) -> int | None:
         """Bytes of a body that the service keeps, as it last announced; None before it did."""
-        return self._client.body_limit
+        return self._sender.body_limit
 
     def put(self, ping: Ping) -> None:
         """Queue a ping. Returns at once, whoever calls it."""
-        if not self._vocabulary.wants(ping.event):
-            self._report.not_sent(ping)
+        if not self._capabilities.wants(ping.event):
+            self._troubles.not_sent(ping)
             return
-        queued = Queued(ping)
+        queued = self._inbox.number(ping)
         try:
             self._outcomes.expect(queued)
-            self._outbox.put(queued)
+            self._inbox.put(queued)
         except BaseException:  # out of a signal handler: the ping leaves all the same
             self._outcomes.expect(queued)
-            self._outbox.put(queued)  # a second time does no harm: it has one outcome
+            self._inbox.put(queued)  # a second time does no harm: it has one outcome
             raise
         finally:
             self._thread.start()
@@ -107,151 +125,135 @@ class Delivery:
             Whether all have one. On a thread of the delivery's own at once, as waiting could not
             help there.
         """
-        until = math.inf if timeout is None else monotonic() + timeout
-        waiting = ClosingTime(until)
+        waiting = Deadline(math.inf if timeout is None else timeout)
         if not self._thread.is_current:
             while self._outcomes.pending and not waiting.over:  # a stop() may come in between
-                self._see_them_sent(until, ClosingTime(until, self._closing))
-            self._outcomes.wait_for(lambda: not self._outcomes.telling, waiting)
-        return not self._outcomes.pending and not self._outcomes.telling
+                self._drive_until_sent(waiting, Deadline(waiting.seconds, self._sender.stop))
+            self._outcomes.wait_for(lambda: not self._outcomes.calling, waiting)
+        return not self._outcomes.pending and not self._outcomes.calling
 
     def stop(self, seconds: float, *, exiting: bool = False) -> None:
         """Deliver what is queued, and give up what can't be within the time.
 
         Args:
             seconds: to wait at most. On the thread that sends, the exit waits instead.
-            exiting: the interpreter exits; Ctrl-C then ends the wait, and goes no further.
+            exiting: the interpreter exits: one deadline counts for all deliveries. Ctrl-C then
+                ends the wait, and goes no further.
         """
-        begun, closing, drained = monotonic(), self._closing, False
-        thread = self._thread
+        thread, sender, begun, is_drained = self._thread, self._sender, monotonic(), False
         if thread.is_current:  # a finalizer, or redact, removes the sink: this thread can't wait
             atexit.register(self.stop, seconds, exiting=True)
             return
         if exiting:
             self._client.at_exit()
+        deadline = exit_deadline(seconds) if exiting else Deadline(seconds)
         try:
             with waiting_for_pings():
-                drained = self._drain(begun, seconds, closing)
+                is_drained = self._drain(sender, deadline)
         except KeyboardInterrupt:
             if not exiting:
                 raise
         finally:
-            if closing is self._closing:  # else another thread's stop() was faster
-                self._begin_anew(monotonic() - begun, drained=drained)
+            if sender is self._sender:  # else another thread's stop() was faster
+                if is_drained:
+                    sender.finish(_THREAD_GRACE_S)
+                else:
+                    self._replace_worker(monotonic() - begun)
         if exiting:
-            until = ClosingTime(monotonic() + _AT_EXIT)
-            self._outcomes.end(until.left)
-            thread.end(until.left)
+            grace = Deadline(_EXIT_GRACE_S)
+            self._outcomes.end(grace.seconds)
+            thread.end(grace.seconds)
 
     def abort(self) -> None:
-        """Make a ``stop()`` in progress give up now. A signal handler may call this."""
-        self._closing.bring_forward(monotonic())
-        courier = self._courier
-        if courier is not None:
-            courier.abandon()
+        """Abort a ``stop()`` in progress. A signal handler may call this."""
+        self._sender.stop.bring_forward(monotonic())
+        self._sender.cancel()
         self._outcomes.changed()
+
+    def hurry(self, deadline: Deadline) -> None:
+        """Let it be known when sending has to end: pauses and attempts are shortened."""
+        self._sender.stop.bring_forward(deadline.at)
+        self._inbox.ring()
+
+    def cut_late_attempt(self) -> None:
+        """Cut the attempt in progress off, if the time for it is over."""
+        self._sender.attempt.cut_if_over()
+
+    @property
+    def attempt_ends_in(self) -> float:
+        """Seconds until an attempt in progress has to end; negative where that has passed."""
+        return self._sender.attempt.seconds
 
     def after_fork(self) -> None:
         """Begin anew in a forked child: the parent's pings are the parent's to send."""
         self._client = self._client.after_fork()
-        self._report = self._report.clone()
+        self._troubles = self._troubles.clone()
         self._open()
 
     def _at_rest(self) -> None:
         self._outcomes.changed()
-        self._thread.start()  # for a ping that an abandoned courier put back
-
-    def _send(self, closing: ClosingTime) -> None:
-        """Be a courier, on the calling thread."""
-        # A clone of the last one's: it knows the limit for a body that the service announced.
-        self._client = self._client.clone()
-        courier = self._courier = Courier(
-            self._outbox,
-            self._outcomes,
-            self._client,
-            self._report,
-            self._vocabulary,
-            self._backoff,
-            closing,
-        )
-        courier.work()
+        self._thread.start()  # for a ping that came as the thread was about to finish
 
     def _drop(self, queued: Queued) -> None:
-        self._report.dropped(queued.ping, PINGS)
+        """The inbox is full."""
+        self._troubles.dropped(queued.ping, PINGS)
         self._outcomes.settle(queued, queued.unfinished)
 
-    def _see_them_sent(self, until: float, closing: ClosingTime) -> bool:
+    def _drive_until_sent(self, until: Deadline, sending: Deadline) -> bool:
         """Wait until no ping is pending, sending on this thread where there is no other.
 
         Args:
-            until: how long to wait for another thread, as a moment of the monotonic clock.
-            closing: when all has to be sent. What this thread sends has until then: an attempt
-                isn't cut short because there is something to say.
+            until: how long to wait for another thread.
+            sending: when all has to be sent. What this thread sends has until then: an attempt
+                isn't cut short because there is something to report.
         """
-        thread, waiting = self._thread, ClosingTime(until, closing)
+        thread, sender = self._thread, self._sender
 
-        def done_or_stranded() -> bool:
+        def is_done_or_stranded() -> bool:
             return not self._outcomes.pending or not thread.start()
 
-        while self._outcomes.pending and not waiting.over:
-            if not thread.start() and not thread.begins(_ABOUT_TO):
-                thread.run_here(functools.partial(self._send, closing))
+        while self._outcomes.pending and not until.over and not sending.over:
+            if not thread.start() and not thread.begins(_THREAD_GRACE_S):
+                thread.run_here(functools.partial(sender.work, sending))
             else:
-                self._outcomes.wait_for(done_or_stranded, waiting)
+                self._outcomes.wait_for(is_done_or_stranded, Deadline(until.seconds, sending))
         return not self._outcomes.pending
 
-    def _drain(self, begun: float, seconds: float, closing: ClosingTime) -> bool:
+    def _drain(self, sender: Sender, deadline: Deadline) -> bool:
         """Wait until every ping has its outcome; False when the time is over first."""
-        closing.bring_forward(begun + seconds)
-        self._outbox.ring()  # a pause between attempts ends
-        # Then it is said, and an attempt that waits since before this stop is cut off.
-        for moment, act in sorted(
-            [
-                (begun + min(_WORTH_SAYING, seconds), self._say_what_is_waited_for),
-                (begun + seconds / 2, lambda: self._cut_attempt_begun_before(begun)),
-            ],
-            key=lambda each: each[0],
-        ):
-            if self._see_them_sent(moment, closing):
+        sender.stop.bring_forward(deadline.at)
+        self._inbox.ring()  # a pause between attempts ends
+        within = Deadline(deadline.seconds, sender.stop)
+        notice = Deadline(NOTICE_DELAY_S)
+        while True:
+            moments = [each.attempt_ends_in for each in deliveries()]
+            moments = [max(seconds, _THREAD_GRACE_S) for seconds in moments if seconds > -1]
+            if notice.known:
+                moments.append(notice.seconds)
+            if self._drive_until_sent(Deadline(min(moments, default=math.inf)), within):
                 return True
-            if closing.over:
+            if within.over:
                 return False
-            act()
-        return self._see_them_sent(math.inf, closing)
+            # An attempt that waits since before this stop doesn't know that there is less time.
+            for each in deliveries():
+                each.cut_late_attempt()
+            if notice.over and notice.known:
+                notice.end_at(math.inf)
+                self._troubles.waiting(self._outcomes.pending, within.seconds)
 
-    def _say_what_is_waited_for(self) -> None:
-        self._report.waiting(self._outcomes.pending, self._closing.left)
-
-    def _cut_attempt_begun_before(self, moment: float) -> None:
-        courier = self._courier
-        if courier is not None:
-            courier.cut_attempt_begun_before(moment)
-
-    def _begin_anew(self, waited: float, *, drained: bool) -> None:
-        """Abandon the courier, and let a later ping have another.
+    def _replace_worker(self, waited: float) -> None:
+        """Give up what is pending, and let a later ping have another thread.
 
         Args:
             waited: seconds, so far.
-            drained: nothing is to be given up, and reported: what is pending came since.
         """
-        closing = self._closing
-        closing.abandon()
-        courier = self._courier
-        if courier is not None:
-            courier.abandon()
-        pending = [] if drained else self._outcomes.open()
+        sender = self._sender
+        successor = sender.take_over(_THREAD_GRACE_S)
+        pending = self._outcomes.open()
         given_up = [each for each in pending if self._outcomes.settle(each, each.unfinished)]
-        for queued in given_up:
-            self._outbox.discard(queued)
-        try:
-            # What came since, and was taken, is put back: nothing newer may be sent before it.
-            thread, until = self._thread, ClosingTime(monotonic() + _ABOUT_TO)
-            self._outcomes.wait_for(lambda: not thread.at_work, until)
-        finally:
-            if closing is self._closing:  # else another thread's stop() was faster
-                self._new_courier_thread()
+        if sender is self._sender:  # else another thread's stop() was faster
+            self._give_work_to(successor)
         if given_up:
             cause = next((each.last.error for each in given_up if each.last is not None), None)
-            self._report.undelivered([each.ping for each in given_up], waited, cause)
-        self._report.stopped()
+            self._troubles.given_up([each.ping for each in given_up], waited, cause)
         self._thread.start()  # for what was put meanwhile

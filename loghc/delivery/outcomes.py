@@ -2,88 +2,69 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from collections.abc import Callable
 
 from loghc import native
 from loghc.callbacks import calling_back
 from loghc.clock import monotonic
-from loghc.delivery.closing import ClosingTime
+from loghc.deadline import Deadline
 from loghc.delivery.queued import Queued
-from loghc.delivery.report import Report
+from loghc.delivery.tally import Tally
 from loghc.delivery.thread import ThreadOnDemand
+from loghc.delivery.troubles import Troubles
 from loghc.ping import Attempt, Outcome, Stats
 
 __all__ = ["Outcomes"]
 
-_UNTOLD = 10_000  # outcomes that wait to be told at most; the oldest go first, and that is said
+_WAITING = 10_000  # outcomes for on_outcome, at most; the oldest go first, and that is reported
 
 
 class Outcomes:
     """Keeps the pings that have no outcome yet, and counts those that have.
 
-    A ping's first outcome counts; a later one, of a sender that was given up, is ignored.
+    Several threads give pings their outcomes: the one that sends, one that makes room, one that
+    stops. A ping's first outcome counts. Each change is one operation of a deque or a counter.
 
     Args:
-        report: tells what ``on_outcome`` raises.
+        troubles: reports what ``on_outcome`` raises.
         on_outcome: called with each Outcome on a thread of its own, which nothing waits for.
     """
 
-    def __init__(self, report: Report, on_outcome: Callable[[Outcome], object] | None) -> None:
-        self._report = report
+    def __init__(self, troubles: Troubles, on_outcome: Callable[[Outcome], object] | None) -> None:
+        self._troubles = troubles
         self._on_outcome = on_outcome
-        self._open: dict[Queued, None] = {}  # in the order of their markers
-        # Held for no call and no allocation: nothing that waits for another lock can run meanwhile.
-        self._lock = native.RLock()
-        self._delivered = 0
-        self._failed = 0
-        self._waiting: list[native.Bell] = []
-        self._untold: deque[Outcome] = deque()
-        self._teller = ThreadOnDemand(
-            self._tell, lambda: self._untold, self.changed, calls_app=True
+        self._open: deque[Queued] = deque()  # in the order of their markers
+        self._delivered, self._failed, self._superseded = Tally(), Tally(), Tally()
+        self._bells: list[native.Bell] = []
+        self._to_call: deque[Outcome] = deque()
+        self._caller = ThreadOnDemand(
+            self._call, lambda: self._to_call, self.changed, calls_app=True
         )
-        self._can_tell = False
+        self._can_call = False
 
     def expect(self, queued: Queued) -> None:
         """A ping was queued. To say so twice does no harm."""
-        if not queued.settled:
-            self._open[queued] = None
+        if not queued.settled and queued not in self._open:
+            self._open.append(queued)
 
     def settle(self, queued: Queued, attempt: Attempt) -> bool:
-        """A ping came to its outcome; False when it has one already."""
-        with self._lock:
-            first = queued in self._open
-            if first:
-                queued.settled = True
-                del self._open[queued]
-                if attempt.delivered:
-                    self._delivered += 1
-                else:
-                    self._failed += 1
-        if first:
-            seconds = monotonic() - queued.since
-            self._report.outcome(queued.ping, attempt, queued.attempts, seconds)
-            if self._on_outcome is not None:
-                self._untold.append(_outcome(queued, attempt))
-                if len(self._untold) > _UNTOLD:
-                    self._next_untold()
-                    self._report.untold()
-                self._can_tell = self._teller.start()
-            self.changed()
-        return first
+        """A ping came to its outcome, and those that it counts; False when it has one already."""
+        for each in queued.counted:
+            self._settle_one(each, attempt)
+        return self._settle_one(queued, attempt)
 
     def withdraw(self, queued: Queued) -> None:
         """A ping is not to be sent after all: it has no outcome."""
-        self._open.pop(queued, None)
+        self._close(queued)
         self.changed()
-
-    def is_open(self, queued: Queued) -> bool:
-        """Whether a ping has no outcome yet."""
-        return queued in self._open
 
     def open(self) -> list[Queued]:
         """The pings without an outcome, oldest first."""
-        return list(self._open)
+        while True:
+            with contextlib.suppress(RuntimeError):  # it was changed meanwhile
+                return list(self._open)
 
     @property
     def pending(self) -> int:
@@ -92,64 +73,93 @@ class Outcomes:
 
     @property
     def stats(self) -> Stats:
-        """How many pings were delivered, failed, and are still pending."""
-        return Stats(self._delivered, self._failed, self.pending)
+        """How many pings were delivered, failed, superseded, and are still pending."""
+        return Stats(int(self._delivered), int(self._failed), self.pending, int(self._superseded))
 
     @property
-    def telling(self) -> bool:
-        """Whether ``on_outcome`` is being told, by another thread than this one."""
-        to_be_told = self._can_tell and self._untold
-        return bool(to_be_told or self._teller.at_work) and not self._teller.is_current
+    def calling(self) -> bool:
+        """Whether ``on_outcome`` is being called, by another thread than this one."""
+        to_be_called = self._can_call and self._to_call
+        return bool(to_be_called or self._caller.at_work) and not self._caller.is_current
 
     def end(self, seconds: float) -> None:
-        """Wait until the thread that calls ``on_outcome`` has ended, so many seconds at most."""
-        self._teller.end(seconds)
+        """Wait until the thread that calls ``on_outcome`` has finished, for at most `seconds`."""
+        self._caller.end(seconds)
 
     def changed(self) -> None:
         """Wake all who wait."""
-        for bell in list(self._waiting):
+        for bell in list(self._bells):
             bell.ring()
 
-    def wait_for(self, condition: Callable[[], object], closing: ClosingTime) -> bool:
+    def wait_for(self, condition: Callable[[], object], deadline: Deadline) -> bool:
         """Wait until a condition holds, looking at each change.
 
         Args:
             condition: what to wait for.
-            closing: when to give up.
+            deadline: when to give up.
 
         Returns:
             Whether it holds.
         """
         bell = native.Bell()
-        self._waiting.append(bell)
+        self._bells.append(bell)
         try:
             while not condition():
-                if closing.over:
+                if deadline.over:
                     return False
-                bell.wait(closing.left)
+                bell.wait(deadline.seconds)
             return True
         finally:
-            self._waiting.remove(bell)
+            self._bells.remove(bell)
 
-    def _tell(self) -> None:
-        while self._on_outcome is not None and (outcome := self._next_untold()) is not None:
-            self._tell_one(self._on_outcome, outcome)
+    def _settle_one(self, queued: Queued, attempt: Attempt) -> bool:
+        if not self._close(queued):
+            return False
+        if attempt.delivered:
+            self._delivered.add()
+        elif attempt.superseded:
+            self._superseded.add()
+        else:
+            self._failed.add()
+        seconds = monotonic() - queued.since
+        self._troubles.outcome(queued.ping, attempt, queued.attempts, seconds)
+        if self._on_outcome is not None:
+            self._to_call.append(_outcome(queued, attempt, seconds))
+            if len(self._to_call) > _WAITING:
+                self._next_to_call()
+                self._troubles.outcomes_dropped()
+            self._can_call = self._caller.start()
+        self.changed()
+        return True
 
-    def _tell_one(self, on_outcome: Callable[[Outcome], object], outcome: Outcome) -> None:
+    def _close(self, queued: Queued) -> bool:
+        """Whether a ping had no outcome, which it has now."""
+        try:
+            self._open.remove(queued)
+        except ValueError:
+            return False
+        queued.settled = True
+        return True
+
+    def _call(self) -> None:
+        while self._on_outcome is not None and (outcome := self._next_to_call()) is not None:
+            self._call_with(self._on_outcome, outcome)
+
+    def _call_with(self, on_outcome: Callable[[Outcome], object], outcome: Outcome) -> None:
         try:
             with calling_back():
                 on_outcome(outcome)
         except BaseException:  # noqa: BLE001 - the app's own function may raise what it likes
-            self._report.raised("on_outcome raised, which changes nothing for the ping:")
+            self._troubles.raised("on_outcome raised, which changes nothing for the ping:")
 
-    def _next_untold(self) -> Outcome | None:
+    def _next_to_call(self) -> Outcome | None:
         try:
-            return self._untold.popleft()
+            return self._to_call.popleft()
         except IndexError:
             return None
 
 
-def _outcome(queued: Queued, attempt: Attempt) -> Outcome:
+def _outcome(queued: Queued, attempt: Attempt, seconds: float) -> Outcome:
     return Outcome(
         event=queued.ping.event,
         run_id=queued.ping.run_id,
@@ -157,5 +167,6 @@ def _outcome(queued: Queued, attempt: Attempt) -> Outcome:
         status=attempt.status,
         error=attempt.error,
         attempts=queued.attempts,
-        elapsed=monotonic() - queued.since,
+        elapsed=seconds,
+        superseded=attempt.superseded,
     )

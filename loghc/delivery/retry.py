@@ -1,71 +1,103 @@
-"""The attempts for one ping."""
+"""What follows a failed attempt: another one, with how much of the log, or none."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
+from loghc.delivery.capabilities import Capabilities
+from loghc.delivery.policy import Policy
+from loghc.delivery.queued import Queued
+from loghc.log.body import SHORTEST
 from loghc.ping import Attempt
 
-__all__ = ["Backoff", "Timing", "deliver"]
+__all__ = ["Next", "after_failure", "blames_size", "why_shortened"]
+
+_LOG_REFUSED = frozenset({400, 403, 413, 422})
+_AWAY = frozenset({502, 503, 504})  # what a proxy answers while the service behind it is away
+_TOO_LARGE = 413
+_HICCUPS = 3  # failures in a row after which it is the ping, or its log
 
 
-class Backoff(NamedTuple):
-    """How long to wait between the attempts for one ping.
+class Next(NamedTuple):
+    """What follows a failed attempt.
 
     Attributes:
-        first: seconds before the second attempt, at most.
-        factor: by which each wait exceeds the one before.
-        cap: seconds that no wait exceeds, a ``Retry-After`` included.
+        refused: no other attempt.
+        pause: seconds before the next one; None: the usual ones.
+        is_set_aside: others are to be tried meanwhile.
     """
 
-    first: float = 0.5
-    factor: float = 2.0
-    cap: float = 60.0
-
-    def wait(self, attempts: int, retry_after: float | None) -> float:
-        """Seconds to wait after this many attempts, with jitter: half of it is random."""
-        # The exponent is bounded: after a week of outage a float would overflow.
-        longest = min(self.cap, self.first * self.factor ** min(attempts - 1, 64))
-        # Not the random module: importing it takes longer than importing all of loghc.
-        seconds = longest * (1 + os.urandom(1)[0] / 255) / 2
-        return seconds if retry_after is None else min(self.cap, max(seconds, retry_after))
+    refused: bool = False
+    pause: float | None = None
+    is_set_aside: bool = False
 
 
-class Timing(Protocol):
-    """How much time the attempts may take."""
-
-    def for_attempt(self) -> float:
-        """Seconds for the next attempt; 0 or less when there is no time for another."""
-
-    def pause(self, seconds: float) -> None:
-        """Wait that long, or until there is a reason to wait no longer."""
-
-
-def deliver(
-    send: Callable[[float], Attempt],
-    backoff: Backoff,
-    timing: Timing,
-    failed: Callable[[Attempt], None],
-) -> Attempt | None:
-    """Send until the service takes the ping, refuses it for good, or the time is over.
+def after_failure(
+    queued: Queued, attempt: Attempt, capabilities: Capabilities, policy: Policy, *,
+    passed: int, now: float,
+) -> Next:  # fmt: skip
+    """Decide what follows a failed attempt, and how much of the log the next one has.
 
     Args:
-        send: makes an attempt within this many seconds.
-        backoff: the pauses.
-        timing: the time for attempts and pauses.
-        failed: told of each attempt after which there may be another.
-
-    Returns:
-        The attempt that decided; None when the time was over first.
+        queued: the ping.
+        attempt: what it came to.
+        capabilities: what is known of the service.
+        policy: how long to try.
+        passed: how many pings the service has taken in this process.
+        now: the moment, by the monotonic clock.
     """
-    attempts = 0
-    while (seconds := timing.for_attempt()) > 0:
-        attempt = send(seconds)
-        attempts += 1
-        if attempt.delivered or not attempt.transient:
-            return attempt
-        failed(attempt)
-        timing.pause(backoff.wait(attempts, attempt.retry_after))
-    return None
+    less_is_left = _shed(queued, attempt, passed, answered=capabilities.answered)
+    if not attempt.transient:
+        if queued.refused_since is None:
+            queued.refused_since = now
+        if capabilities.answered:
+            if now - queued.refused_since >= policy.refused_for_s:
+                return Next(refused=True)
+        elif not (attempt.status == _TOO_LARGE and less_is_left):
+            if capabilities.repeated:
+                return Next(refused=True)
+            capabilities.repeated = True
+            return Next(pause=policy.repeat_after_s)
+    return Next(is_set_aside=queued.failures >= _HICCUPS and not less_is_left)
+
+
+def blames_size(attempt: Attempt) -> bool:
+    """Whether a body failed for its size: the next one would fail for it, too."""
+    return attempt.was_sending or attempt.status == _TOO_LARGE
+
+
+def why_shortened(attempt: Attempt) -> str:
+    """Why a ping has less of its log."""
+    if attempt.was_sending:
+        return "all of it could not be sent in time"
+    return f"the service answered {attempt.error} to all of it"
+
+
+def _shed(queued: Queued, attempt: Attempt, passed: int, *, answered: bool) -> bool:
+    """Choose how much of the log the next attempt has; whether less of it is still to be tried."""
+    status, body = attempt.status, queued.body
+    suspicious = attempt.was_sending or status in _LOG_REFUSED or (status or 0) // 100 == 5
+    steps = []
+    if body is not None and suspicious:
+        steps = [step for step in (1, SHORTEST) if body.shortened(step, "") is not body]
+    its_own = not attempt.transient or (suspicious and (bool(steps) or status not in _AWAY))
+    queued.failures = queued.failures + 1 if its_own else 0
+    if not steps:
+        return False
+    if queued.step == steps[-1]:  # less failed, too: it is not the log, as long as none passes
+        queued.step, queued.shed_at = 0, passed
+        return False
+    if queued.step:
+        queued.step = SHORTEST
+        return True
+    if queued.shed_at == passed:
+        return False
+    at_once = status == _TOO_LARGE
+    if passed and status not in _AWAY:
+        # A log that is short anyway isn't given up over one hiccup of the service.
+        at_once = at_once or steps[0] < SHORTEST or queued.failures > 1
+    if at_once or queued.failures >= _HICCUPS:
+        queued.step = steps[0]
+    elif not answered and not attempt.transient:
+        queued.step = SHORTEST  # it is asked once more alone
+    return True

@@ -11,6 +11,7 @@ import ssl
 import time
 from collections.abc import Callable
 
+from loghc.deadline import SendingTimeoutError
 from loghc.ping import Answer, Attempt, Event
 from loghc.service.environment import check_ca_file
 
@@ -70,7 +71,14 @@ def interpret_answer(event: Event, answer: Answer, mask: Callable[[str], str]) -
         if disguised is None:
             foreign = f'"{shown(said[:_SHOWN])}"' if said else "nothing"
             foreign = "" if said.lower() in _OWN_TEXTS else foreign
-            return Attempt(delivered=True, status=status, foreign_text=foreign)
+            # Healthchecks itself calls its "OK" text/html.
+            is_html = headers.get("content-type", "").lower().startswith("text/html")
+            return Attempt(
+                delivered=True,
+                status=status,
+                foreign_text=foreign,
+                is_web_page=is_html and bool(foreign),
+            )
         meaning, advice = _MEANING[404 if disguised[1].lower() == "not found" else 429]
         transient = disguised[1].lower() == "rate limited"
     elif 300 <= status < 400:
@@ -130,6 +138,7 @@ def interpret_error(error: Exception, host: str, mask: Callable[[str], str]) -> 
         error=shown(mask(f"the proxy: {words}" if proxied else words)),
         advice=advice or (_PROXY if proxied else ""),
         transient=network or not isinstance(error, (TypeError, ValueError)),
+        was_sending=any(isinstance(cause, SendingTimeoutError) for cause in causes),
     )
 
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import base64
 import contextlib
 import functools
+import math
 import os
 import sys
 from collections.abc import Mapping
 from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING
 
+from loghc.deadline import Deadline
 from loghc.fork import importing
 from loghc.ping import Attempt, Ping
 from loghc.service import environment
-from loghc.service.deadline import Deadline
 from loghc.service.proxies import proxy_for
 from loghc.service.url import PingUrl
 
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 __all__ = ["PingClient", "hidden_library", "import_what_sends", "not_importable"]
 
 
+_SHARE = 2 / 3  # of the time that is left when a stop is known: what one attempt gets
+
+
 class PingClient:
     """Sends pings, one at a time.
 
@@ -45,10 +49,12 @@ class PingClient:
         version: loghc's, for the User-Agent header.
         ca_file: a PEM file, whose certificates alone are trusted. None: the one that
             ``HEALTH_CHECK_CA_FILE`` names, or what the system trusts. Doesn't count with ``http``.
+        within: when all attempts have to be done; each gets a share of what is left.
 
     Attributes:
         body_limit: bytes of a body that the service keeps, as it last announced; None before it
             did.
+        deadline: of the attempt in progress. Another thread may cut it off.
     """
 
     def __init__(
@@ -60,6 +66,7 @@ class PingClient:
         http: urllib3.PoolManager | None,
         version: str,
         ca_file: str | None = None,
+        within: Deadline | None = None,
     ) -> None:
         self._url = url
         self._mask = mask
@@ -70,12 +77,16 @@ class PingClient:
         self._ca_file = ca_file or environment.ca_file()
         self.body_limit: int | None = None
         self._trust: ssl.SSLContext | None = None
-        self._deadline = Deadline()
+        self.deadline = Deadline(0.0, within, _SHARE)
         self._resolver: Resolver | None = None  # the clones' as well
         self._transport: Transport | None = None
 
-    def clone(self) -> PingClient:
-        """A client with connections of its own, that knows what this one learned."""
+    def clone(self, within: Deadline | None = None) -> PingClient:
+        """A client with connections of its own, that knows what this one learned.
+
+        Args:
+            within: when all its attempts have to be done.
+        """
         client = PingClient(
             self._url,
             self._mask,
@@ -84,6 +95,7 @@ class PingClient:
             self._http,
             self._version,
             self._ca_file,
+            within,
         )
         client.body_limit = self.body_limit
         client._trust = self._trust
@@ -98,7 +110,7 @@ class PingClient:
             self._http.pools = type(self._http.pools)()
         return self.clone()
 
-    def send(self, ping: Ping, body: Body, seconds: float) -> Attempt:
+    def send(self, ping: Ping, body: Body, seconds: float = math.inf) -> Attempt:
         """Make one attempt. Never raises an Exception.
 
         Args:
@@ -141,15 +153,7 @@ class PingClient:
 
     def cancel(self) -> None:
         """Cut off the attempt in progress, and refuse any further one."""
-        self._deadline.cancel()
-
-    def cut_if_older_than(self, moment: float) -> None:
-        """Make the attempt in progress time out, if it began before a moment.
-
-        Args:
-            moment: of the monotonic clock.
-        """
-        self._deadline.cut_if_older_than(moment)
+        self.deadline.cancel()
 
     def close(self) -> None:
         """Close the connections that are the client's own; the next attempt opens another."""
@@ -168,13 +172,13 @@ class PingClient:
         from loghc.service.transport import Transport, system_trust
 
         if self._http is not None:
-            return Transport(self._deadline, manager=self._http)
+            return Transport(self.deadline, manager=self._http)
         self._resolver = self._resolver or Resolver()
         proxy = proxy_for(self._url.scheme, self._url.authority)
         secure = self._url.scheme == "https" or (proxy is not None and proxy.secure)
         if secure and self._trust is None:
             self._trust = system_trust(self._ca_file)
-        return Transport(self._deadline, self._trust, proxy, resolver=self._resolver)
+        return Transport(self.deadline, self._trust, proxy, resolver=self._resolver)
 
     def _headers(self) -> dict[str, str]:
         own = {

@@ -22,7 +22,7 @@ import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from loghc import native
-from loghc.service.deadline import Deadline
+from loghc.deadline import Deadline
 from loghc.service.happy_eyeballs import connect_to_first
 from loghc.service.lookup import Resolver
 

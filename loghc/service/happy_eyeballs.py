@@ -10,7 +10,7 @@ from typing import Any
 
 from loghc import native
 from loghc.clock import monotonic
-from loghc.service.deadline import Deadline
+from loghc.deadline import Deadline
 
 __all__ = ["connect_to_first"]
 

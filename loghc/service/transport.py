@@ -20,9 +20,9 @@ from urllib3.util.ssl_ import create_urllib3_context
 from urllib3.util.ssltransport import SSLTransport
 
 from loghc import native
+from loghc.deadline import Deadline
 from loghc.ping import Answer
 from loghc.service.connection import pool_classes
-from loghc.service.deadline import Deadline
 from loghc.service.environment import CA_FILE_VARIABLE, check_ca_file
 from loghc.service.lookup import Resolver
 from loghc.service.proxies import Proxy

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from loghc.delivery import Delivery
-from loghc.delivery.report import Report
+from loghc.delivery.troubles import Troubles
 from loghc.log.body import Body
 from loghc.log.masking import Masker
 from loghc.log.redaction import Redactor, redactor
@@ -48,12 +48,12 @@ def _delivery(
 ) -> Delivery:
     from loghc.service.client import PingClient
 
-    report = Report(url.masked, masker.text)
+    troubles = Troubles(url.masked, masker.text, "--limit")
     if url.exposed:
-        report.exposed()
+        troubles.exposed()
     return Delivery(
         PingClient(url, masker.text, timeout, headers, None, __version__, ca_file),
-        report,
+        troubles,
         on_outcome,
         # Here, too: the end of a cut log is sent as a log, unless those are left out.
         events=tuple(Event) if events is None else [Event(value) for value in events],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from itertools import islice
 
-from loghc.delivery.outbox import LOGS
+from loghc.delivery.inbox import LOGS
 from loghc.entry.processes import living
 from loghc.entry.rings import read_notes
 from loghc.log.redaction import Redactor

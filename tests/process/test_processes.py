@@ -233,7 +233,7 @@ def test_a_child_forked_amid_a_request_exits_though_a_lock_of_its_is_held(
     # At the child's exit urllib3 closes what the parent's pools hold.
     text = """
         import os, sys, threading
-        from loghc.service.deadline import Deadline
+        from loghc.deadline import Deadline
         from loghc.service.transport import Transport
 
         deadline, held, done = Deadline(), threading.Event(), threading.Event()

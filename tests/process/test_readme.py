@@ -15,7 +15,7 @@ import pytest
 
 from loghc import HealthSink
 from loghc.command import ping_options, run_options
-from loghc.delivery.outbox import LOGS, PINGS
+from loghc.delivery.inbox import LOGS, PINGS
 from loghc.testing import PingReceiver
 
 ROOT = Path(__file__).parents[2]
@@ -33,7 +33,7 @@ WORDS = 2000  # that the README has at most
 FAULTS = {
     "connection refused": [
         "test_a_passing_fault_costs_a_retry_with_the_same_run_id_and_no_order",
-        "test_an_outage_is_said_once_and_its_end_once_and_nothing_is_lost",
+        "test_an_outage_is_said_once_and_its_end_once_and_what_counts_is_told",
         "test_exit_is_bounded_when_the_connection_is_refused",
         "test_exit_is_bounded_when_the_name_does_not_resolve",
     ],
@@ -53,27 +53,30 @@ FAULTS = {
         "test_retry_after_is_respected_where_it_makes_sense",
     ],
     "400": [
-        "test_a_refusal_is_reported_with_its_meaning_and_not_tried_again",
+        "test_a_refusal_is_reported_with_its_meaning_and_the_check_is_asked_once_more",
         "test_a_200_that_says_not_found_is_reported_as_not_delivered",
     ],
+    "200 with a web page": [
+        "test_a_web_page_is_no_answer_where_the_service_has_answered_otherwise",
+    ],
+    "5xx, 400": ["test_a_verdict_is_told_though_the_service_refuses_its_log"],
     "an answer is lost": ["test_a_passing_fault_costs_a_retry_with_the_same_run_id_and_no_order"],
     "what sends pings can't be imported": [
         "test_what_cannot_be_imported_at_the_moment_is_a_passing_fault",
     ],
     "an outage": [
-        "test_an_outage_is_said_once_and_its_end_once_and_nothing_is_lost",
+        "test_an_outage_is_said_once_and_its_end_once_and_what_counts_is_told",
         "test_logs_that_overflow_are_left_out_oldest_first_and_counted",
         "test_an_hour_of_outage_at_full_speed_holds_32_logs_and_the_tail",
-        "test_starts_lose_their_logs_first_then_lines_then_successes_and_failures_last",
+        "test_a_service_that_was_told_what_is_left_believes_the_truth",
     ],
     "more than 10,000 pings wait": [
         "test_a_week_of_outage_holds_so_many_pings_and_no_more",
         "test_what_overflows_is_known_at_once_and_bounds_what_waits",
-        "test_every_failure_stays_whatever_floods_the_outbox",
     ],
     "the program ends while pings wait": [
         "test_exit_is_bounded_and_what_is_lost_is_said_once",
-        "test_a_long_wait_says_what_it_waits_for",
+        "test_a_long_wait_is_said_where_someone_looks",
         "test_markers_just_before_the_end_arrive",
     ],
     "nobody reads standard error": [

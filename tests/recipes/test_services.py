@@ -15,7 +15,7 @@ from loguru import logger
 from conftest import complaints
 from loghc import Event, HealthSink
 from loghc.delivery import Delivery
-from loghc.delivery.report import Report
+from loghc.delivery.troubles import Troubles
 from loghc.log.body import Body
 from loghc.ping import Ping
 from loghc.portable.run_ids import new_run_id
@@ -198,7 +198,7 @@ def test_an_exit_status_is_told_as_one_or_as_a_failure_and_never_as_a_success(
 ) -> None:
     service = simulate(rules)
     url = PingUrl.parse(service.url)
-    delivery = Delivery(PingClient(url, str, 5.0, {}, None, "0"), Report(url.masked))
+    delivery = Delivery(PingClient(url, str, 5.0, {}, None, "0"), Troubles(url.masked))
     delivery.put(Ping(Event.FAIL, new_run_id(), Body, 3))
     assert delivery.wait(10)
     delivery.stop(1)

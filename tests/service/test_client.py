@@ -19,13 +19,13 @@ import urllib3
 
 from conftest import RunScript
 from loghc import Event
+from loghc.deadline import Deadline
 from loghc.log.body import Body
 from loghc.log.masking import Masker
 from loghc.ping import Attempt, Ping
 from loghc.service import transport
 from loghc.service.client import PingClient, hidden_library, not_importable
 from loghc.service.connection import pool_classes
-from loghc.service.deadline import Deadline
 from loghc.service.proxies import Proxy
 from loghc.service.transport import Transport
 from loghc.service.url import PingUrl

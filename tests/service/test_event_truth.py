@@ -15,8 +15,9 @@ from loguru import logger
 from conftest import complaints
 from loghc import Event, HealthSink, Outcome, job
 from loghc.delivery import Delivery
-from loghc.delivery.report import Report
-from loghc.delivery.vocabulary import Vocabulary
+from loghc.delivery.capabilities import Capabilities
+from loghc.delivery.policy import Policy
+from loghc.delivery.troubles import Troubles
 from loghc.log.body import Body
 from loghc.log.masking import Masker
 from loghc.ping import Attempt, Ping
@@ -24,6 +25,15 @@ from loghc.portable.run_ids import new_run_id
 from loghc.service.client import PingClient
 from loghc.service.url import PingUrl
 from loghc.testing import Fault, PingReceiver
+from pings import RUN_ID, client_of, ping
+from waiting import wait_until
+
+_EVENTS = {
+    "start": Event.START,
+    "done": Event.SUCCESS,
+    "error": Event.FAIL,
+    "log": Event.LOG,
+}
 
 Said = Callable[[], list[str]]
 
@@ -39,17 +49,34 @@ class Service:
     def __init__(self, receiver: PingReceiver) -> None:
         self.receiver = receiver
         self.outcomes: list[Outcome] = []
+        self.sink: HealthSink | None = None
 
     def add(self, **options: Any) -> HealthSink:
-        self.sink = HealthSink(self.receiver.url, on_outcome=self.outcomes.append, **options)
-        logger.add(self.sink, format="{message}", catch=False)
-        return self.sink
+        sink = self.sink = HealthSink(self.receiver.url, on_outcome=self.outcomes.append, **options)
+        logger.add(sink, format="{message}", catch=False)
+        return sink
 
-    def log(self, message: str, answer: int | Fault | None = None) -> None:
-        """Log a marker, and wait until it is answered, with this status."""
-        self.receiver.script(answer)
-        logger.info(message)
-        assert self.sink.wait(10)
+    def connect(self, scale: float = 20.0) -> Delivery:
+        """Have markers sent by a delivery whose clock is so many times as fast."""
+        policy = Policy().scaled(scale)
+        client = client_of(self.receiver.url)
+        self.delivery = Delivery(client, Troubles("here"), self.outcomes.append, policy)
+        return self.delivery
+
+    def put(self, message: str, run_id: str = RUN_ID) -> None:
+        """Queue the ping of a marker."""
+        event = _EVENTS[message.partition(".")[2]]
+        self.delivery.put(ping(event, run_id, message))
+
+    def log(self, message: str, *answers: int | Fault | None) -> None:
+        """Log a marker, and wait until it is answered, with these statuses."""
+        self.receiver.script(*answers)
+        if self.sink is not None:
+            logger.info(message)
+            assert self.sink.wait(10)
+        else:
+            self.put(message)
+            assert self.delivery.wait(10)
 
     @property
     def masked(self) -> str:
@@ -70,9 +97,9 @@ def service(ping_receiver: PingReceiver) -> Iterator[Service]:
 
 
 def test_a_refused_start_does_not_hide_a_lost_failure(service: Service, said: Said) -> None:
-    service.add()
+    service.connect()
     for _ in range(2):
-        service.log("sync.start", 404)
+        service.log("sync.start", 404, 404)
         service.log("sync.error", 404)
     start, failure = said()
     assert start.startswith("loghc: start ping to ")
@@ -83,97 +110,112 @@ def test_a_refused_start_does_not_hide_a_lost_failure(service: Service, said: Sa
 
 
 def test_causes_are_told_apart(service: Service, said: Said) -> None:
-    service.add()
-    service.log("sync.done", 404)
+    service.connect(1.0)
+    service.log("sync.done", 404, 404)
     service.log("sync.done", 409)
     service.log("sync.done", 404)
     assert [line.partition("delivered: ")[2][:3] for line in said()] == ["404", "409"]
     service.log("sync.done")
-    assert said() == [
-        f"loghc: pings to {service.masked} are delivered again; 3 pings lost meanwhile."
-    ]
+    assert said() == ["loghc: pings to here are delivered again; 3 pings lost meanwhile."]
 
 
-def test_a_success_says_nothing_of_lost_failures(service: Service, said: Said) -> None:
-    service.add()
-    service.log("sync.done")
+def test_a_check_that_never_answered_is_asked_once_more_and_not_for_each_ping(
+    service: Service, said: Said
+) -> None:
+    service.connect()
+    service.receiver.always(404)
     for _ in range(3):
-        service.log("sync.error", 404)
         service.log("sync.done")
-    (line,) = said()
-    assert "knows the check, but not /fail" in line
+    assert service.asked == [""] * 4
+    assert service.delivery.stats.failed == 3
+    service.receiver.always(None)
+    service.log("sync.done")  # the check was made meanwhile
+    assert service.delivery.stats.delivered == 1
+
+
+@pytest.mark.parametrize("answer", [404, 302, 403, 409])
+def test_a_refusal_by_a_check_that_is_known_is_tried_again(
+    answer: int, service: Service, said: Said
+) -> None:
+    service.connect()
+    service.log("sync.start")
+    service.log("sync.error", answer)
+    assert [each.event for each in service.receiver.pings] == [Event.START, Event.FAIL]
+    assert said() == []
+
+
+def test_a_failure_that_is_refused_by_a_check_that_is_known_is_lost_after_a_while(
+    service: Service, said: Said
+) -> None:
+    service.connect(1000.0)
+    service.log("sync.done")
+    service.receiver.always(404)
     service.log("sync.error")
-    assert "delivered again; 3 pings lost" in said()[0]
+    assert service.delivery.stats.failed == 1
+    assert len(service.asked) > 4
+    assert any("knows the check, but not /fail" in line for line in said())
+
+
+def test_one_404_to_a_start_during_an_update_changes_nothing(service: Service, said: Said) -> None:
+    service.connect()
+    service.log("sync.start", 404)  # also as the first of all
+    service.log("sync.done")
+    service.log("sync.start", 404)
+    service.log("sync.done")
+    service.log("sync.start")
+    arrived = [each.event for each in service.receiver.pings]
+    assert arrived == [Event.START, Event.SUCCESS] * 2 + [Event.START]
+    assert said() == []
 
 
 @pytest.mark.parametrize("status", [400, 404])
-def test_starts_and_logs_that_a_service_does_not_know_stop(
+def test_a_suffix_that_is_refused_twice_a_minute_apart_is_not_sent_any_more_for_an_hour(
     status: int, service: Service, said: Said
 ) -> None:
-    service.add()
-    service.log("sync.start", status)
-    service.log("sync.log", status)
+    service.connect(200.0)  # a minute is 0.3 s, an hour 18 s
+    unknown = Fault(status)
     service.log("sync.done")
-    assert service.asked == ["/start", "/log", ""]
-    start, log = said()
-    assert "does not know /start: if it takes other pings, no more starts are sent" in start
-    assert "does not know /log: if it takes other pings, no more logs are sent" in log
-    for _ in range(2):
-        logger.info("sync.start")
-        logger.info("sync.log")
-        service.log("sync.done")
-    assert service.asked == ["/start", "/log", "", "", ""]
-    assert said() == []
-    assert service.sink.stats.pending == 0
-    assert [outcome.event for outcome in service.outcomes].count(Event.START) == 1
+    service.receiver.always(unknown)
+    service.put("sync.start")
+    assert service.delivery.wait(10)
+    asked = len(service.asked)
+    assert asked > 2
+    assert any("knows the check, but not /start: no more starts are sent" in x for x in said())
+    service.receiver.always(None)
+    service.log("sync.start")
+    service.log("sync.log")
+    assert service.asked[asked:] == ["/log"]
+    assert service.delivery.stats.pending == 0
 
 
-def test_a_suffix_that_is_refused_when_the_check_is_known_is_told_once(
+def test_a_refusal_of_one_suffix_holds_up_no_other(service: Service) -> None:
+    service.connect()
+    service.log("sync.done")
+    service.receiver.script(*[404] * 3)
+    service.put("sync.start", "another run")
+    service.put("sync.done")
+    wait_until(lambda: len(service.receiver.pings) == 2)
+    assert service.asked[:5] == ["", "/start", "/start", "/start", ""]
+    service.delivery.stop(5)
+
+
+def test_a_web_page_is_no_answer_where_the_service_has_answered_otherwise(
     service: Service, said: Said
 ) -> None:
-    service.add()
+    service.connect()
+    portal = Fault(200, headers={"Content-Type": "text/html; charset=utf-8"}, body="<p>Log in</p>")
     service.log("sync.done")
-    service.log("sync.start", 404)
-    logger.info("sync.start")
-    service.log("sync.done")
-    (line,) = said()
-    assert "knows the check, but not /start: no more starts are sent." in line
-    assert "events=" in line
-    assert service.asked == ["", "/start", ""]
+    service.log("sync.error", portal, portal)
+    assert [each.event for each in service.receiver.pings] == [Event.SUCCESS, Event.FAIL]
+    assert "a web page" in said()[0]
 
 
-def test_a_suffix_that_was_taken_before_is_not_given_up(service: Service, said: Said) -> None:
-    service.add()
-    service.log("sync.start")
-    service.log("sync.done")
-    service.log("sync.start", 404)  # the check was removed
-    service.log("sync.done", 404)
-    service.log("sync.start")  # and made again
-    service.log("sync.done")
-    assert service.asked == ["/start", "", "/start", "", "/start", ""]
-    assert not [line for line in said() if "knows the check" in line]
-
-
-def test_when_the_check_itself_is_refused_what_was_learned_is_forgotten(service: Service) -> None:
-    service.add()
-    service.log("sync.start", 404)
-    service.log("sync.done")
-    service.log("sync.done", 404)
-    service.log("sync.start")
-    assert service.asked == ["/start", "", "", "/start"]
-
-
-def test_what_was_learned_outlives_a_stop(service: Service, said: Said) -> None:
-    service.add()
-    service.log("sync.start", 404)
-    service.log("sync.done")
-    logger.remove()
-    logger.add(service.sink, format="{message}")
-    said()
-    logger.info("sync.start")
-    service.log("sync.done")
-    assert service.asked == ["/start", "", ""]
-    assert said() == []
+def test_a_service_that_answers_with_a_web_page_each_time_is_believed(service: Service) -> None:
+    service.connect()
+    page = Fault(200, headers={"Content-Type": "text/html"}, body="<p>OK</p>", counts=True)
+    service.log("sync.start", page)
+    service.log("sync.done", page)
+    assert [each.event for each in service.receiver.pings] == [Event.START, Event.SUCCESS]
 
 
 def test_who_debugs_is_told_of_events_that_are_not_to_be_sent(
@@ -192,7 +234,7 @@ def test_who_debugs_is_told_of_events_that_are_not_to_be_sent(
 def delivery(ping_receiver: PingReceiver) -> Iterator[Delivery]:
     url = PingUrl.parse(ping_receiver.url)
     client = PingClient(url, Masker(url).text, 5.0, {}, None, "0")
-    delivery = Delivery(client, Report(url.masked))
+    delivery = Delivery(client, Troubles(url.masked), policy=Policy().scaled(20.0))
     yield delivery
     delivery.stop(5)
 
@@ -215,20 +257,19 @@ def test_a_status_that_a_service_does_not_know_is_sent_at_once_as_a_failure(
     assert ping.text == "the log"
     assert delivery.stats.delivered == 1
     assert delivery.stats.failed == 0
-    (line,) = said()
-    assert "knows the check, but not /<status>: a failure is sent as /fail." in line
+    assert said() == []
     delivery.put(status_ping(4))
     delivery.put(status_ping(0))
     assert delivery.wait(10)
-    assert [ping.event for ping in ping_receiver.pings] == [Event.FAIL, Event.FAIL, Event.SUCCESS]
-    assert len(ping_receiver.requests) == 4
+    # One refusal may have another reason: the status is asked for again.
+    assert [ping.exit_status for ping in ping_receiver.pings] == [None, 4, 0]
     assert said() == []
 
 
 def test_a_failure_that_is_refused_in_both_wordings_is_told_as_lost(
     ping_receiver: PingReceiver, delivery: Delivery, said: Said
 ) -> None:
-    ping_receiver.script(404, 404)
+    ping_receiver.script(404, 404, 404)
     delivery.put(status_ping(3))
     assert delivery.wait(10)
     (line,) = said()
@@ -253,16 +294,15 @@ def test_a_failure_is_not_lost_when_the_service_fails_between_the_wordings(
 def test_no_refusal_of_another_kind_is_taken_for_a_missing_suffix() -> None:
     start = Ping(Event.START, new_run_id(), Body)
     done = Ping(Event.SUCCESS, new_run_id(), Body)
-    for status in (401, 403, 409, 410, 429, 500, None):
-        vocabulary = Vocabulary()
-        assert vocabulary.learn(start, Attempt(delivered=False, status=status)) == []
-        assert vocabulary.learn(done, Attempt(delivered=True, status=200)) == []
-        assert vocabulary.worded(start) is start
-    # "OK (not found)"
-    vocabulary = Vocabulary()
-    vocabulary.learn(start, Attempt(delivered=False, status=200))
-    vocabulary.learn(done, Attempt(delivered=True, status=200))
-    assert vocabulary.worded(start) is start
+    policy = Policy(suffix_apart_s=0.0)
+    for status in (401, 403, 409, 410, 429, 500, 200, None):  # 200: "OK (not found)"
+        known = Capabilities(policy)
+        known.learn(done, Attempt(delivered=True, status=200))
+        for _ in range(2):
+            assert known.learn(start, Attempt(delivered=False, status=status)) is None
+        assert known.downgraded(start) is start
+    assert known.learn(start, Attempt(delivered=False, status=404)) == "/start"
+    assert known.downgraded(start) is None
 
 
 def test_a_run_whose_name_cannot_be_read_fails_all_the_same(service: Service) -> None:
@@ -417,8 +457,8 @@ def test_async_with_tells_what_with_does(service: Service) -> None:
 
     asyncio.run(main())
     by_run: dict[str | None, list[Event]] = {}
-    for ping in service.receiver.pings:
-        by_run.setdefault(ping.run_id, []).append(ping.event)
+    for each in service.receiver.pings:
+        by_run.setdefault(each.run_id, []).append(each.event)
     assert sorted(by_run.values(), key=str) == sorted(
         [
             [Event.START, Event.SUCCESS],

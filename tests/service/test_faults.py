@@ -14,9 +14,9 @@ import pytest
 from loguru import logger
 
 from conftest import RunScript
-from loghc import Event, HealthSink, Outcome
-from loghc.delivery.outbox import LOGS
-from loghc.delivery.retry import Backoff
+from loghc import Event, HealthSink, Outcome, Stats
+from loghc.delivery.inbox import LOGS
+from loghc.delivery.policy import Backoff
 from loghc.testing import Fault, PingReceiver
 from pings import delivery_to, numbered, numbers
 from services import unused_port
@@ -83,8 +83,8 @@ def test_a_passing_fault_costs_a_retry_with_the_same_run_id_and_no_order(
     app = watched(ping_receiver.url, timeout=1.0)
     ping_receiver.script(fault)
     logger.info("sync.start")
+    assert app.sink.wait(20)
     logger.info("sync.done")
-
     assert app.sink.wait(20)
 
     assert [outcome.event for outcome in app.outcomes] == [Event.START, Event.SUCCESS]
@@ -111,7 +111,7 @@ def test_an_endless_answer_is_read_no_further_than_64_kib(
 
 
 @pytest.mark.parametrize(("status", "advice"), REFUSED.items())
-def test_a_refusal_is_reported_with_its_meaning_and_not_tried_again(
+def test_a_refusal_is_reported_with_its_meaning_and_the_check_is_asked_once_more(
     status: int,
     advice: str,
     ping_receiver: PingReceiver,
@@ -130,7 +130,7 @@ def test_a_refusal_is_reported_with_its_meaning_and_not_tried_again(
             (False, status),
             (False, status),
         ]
-        assert len(ping_receiver.requests) == 2
+        assert [outcome.attempts for outcome in app.outcomes] == [2, 1]
         assert elsewhere.requests == ()
     said = capsys.readouterr().err
     assert len(said.splitlines()) == 1
@@ -149,7 +149,7 @@ def test_a_200_that_says_not_found_is_reported_as_not_delivered(
     logger.info("sync.done")
     assert app.sink.wait(20)
     assert app.sink.stats.failed == 1
-    assert len(ping_receiver.requests) == 1
+    assert len(ping_receiver.requests) == 2
     assert "not found" in capsys.readouterr().err
 
 
@@ -159,7 +159,7 @@ def test_a_log_ping_that_a_service_does_not_know_stops_no_other(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     app = watched(ping_receiver.url)
-    ping_receiver.script(404)
+    ping_receiver.script(404, 404)
     logger.info("sync.log")
     logger.info("sync.done")
     assert app.sink.wait(20)
@@ -191,7 +191,7 @@ def test_waits_double_from_half_a_second_with_jitter_and_never_exceed_a_minute()
     assert backoff.wait(10, 0.0) >= 30
 
 
-def test_an_outage_is_said_once_and_its_end_once_and_nothing_is_lost(
+def test_an_outage_is_said_once_and_its_end_once_and_what_counts_is_told(
     watched: Callable[..., Watched], capsys: pytest.CaptureFixture[str]
 ) -> None:
     receiver = PingReceiver().start()
@@ -199,18 +199,23 @@ def test_an_outage_is_said_once_and_its_end_once_and_nothing_is_lost(
     app = watched(receiver.url)
     for number in range(15):
         logger.info("sync.start")
-        logger.info("sync.done, number {}", number)
+        if number == 7:
+            logger.error("sync.error, number {}", number)
+        else:
+            logger.info("sync.done, number {}", number)
     wait_until(lambda: "not delivered" in peek(capsys))
     with receiver:
         assert app.sink.wait(60)
         pings = receiver.pings
-    assert [ping.event for ping in pings] == [Event.START, Event.SUCCESS] * 15
-    ends = [ping.text.splitlines()[-1] for ping in pings if ping.event is Event.SUCCESS]
-    assert ends == [f"sync.done, number {number}" for number in range(15)]
+    # The first start was tried: the service may have it, and wait for its end.
+    ends = [ping.text.splitlines()[-1] for ping in pings]
+    assert ends == ["sync.done, number 0", "sync.error, number 7", "sync.done, number 14"]
+    assert app.sink.stats == Stats(delivered=3, failed=0, pending=0, superseded=27)
+    assert sum(outcome.superseded for outcome in app.outcomes) == 27
     said = peek(capsys).splitlines()
     assert len(said) == 2
     assert "connection refused; trying again" in said[0]
-    assert "delivered again" in said[1]
+    assert "delivered again; 27 pings superseded by newer ones (15 start, 12 success)" in said[1]
     assert receiver.url.rpartition("/")[2] not in peek(capsys)
 
 
@@ -221,7 +226,7 @@ def test_logs_that_overflow_are_left_out_oldest_first_and_counted(
     receiver.stop()
     app = watched(receiver.url)
     for number in range(LOGS + 8):
-        logger.info("sync.log: {}", number)
+        logger.error("sync.log: {}", number)
     assert app.sink.stats.pending == LOGS + 8
     with receiver:
         assert app.sink.wait(60)
@@ -333,7 +338,8 @@ def test_exit_is_bounded_and_what_is_lost_is_said_once(
 ) -> None:
     ping_receiver.always(fault)
     said = assert_bounded_exit(run_script, ping_receiver.url)
-    assert "2 pings (start, success)" in said
+    assert "1 ping (success)" in said
+    assert "1 ping superseded by newer ones (start)" in said
 
 
 def test_exit_is_bounded_when_the_connection_is_refused(run_script: RunScript) -> None:
@@ -369,7 +375,7 @@ def test_nothing_is_sent_after_stop_gave_up(
     logger.info("sync.start")
     logger.info("sync.done")
     logger.remove(app.handler)
-    assert app.sink.stats.failed == 2
+    assert app.sink.stats.failed + app.sink.stats.superseded == 2
     requests = len(ping_receiver.requests)
     logger.add(app.sink, format="{message}", catch=False)  # it works again
     logger.info("sync.log: afterwards")

@@ -18,8 +18,8 @@ import trustme
 
 import seeds
 from loghc import Event
+from loghc.delivery.policy import Backoff
 from loghc.delivery.queued import LOG_LEFT_OUT
-from loghc.delivery.retry import Backoff
 from loghc.testing import PingReceiver, ReceivedRequest
 from services import running_proxy, server_context
 from sink_scenarios import CHUNK, WAYS, Given, Play, Scenario, Seen

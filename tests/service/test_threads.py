@@ -11,7 +11,7 @@ import pytest
 from loguru import logger
 
 from loghc import Event, HealthSink, Outcome, native
-from loghc.delivery.outbox import LOGS, PINGS
+from loghc.delivery.inbox import LOGS, PINGS
 from loghc.testing import Fault, PingReceiver
 from services import unused_port
 from waiting import in_threads, running_threads, seconds_for, wait_until, wait_until_in

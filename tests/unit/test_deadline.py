@@ -1,48 +1,97 @@
-"""The end of an attempt, which another thread may bring forward."""
+"""How long something may take: deadlines that nest, and may be changed from another thread."""
 
 from __future__ import annotations
 
+import math
 import socket
 import threading
-import time
 from collections.abc import Callable
 
 import pytest
 
-from loghc.service.deadline import Deadline
+from loghc.deadline import Deadline, SendingTimeoutError
 from waiting import wait_until_in
 
 
-def test_an_attempt_has_the_time_that_it_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = 1000.0
-    monkeypatch.setattr("loghc.service.deadline.monotonic", lambda: now)
+class Clock:
+    """Stands until it is set."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr("loghc.deadline.monotonic", clock)
+    return clock
+
+
+def test_it_is_over_when_its_moment_has_come(clock: Clock) -> None:
+    deadline = Deadline(10)
+    assert (deadline.known, deadline.over, deadline.seconds, deadline.left()) == (
+        True, False, 10, 10,
+    )  # fmt: skip
+    clock.now += 4
+    assert not deadline.half_over
+    clock.now += 1
+    assert deadline.half_over
+    clock.now += 5
+    assert (deadline.over, deadline.seconds) == (True, 0)
+    with pytest.raises(TimeoutError, match=r"^timed out after 10\.0 s$"):
+        deadline.left()
+
+
+def test_it_may_never_come_and_be_brought_forward_but_not_put_off(clock: Clock) -> None:
     deadline = Deadline()
-    with pytest.raises(TimeoutError, match=r"^timed out after 0\.0 s$"):
-        deadline.left()  # none has begun
-    deadline.begin(100)
-    now += 40
-    assert deadline.left() == 60
-    with pytest.raises(TimeoutError, match=r"^timed out after 0\.0 s$"):
-        deadline.begin(0)
-    with pytest.raises(TimeoutError, match=r"^timed out after 0\.0 s$"):
-        deadline.left()
-    deadline.begin(2)
-    now += 2
-    with pytest.raises(TimeoutError, match=r"^timed out after 2\.0 s$"):
-        deadline.left()
+    assert not deadline.known
+    assert not deadline.half_over
+    deadline.bring_forward(1010)
+    deadline.bring_forward(1020)
+    assert deadline.seconds == 10
+    deadline.end_at(math.inf)
+    assert not deadline.known
 
 
-def test_a_time_of_nothing_is_over_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("loghc.service.deadline.monotonic", lambda: 5.0)
-    with pytest.raises(TimeoutError):
-        Deadline().begin(0)
+def test_an_attempt_gets_a_share_of_what_is_left_from_when_that_is_known(clock: Clock) -> None:
+    stop = Deadline()
+    attempt = Deadline(0, stop, 2 / 3)
+    attempt.begin(10)
+    assert attempt.seconds == 10
+    clock.now += 4
+    stop.bring_forward(clock.now + 3)  # an attempt under way is shortened, whatever its age
+    assert attempt.seconds == pytest.approx(2)
+    clock.now += 2
+    with pytest.raises(TimeoutError, match=r"^timed out after 6\.0 s$"):
+        attempt.left()
+    attempt.begin(10)  # the second one, on a new connection
+    assert attempt.seconds == pytest.approx(2 / 3)
+    clock.now += 0.7
+    attempt.begin(10)
+    assert attempt.seconds == pytest.approx(0.3)  # a share of it would be too little for anything
+    stop.end_at(clock.now + 100)
+    assert attempt.seconds == 10
 
 
-def test_a_cancelled_deadline_stays_so_and_cuts_what_waits() -> None:
+def test_one_within_others_ends_with_the_first(clock: Clock) -> None:
+    stop = Deadline(5)
+    wait = Deadline(20, stop)
+    assert wait.seconds == 5
+    assert Deadline(3, wait).seconds == 3
+    stop.cancel()
+    assert wait.over
+    assert wait.cancelled
+
+
+def test_what_is_cancelled_stays_so_and_what_waits_is_cut() -> None:
     deadline, cuts = Deadline(), list[str]()
     deadline.begin(100)
     deadline.cut_by(lambda: cuts.append("first"))
     deadline.cut_by(lambda: cuts.append("second"))
+    deadline.cut_if_over()
     assert cuts == []
     deadline.cancel()
     assert cuts == ["second"]
@@ -58,22 +107,15 @@ def test_a_cancelled_deadline_stays_so_and_cuts_what_waits() -> None:
             again()
 
 
-def test_an_attempt_is_cut_if_it_began_before_a_moment_and_waits() -> None:
-    deadline, cuts = Deadline(), list[int]()
-    deadline.cut_if_older_than(time.monotonic())  # none has begun
-    deadline.begin(100)
-    deadline.cut_if_older_than(time.monotonic() + 1)  # it waits for nothing: it is about to end
-    assert deadline.left() > 90
+def test_a_wait_is_cut_when_its_time_is_over(clock: Clock) -> None:
+    deadline, cuts = Deadline(10), list[int]()
     deadline.cut_by(lambda: cuts.append(1))
-    deadline.cut_if_older_than(deadline._begun)
+    clock.now += 9
+    deadline.cut_if_over()
     assert cuts == []
-    deadline._begun -= 3
-    deadline.cut_if_older_than(deadline._begun + 1)
+    clock.now += 1
+    deadline.cut_if_over()
     assert cuts == [1]
-    with pytest.raises(TimeoutError, match=r"^timed out after 3\.\d s$"):
-        deadline.left()
-    deadline.begin(100)  # the next one
-    assert deadline.left() > 90
 
 
 def test_an_operation_of_a_socket_ends_with_the_deadline_and_says_after_how_long() -> None:
@@ -92,13 +134,27 @@ def test_an_operation_of_a_socket_ends_with_the_deadline_and_says_after_how_long
             pytest.fail("there is no time left")
 
 
+@pytest.mark.skipif("sys.platform != 'linux'", reason="the system doesn't tell")
+def test_it_is_seen_that_the_time_was_over_while_something_was_being_sent() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection(server.getsockname()) as one,
+        server.accept()[0],
+    ):
+        deadline = Deadline(0.05)
+        # More than any buffer has room for.
+        with pytest.raises(SendingTimeoutError, match=r"^timed out"), deadline.bounds(one):
+            one.sendall(bytes(50_000_000))
+
+
 @pytest.mark.parametrize(
     ("name", "call"),
     [
         ("begin", lambda deadline: deadline.begin(100)),
         ("cut_by", lambda deadline: deadline.cut_by(None)),
         ("cancel", Deadline.cancel),
-        ("cut_if_older_than", lambda deadline: deadline.cut_if_older_than(0)),
+        ("cut_if_over", Deadline.cut_if_over),
+        ("bring_forward", lambda deadline: deadline.bring_forward(0)),
     ],
 )
 def test_what_changes_a_deadline_waits_for_its_turn(

@@ -31,6 +31,7 @@ LEAVES = {
 PING = {
     "callbacks",
     "clock",
+    "deadline",
     "fork",
     "log.body",
     "native",
@@ -48,6 +49,7 @@ ALLOWED = {
     "ping": {"log.body"},
     "clock": set(),
     "native": {"clock"},
+    "deadline": {"clock", "native"},
     "callbacks": {"native"},
     "report": {"clock", "fork", "native"},
     "utf8": set(),

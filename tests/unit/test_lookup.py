@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from loghc import native
-from loghc.service.deadline import Deadline
+from loghc.deadline import Deadline
 from loghc.service.lookup import KNOWN_LIMIT_S, Resolver
 from waiting import refuse_thread, wait_until
 

@@ -10,7 +10,7 @@ import pytest
 from loghc import Event, Outcome, Stats
 
 OUTCOME = Outcome(Event.START, "a-run", True, 200, None, 1, 0.5)
-STATS = Stats(delivered=1, failed=2, pending=3)
+STATS = Stats(delivered=1, failed=2, pending=3, superseded=0)
 
 
 @pytest.mark.parametrize("value", [OUTCOME, STATS])
@@ -29,10 +29,10 @@ def test_what_differs_in_a_field_or_in_kind_is_not_equal(other: object) -> None:
 
 
 def test_each_shows_its_fields() -> None:
-    assert repr(STATS) == "Stats(delivered=1, failed=2, pending=3)"
+    assert repr(STATS) == "Stats(delivered=1, failed=2, pending=3, superseded=0)"
     assert "%s" % OUTCOME == (  # noqa: UP031 - a tuple would fail so
         "Outcome(event=<Event.START: 'start'>, run_id='a-run', delivered=True, status=200,"
-        " error=None, attempts=1, elapsed=0.5)"
+        " error=None, attempts=1, elapsed=0.5, superseded=False)"
     )
 
 

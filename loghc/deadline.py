@@ -1,0 +1,192 @@
+"""How long something may take: one class, from the whole exit down to a socket's read."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import socket
+import sys
+from collections.abc import Callable, Iterator
+
+from loghc import native
+from loghc.clock import monotonic
+
+__all__ = ["Deadline", "SendingTimeoutError"]
+
+_LONGEST_S = 86_400.0  # a day; the system's own waits can't be much longer
+_SHORTEST_S = 1e-6  # a timeout of 0 would be none
+_MIN_ATTEMPT_S = 0.5  # that an attempt is worth making for, if so much is left
+
+
+class SendingTimeoutError(TimeoutError):
+    """The time was over while what was sent had not all arrived."""
+
+
+class Deadline:
+    """A moment of the monotonic clock by which something ends. Another thread may change it.
+
+    Deadlines nest: that of a stop within that of a wait, that of an attempt within both. An attempt
+    gets a share of the time that is left alone: a service that swallows one request may well answer
+    the next, on a new connection. The share is taken from when both are known, so that a stop
+    shortens an attempt that is under way, whatever its age.
+
+    A socket's own timeout counts for each operation: a server that sends a byte now and then would
+    keep a request going for ever. Connections are given a Deadline when they are made, and ask it
+    before each operation.
+
+    Args:
+        seconds: from now; infinity: never.
+        within: another deadline, no later than which this one is.
+        share: of the time that is left within the other, how much this one gets.
+    """
+
+    def __init__(
+        self, seconds: float = math.inf, within: Deadline | None = None, share: float = 1.0
+    ) -> None:
+        self._lock = native.RLock()  # a signal handler may cancel
+        self._within = within
+        self._share = share
+        self._set_at = monotonic()
+        self._at = self._set_at + seconds
+        self._cancelled = False
+        self._cut: Callable[[], object] | None = None
+
+    @property
+    def at(self) -> float:
+        """The moment of the monotonic clock."""
+        if self._cancelled:
+            return -math.inf
+        if self._within is None:
+            return self._at
+        end = self._within.at
+        if self._share < 1 and math.isfinite(end):
+            both_known = max(self._set_at, self._within.set_at)
+            left = end - both_known
+            end = min(end, both_known + max(_MIN_ATTEMPT_S, self._share * left))
+        return min(self._at, end)
+
+    @property
+    def set_at(self) -> float:
+        """When it was last set, by itself or by what it is within."""
+        return self._set_at if self._within is None else max(self._set_at, self._within.set_at)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds until then, 0 or less when it has passed."""
+        return self.at - monotonic()
+
+    @property
+    def over(self) -> bool:
+        """Whether it has passed."""
+        return self.seconds <= 0
+
+    @property
+    def known(self) -> bool:
+        """Whether it will come."""
+        return self.at < math.inf
+
+    @property
+    def half_over(self) -> bool:
+        """Whether more time has passed since it was set than is left."""
+        return self.known and self.seconds <= (self.at - self.set_at) / 2
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether what is still done counts no more."""
+        return self._cancelled or (self._within is not None and self._within.cancelled)
+
+    def begin(self, seconds: float) -> None:
+        """Set it anew, for an attempt of so many seconds.
+
+        Raises:
+            TimeoutError: cancelled, or no time is left within the other.
+        """
+        with self._lock:
+            self._set_at = monotonic()
+            self._at = self._set_at + min(seconds, _LONGEST_S)
+        self.left()
+
+    def end_at(self, moment: float) -> None:
+        """Set it to a moment of the monotonic clock."""
+        with self._lock:
+            self._set_at = monotonic()
+            self._at = moment
+
+    def bring_forward(self, moment: float) -> None:
+        """Set it to a moment, if that is earlier."""
+        with self._lock:
+            if moment < self._at:
+                self.end_at(moment)
+
+    def cancel(self) -> None:
+        """End what is in progress, and let nothing begin. Nothing is sent after this returns."""
+        with self._lock:
+            self._cancelled = True
+            self._cut_now()
+
+    def cut_if_over(self) -> None:
+        """End the wait in progress if the time for it is over."""
+        with self._lock:
+            if self.over:
+                self._cut_now()
+
+    # What a connection asks.
+
+    def left(self) -> float:
+        """Seconds that are left.
+
+        Raises:
+            TimeoutError: none are.
+        """
+        error = self._timed_out()
+        if error is not None:
+            raise error
+        return max(self.seconds, _SHORTEST_S)
+
+    @contextlib.contextmanager
+    def bounds(self, sock: socket.socket) -> Iterator[None]:
+        """Within this block, one operation of a socket ends with the deadline."""
+        sock.settimeout(self.left())
+        try:
+            yield
+        except TimeoutError as error:
+            if _is_sending(sock):
+                raise SendingTimeoutError(*(self._timed_out() or error).args) from None
+            self.left()  # says after how long
+            raise
+
+    def cut_by(self, cut: Callable[[], object] | None) -> None:
+        """Remember what ends the wait that is about to begin; None: there is none.
+
+        Raises:
+            TimeoutError: no time is left.
+        """
+        with self._lock:
+            self._cut = cut
+        if cut is not None:
+            self.left()
+
+    def _timed_out(self) -> TimeoutError | None:
+        if self.cancelled:
+            return TimeoutError("cancelled")
+        if not self.over:
+            return None
+        return TimeoutError(f"timed out after {max(0.0, self.at - self._set_at):.1f} s")
+
+    def _cut_now(self) -> None:
+        if self._cut is not None:
+            self._cut()
+
+
+def _is_sending(sock: socket.socket) -> bool:
+    """Whether some of what was sent is still on its way, as far as the system tells."""
+    if sys.platform != "linux":
+        return False
+    import fcntl
+    import termios
+
+    try:
+        unsent = fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4))
+    except (OSError, ValueError):
+        return False
+    return int.from_bytes(unsent, sys.byteorder) > 0

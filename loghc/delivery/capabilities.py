@@ -1,0 +1,107 @@
+"""What a service was seen to understand: not every one knows all of the protocol."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+
+from loghc.clock import monotonic
+from loghc.delivery.policy import Policy
+from loghc.ping import Attempt, Event, Ping
+
+__all__ = ["Capabilities", "without_status"]
+
+_NOT_KNOWN = frozenset({400, 404})  # how services answer a suffix that they don't know
+_STATUS = "/<status>"
+_OPTIONAL = ("/start", "/log", _STATUS)
+
+
+class Capabilities:
+    """Which events a service is told, and what it was seen not to understand.
+
+    A 404 or 400 to ``/start``, ``/log`` or ``/<status>`` says that the service knows no such check,
+    or no such suffix, or that it is being updated. Where it takes the plain URL, has never taken
+    the suffix, and refuses it twice, a minute apart, it is the suffix. It is asked again hourly.
+
+    Only the thread that sends uses it, but for ``wants``.
+
+    Args:
+        policy: how far apart, and when to ask again.
+        events: the events to send; the others are left out from the beginning.
+
+    Attributes:
+        answered: the service has taken some ping in this process.
+        repeated: while it had not, it was asked once more.
+    """
+
+    def __init__(self, policy: Policy, events: Collection[Event] = tuple(Event)) -> None:
+        self._policy = policy
+        self._events = frozenset(events)
+        self.answered = False
+        self.repeated = False
+        self._answered_plainly = False
+        self._check_known = False
+        self._taken: set[str] = set()
+        self._refused_at: dict[str, float] = {}
+        self._unknown_until: dict[str, float] = {}
+
+    def wants(self, event: Event) -> bool:
+        """Whether an event is one of those to send."""
+        return event in self._events
+
+    def downgraded(self, ping: Ping) -> Ping | None:
+        """A ping as this service understands it; None when it understands no such ping."""
+        suffix = _suffix(ping)
+        if self._unknown_until.get(suffix, -math.inf) <= monotonic():
+            return ping
+        return without_status(ping) if suffix == _STATUS else None
+
+    def knows_log(self) -> bool:
+        """Whether ``/log`` is to be sent, and was taken before."""
+        return self.wants(Event.LOG) and "/log" in self._taken
+
+    def maybe_unsupported(self, ping: Ping, attempt: Attempt) -> bool:
+        """Whether a refusal may be about the suffix alone, and not about the check."""
+        suffix = _suffix(ping)
+        refused = not attempt.delivered and attempt.status in _NOT_KNOWN
+        return refused and suffix in _OPTIONAL and suffix not in self._taken
+
+    def learn(self, ping: Ping, attempt: Attempt) -> str | None:
+        """Take in what an answer tells.
+
+        Returns:
+            The suffix that is now known not to be understood, where the answer shows that.
+        """
+        suffix = _suffix(ping)
+        if attempt.delivered:
+            self.answered = True
+            self._answered_plainly = self._answered_plainly or not attempt.is_web_page
+            self._taken.add(suffix)
+            self._refused_at.pop(suffix, None)
+            self._unknown_until.pop(suffix, None)
+            self._check_known = self._check_known or suffix in ("", "/fail")
+        elif self.maybe_unsupported(ping, attempt):
+            now = monotonic()
+            first = self._refused_at.setdefault(suffix, now)
+            if self._check_known and now - first >= self._policy.suffix_apart_s:
+                self._unknown_until[suffix] = now + self._policy.ask_again_s
+                return suffix
+        return None
+
+    def is_foreign(self, attempt: Attempt) -> bool:
+        """Whether a web page came where the service has answered otherwise before."""
+        return attempt.delivered and attempt.is_web_page and self._answered_plainly
+
+    @property
+    def check_known(self) -> bool:
+        """Whether the service has taken a ping that every service understands."""
+        return self._check_known
+
+
+def without_status(ping: Ping) -> Ping:
+    """A ping with an exit status, told without it: as success or ``/fail``."""
+    return ping._replace(exit_status=None)
+
+
+def _suffix(ping: Ping) -> str:
+    return ping.suffix if ping.exit_status is None else _STATUS

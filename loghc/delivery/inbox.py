@@ -1,0 +1,96 @@
+"""Where the app's threads leave pings for the thread that sends."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections import deque
+from collections.abc import Callable
+
+from loghc import native
+from loghc.delivery.queued import Queued
+from loghc.delivery.state import BY_IMPORTANCE
+from loghc.ping import Event, Ping
+
+__all__ = ["LOGS", "PINGS", "Inbox"]
+
+LOGS = 32
+"""Logs that are held at most, with the one that is being sent."""
+
+PINGS = 10_000
+"""Pings that wait here at most. In trouble far fewer are kept: see ``state.py``."""
+
+
+class Inbox:
+    """A bounded queue.
+
+    ``put`` waits for no lock and makes each change by one operation of a deque, which nothing can
+    interrupt: a signal handler, or a finalizer, may call it in the middle of itself, and an
+    exception out of a signal handler leaves the queue whole. Each ping is taken out by one thread:
+    by the one that sends, or by one that makes room.
+
+    Args:
+        drop: called with each ping that makes room for others.
+    """
+
+    def __init__(self, drop: Callable[[Queued], object]) -> None:
+        self._drop = drop
+        self._numbers = itertools.count()
+        self._new: dict[Event, deque[Queued]] = {event: deque() for event in BY_IMPORTANCE}
+        self._with_log: dict[Event, deque[Queued]] = {event: deque() for event in BY_IMPORTANCE}
+        self._bell = native.Bell()
+
+    def __len__(self) -> int:
+        return sum(map(len, self._new.values()))
+
+    def number(self, ping: Ping) -> Queued:
+        """A ping with its place in the order of all."""
+        return Queued(ping, next(self._numbers))
+
+    def put(self, queued: Queued) -> None:
+        """Add a ping. Returns at once; what matters least makes room when there is none."""
+        if queued.has_log:
+            self._with_log[queued.ping.event].append(queued)
+        self._new[queued.ping.event].append(queued)
+        while sum(map(len, self._with_log.values())) >= LOGS:  # one more is being sent
+            self._leave_out_a_log()
+        while len(self) > PINGS:
+            self._drop_one()
+        self.ring()
+
+    def take(self) -> list[Queued]:
+        """All that was put since the last time, in order. For the thread that sends."""
+        taken: list[Queued] = []
+        for waiting in self._new.values():
+            with contextlib.suppress(IndexError):  # it is empty
+                while True:
+                    taken.append(waiting.popleft())
+        taken.sort(key=lambda queued: queued.number)
+        return taken
+
+    def forget_log(self, queued: Queued) -> None:
+        """A ping's log is not held any more."""
+        with contextlib.suppress(ValueError):  # it was left out
+            self._with_log[queued.ping.event].remove(queued)
+
+    def ring(self) -> None:
+        """Wake whoever waits for something to do."""
+        self._bell.ring()
+
+    def wait(self, seconds: float) -> None:
+        """Wait until a ping is put, or somebody rings."""
+        self._bell.wait(seconds)
+
+    def _leave_out_a_log(self) -> None:
+        for logs in self._with_log.values():
+            with contextlib.suppress(IndexError):  # there is none
+                logs.popleft().leave_out_log()
+                return
+
+    def _drop_one(self) -> None:
+        for waiting in self._new.values():
+            with contextlib.suppress(IndexError):  # there is none
+                queued = waiting.popleft()
+                self.forget_log(queued)
+                self._drop(queued)
+                return

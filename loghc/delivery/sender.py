@@ -1,0 +1,440 @@
+"""Sends one ping after the other, and remembers what the service made of them."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from loghc import native
+from loghc.clock import monotonic
+from loghc.deadline import Deadline
+from loghc.delivery.capabilities import Capabilities, without_status
+from loghc.delivery.inbox import PINGS, Inbox
+from loghc.delivery.outcomes import Outcomes
+from loghc.delivery.policy import Policy
+from loghc.delivery.queued import LOG_LEFT_OUT, SUPERSEDED, Queued
+from loghc.delivery.retry import Next, after_failure, blames_size, why_shortened
+from loghc.delivery.state import BY_IMPORTANCE, sort_out
+from loghc.delivery.troubles import Troubles
+from loghc.log.body import Body, moment
+from loghc.ping import Attempt, Event, Ping
+
+if TYPE_CHECKING:
+    from loghc.service.client import PingClient
+
+__all__ = ["Sender"]
+
+_ANNOUNCED_AT = 2  # failed attempts in a row: a single one heals by itself within a second
+_STARTED = 10_000  # runs that may count as started at the service and are remembered
+
+
+class _TakenOverError(Exception):
+    pass
+
+
+class Sender:
+    """All that is remembered about the pings that wait, and about the service.
+
+    It belongs to the thread that sends, except while that thread waits for the network or calls
+    the app. A stop that gives up may then take over for good: the thread touches nothing any more,
+    and a successor goes on.
+
+    It has a connection of its own, which is closed as soon as nothing more waits to be sent: one
+    that idled through a job may be dead without a word, and would cost the last ping its time.
+
+    Args:
+        inbox: where new pings are.
+        outcomes: where what becomes of them goes.
+        client: makes the attempts; nobody else uses it.
+        troubles: reports them.
+        capabilities: what is known of the service.
+        policy: how patient to be.
+
+    Attributes:
+        stop: when sending has to end; never, while nobody stops it.
+    """
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        outcomes: Outcomes,
+        client: PingClient,
+        troubles: Troubles,
+        capabilities: Capabilities,
+        policy: Policy,
+    ) -> None:
+        self.stop = Deadline()
+        self._inbox = inbox
+        self._outcomes = outcomes
+        self._client = client
+        self._troubles = troubles
+        self._capabilities = capabilities
+        self._policy = policy
+        self._owner = native.Lock()
+        self._is_owner = False
+        self._waiting: list[Queued] = []
+        self._in_trouble = False
+        self._failures = 0  # in a row
+        self._failed_at = -math.inf
+        self._pause = 0.0  # seconds, from then on
+        self._passed = 0
+        self._newest_end = -1  # the number of the newest end that the service took
+        self._started: dict[str, None] = {}  # runs whose start was ever attempted
+        self._usual: tuple[int, float, str] = (0, -math.inf, "")  # step, until when, why
+
+    @property
+    def has_work(self) -> bool:
+        """Whether a ping waits."""
+        return bool(self._waiting or len(self._inbox))
+
+    @property
+    def attempt(self) -> Deadline:
+        """When the attempt in progress has to end. Any thread may look, and cut it off."""
+        return self._client.deadline
+
+    @property
+    def body_limit(self) -> int | None:
+        """Bytes of a body that the service keeps, as it last announced; None before it did."""
+        return self._client.body_limit
+
+    def work(self, until: Deadline) -> None:
+        """Send what there is to send.
+
+        Args:
+            until: when to be done.
+        """
+        if not self._owner.acquire(blocking=False):
+            return
+        self._is_owner = True
+        # A clone of the last one: it knows the limit for a body that the service announced.
+        client = self._client = self._client.clone(until)
+        try:
+            while not until.over and (queued := self._next(until)) is not None:
+                self._handle(queued)
+        except _TakenOverError:
+            pass
+        finally:
+            client.close()
+            if self._is_owner:
+                self._is_owner = False
+                self._owner.release()
+
+    def finish(self, seconds: float) -> None:
+        """The sink was stopped, and everything sent: report what was not reported yet.
+
+        Args:
+            seconds: to wait for the thread that sends, at most.
+        """
+        if self._owner.acquire(timeout=seconds):
+            self._troubles.over(stopped=True)
+            self.stop.end_at(math.inf)
+            self._owner.release()
+
+    def cancel(self) -> None:
+        """Send nothing any more: what is in progress is cut off. Any thread may call this."""
+        self.stop.cancel()
+        self._client.cancel()
+        self._inbox.ring()
+
+    def take_over(self, seconds: float) -> Sender:
+        """Take all that is remembered from the thread that sends.
+
+        Args:
+            seconds: to wait for that thread, at most.
+
+        Returns:
+            Who goes on with it.
+        """
+        self.cancel()
+        self._owner.acquire(timeout=seconds)  # and never release it
+        successor = Sender(
+            self._inbox,
+            self._outcomes,
+            self._client,
+            self._troubles,
+            self._capabilities,
+            self._policy,
+        )
+        successor._waiting = [each for each in self._waiting if not each.settled]
+        successor._passed = self._passed
+        successor._newest_end = self._newest_end
+        successor._started = self._started
+        successor._usual = self._usual
+        return successor
+
+    @contextlib.contextmanager
+    def _away(self) -> Iterator[None]:
+        """Wait for the network, or call the app: somebody may take over within this block."""
+        self._is_owner = False
+        self._owner.release()
+        try:
+            yield
+        finally:
+            if not self._owner.acquire(blocking=False):
+                raise _TakenOverError
+            self._is_owner = True
+
+    # Which ping is next.
+
+    def _next(self, until: Deadline) -> Queued | None:
+        """The next ping to send, when it is time for it; None when there is none, or no time."""
+        while True:
+            self._sort_out()
+            if not self._waiting:
+                self._failures = 0
+                self._in_trouble = False
+                self._troubles.over()
+                return None
+            now = monotonic()
+            due = [each for each in self._waiting if self._due(each) <= now]
+            soonest = min(map(self._due, self._waiting))
+            next_at = max(soonest, self._failed_at + self._shortened_at_exit(self._pause))
+            if due and next_at <= now:
+                return due[0]
+            with self._away():
+                self._inbox.wait(min(next_at - now, until.seconds))
+            if until.over:
+                return None
+
+    def _due(self, queued: Queued) -> float:
+        if self.stop.known:
+            return min(queued.not_before, self._failed_at + self._policy.max_backoff_at_exit_s)
+        return queued.not_before
+
+    def _shortened_at_exit(self, pause: float) -> float:
+        # A service that asks for more time than there is, is not obeyed: that would lose the ping.
+        return min(pause, self._policy.max_backoff_at_exit_s) if self.stop.known else pause
+
+    def _sort_out(self) -> None:
+        """Take new pings in, and the void ones out."""
+        waiting = [each for each in (*self._waiting, *self._inbox.take()) if not each.settled]
+        self._waiting = waiting
+        if not waiting:
+            return
+        oldest = min(each.since for each in waiting)
+        late = monotonic() - oldest >= self._policy.overloaded_after_s
+        if late or (self.stop.known and self.stop.half_over):
+            self._in_trouble = True
+        if self._in_trouble:
+            result = sort_out(waiting, self._started, stopping=self.stop.known)
+            self._waiting = result.kept
+            if result.counted_in is not None:
+                self._count_in(result.counted_in, result.counted)
+            self._supersede(result.void)
+        self._make_room()
+
+    def _count_in(self, failure: Queued, others: list[Queued]) -> None:
+        for each in others:
+            self._inbox.forget_log(each)
+            failure.counted += [*each.counted, each]
+            each.counted = []
+        if not failure.has_log:
+            self._troubles.more_failures(len(failure.counted))
+
+    def _supersede(self, pings: list[Queued]) -> None:
+        self._troubles.superseded([each.ping for each in pings])
+        for each in pings:
+            self._settle(each, SUPERSEDED)
+
+    def _make_room(self) -> None:
+        excess = len(self._waiting) - PINGS
+        if excess <= 0:
+            return
+        by_importance = [
+            each for event in BY_IMPORTANCE for each in self._waiting if each.ping.event is event
+        ]
+        for each in by_importance[:excess]:
+            self._troubles.dropped(each.ping, PINGS)
+            self._settle(each, each.unfinished)
+        self._waiting = [each for each in self._waiting if not each.settled]
+
+    # What becomes of it.
+
+    def _handle(self, queued: Queued) -> None:
+        try:
+            ping = self._as_understood(queued)
+            if ping is not None:
+                self._judge(queued, ping, self._attempt(queued, ping))
+        except _TakenOverError:
+            raise
+        except Exception:  # noqa: BLE001 - a bug of ours must not end the thread
+            try:
+                self._troubles.raised("a ping could not be handled, please report this:")
+            finally:  # whatever happens, it isn't sent again and again
+                self._settle(queued, Attempt(delivered=False, error="a fault in loghc"))
+
+    def _as_understood(self, queued: Queued) -> Ping | None:
+        """A ping as it is to be sent now; None when it is not."""
+        ping = queued.ping
+        if ping.event.ends_run and queued.number < self._newest_end:
+            # A check that is well again must not go red.
+            ping = ping._replace(event=Event.LOG, exit_status=None)
+        understood = self._capabilities.downgraded(ping)
+        if understood is None or not self._capabilities.wants(understood.event):
+            self._troubles.not_sent(ping)
+            if ping.event is queued.ping.event:
+                self._outcomes.withdraw(queued)
+                queued.settled = True
+            else:
+                self._settle(queued, queued.unfinished)
+            return None
+        return understood
+
+    def _attempt(self, queued: Queued, ping: Ping) -> Attempt:
+        if ping.event is Event.START:
+            self._started[ping.run_id] = None
+            if len(self._started) > _STARTED:
+                del self._started[next(iter(self._started))]
+        step, until, why = self._usual
+        if not queued.attempts and monotonic() < until:
+            queued.step = step
+        if queued.last_failed is not None:
+            why = why_shortened(queued.last_failed)
+        with self._away():
+            queued.attempts += 1
+            try:
+                body = queued.body = queued.body or self._rendered(queued)
+            except (ImportError, OSError) as error:
+                from loghc.service.client import not_importable
+
+                attempt = not_importable(error)
+            else:
+                attempt = self._client.send(ping, self._on_the_wire(queued, body, why))
+        if self._capabilities.is_foreign(attempt):
+            attempt = Attempt(
+                delivered=False,
+                status=attempt.status,
+                error=f"{attempt.status}, but with a web page and not the service's answer",
+                transient=True,
+            )
+        queued.last = attempt
+        if not attempt.delivered:
+            queued.last_failed = attempt
+        return attempt
+
+    def _rendered(self, queued: Queued) -> Body:
+        """A ping's body.
+
+        Raises:
+            ImportError, OSError: it can't be made at the moment.
+        """
+        try:
+            return queued.ping.body()
+        except (ImportError, OSError):
+            raise
+        except Exception:  # noqa: BLE001 - a ping without its log is worth more than none
+            self._troubles.raised("the log could not be attached to a ping, please report this:")
+            return Body(footer=b"loghc: the log could not be attached.\n")
+
+    def _on_the_wire(self, queued: Queued, body: Body, why: str) -> Body:
+        if not queued.has_log:
+            return body
+        body = body.shortened(queued.step, why)
+        if queued.counted:
+            since = moment(min(each.happened for each in queued.counted))
+            more = f"loghc: and {len(queued.counted)} more failures since {since}\n"
+            body = body._replace(footer=body.footer + more.encode())
+        if monotonic() - queued.since > self._policy.late_after_s:
+            body = body.late(queued.happened)
+        return body
+
+    def _judge(self, queued: Queued, ping: Ping, attempt: Attempt) -> None:
+        if self.stop.cancelled:
+            return  # it is only that the attempt was cut off
+        if attempt.delivered:
+            self._take_delivered(queued, ping, attempt)
+            return
+        suffix = self._capabilities.learn(ping, attempt)
+        if ping.exit_status is not None and self._capabilities.maybe_unsupported(ping, attempt):
+            # It is sent at once: a failure must not be lost over its wording.
+            queued.ping = without_status(queued.ping)
+        elif suffix is not None:
+            self._troubles.unsupported(suffix)
+            self._settle(queued, attempt)
+        elif queued.is_offer and attempt.status is not None:
+            self._settle(queued, attempt._replace(superseded=True))
+        else:
+            self._take_failed(queued, attempt)
+
+    def _take_failed(self, queued: Queued, attempt: Attempt) -> None:
+        now = monotonic()
+        after = after_failure(
+            queued, attempt, self._capabilities, self._policy, passed=self._passed, now=now
+        )
+        if after.refused:
+            check_known = self._capabilities.check_known
+            self._troubles.refused(queued.ping, attempt, check_known=check_known)
+            self._settle(queued, attempt)
+            return
+        if after.pause is None:  # else the check was never there, and nothing is void for that
+            self._in_trouble = True
+        self._failures += 1
+        if self._failures >= _ANNOUNCED_AT and not self.stop.over:
+            self._troubles.retrying(queued.ping, attempt)
+        self._failed_at = now
+        self._pause = self._pause_for(queued, attempt, after)
+
+    def _pause_for(self, queued: Queued, attempt: Attempt, after: Next) -> float:
+        """Seconds before the next attempt, of whatever ping."""
+        if after.pause is not None:
+            return 0.0 if self.stop.known else after.pause
+        if not after.is_set_aside:
+            return self._policy.backoff.wait(self._failures, attempt.retry_after)
+        is_new = queued.not_before == 0.0
+        queued.not_before = monotonic() + self._policy.backoff.wait(queued.failures)
+        return 0.0 if is_new else self._policy.backoff.wait(self._failures)
+
+    def _take_delivered(self, queued: Queued, ping: Ping, attempt: Attempt) -> None:
+        self._capabilities.learn(ping, attempt)
+        self._passed += 1
+        self._failures, self._pause = 0, 0.0
+        if ping.event is Event.FAIL:
+            self._started.clear()  # it closes all runs that were started before
+        elif ping.event is Event.SUCCESS:
+            self._started.pop(ping.run_id, None)
+        if ping.event.ends_run:
+            self._newest_end = queued.number
+            late = [each for each in self._waiting if _is_start_before(each, queued)]
+            self._supersede(late)
+        if queued.step:
+            self._take_shortened(queued, ping)
+        elif attempt.kept and self._capabilities.wants(Event.LOG) and ping.event.ends_run:
+            # The service kept the front of the body, and the log's end matters as well.
+            self._offer_log_of(queued)
+        # Said first: who waits for the outcome may end the process as soon as it is there.
+        self._troubles.delivered(ping)
+        self._settle(queued, attempt)
+
+    def _take_shortened(self, queued: Queued, ping: Ping) -> None:
+        """The service took a ping with less of its log."""
+        failed = queued.last_failed
+        if failed is None:  # it was known before that all of it would not pass
+            return
+        why = why_shortened(failed)
+        self._troubles.shortened(ping, why, too_large=blames_size(failed))
+        if blames_size(failed):
+            self._usual = (queued.step, monotonic() + self._policy.ask_again_s, why)
+        elif ping.event is Event.FAIL and self._capabilities.knows_log():
+            self._offer_log_of(queued)
+
+    def _offer_log_of(self, queued: Queued) -> None:
+        """Send the log of an end once more, as a note. It is no loss if the service refuses it."""
+        ping = Ping(Event.LOG, queued.ping.run_id, queued.ping.body)
+        log = Queued(ping, queued.number, queued.body)
+        log.is_offer = True
+        self._outcomes.expect(log)
+        self._waiting.insert(0, log)
+
+    def _settle(self, queued: Queued, attempt: Attempt) -> None:
+        self._inbox.forget_log(queued)
+        if queued.body is LOG_LEFT_OUT:
+            self._troubles.logs_left_out(1)
+        self._outcomes.settle(queued, attempt)
+
+
+def _is_start_before(queued: Queued, end: Queued) -> bool:
+    """Whether a ping is the start of a run whose end the service has got."""
+    is_start = queued.ping.event is Event.START and queued.ping.run_id == end.ping.run_id
+    return is_start and queued.number < end.number

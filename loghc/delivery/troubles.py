@@ -1,0 +1,283 @@
+"""What is reported of a sink's pings: trouble once, plainly, and its end. Never through loguru."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from loghc.delivery.policy import Policy
+from loghc.delivery.tally import Tally
+from loghc.ping import Attempt, Event, Ping
+from loghc.report import Once, report, report_debug, report_exception, report_if_seen
+
+__all__ = ["Troubles"]
+
+_REFUSED = frozenset({400, 404})  # refusals of one kind of ping
+_TOO_LARGE = 413
+_LISTED = 4  # pings that are named one by one; more of them are counted by event
+_CONSEQUENCES = {
+    "/start": "no more starts are sent",
+    "/log": "no more logs are sent",
+    "/<status>": "a failure is sent as /fail",
+}
+
+
+class Troubles:
+    """Reports the troubles of one sink's pings, each once, and when they are over.
+
+    What it remembers belongs to the thread that sends, or to the one that takes its place. Methods
+    that others may call say so.
+
+    Args:
+        where: the ping URL, masked.
+        mask: takes secrets out of a text.
+        limit_name: what a user calls the limit for a body.
+        policy: how long to be quiet about what was said.
+    """
+
+    def __init__(
+        self,
+        where: str,
+        mask: Callable[[str], str] = str,
+        limit_name: str = "limit",
+        policy: Policy = Policy(),  # noqa: B008 - a tuple
+    ) -> None:
+        self._where = where
+        self._mask = mask
+        self._limit_name = limit_name
+        self._policy = policy
+        self._once = Once(policy.quiet_s, policy.longest_quiet_s)
+        self._once_ever = Once()
+        self._announced = False  # that pings are not delivered
+        self._lost: Counter[tuple[Event, int | str | None]] = Counter()
+        self._superseded: Counter[str] = Counter()  # by event, since that was last reported
+        self._given_up = 0
+        self._dropped = Tally()
+        self._dropped_reported = 0
+        self._logs_left_out = 0
+
+    def clone(self) -> Troubles:
+        """The same place, with nothing reported yet."""
+        return Troubles(self._where, self._mask, self._limit_name, self._policy)
+
+    # What any thread may call.
+
+    def raised(self, what: str) -> None:
+        """Something raised that is being handled; with its traceback."""
+        report_exception(what, self._mask)
+
+    def exposed(self) -> None:
+        """Pings go unencrypted to a host that isn't local."""
+        report_if_seen(
+            f"pings to {self._where} are not encrypted: whoever is on their way can read the log "
+            "and the ping URL. Use https, if the service offers it."
+        )
+
+    def outcomes_dropped(self) -> None:
+        """on_outcome is too slow to be called with everything."""
+        self._once_ever.report(
+            "outcomes", "on_outcome is too slow to be told of every outcome: the oldest are lost."
+        )
+
+    def dropped(self, ping: Ping, capacity: int) -> None:
+        """A ping made room for a newer one."""
+        self._dropped.add()
+        self._once.report(
+            "dropped",
+            f"{_name(ping)} to {self._where} dropped: {capacity:,} newer ones wait; "
+            "more may follow, and will be counted when pings are delivered again.",
+        )
+
+    def outcome(self, ping: Ping, attempt: Attempt, attempts: int, seconds: float) -> None:
+        """For who debugs: what became of a ping."""
+        became = f"lost: {attempt.error}"
+        if attempt.delivered:
+            became = f"delivered, {attempt.status}"
+        elif attempt.superseded:
+            became = "superseded"
+        taken = f"attempts: {attempts}, {seconds:.2f} s"
+        report_debug(f"{_name(ping)} to {self._where} {became} ({taken}).")
+
+    def not_sent(self, ping: Ping) -> None:
+        """For who debugs: a ping is not to be sent, by ``events=`` or as it is not understood."""
+        report_debug(f"{_name(ping)} to {self._where} left out.")
+
+    def waiting(self, pings: int, seconds: float) -> None:
+        """The app is held up while pings are delivered; what can't be is reported in the end."""
+        report_if_seen(
+            f"waiting at most {seconds:.0f} s more for {_count(pings)} to {self._where} "
+            "to be delivered."
+        )
+
+    # What goes wrong.
+
+    def retrying(self, ping: Ping, attempt: Attempt) -> None:
+        """Attempts fail, and there will be others."""
+        if not self._announced and self._once.is_due("trouble"):
+            self._announced = True
+            report(
+                f"{_name(ping)} to {self._where} not delivered: {attempt.error}; "
+                f"trying again until it is.{self._advice(attempt)}"
+            )
+
+    def refused(self, ping: Ping, attempt: Attempt, *, check_known: bool) -> None:
+        """The service refused a ping for good.
+
+        Args:
+            ping: which one.
+            attempt: what the service answered.
+            check_known: it has taken other pings for the same check.
+        """
+        # Not by the answer's text, which may be another each time.
+        trouble = ping.event, attempt.status or attempt.error
+        advice = ""
+        if attempt.status in _REFUSED:
+            advice = _about_suffix(ping, check_known=check_known)
+        if self._once.is_due(trouble):
+            report(
+                f"{_name(ping)} to {self._where} not delivered: {attempt.error}."
+                f"{f' {advice}' if advice else self._advice(attempt)}"
+            )
+        self._lost[trouble] += 1
+
+    def unsupported(self, suffix: str) -> None:
+        """The service turned out to know the check, but not all of the protocol."""
+        lost = 0
+        for event, cause in list(self._lost):
+            if f"/{event.value}" == suffix and cause in _REFUSED:
+                lost += self._lost.pop((event, cause))
+        so_far = f" ({_count(lost)} lost)" if lost > 1 else ""  # the first was reported
+        self._once.report(
+            ("unsupported", suffix),
+            f"the service at {self._where} knows the check, but not {suffix}: "
+            f"{_CONSEQUENCES[suffix]}{so_far}. events= leaves events out from the beginning.",
+        )
+
+    def shortened(self, ping: Ping, why: str, *, too_large: bool) -> None:
+        """A ping was taken with less of its log only."""
+        advice = f" Lower {self._limit_name}, or let it pass what is larger." if too_large else ""
+        self._once.report(
+            "shortened",
+            f"{_name(ping)} to {self._where} delivered with less of its log: {why}.{advice}",
+        )
+
+    def superseded(self, pings: Sequence[Ping]) -> None:
+        """Newer pings made these void."""
+        self._superseded.update(each.event.value for each in pings)
+
+    def logs_left_out(self, pings: int) -> None:
+        """So many pings leave without their logs, which made room for others."""
+        self._logs_left_out += pings
+
+    def more_failures(self, failures: int) -> None:
+        """So many failures are counted in another one."""
+        self._once.report(
+            "more failures",
+            f"{failures} more failures wait for {self._where}: they are counted in the next one.",
+        )
+
+    # How it ends.
+
+    def delivered(self, ping: Ping) -> None:
+        """A ping arrived: refusals of such pings are over."""
+        over = [
+            (event, cause)
+            for event, cause in self._lost
+            if event is ping.event or cause not in _REFUSED
+        ]
+        if over:
+            lost = sum(self._lost.pop(each) for each in over)
+            report(f"pings to {self._where} are delivered again; {_count(lost)} lost meanwhile.")
+
+    def over(self, *, stopped: bool = False) -> None:
+        """Nothing waits to be sent any more.
+
+        Args:
+            stopped: the sink is stopped: what was not reported yet is, by now.
+        """
+        is_hiccup = 0 < self._superseded.total() <= _LISTED and not self._announced
+        if is_hiccup:
+            self._superseded.clear()  # as after one failed attempt, while an end was logged
+        if self._announced or (self._numbers and (stopped or self._once.is_due("trouble"))):
+            self._report_numbers()
+
+    def given_up(self, pings: Sequence[Ping], seconds: float, cause: str | None) -> None:
+        """Pings were given up when the sink stopped."""
+        because = f": {cause}" if cause else ""
+        numbers = self._take_numbers()
+        if self._announced:
+            self._given_up += len(pings)
+        report(
+            f"{_count(len(pings))} ({_listed([each.event.value for each in pings])}) to "
+            f"{self._where} not delivered within {seconds:.1f} s{because}; given up."
+            f"{f' {numbers[0].upper()}{numbers[1:]}.' if numbers else ''}"
+        )
+
+    @property
+    def _numbers(self) -> str:
+        """What was left out since that was last reported, in words."""
+        parts = []
+        dropped = int(self._dropped) - self._dropped_reported
+        if self._superseded:
+            names = _listed(list(self._superseded.elements()))
+            parts.append(f"{_count(self._superseded.total())} superseded by newer ones ({names})")
+        if dropped:
+            parts.append(f"{_count(dropped)} dropped")
+        if self._logs_left_out:
+            parts.append(f"the logs of {_count(self._logs_left_out)} left out")
+        return ", ".join(parts)
+
+    def _take_numbers(self) -> str:
+        numbers = self._numbers
+        self._superseded = Counter()
+        self._dropped_reported = int(self._dropped)
+        self._logs_left_out = 0
+        return numbers
+
+    def _report_numbers(self) -> None:
+        numbers = self._take_numbers()
+        if self._announced:
+            lost = f"{_count(self._given_up)} lost meanwhile" if self._given_up else ""
+            parts = filter(None, (f"pings to {self._where} are delivered again", numbers, lost))
+            report(f"{'; '.join(parts)}.")
+        else:
+            report(f"pings to {self._where} came faster than they could be delivered: {numbers}.")
+        self._announced = False
+        self._given_up = 0
+
+    def _advice(self, attempt: Attempt) -> str:
+        if attempt.status == _TOO_LARGE:
+            return f" Lower {self._limit_name}."
+        return f" {attempt.advice}".rstrip()
+
+
+def _about_suffix(ping: Ping, *, check_known: bool) -> str:
+    """What to do about a refusal that may be about a ping's suffix alone, or an empty str."""
+    if ping.event in (Event.START, Event.LOG):
+        name = ping.event.value
+        return (
+            f"The service knows no check by this URL, or does not know /{name}: if it takes other "
+            f"pings, no more {name}s are sent. events= leaves them out from the beginning."
+        )
+    if ping.event is Event.FAIL and check_known:
+        return (
+            "The service knows the check, but not /fail: a missing success is all that tells "
+            "it of a failure."
+        )
+    return ""
+
+
+def _name(ping: Ping) -> str:
+    return f"{ping.event.value} ping"
+
+
+def _listed(events: Sequence[str]) -> str:
+    """Events by their names, or counted where they are many."""
+    if len(events) > _LISTED:
+        counts = Counter(events)
+        return ", ".join(f"{count} {event}" for event, count in counts.items())
+    return ", ".join(events)
+
+
+def _count(pings: int) -> str:
+    return f"{pings} ping" + ("" if pings == 1 else "s")

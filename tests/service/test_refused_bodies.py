@@ -1,0 +1,222 @@
+"""The event outranks its log: a verdict is told though the service refuses the log with it."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from loghc import Event, Outcome
+from loghc.delivery import Delivery
+from loghc.delivery.policy import Policy
+from loghc.delivery.troubles import Troubles
+from loghc.log.body import Body
+from loghc.ping import Ping
+from loghc.testing import Fault, PingReceiver
+from pings import client_of, ping
+from services import service
+from waiting import wait_until
+
+LOG = b"".join(b"%05d copied a photo\n" % number for number in range(4000))
+RECORD = b"sync.error: disk full\n"
+ANSWER = b"HTTP/1.1 %d X\r\nContent-Length: 2\r\n\r\nOK"
+
+
+def failure(log: bytes = LOG, record: bytes = RECORD, event: Event = Event.FAIL) -> Ping:
+    headline = b"OSError: disk full" if event is Event.FAIL else b""
+    body = Body(headline, log + record, b"", len(record))
+    return Ping(event, "3e0e2c7a-0000-4000-8000-000000000000", lambda: body)
+
+
+class Strict:
+    """A service that judges bodies."""
+
+    def __init__(self, judge: Callable[[bytes], int]) -> None:
+        self.requests: list[tuple[str, bytes, int]] = []  # path, body, status
+        self._judge = judge
+
+    def serve(self, connection: socket.socket) -> None:
+        file = connection.makefile("rb")
+        while line := file.readline():
+            length = 0
+            while (header := file.readline().strip()) != b"":
+                name, _, value = header.partition(b":")
+                if name.lower() == b"content-length":
+                    length = int(value)
+            body = file.read(length)
+            status = self._judge(body)
+            self.requests.append((line.split()[1].decode(), body, status))
+            connection.sendall(ANSWER % status)
+
+    @property
+    def taken(self) -> list[tuple[str, bytes]]:
+        return [(path, body) for path, body, status in self.requests if status == 200]
+
+
+@contextmanager
+def strict(judge: Callable[[bytes], int]) -> Iterator[tuple[Strict, Delivery, list[Outcome]]]:
+    outcomes: list[Outcome] = []
+    refusing = Strict(judge)
+    with service(refusing.serve) as port:
+        client = client_of(f"http://127.0.0.1:{port}/x", timeout=2.0)
+        troubles = Troubles("here", limit_name="--limit")
+        delivery = Delivery(client, troubles, outcomes.append, Policy().scaled(20.0))
+        yield refusing, delivery, outcomes
+        delivery.stop(0)
+
+
+REFUSALS = {
+    "500 to one character": (lambda body: 500 if b"00001 " in body else 200, 2),
+    "500 to one character near the end": (lambda body: 500 if b"03990 " in body else 200, 3),
+    "413 above 16 kB": (lambda body: 413 if len(body) > 16_000 else 200, 2),
+    "403 to a traceback": (lambda body: 403 if b"03999 " in body else 200, 3),
+    "422": (lambda body: 422 if len(body) > 1000 else 200, 3),
+}
+
+
+@pytest.mark.parametrize(("judge", "attempts"), REFUSALS.values(), ids=REFUSALS)
+def test_a_verdict_is_told_though_the_service_refuses_its_log(
+    judge: Callable[[bytes], int], attempts: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with strict(judge) as (refusing, delivery, outcomes):
+        delivery.put(ping(Event.START))
+        delivery.put(failure())
+        delivery.put(ping(Event.SUCCESS))
+        assert delivery.wait(20)
+        (path, body), *_ = refusing.taken[1:]
+        assert path.startswith("/x/fail")
+        assert body.startswith(b"OSError: disk full\n\n")
+        assert RECORD in body
+        assert b"loghc: this ping has " in body
+        assert [each.delivered for each in outcomes if each.event is Event.FAIL] == [True]
+        assert [each.attempts for each in outcomes if each.event is Event.FAIL] == [attempts]
+        assert sum(each.event is Event.SUCCESS and each.delivered for each in outcomes) == 1
+    said = capfd.readouterr().err
+    assert "delivered with less of its log" in said
+    assert ("--limit" in said) is (refusing.requests[1][2] == 413)
+
+
+def test_what_is_too_large_is_known_the_next_time() -> None:
+    with strict(lambda body: 413 if len(body) > 16_000 else 200) as (refusing, delivery, outcomes):
+        for _ in range(3):
+            delivery.put(failure())
+            assert delivery.wait(20)
+        assert [each.attempts for each in outcomes] == [2, 1, 1]
+        assert len(refusing.requests) == 4
+
+
+def test_a_verdict_is_told_by_the_fifth_attempt_where_nothing_else_has_passed() -> None:
+    with strict(lambda body: 500 if b"03990 " in body else 200) as (refusing, delivery, _):
+        delivery.put(failure())
+        assert delivery.wait(20)
+        assert [status for *_, status in refusing.requests] == [500] * 4 + [200]
+        assert [len(body) > 50_000 for _, body, _ in refusing.requests[:3]] == [True] * 3
+
+
+def test_a_ping_that_nothing_helps_holds_up_no_other() -> None:
+    bad = b"sync.error: \xf0\x9f\x92\xa5\n"
+    with strict(lambda body: 500 if b"\xf0\x9f\x92\xa5" in body else 200) as (
+        refusing,
+        delivery,
+        _,
+    ):
+        delivery.put(failure(record=bad))
+        delivery.put(ping(Event.START))
+        delivery.put(ping(Event.SUCCESS, text="well again"))
+        wait_until(lambda: any(body.startswith(b"well again") for _, body in refusing.taken))
+        # It is tried again, but as a note: the check is well.
+        wait_until(lambda: refusing.requests[-1][0].startswith("/x/log"))
+        assert delivery.stats.pending == 1
+
+
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_in_an_outage_logs_stay_whole_behind_a_proxy_too(
+    status: int, ping_receiver: PingReceiver
+) -> None:
+    outcomes: list[Outcome] = []
+    delivery = Delivery(
+        client_of(ping_receiver.url), Troubles("here"), outcomes.append, Policy().scaled(20.0)
+    )
+    delivery.put(ping(Event.START))
+    assert delivery.wait(20)
+    ping_receiver.always(status)
+    delivery.put(failure())
+    wait_until(lambda: len(ping_receiver.requests) > 8)
+    ping_receiver.always(None)
+    assert delivery.wait(20)
+    assert ping_receiver.pings[-1].body.endswith(LOG[-50_000:] + RECORD)
+    delivery.stop(5)
+
+
+def test_one_hiccup_costs_a_short_log_nothing(ping_receiver: PingReceiver) -> None:
+    delivery = Delivery(client_of(ping_receiver.url), Troubles("here"), None, Policy().scaled(20.0))
+    delivery.put(ping(Event.START))
+    assert delivery.wait(20)
+    ping_receiver.script(500)
+    delivery.put(failure(b"a short log\n"))
+    assert delivery.wait(20)
+    assert ping_receiver.pings[-1].body == b"OSError: disk full\n\na short log\n" + RECORD
+    delivery.stop(5)
+
+
+def test_a_body_that_does_not_get_through_in_time_is_shortened() -> None:
+    """As on a slow link, or where large packets get lost: what was sent doesn't arrive."""
+    taken: list[int] = []
+    over = threading.Event()
+
+    def serve(connection: socket.socket) -> None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += connection.recv(1)
+        length = int(head.lower().partition(b"content-length:")[2].split()[0])
+        if length > 16_000:
+            over.wait(20)  # reads nothing of it
+            return
+        taken.append(length)
+        while length:
+            length -= len(connection.recv(length))
+        connection.sendall(ANSWER % 200)
+
+    with service(serve) as port:
+        outcomes: list[Outcome] = []
+        client = client_of(f"http://127.0.0.1:{port}/x", timeout=1.0)
+        delivery = Delivery(client, Troubles("here"), outcomes.append, Policy().scaled(20.0))
+        delivery.put(ping(Event.START))
+        delivery.put(failure(LOG * 60))
+        try:
+            assert delivery.wait(20)
+        finally:
+            over.set()
+        assert [each.attempts for each in outcomes] == [1, 2]
+        assert taken[-1] < 9000
+        delivery.stop(5)
+
+
+def test_a_failure_that_passed_shortened_by_chance_is_followed_by_its_whole_log(
+    ping_receiver: PingReceiver,
+) -> None:
+    delivery = Delivery(client_of(ping_receiver.url), Troubles("here"), None, Policy().scaled(20.0))
+    delivery.put(ping(Event.LOG))
+    assert delivery.wait(20)
+    ping_receiver.script(500)
+    delivery.put(failure())
+    assert delivery.wait(20)
+    assert [each.event for each in ping_receiver.pings] == [Event.LOG, Event.FAIL, Event.LOG]
+    assert len(ping_receiver.pings[1].body) < 9000
+    assert ping_receiver.pings[2].body.endswith(LOG[-50_000:] + RECORD)
+    delivery.stop(5)
+
+
+def test_a_fault_of_the_connection_says_nothing_of_a_log(ping_receiver: PingReceiver) -> None:
+    delivery = Delivery(client_of(ping_receiver.url), Troubles("here"), None, Policy().scaled(20.0))
+    delivery.put(ping(Event.START))
+    assert delivery.wait(20)
+    ping_receiver.script(*[Fault(cut="before-answer")] * 5)
+    delivery.put(failure())
+    assert delivery.wait(20)
+    assert ping_receiver.pings[-1].body.endswith(LOG[-50_000:] + RECORD)
+    delivery.stop(5)
