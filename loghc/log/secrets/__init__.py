@@ -16,7 +16,7 @@ from loghc.log.redaction import REDACTED, Redactor
 from loghc.log.secrets.diagnosis import diagnosed_values
 from loghc.log.secrets.names import secret_values
 from loghc.log.secrets.private_keys import private_keys
-from loghc.log.secrets.repeats import repeats
+from loghc.log.secrets.repeats import repeats, telling
 from loghc.log.secrets.rules import RULES
 from loghc.log.secrets.searched import Searched
 from loghc.log.secrets.views import View, levels
@@ -31,10 +31,10 @@ def mask_secrets(text: str) -> str:
     for level, view in enumerate(views, 1):
         found |= {(level, *span) for span in _found(view.text)}
     texts = [text, *(view.text for view in views)]
-    secrets = {texts[level][first:last] for level, first, last in found}
-    if secrets:
-        for level, plain in enumerate(texts):
-            found |= {(level, *span) for span in repeats(secrets, plain)}
+    secrets = telling(texts[level][first:last] for level, first, last in found)
+    for level, plain in enumerate(texts if secrets else ()):
+        known = [plain[first:last] for at, first, last in found if at == level]
+        found |= {(level, *span) for span in repeats(secrets, plain, known)}
     return _without(text, sorted(_place(span, views) for span in found))
 
 

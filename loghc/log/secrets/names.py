@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import cache
+from typing import NamedTuple
 
 from loghc.log.secrets.searched import Searched
 from loghc.log.secrets.values import end_of, is_random, is_secret, separator, values_at
@@ -12,7 +13,7 @@ from loghc.log.secrets.values import end_of, is_random, is_secret, separator, va
 __all__ = ["NAMES", "Name", "is_secret_name", "secret_values"]
 
 
-class Name:
+class Name(NamedTuple):
     """Names whose values are secrets, also at the end of a longer name: ``db_password``.
 
     Attributes:
@@ -26,34 +27,13 @@ class Name:
         unless: words that make it harmless where they stand right before the name.
     """
 
-    __slots__ = ("after", "caught", "stays", "unless", "value", "whole", "words")
-
-    def __init__(
-        self,
-        words: str,
-        value: str,
-        caught: str,
-        stays: str,
-        *,
-        whole: bool = False,
-        after: Iterable[str] = (),
-        unless: Iterable[str] = (),
-    ) -> None:
-        self.words = words
-        self.value = value
-        self.caught = caught
-        self.stays = stays
-        self.whole = whole
-        self.after = _by_last_letter(after)
-        self.unless = _by_last_letter(unless)
-
-
-def _by_last_letter(words: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """Words by what they end with: so whether a text ends with one of many is found at once."""
-    found: dict[str, tuple[str, ...]] = {}
-    for word in words:
-        found[word[-1]] = (*found.get(word[-1], ()), word)
-    return found
+    words: str
+    value: str
+    caught: str
+    stays: str
+    whole: bool = False
+    after: tuple[str, ...] = ()
+    unless: tuple[str, ...] = ()
 
 
 # What makes a key, or a token, one that is secret.
@@ -108,6 +88,7 @@ NAMES = (
     Name("token", "random", "token=«a1b2c3d4e5»", "unexpected token: identifier", unless=_HARMLESS),
     Name("key", "long", "STRIPE_KEY=«a1b2c3d4e5f6g7h8i9»", "primary_key=12", whole=True, unless=_HARMLESS),
     Name("routing_key|honeycomb_team", "long", "routing_key: «0a1b2c3d4e5f6a7b8c9d0e1f2a3b4c5d»", "routing_key=orders.created"),
+    Name("salt", "long", '"salt": "«0a1b2c3d4e5f6a7b8c9d0e1f2a3b4c5d»"', "salt: pepper", whole=True),
     Name("jwt|client_assertion|assertion|saml_response", "random", "jwt=«a1b2c3d4e5»", "jwt: expired", whole=True),
     Name("auth", "random", '"auth": "«Ym9iOmh1bnRlcjI=»"', "auth: basic", whole=True),
     Name("signature|signature_256|sig", "long", "signature: «a1b2c3d4e5f6g7h8i9»", "signature: (self, x: int)", whole=True),
@@ -160,17 +141,19 @@ def secret_values(searched: Searched) -> Iterator[tuple[int, int]]:
         rows = _counting(_rows_of(name[0]), text, low, begin)
         if not rows:
             continue
-        start, weak = between
+        start, least = between
         plural = low.startswith("s", end)
         values, seen = values_at(text, start, seen)
         for value in values:
             if plural and value.decides.isdigit():  # passwords: 3 changed
                 continue
             for row in rows:
-                if is_secret(value, row.value) and not (weak and not is_random(value.decides, 6)):
+                if is_secret(value, row.value) and not (
+                    least and not is_random(value.decides, least)
+                ):
                     last = value.begin + len(value.decides)
                     if begin >= done:  # not inside of the value before
-                        last = done = end_of(text, value, row.value, weak=weak)
+                        last = done = end_of(text, value, row.value, alone=bool(least))
                     yield value.begin, last
                     break
 
@@ -185,14 +168,13 @@ def _rows_of(name: str) -> tuple[Name, ...]:
 def _counting(rows: tuple[Name, ...], text: str, low: str, begin: int) -> tuple[Name, ...]:
     """The rows for which a name counts where it stands."""
     before = low[max(0, begin - _LONGEST_BEFORE) : begin].rstrip(_JOINTS)
-    last = before[-1:]
     counting = []
     for row in rows:
         if row.whole and begin and text[begin - 1].isalpha() and not _begins_word(text, begin):
             continue
-        if row.after and not before.endswith(row.after.get(last, ())):
+        if row.after and not before.endswith(row.after):
             continue
-        if not (row.unless and before.endswith(row.unless.get(last, ()))):
+        if not (row.unless and before.endswith(row.unless)):
             counting.append(row)
     return tuple(counting)
 

@@ -3,54 +3,66 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from loghc.log.secrets.searched import places_of
 from loghc.log.secrets.values import is_random
 
-__all__ = ["repeats"]
+__all__ = ["repeats", "telling"]
 
 _SHORTEST = 8  # characters
 _STRONG = 12  # with so many, letters and digits are no word, in a path neither
 _FEW = 100  # texts that are looked for one after the other
 _MOST = 16  # values that begin with the same characters
-_PIECE = re.compile(r"(?<!\\)[A-Za-z0-9](?:[^\s\"'`,;()<>{}\[\]=&|\\]|=(?![A-Za-z]))*")
+_PART = re.compile(r"(?<!\\)[A-Za-z0-9](?:[^\s\"'`,;()<>{}\[\]=&|\\]|=(?![A-Za-z]))*")
 _RUN = re.compile("[A-Za-z0-9]+")
 _JOINTS = "/.\\-:@"
 _ADDRESS = re.compile(r"(?:[\w-]+[./@:])+[A-Za-z]+[\w-]*|/.*|[\w.-]*\*+|0x[0-9a-f]{1,16}")
 
 
-def repeats(secrets: Iterable[str], text: str) -> Iterator[tuple[int, int]]:
-    """Where secrets stand in a text: begin and end.
+def telling(secrets: Iterable[str]) -> dict[str, list[str]]:
+    """Those parts of secrets that are masked everywhere, by the letters and digits they begin with.
 
-    Only those that could hardly be anything else: of 8 characters or more, with a digit or in
-    mixed case; and no address, path or logger's name.
+    Only what could hardly be anything else: 8 characters or more, with a digit or in mixed case;
+    and no address, path or logger's name.
     """
-    by_head: dict[str, list[str]] = {}
-    for secret in secrets:
-        for piece in _PIECE.findall(secret):
-            if _is_telling(piece):
-                alike = by_head.setdefault(piece[:_SHORTEST], [])
-                if piece not in alike and len(alike) < _MOST:
-                    alike.append(piece)
-    if len(by_head) < _FEW:
-        starts = (place for head in by_head for place in places_of(head, text))
+    found: dict[str, list[str]] = {}
+    for part in {part for secret in secrets for part in _PART.findall(secret)}:
+        if _is_telling(part):
+            alike = found.setdefault(_RUN.match(part)[0], [])  # type: ignore[index]
+            if len(alike) < _MOST:
+                alike.append(part)
+    return found
+
+
+def repeats(
+    secrets: dict[str, list[str]], text: str, known: Iterable[str]
+) -> Iterator[tuple[int, int]]:
+    """Where secrets stand in a text, beside what is known to be masked there: begin and end."""
+    runs = Counter(_RUN.findall(text))
+    for masked in known:
+        runs.subtract(_RUN.findall(masked))
+    heads = {head for head in secrets if runs[head] > 0}
+    if len(heads) < _FEW:
+        starts = (place for head in heads for place in places_of(head, text))
     else:
-        starts = (run.start() for run in _RUN.finditer(text))
+        starts = (run.start() for run in _RUN.finditer(text) if run[0] in heads)
     for first in starts:
-        for piece in by_head.get(text[first : first + _SHORTEST], ()):
-            last = first + len(piece)
+        head = _RUN.match(text, first)
+        for part in secrets.get(head[0], ()) if head else ():
+            last = first + len(part)
             before, after = text[first - 1 : first], text[last : last + 1]
-            if text.startswith(piece, first) and not (before.isalnum() or after.isalnum()):
+            if text.startswith(part, first) and not (before.isalnum() or after.isalnum()):
                 joined = before and after and (before in _JOINTS or after in _JOINTS)
-                if not joined or is_random(piece, _STRONG):
+                if not joined or is_random(part, _STRONG):
                     yield first, last
 
 
-def _is_telling(piece: str) -> bool:
+def _is_telling(part: str) -> bool:
     return (
-        len(piece) >= _SHORTEST
-        and bool(re.search("[0-9]|[a-z][A-Z]|[A-Z]{2}[a-z]", piece))
-        and not piece.replace(".", "").isdigit()
-        and not _ADDRESS.fullmatch(piece)
+        len(part) >= _SHORTEST
+        and bool(re.search("[0-9]|[a-z][A-Z]|[A-Z]{2}[a-z]", part))
+        and not part.replace(".", "").isdigit()
+        and not _ADDRESS.fullmatch(part)
     )

@@ -8,7 +8,7 @@ from functools import cache, partial
 
 from loghc.log.secrets.commands import COMMANDS, Command, programs
 from loghc.log.secrets.commands import pattern as command_pattern
-from loghc.log.secrets.searched import Searched, parts_of
+from loghc.log.secrets.searched import Searched
 from loghc.log.secrets.shapes import SHAPES, Shape, heads, length, length_before
 from loghc.log.secrets.shapes import pattern as shape_pattern
 from loghc.log.secrets.texts import TEXTS, Text
@@ -59,8 +59,8 @@ class Rule:
         confirm: Callable[[str], bool] | None = None,
     ) -> None:
         self.row = row
-        self._anchors = [(anchor, parts_of(anchor)[:1] or ("",)) for anchor in anchors]
-        self._short = begins and min(len(anchor) for anchor, _ in self._anchors) < _SHORT
+        self._anchors = tuple(anchors)
+        self._short = begins and min(map(len, self._anchors)) < _SHORT
         self._before = before
         self._length = length
         self._folded = folded
@@ -72,12 +72,11 @@ class Rule:
         """Where the secrets lie: begin and end."""
         if searched.longest < self._length:
             return
-        parts, text = searched.parts, searched.low if self._folded else searched.text
-        anchors = [anchor for anchor, (part,) in self._anchors if part in parts]
+        text = searched.low if self._folded else searched.text
         places: list[int] = []
-        for anchor in () if self._short else anchors:
+        for anchor in () if self._short else self._anchors:
             places += searched.places(anchor, folded=self._folded)
-        if places or (self._short and anchors):
+        if places or self._short:
             for match in self._matches(sorted(places), text):
                 first, last = match.span("secret")
                 if self._before:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from typing import NamedTuple
 
 __all__ = ["CLASSES", "PLACE", "SHAPES", "Shape", "heads", "length", "length_before", "pattern"]
 
@@ -24,7 +25,7 @@ PLACE = r"<([A-Za-z])([0-9]+)(?:-([0-9]+)|(\+))?>"
 """What a template has in place of random characters."""
 
 
-class Shape:
+class Shape(NamedTuple):
     """A kind of token.
 
     Attributes:
@@ -35,12 +36,9 @@ class Shape:
         stays: a look-alike that is no token, itself a template.
     """
 
-    __slots__ = ("stays", "template", "vendor")
-
-    def __init__(self, vendor: str, template: str, stays: str) -> None:
-        self.vendor = vendor
-        self.template = template
-        self.stays = stays
+    vendor: str
+    template: str
+    stays: str
 
 
 SHAPES = (

@@ -6,13 +6,14 @@ import base64
 import binascii
 import re
 from collections.abc import Callable
+from typing import NamedTuple
 
-from loghc.log.secrets.values import is_random
+from loghc.log.secrets.values import is_longer, is_random, is_unlike_words
 
 __all__ = ["TEXTS", "Text"]
 
 
-class Text:
+class Text(NamedTuple):
     """A text with a secret in it.
 
     Attributes:
@@ -26,21 +27,11 @@ class Text:
         confirm: what is found is a secret only if this says so of it, as it was written.
     """
 
-    __slots__ = ("anchors", "caught", "confirm", "pattern", "stays")
-
-    def __init__(
-        self,
-        anchors: str,
-        pattern: str,
-        caught: str,
-        stays: str,
-        confirm: Callable[[str], bool] | None = None,
-    ) -> None:
-        self.anchors = anchors
-        self.pattern = pattern
-        self.caught = caught
-        self.stays = stays
-        self.confirm = confirm
+    anchors: str
+    pattern: str
+    caught: str
+    stays: str
+    confirm: Callable[[str], bool] | None = None
 
 
 def _is_basic(token: str) -> bool:
@@ -74,16 +65,12 @@ def _is_no_file(value: str) -> bool:
 
 
 def _is_mixed(value: str) -> bool:
-    """Whether a value has letters of both cases, and digits; and is no path."""
-    return is_random(value, 16) and bool(re.search("[a-z]", value) and re.search("[A-Z]", value))
+    """Whether a value has digits and letters of both cases, or many capitals; and is no path."""
+    return is_longer(value, 16 if re.search("[a-z]", value) else 32) and value.lower() != value
 
 
 def _is_no_word(value: str) -> bool:
     return value.lower() not in ("none", "null", "from", "file", "option", "missing", "value")
-
-
-def _is_no_reference(value: str) -> bool:
-    return not re.fullmatch(r"[\w.]*[A-Za-z_]\w*[(\[].*|[a-z_.]+|\*+|%\(?\w*\)?s?|\$.*|\{.*", value)
 
 
 _QUOTE = r"(?:\\{0,3}[\"'])"
@@ -97,9 +84,7 @@ TEXTS = (
     # Users' passwords and keys in URLs; also with a / in the password, but no port
     Text("://", r"://(?!\[)[^\s:/?#@\"'<>]{0,128}:(?![0-9]{1,5}(?:[/?#\s\"',;)]|$)|\*+@|\[redacted)(?P<secret>(?:[^\s\"'<>:]|:(?!//)){1,4096})@",
          "postgres://bob:«hunter2»@db:5432/x", "https://example.com:443/@bob"),
-    Text("%3a%2f%2f", r"%3a%2f%2f[^\s:/?#@\"'<>%]{0,128}%3a(?P<secret>[^\s\"'<>&@]{1,256}?)(?:%40|@)",
-         "postgres%3A%2F%2Fbob%3A«hunter2»%40db", "http%3A%2F%2Fdb%3A5432"),
-    Text("://", r"://(?P<secret>[a-z0-9_.~-]{20,256})@", "https://«a1b2c3d4e5f6g7h8i9j0»@sentry.example/1", "ssh://git@github.com/x", _has_digit),
+    Text("://", r"://(?P<secret>[a-z0-9_.~-]{20,256})[:@]", "https://«a1b2c3d4e5f6g7h8i9j0»@sentry.example/1", "ssh://git@github.com/x", _has_digit),
     Text("@", r"(?<![\w./:@])(?<![\w./:@]-)[a-z][\w.-]{0,40}:(?P<secret>[^\s\"'`@:/,;(){}<>]{4,128})@(?=(?:tcp|unix|protocol)?[(]|[a-z0-9.-]{1,64}:[0-9]{2,5}(?:/|\b)|[a-z0-9-]{1,40}(?:\.[a-z0-9-]{1,40}){1,6}/)",
          "bob:«hunter2»@tcp(db:3306)/x", "mail:12@example"),
     Text("jdbc:oracle", r"jdbc:oracle:\w{1,8}:\w{1,40}/(?P<secret>[^\s@\"']{1,128})@", "jdbc:oracle:thin:bob/«tiger2»@//db:1521/x", "jdbc:oracle:thin:@db:1521:x"),
@@ -141,19 +126,19 @@ TEXTS = (
     Text("^mnemonic|seed phrase|recovery phrase", r"(?:mnemonic|(?:seed|recovery) phrase)[: ]{1,3}[\"'](?P<secret>[a-z]{3,8}(?: [a-z]{3,8}){11,23})[\"']", "mnemonic \"«legal winner thank year wave sausage worth useful legal winner thank yellow»\"", "mnemonic \"of twelve words\""),
     Text("^temporary", r"temporary password is generated for [^\s:]{1,64}: (?P<secret>\S{4,64})", "temporary password is generated for root@localhost: «k)7;Tq<a9»", "temporary password is generated for root"),
     Text("passwort|kennwort|contraseña|senha|passe|пароль|wachtwoord", r"(?:passwort|kennwort|contraseña|senha|mot de passe|пароль|wachtwoord) (?:lautet|ist|es|é|est|is|:) {1,2}[\"'`]?(?P<secret>[^\s\"'`,;<>|)\]]{4,128})", "das Passwort lautet «hunter2»", "das Passwort ist falsch", _is_unguessable),
-    Text("^password|pin|otp|one|verification|security|login|2fa|mfa|temporary|access", r"(?:(?:one-time|verification|security|login|2fa|mfa|temporary|access) (?:password|code|pin)(?! is)|otp(?: for [^\s]{1,64})?(?: is|:)?|(?:one-time |verification |security |login |2fa |mfa |temporary )?(?:password|code|pin)(?: for [^\s]{1,64})?(?: is|:)) {1,2}(?P<secret>[0-9]{4,8})(?![0-9.,:%/]*[0-9])", "your one-time password is «493021»", "the exit code is 10061"),
+    Text("^password|pin|otp|one|verification|security|login|2fa|mfa|temporary|access|your|use|enter|unlock|sms|card", r"(?:(?:one-time|verification|security|login|2fa|mfa|temporary|access|your|use|enter|unlock|sms|card) (?:password|passcode|code|pin|cvv)(?! is)(?: is|:)?|otp(?: for [^\s]{1,64})?(?: is|:)?|(?:one-time |verification |security |login |2fa |mfa |temporary )?(?:password|code|pin)(?: for [^\s]{1,64})?(?: is|:)) {1,2}(?P<secret>[0-9]{4,8})(?![0-9.,:%/]*[0-9])", "your one-time password is «493021»", "the exit code is 10061"),
     Text("^password|passwd|passphrase|token|api|access|secret|account|shared|encryption|license|private", r"(?:password|passwd|passphrase|token(?<!next token)(?<!page token)|shared secret|(?:secret[_ -])?(?:api|access|secret|account|encryption|license|private)[_ -]?key) [\"'`]?(?P<secret>[^\s\"'`,;<>|)\]:(]{6,256})(?=[\s,;.)\"'`]|$)", "user bob, password «hunter2», host db", "token bucket, password policy", lambda value: is_random(value, 6)),
     Text("^application secret|client secret|consumer secret|webhook secret|signing secret|api secret|totp secret|app secret|hcaptcha secret|oauth secret|application key|consumer key|signing key|fernet key|master key|deploy key|integration key|admin key|write key|pat is|apikey|accesskey",
          r"(?:(?:application|client|consumer|webhook|signing|api|totp|app|hcaptcha|oauth) secret|(?:application|consumer|signing|fernet|master|deploy|integration|admin|write) key|pat is|apikey|accesskey) b?[\"'`]?(?P<secret>[^\s\"'`,;<>|)\]:(]{6,256})(?=[\s,;.)\"'`]|$)", "OVH application secret «a1b2c3d4e5», ready", "the client secret is missing", lambda value: is_random(value, 6)),
-    Text("^secret|pat|token|key|cookie|jwt|credential", r"(?:(?<!\w)(?<!\w-)(?:secret|pat|cookie|jwt|credential)|token|key)[ ]b?[\"'`]?(?P<secret>[^\s\"'`,;<>|)\]:(]{16,512})(?=[\s,;.)\"'`]|$)", "secret '«hunter2A9xQ7rT5vW3»' was rejected", "public key SHA256:uNiVztksCsDhcc0u9e8BgrJX", _is_mixed),
+    Text("^secret|pat|psk|token|key|cookie|jwt|credential|password", r"(?:(?<!\w)(?<!\w-)(?:secret|pat|psk|cookie|jwt|credential)|token|key(?<!public.key)(?<!site.key)|password)(?:(?: [a-z@.-]{1,32}){1,4}(?: is| to|:))? b?[\"'`]?(?P<secret>[^\s\"'`,;<>|)\]:(]{16,512})(?=[\s,;.)\"'`]|$)", "secret '«hunter2A9xQ7rT5vW3»' was rejected", "public key SHA256:uNiVztksCsDhcc0u9e8BgrJX", _is_mixed),
     Text("^changed", r"changed from [\"'`](?P<secret>[^\n\"'`]{1,128}[\"'`] to [\"'`][^\n\"'`]{1,128})", "password changed from '«a1' to 'b2»'", "mode changed from a to b"),
     Text("^credential|credentials|basic auth|auth|authentication|login|logged|logging|authenticated|authenticating|authenticate|sign|signed|signing", r"(?:credentials?|basic auth|auth(?:entication)? failed:?|log(?:ged |ging )?in|authenticat(?:ed|ing|e)|sign(?:ed|ing)? in)(?: (?:failed|succeeded))?(?: (?:as|with|using|user|are|is|for))?[ :=]{1,3}[\"'`(]?[\w.+@-]{1,64}(?::|/| / )(?P<secret>[^\s\"'`,;<>|)/:]{4,128})", "logging in as bob:«hunter2»", "logging in as bob/admin", _is_unguessable),
     # Code: users and passwords side by side
-    Text("^auth|httpbasicauth|basicauth|login|authenticate|username|credentials|password",
-         r"(?:(?:http)?basicauth|auth|login|authenticate|username_pw_set|set_credentials|credentials|add_password)[ ]?(?:=[ ]?|:[ ]?)?(?:[\w.]{0,32})?\((?:[ ]?(?:user(?:name)?=)?b?[\"'][^\"'\n]{0,128}[\"'],){1,3}?[ ]?b?[\"'](?P<secret>[^\"'\n]{1,256})[\"']",
+    Text("^auth|httpbasicauth|basicauth|login|authenticate|username|simple_bind|credentials|password",
+         r"(?:(?:http)?basicauth|auth|login|authenticate|username_pw_set|simple_bind(?:_s)?|set_credentials|credentials|add_password)[ ]?(?:=[ ]?|:[ ]?)?(?:[\w.]{0,32})?\((?:[ ]?(?:user(?:name)?=)?b?[\"'][^\"'\n]{0,128}[\"'],){1,3}?[ ]?b?[\"'](?P<secret>[^\"'\n]{1,256})[\"']",
          "requests.get(url, auth=('bob', '«hunter2»'))", "login('db')"),
     Text("^client", r"client\([\"']ac[a-f0-9]{32}[\"'], ?[\"'](?P<secret>[a-f0-9]{32})", "Client('AC0a1b2c3d4e5f6a7b8c9d0e1f2a3b4c5d', '«0a1b2c3d4e5f6a7b8c9d0e1f2a3b4c5d»')", "Client('eu')"),
-    Text("^connect", r"connect\((?:[ ]?[\"'][^\"'\n]{0,128}[\"'],){2}[ ]?[\"'](?P<secret>[^\"'\n]{1,256})[\"']", "pymysql.connect('db', 'bob', '«hunter2»', 'shop')", "connect('db', 'bob')"),
+    Text("^connect", r"connect\([\"'][^\"'\n]{0,128}[\"'],(?: ?[0-9]{1,5},)? ?[\"'][^\"'\n]{0,128}[\"'], ?[\"'](?P<secret>[^\"'\n]{1,256})[\"']", "pymysql.connect('db', 'bob', '«hunter2»', 'shop')", "connect('db', 'bob')"),
     Text("auth", r"[\"']auth[\"']: ?[\(\[][\"'][^\"'\n]{1,128}[\"'], ?[\"'](?P<secret>[^\"'\n]{1,256})", "{'auth': ('bob', '«hunter2»')}", "{'auth': ()}"),
     Text("^fernet|multifernet|aesgcm|secretbox|totp|hotp|timestampsigner|urlsafeserializer|urlsafetimedserializer|hmac.new|secretstr",
          r"(?:(?:multi)?fernet|aesgcm|secretbox|[th]otp|timestampsigner|urlsafe(?:timed)?serializer|hmac\.new|secretstr)\([\[ ]{0,2}b?[\"'](?P<secret>[^\"'\n]{6,512})[\"']", "Fernet(b'«hunter2hunter2»')", "Fernet(b'')", _has_digit),
@@ -167,7 +152,7 @@ TEXTS = (
     Text("-storepass|-keypass|-srcstorepass|-deststorepass", r"-(?:src|dest)?(?:store|key)pass(?:[ \t]{1,4}|[\"'], ?[\"'])[\"']?(?P<secret>[^\s\"',]{1,128})", "keytool -keypass «changeit1»", "-storepass"),
     # SQL
     Text("^identified|password|storepassword|keypassword", r"(?:identified (?:with [\w'\"]{1,40} )?(?:by|as)|(?:store|key)?password)(?: password)?[ \t]{1,4}e?[\"'](?P<secret>[^\"'\n]{1,256})[\"']", "CREATE USER bob IDENTIFIED BY '«hunter2»'", "IDENTIFIED BY ''"),
-    Text("^password|crypt|encrypt|decrypt|md5|sha1|sha2", r"(?:password|crypt|encrypt|decrypt|md5|sha[12]|sha2_\d{3})\(\\?[\"'](?P<secret>[^\"'\n\\]{1,256})\\?[\"']", "SET PASSWORD FOR bob = PASSWORD('«hunter2»')", "password('')"),
+    Text("^password|crypt|encrypt|decrypt|md5|sha1|sha2", r"(?<![a-z0-9_])(?:password|crypt|encrypt|decrypt|md5|sha[12]|sha2_\d{3})\(\\?[\"'](?P<secret>[^\"'\n\\]{1,256})\\?[\"']", "SET PASSWORD FOR bob = PASSWORD('«hunter2»')", "password('')"),
     Text("sp_addlogin|pgp_sym_|aes_encrypt|aes_decrypt", r"(?:sp_addlogin|pgp_sym_\w{1,16}|aes_(?:en|de)crypt) ?\(? ?[\"'][^\"'\n]{0,256}[\"'], ?[\"'](?P<secret>[^\"'\n]{1,256})", "EXEC sp_addlogin 'bob', '«hunter2»'", "aes_encrypt(a, b)"),
     Text("insert into", r"insert into [^\n()]{1,64}\([^()]{0,300}(?:pass|pwd|secret|token|api_?key|pin\b)[^()]{0,300}\)\s{0,16}values\s{0,16}\(\s{0,4}(?P<secret>[^\n\"']{0,200}[\"'][^\n]*)", "INSERT INTO users (name, password) VALUES («'bob', 'hunter2')»", "INSERT INTO users (name) VALUES ('bob')"),
     Text("[parameters:", r"(?:pass|pwd|secret|token|api_?key)[^\]]{0,400}\][\s+-]{0,16}\[parameters: [\(\{\[](?P<secret>[^\n\"']{0,200}[\"'][^\n]*)", "[SQL: INSERT INTO users (name, password) VALUES (%s, %s)]\n[parameters: («'bob', 'hunter2')]»", "[SQL: SELECT 1]\n[parameters: ('a',)]"),
@@ -175,12 +160,11 @@ TEXTS = (
     Text("pragma|attach", r"(?:pragma (?:hex|re)?key ?= ?|as \w{1,32} key )[\"'](?P<secret>[^\"'\n]{1,256})", "PRAGMA key = '«hunter2»'", "PRAGMA foreign_keys = on"),
     # Protocols
     Text("^requirepass|masterauth|bindpw|rootpw", r"(?<!\w)(?<!\w-)(?:requirepass|masterauth|bindpw|rootpw) [\"']?(?P<secret>[^\s\"'\\]{4,128})", "bindpw «hunter2»", "requirepass is off", _is_no_word),
-    Text("^pass|auth", r"(?:(?<!\w)(?<!\w-)(?:auth default|auth (?!for|with|as|from|of|to|by|is|and|or|failed|type|method)\w{1,32}(?=[\"']? )|pass|auth))[\"']? [\"']?(?P<secret>[^\s\"'\\]{4,128})", "> PASS «hunter2»", "PASS tests", _is_unguessable),
+    Text("^pass|auth", r"(?:(?<!\w)(?<!\w-)(?:auth default|auth (?!for|with|as|from|of|to|by|is|and|or|failed|type|method)\w{1,32}(?=[\"']? )|pass|auth))[\"']? [\"']?(?P<secret>[^\s\"'\\]{4,128})", "> PASS «hunter2»", "auth provider google-oauth2", lambda value: _is_unguessable(value) and is_unlike_words(value)),
     Text("login", r"[a-z]{0,5}[0-9]{1,5} login [\"']?[^\s\"']{1,64}[\"']? [\"']?(?P<secret>[^\s\"'\\]{1,128})", "a001 LOGIN bob «hunter2»", "a001 LOGIN bob"),
     # Files of credentials
     Text("^login", r"login[ \t\n]{1,4}\S{1,64}\s{1,8}(?:account \S{1,64}\s{1,4})?password[ \t]{1,4}(?P<secret>[^\s\"']{1,128})", "machine x\n  login bob\n  password «hunter2»", "login bob password"),
     Text(":5432:|:5433:|:6432:|:*:", r"(?<=[\w.*-]):(?:543[0-9]|6432|\*):(?:[\w.*-]{1,63}):(?:[\w.*-]{1,63}):(?P<secret>[^\s\"']{1,128})", "db.example.com:5432:shop:bob:«hunter2»", "listening on db:5432"),
-    Text(":_", r":_(?:auth|authtoken|password)[ ]?=[ ]?[\"']?(?!\$)(?P<secret>[^\s\"']{4,})", "//registry.example/:_authToken=«hunter2»", "//registry.example/:_authToken=${NPM_TOKEN}"),
     Text("^private-lines", r"private-lines: ?[0-9]{1,4}[\s+-]{1,16}(?P<secret>(?:[a-z0-9+/=]{20,100}[\s+-]{1,16}){0,100}[a-z0-9+/=]{4,100})", "Private-Lines: 2\n«AAAAgQDabcdefghijklmnop\nabcdefgh==»", "Private-Lines: 8"),
     Text("private-mac", r"private-mac: ?(?P<secret>[a-f0-9]{32,})", "Private-MAC: «0123456789abcdef0123456789abcdef»", "Private-MAC: none"),
     # Shapes that need more than a template
@@ -188,14 +172,10 @@ TEXTS = (
     Text("akia|asia", r"a[ks]ia[a-z0-9]{16}[^\w\n]{1,8}(?:[a-z_ ]{1,32}[=:][ \"']{1,3})?(?P<secret>[a-z0-9+/]{40})(?![a-z0-9+/])", "AKIA«IOSFODNN7EXAMPLE»:«wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY»", "akia: none"),
     Text("$", r"(?<![\w$])(?P<secret>\$(?:1|2[abxy]|5|6|y|7|apr1|argon2id?|argon2i|scrypt|pbkdf2-sha\d{3})\$[^\s\"':;]{12,})", "bob:«$6$abcdefgh$0123456789abcdef0123»:19000", "$6 and $12.50", _has_digit),
     Text("pbkdf2_sha|scram-sha|{ssha|{sha|bcrypt_sha", r"(?:pbkdf2_sha\d{1,3}\$|scram-sha-\d{1,3}\$|\{ss?ha\d{0,3}\}|bcrypt_sha256\$)(?P<secret>[^\s\"',;]{16,})", "pbkdf2_sha256$«600000$a1b2c3$d4e5f6g7h8i9j0»", "SCRAM-SHA-256 authentication"),
-    Text("^otpauth", r"otpauth://[^\s\"'?]{1,200}\?(?:[^\s\"'&]{1,64}&){0,6}secret=(?P<secret>[a-z2-7]{8,})", "otpauth://totp/x?secret=«JBSWY3DPEHPK3PXP»", "otpauth://totp/x"),
-    Text("^private|priv|signing|wallet|secret", r"(?:private|priv|secret|signing|wallet)(?:[_ -]?key)?\w{0,12}[ \"':=]{1,6}(?P<secret>(?:0x)?[a-f0-9]{64})(?![a-f0-9])", "private key «0x4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318»", "sha256 0x12"),
     Text("xprv|nsec1", r"(?:(?<![a-z0-9])(?:xprv|nsec1))(?P<secret>[a-z0-9]{50,120})", "xprv«9s21ZrQH143K24Mfq5zL5MhWK9hUhhGbd45hLXo2Pq2oqzMMo63oStZzFAzHGBP2UuGCq»", "xprv is a prefix"),
     Text("^geniekey", r"geniekey (?P<secret>[a-f0-9]{8}-(?:[a-f0-9]{4}-){3}[a-f0-9]{12})", "GenieKey «9e9d9bbe-4f2b-4a0e-a1e0-111111111111»", "GenieKey header"),
     Text("apikey-", r"apikey-(?P<secret>[a-f0-9]{8}-(?:[a-f0-9]{4}-){3}[a-f0-9]{12})", "ApiKey-«9e9d9bbe-4f2b-4a0e-a1e0-111111111111»", "ApiKey-header"),
     Text("--", r"--(?:[a-z0-9]{1,20}[_-]){0,3}(?:pass(?:word|wd|phrase|code)?|pwd|pw|secret|token|api-?key|access-?key|secret-?key|auth-?token|private-?key|key|credentials?)(?:[ \t]{1,4}[\"']?|[\"'],[ \t]{0,4}[\"'])(?!-|file|stdin|\$|<|\[redacted|\*{3}|/|~|\./|is |for |and |or |not |to |option|required|must|was )(?P<secret>(?<=\")[^\"\n]+|(?<=')[^'\n]+|(?<![\"'])[^\s\"'|;,)\]]+)",
          "mysqldump --password «hunter2» x", "--password-file /x"),
     Text("http -|https -", r"https? (?:-[a-z] |--[a-z-]{1,20} ){0,4}(?:-a|--auth)[ =][\"']?[^\s:\"']{1,64}:(?P<secret>[^\s\"']{1,128})", "http -a bob:«hunter2» :8000/x", "http -v bob:x"),
-    Text("$env:|setx", r"(?:\$env:|\bsetx )(?:\w{0,40}_)?(?:pass\w{0,8}|pw|pwd|token|key|secret)[ ]{1,2}[\"']?(?!=)(?P<secret>[^\s\"'=]{4,})", 'setx API_TOKEN «a1b2c3d4»', "setx LANG de", _is_unguessable),
-    Text("-pass|/pass", r"[-/]pass(?:word|phrase)?(?:[ :]|[\"'], ?[\"'])[\"']?(?![-:/$<*\[]|file|env)(?P<secret>[^\s\"'|;,]{4,})", "influx -password «hunter2»", "-pass 3", _is_unguessable),
 )  # fmt: skip

@@ -6,11 +6,13 @@ import re
 from collections.abc import Callable
 from functools import cache
 from itertools import islice
+from typing import NamedTuple
 
 __all__ = [
     "Value",
     "compiled",
     "end_of",
+    "is_longer",
     "is_random",
     "is_secret",
     "separator",
@@ -25,7 +27,10 @@ def compiled(pattern: str) -> re.Pattern[str]:
 
 
 _UUID = r"(?i:[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})"
-_NOT_LONG = rf"{_UUID}|[\w./-]+\.[a-z]{{2,4}}|[\w-]+(?:[:/][\w.-]+)+|[0-9T:.+Z-]+"
+_FINGERPRINT = "(?i:sha[0-9]{1,3}|md5)[:-]"
+# 0004_alter_tokenproxy, google-oauth2
+_WORDS = "(?=.*[a-z]{4})(?:[a-z]+[0-9]?|[0-9]{1,8})(?:[._-](?:[a-z]+[0-9]?|[0-9]{1,8}))+"
+_NOT_LONG = rf"{_UUID}|[\w./-]+\.[a-z]{{2,4}}|[\w-]{{1,20}}(?:[:/][\w.-]{{1,20}})+|[0-9T:.+Z-]+"
 
 
 def is_unlike_words(value: str) -> bool:
@@ -33,6 +38,8 @@ def is_unlike_words(value: str) -> bool:
     if value.isdigit():
         return len(value) >= 8
     if value.startswith(("/", "./", "../", "~/", "http://", "https://", "arn:", "file:")):
+        return False
+    if compiled(_FINGERPRINT).match(value) or compiled(_WORDS).fullmatch(value):
         return False
     if value.isalpha():
         return len(value) >= 16 or bool(compiled("[a-z][A-Z]+[a-z]|[A-Z]{2}[a-z]").search(value))
@@ -52,7 +59,7 @@ def is_random(value: str, least: int = 8) -> bool:
     )
 
 
-def _is_longer(value: str, least: int) -> bool:
+def is_longer(value: str, least: int) -> bool:
     """Whether a value is random and no UUID, path or list, nor a number with a unit or a date."""
     return is_random(value, least) and not compiled(_NOT_LONG).fullmatch(value)
 
@@ -69,8 +76,8 @@ _VALUES: dict[str, Callable[[str], bool]] = {
     "no word": is_unlike_words,
     "code": lambda value: value.isdigit() and 3 <= len(value) <= 10,
     "random": is_random,
-    "long": lambda value: _is_longer(value, 16),
-    "longer": lambda value: _is_longer(value, 20),
+    "long": lambda value: is_longer(value, 16),
+    "longer": lambda value: is_longer(value, 20),
 }
 """Which values count as secret, for the names that say so."""
 
@@ -85,6 +92,7 @@ _SEPARATOR = (
     r"|[\"'][ \t]{1,4}(?:value|content)=(?=[\"'])"  # key="password" value="x"
     r"|(?: [a-z:]{1,20}=[\"'][^\"'<>\n]{0,200}[\"']){0,4}[\"']?>(?:<!\[cdata\[)?(?=[^<\n]{1,512}</)"  # <password>x</password>
     r"|[\"']?\n[ \t]{0,16}value:[ \t]{1,4}"  # - name: PASSWORD, and on the next line its value
+    r"|(?P<call>(?=\())"  # Token('x')
     r"|</(?:key|name|string|th|td|dt)>\s{0,16}<(?:string|value|td|dd)>"
     r")"
 )
@@ -142,10 +150,10 @@ _FUNCTION_WORDS = (
 )
 _DECIDING = 96  # characters of a value that decide whether it is one
 _SIDE_BY_SIDE = ("',", '",')
-_SEPARATING = frozenset("0123456789=:\"'`]) \t：|│┃>\n<")
+_SEPARATING = frozenset("(0123456789=:\"'`]) \t：|│┃>\n<")
 
 
-class Value:
+class Value(NamedTuple):
     """What follows a name.
 
     Attributes:
@@ -155,17 +163,17 @@ class Value:
         quoted: it stands in quotes.
     """
 
-    __slots__ = ("begin", "decides", "inside", "quoted")
-
-    def __init__(self, begin: int, decides: str, inside: str, *, quoted: bool) -> None:
-        self.begin = begin
-        self.decides = decides
-        self.inside = inside
-        self.quoted = quoted
+    begin: int
+    decides: str
+    inside: str
+    quoted: bool
 
 
-def separator(low: str, begin: int) -> tuple[int, bool] | None:
-    """Where what stands between a name and its value ends; and whether it is a weak sign of one."""
+def separator(low: str, begin: int) -> tuple[int, int] | None:
+    """Where what stands between a name and its value ends.
+
+    And how many random characters the value must have, as some signs are weak: 0 where any counts.
+    """
     # Most words that look like a name are followed by another word, or by more letters.
     first = begin + low.startswith("s", begin)
     first += low.startswith(" ", first)
@@ -173,9 +181,10 @@ def separator(low: str, begin: int) -> tuple[int, bool] | None:
         return None
     found = compiled(_SEPARATOR).match(low, begin)
     if found is not None:
-        return found.end(), low.startswith(_SIDE_BY_SIDE, begin)
+        least = 12 if found["call"] == "" else 6 * low.startswith(_SIDE_BY_SIDE, begin)
+        return found.end(), least
     column = compiled(_COLUMN).match(low, begin)
-    return None if column is None else (column.end(), True)
+    return None if column is None else (column.end(), 6)
 
 
 # A container begins, of which all leaves are values: [..], {..}, (..), Secret(..)
@@ -267,13 +276,13 @@ def is_secret(value: Value, kind: str) -> bool:
     return _VALUES[kind](value.decides)
 
 
-def end_of(text: str, value: Value, kind: str, *, weak: bool) -> int:
-    """Where a value ends, after a separator that may be weak."""
+def end_of(text: str, value: Value, kind: str, *, alone: bool) -> int:
+    """Where a value ends, which may be alone: what follows it is none of it."""
     last = value.begin + len(value.decides)
     if len(value.decides) >= _DECIDING - 8:  # there may be more of it
         whole = compiled(value.inside).match(text, value.begin)
         return max(last, whole.end()) if whole else last
-    if value.quoted or weak:
+    if value.quoted or alone:
         return last
     return _end_of_words(text, value.begin, last, kind)
 
