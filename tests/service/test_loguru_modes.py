@@ -45,6 +45,27 @@ def test_serialized_records_are_lines_of_json(
     assert records[0]["extra"] == {"photos": 12}
 
 
+def test_of_serialized_records_the_strings_are_masked_as_they_were_logged(
+    ping_receiver: PingReceiver, sink: HealthSink
+) -> None:
+    logger.add(sink, serialize=True)
+    logger.bind(answer={"password": ["hunt3rTwo"]}).info(
+        "GET / HTTP/1.1\r\nAuthorization: SSWS 00aB3dE5fG7\r\n\n"
+        "  login(user, token)\n              \u2514 'tr1ckyOne'\n"
+        'body: {"api_key": "a\\"b7xK9", "n": 1}'
+    )
+    logger.info("login('hunt3rTwo') C:\\new")
+    logger.info("sync.error")
+    (ping,) = ping_receiver.wait(1)
+    for secret in ("hunt3rTwo", "00aB3dE5fG7", "tr1ckyOne", "b7xK9"):
+        assert secret not in ping.text
+    records = [json.loads(line)["record"] for line in ping.text.splitlines() if line[:1] == "{"]
+    assert records[0]["message"].startswith("GET / HTTP/1.1\r\nAuthorization: SSWS [redacted]\r\n")
+    assert records[0]["message"].endswith(', "n": 1}')
+    assert records[0]["extra"] == {"answer": {"password": ["[redacted]"]}}
+    assert records[1]["message"] == "login('[redacted]') C:\\new"
+
+
 def test_the_format_is_the_apps_own(ping_receiver: PingReceiver, sink: HealthSink) -> None:
     logger.add(sink, format="<red>{level}</red> [{extra[user]}] {message}!")
     logger.bind(user="me").warning("sync.done")

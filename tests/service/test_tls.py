@@ -32,6 +32,21 @@ def test_the_system_s_trust_counts(authority: trustme.CA, trusted: Path) -> None
         assert events(receiver.pings) == [Event.START, Event.SUCCESS]
 
 
+def test_variables_of_others_name_no_trust_and_keys_are_logged_where_openssl_is_told_to(
+    authority: trustme.CA, trusted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = tmp_path / "keys.txt"
+    monkeypatch.setenv("SSLKEYLOGFILE", str(keys))
+    with PingReceiver(ssl_context=server_context(authority)) as receiver:
+        assert attempt(receiver.url).delivered
+        assert "CLIENT_" in keys.read_text()
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(trusted))
+        monkeypatch.setenv("CURL_CA_BUNDLE", str(trusted))
+        monkeypatch.delenv("SSL_CERT_FILE")
+        said = f"{attempt(receiver.url).advice}"
+    assert "HEALTH_CHECK_CA_FILE" in said
+
+
 def refused(result: Attempt, receiver: PingReceiver | None = None) -> str:
     assert not result.delivered
     assert result.status is None

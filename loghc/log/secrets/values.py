@@ -74,7 +74,7 @@ _VALUES: dict[str, Callable[[str], bool]] = {
         and not re.fullmatch(r"[0-9.,]+[a-z%]{0,3}|[0-9]+[/:][0-9]+", value)
     ),
     "no word": is_unlike_words,
-    "code": lambda value: value.isdigit() and 3 <= len(value) <= 10,
+    "code": lambda value: bool(compiled(r"[0-9]{3,10}(?:[^\w.:/%-].*)?").fullmatch(value)),
     "random": is_random,
     "long": lambda value: is_longer(value, 16),
     "longer": lambda value: is_longer(value, 20),
