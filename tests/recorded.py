@@ -71,7 +71,7 @@ class RunDirectory:
             data += os.read(self.channel, 1 << 16)
         messages, rest = parse_messages(data)
         assert rest == b""
-        return messages
+        return [message for message in messages if message.event != "python"]
 
     def run(
         self,

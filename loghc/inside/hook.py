@@ -6,6 +6,7 @@ recorder afterwards. Both functions claim to be importlib's own, so that Python 
 tracebacks and `warnings` out of its count of frames, as it does with importlib's.
 """
 
+import posix
 import sys
 
 TYPE_CHECKING = False  # importing typing here would keep the program from shadowing it
@@ -34,6 +35,14 @@ _MODULES = (
     "inside.recorder",
 )  # in an order in which each needs only those before it
 
+_DIRECTORY = 0o040700  # and closed to others
+_MODE = 0o170777
+_FIFO = 0o010000
+_TYPE = 0o170000
+# For reading, too, so that a write without a reader is no SIGPIPE.
+_TO_WRITE = posix.O_RDWR | posix.O_NONBLOCK | posix.O_CLOEXEC | posix.O_NOFOLLOW
+_STACK = 25  # of the fields of /proc/self/stat after the name
+
 _external = sys.modules["_frozen_importlib_external"]  # type: Any
 
 
@@ -48,6 +57,10 @@ def install(root: str, directory: str) -> None:
     find = finder.__dict__["find_spec"].__func__
     if getattr(find, "loghc", False):  # another loghc's, of an outer run
         return
+    try:
+        _arrive(directory)
+    except Exception:
+        pass
     recorders = []  # type: list[Any]
 
     def attach(module: "Any") -> None:
@@ -71,6 +84,36 @@ def install(root: str, directory: str) -> None:
     finder.find_spec = classmethod(_disguise(find_spec))
     if _NAME in sys.modules:
         attach(sys.modules[_NAME])
+
+
+def _arrive(directory: str) -> None:
+    """Tell the watcher that this Python is seen, whether or not it logs.
+
+    The text names the program that runs here, not the process, which may become another: where its
+    stack begins, which forks share.
+    """
+    found = posix.lstat(directory)
+    if found.st_mode & _MODE != _DIRECTORY or found.st_uid not in (posix.geteuid(), 0):
+        return
+    pid = posix.getpid()
+    stack = _read("/proc/self/stat").rpartition(b")")[2].split()[_STACK]
+    try:
+        channel = posix.open(directory + "/channel", _TO_WRITE)
+        try:
+            if posix.fstat(channel).st_mode & _TYPE == _FIFO:
+                posix.write(channel, b"loghc2\t%d\t0\t0\t0\tpython\t\t-\t%s\n" % (pid, stack))
+        finally:
+            posix.close(channel)
+    except OSError:  # it is full, say
+        posix.symlink(stack.decode(), f"{directory}/{pid}.python")
+
+
+def _read(path: str) -> bytes:
+    descriptor = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+    try:
+        return posix.read(descriptor, 4096)
+    finally:
+        posix.close(descriptor)
 
 
 def _cover(loader: "Any", attach: "Any") -> None:

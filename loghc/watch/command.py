@@ -6,7 +6,7 @@ import os
 import re
 import sys
 
-__all__ = ["Command", "resolve"]
+__all__ = ["Command", "isolating_option", "resolve"]
 
 _PYTHON_FILES = (".py", ".pyw", ".pyc", ".pyz", ".zip")
 _ISOLATING = "IES"  # options with which Python doesn't look at PYTHONPATH, or runs no site module
@@ -30,7 +30,7 @@ class Command:
         self.argv = argv
         self.candidates = candidates
         self.hint = _shell_hint(argv[0]) if not candidates else ""
-        self.isolated = _isolating_option(argv) or _isolating_shebang(candidates)
+        self.isolated = isolating_option(argv) or _isolating_shebang(candidates)
 
 
 def resolve(words: list[str], python: str | None = None) -> Command:
@@ -86,9 +86,9 @@ def _shell_hint(name: str) -> str:
     return f"; did you mean sh -c {shlex.quote(name)}?"
 
 
-def _isolating_option(argv: list[str]) -> str:
+def isolating_option(argv: list[str]) -> str:
     """The option of a Python command line that keeps PYTHONPATH or site out, or an empty str."""
-    if not os.path.basename(argv[0]).startswith(("python", "pypy")):
+    if not argv or not os.path.basename(argv[0]).startswith(("python", "pypy")):
         return ""
     words = iter(argv[1:])
     for word in words:
@@ -115,5 +115,5 @@ def _isolating_shebang(candidates: list[str]) -> str:
         except OSError:
             continue
         if head.startswith(b"#!"):
-            return _isolating_option(os.fsdecode(head[2:].partition(b"\n")[0]).split() or [""])
+            return isolating_option(os.fsdecode(head[2:].partition(b"\n")[0]).split() or [""])
     return ""

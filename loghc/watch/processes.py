@@ -16,7 +16,6 @@ __all__ = [
     "mapped",
     "name_of",
     "takes_signal",
-    "user_of",
     "wait_for",
 ]
 
@@ -99,18 +98,6 @@ def name_of(pid: int) -> str:
             return file.read().decode("utf-8", "replace").strip()
     except OSError:
         return "?"
-
-
-def user_of(pid: int) -> int | None:
-    """The user as whom a process runs, or ran before it ended; None where nobody says."""
-    try:
-        with open(f"/proc/{pid}/status", "rb") as file:
-            for line in file:
-                if line.startswith(b"Uid:"):
-                    return int(line.split()[2])
-    except (OSError, ValueError, IndexError):
-        pass
-    return None
 
 
 def wait_for(pids: list[int], seconds: float) -> list[int]:

@@ -15,9 +15,9 @@ TYPE_CHECKING = False  # typing takes longer to import than the program to start
 if TYPE_CHECKING:
     from loghc.watch.output import Output
 
-__all__ = ["Started", "start_program"]
+__all__ = ["BOOTSTRAP", "Started", "start_program"]
 
-_BOOTSTRAP = os.path.join(os.path.dirname(os.path.dirname(__file__)), "inside", "bootstrap")
+BOOTSTRAP = os.path.join(os.path.dirname(os.path.dirname(__file__)), "inside", "bootstrap")
 
 
 class Started:
@@ -48,7 +48,7 @@ def start_program(options: Options, command: Command) -> Started:
     started = Started(run, trouble, output)
     env = child.initial_environment()
     if run is not None:
-        env = child.environment(env, _BOOTSTRAP, run.path)
+        env = child.environment(env, BOOTSTRAP, run.path)
     for name in options.hidden_variables:
         env.pop(os.fsencode(name), None)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter, deque
 from itertools import islice
 
@@ -19,7 +20,7 @@ from loghc.runs import Pairing
 from loghc.watch import processes
 from loghc.watch.cause import NOT_ENDED, Causes
 from loghc.watch.child import CannotStartError
-from loghc.watch.closing import kept_out, left_running, why_no_log
+from loghc.watch.closing import left_running, why_no_log
 from loghc.watch.collector import Collector, Facts
 from loghc.watch.command import Command
 from loghc.watch.intake import Intake
@@ -29,6 +30,7 @@ from loghc.watch.options import Options
 from loghc.watch.pings import Pings
 from loghc.watch.recovery import Recovery
 from loghc.watch.run_directory import RunDirectory
+from loghc.watch.unseen import Pythons, Unseen, describe, read_arrivals, why_isolated
 from loghc.watch.verdict import judge
 
 __all__ = ["Teller"]
@@ -50,6 +52,7 @@ class Teller:
         command: what was started.
         run: the run directory; None: there is none, and no log.
         trouble: why there is none.
+        pythons: the Pythons of the run, and which of them the recorder got into.
         pid: the program's process.
 
     Attributes:
@@ -62,12 +65,14 @@ class Teller:
         command: Command,
         run: RunDirectory | None,
         trouble: str,
+        pythons: Pythons,
         pid: int = 0,
     ) -> None:
         self._options = options
         self._command = command
         self._run = run
         self._trouble = trouble
+        self._pythons = pythons
         self._run_id = new_run_id()
         self._runs = Pairing() if options.markers_only else None
         self._failed = False  # a failure was told by a marker
@@ -145,22 +150,25 @@ class Teller:
         """The processes that the watcher stays for, now that the program itself has ended."""
         return self.living() if self._options.markers_only else []
 
-    def end(self, pid: int, status: int, user: int | None) -> None:
+    def end(self, pid: int, status: int) -> None:
         """Tell how the program ended.
 
         Args:
             pid: the program's process.
             status: its wait status.
-            user: as whom it ran in the end, None where that is unknown.
         """
         # Helpers, such as multiprocessing's, end a moment after the program.
         left = processes.wait_for(self.living(), _ENDING)
         self._take_last_messages()
         log, facts = self.collector.read()
         trouble = self._trouble_with_log()
-        blind = bool(trouble or facts.lost or kept_out(facts, self._command, user))
+        unseen = describe(self._unseen(pid, facts))
+        blind = bool(trouble or facts.lost or unseen)
         notes = self._say_what_was_not_seen(facts, trouble, blind=blind)
-        failures = [*self._failures(facts), *self._unknown(facts, blind=blind)]
+        unknown = self._unknown(facts, blind=blind)
+        for line in unseen if unknown else ():
+            report(self._pings.masked(line.removeprefix("loghc: ")))
+        failures = [*self._failures(facts), *unknown]
         verdict = judge(
             status,
             self._options.statuses,
@@ -169,7 +177,7 @@ class Teller:
             self._options.on_failure,
         )
         lines = [
-            *why_no_log(facts, self._command, notes, user, printed=self._printed),
+            *why_no_log(facts, notes, unseen, printed=self._printed),
             *self._about_lost_markers(facts),
             *left_running(left),
         ]
@@ -184,6 +192,7 @@ class Teller:
                 lines.append(f"loghc: {NOT_ENDED}")
             if self._lost_failures(facts):
                 lines.append("loghc: a failure was logged, and which run's it was is unknown")
+            if unknown or self._lost_failures(facts):
                 ends = ends or [(unended, new_run_id())]
         lines += verdict.lines
         if verdict.event is Event.SUCCESS and self._runs is None:
@@ -221,8 +230,11 @@ class Teller:
     def _take_in(self, *, last: bool = False) -> None:
         """Take in what processes told since the last time."""
         for message in self._intake.take(last=last) if self._intake is not None else ():
-            if message.event == "ring":
+            if message.event == "python":
+                self._pythons.arrived(message.pid, message.line)
+            elif message.event == "ring":
                 self._opened += 1
+                self._pythons.recorded(message.pid)
             elif message.event == "sink":
                 self._pings.tighten(parse_fields(message.line))
             # The process itself tells its start and end.
@@ -294,7 +306,7 @@ class Teller:
         """What may have failed the run unseen. No success is told then."""
         level = self._options.fail_on
         unknown = []
-        if self._gone:
+        if self._gone or (self._runs is not None and blind):
             unknown.append("a marker")
         if level is not None and blind and facts.level < level:
             unknown.append(f"a record of level {self._options.fail_on_name} or above (--fail-on)")
@@ -304,6 +316,24 @@ class Teller:
         """Whether a failure was logged, and brought neither by the channel nor by a ring."""
         told = self._intake.failures if self._intake is not None else 0
         return facts.failures > told or (self._run is not None and self._run.told_failure)
+
+    def _unseen(self, pid: int, facts: Facts) -> list[Unseen]:
+        """The Pythons that may have logged unseen."""
+        self._pythons.stop()
+        if self._run is None:
+            return []
+        for owner, _, _ in self.collector.owners():
+            self._pythons.recorded(owner)
+        for process, text in read_arrivals(self._run):
+            self._pythons.arrived(process, text)
+        return self._pythons.unseen() or self._isolated(pid, facts)
+
+    def _isolated(self, pid: int, facts: Facts) -> list[Unseen]:
+        """The same where nobody tells of processes: by the command line alone."""
+        option = self._command.isolated
+        if not option or facts.rings or os.path.exists("/proc/self/stat"):
+            return []
+        return [Unseen(os.path.basename(self._command.argv[0]), pid, why_isolated(option), 0.0)]
 
     @property
     def _gone(self) -> bool:
@@ -335,7 +365,7 @@ class Teller:
             name = self._options.fail_on_name
             report(f"no process that logs with loguru was seen, so --fail-on {name} had no effect.")
         received = self._intake.received if self._intake is not None else 0
-        if self._runs is not None and not received and not facts.markers:
+        if self._runs is not None and not received and not facts.markers and not blind:
             listened = self._pings.masked(", ".join(self._options.all_markers()))
             report(
                 f"no marker was seen, so nothing was pinged: --markers-only listens for {listened}."

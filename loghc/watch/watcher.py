@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import select
 import signal
@@ -13,7 +14,7 @@ from loghc.watch import child, signals
 from loghc.watch.command import Command
 from loghc.watch.options import Options
 from loghc.watch.run_directory import RunDirectory
-from loghc.watch.starting import Started, start_program
+from loghc.watch.starting import BOOTSTRAP, Started, start_program
 
 TYPE_CHECKING = False  # typing takes longer to import than the program to start
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from typing import NoReturn, ParamSpec, TypeVar
 
     from loghc.watch.telling import Teller
+    from loghc.watch.unseen import Pythons
 
     _P = ParamSpec("_P")
     _T = TypeVar("_T")
@@ -48,9 +50,11 @@ _LOOK_EVERY_MS = 1000  # at what wakes nobody: rings, and processes where they c
 def watch(options: Options, command: Command) -> NoReturn:
     """Start a command, watch it to its end, tell the service, and end as it did."""
     started = start_program(options, command)
-    watcher = _Watcher(started.pid, started.run)
+    pythons = _look_for_pythons(started)
+    examine_end = functools.partial(pythons.examine_end, started.pid, command.argv)
+    watcher = _Watcher(started.pid, started.run, examine_end)
     watcher.signals.start()
-    teller = _safely(_teller, options, command, started)
+    teller = _safely(_teller, options, command, started, pythons)
     output = started.output
     if started.error is not None:
         output = None
@@ -67,7 +71,7 @@ def watch(options: Options, command: Command) -> NoReturn:
             output.finish()
             output.wait(_PASSING_ON)
         if teller is not None:
-            _safely(teller.end, started.pid, status, watcher.user)
+            _safely(teller.end, started.pid, status)
     if teller is not None:
         watcher.signals.call(watcher.interrupting(teller, status))
         _safely(teller.deliver)
@@ -79,10 +83,19 @@ def watch(options: Options, command: Command) -> NoReturn:
     child.end_like(status)
 
 
-def _teller(options: Options, command: Command, started: Started) -> Teller:
-    from loghc.watch.telling import Teller  # not before the program has been started
+def _look_for_pythons(started: Started) -> Pythons:
+    from loghc.watch.unseen import Pythons  # not before the program has been started
 
-    return Teller(options, command, started.run, started.trouble, started.pid)
+    pythons = Pythons(BOOTSTRAP, started.run.path if started.run is not None else "")
+    if started.run is not None and started.error is None:
+        pythons.start(started.pid)
+    return pythons
+
+
+def _teller(options: Options, command: Command, started: Started, pythons: Pythons) -> Teller:
+    from loghc.watch.telling import Teller
+
+    return Teller(options, command, started.run, started.trouble, pythons, started.pid)
 
 
 def _safely(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T | None:
@@ -101,12 +114,14 @@ class _Watcher:
 
     Attributes:
         signals: that came.
-        user: as whom the program ran when it ended, None where that is unknown.
         interrupted: a signal ended the wait for the last ping.
     """
 
-    def __init__(self, pid: int, run: RunDirectory | None) -> None:
+    def __init__(
+        self, pid: int, run: RunDirectory | None, examine_end: Callable[[], object]
+    ) -> None:
         self._pid = pid
+        self._examine_end = examine_end
         self._run = run
         self._woken, self._wake = os.pipe()
         os.set_blocking(self._woken, False)
@@ -118,7 +133,6 @@ class _Watcher:
         # left of the program, too.
         self._untaken: dict[int, set[int]] = {}
         self.signals = signals.Signals(self._wake_up)
-        self.user: int | None = None
         self.interrupted = False
 
     def until_end(self, teller: Teller | None) -> int:
@@ -224,10 +238,8 @@ class _Watcher:
         return pid == self._pid or (self._run is not None and belongs(pid, self._run.path))
 
     def _reap(self) -> None:
-        from loghc.watch.processes import user_of
-
         if self._status is None:
-            self.user = user_of(self._pid)
+            _safely(self._examine_end)
         while (reaped := child.reap()) is not None:
             pid, status = reaped
             if pid != self._pid:

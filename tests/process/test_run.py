@@ -317,8 +317,7 @@ def test_no_success_is_told_if_a_record_of_the_level_may_have_been_missed(
 
 def test_a_level_that_had_no_record_to_look_at_is_said(receiver, program, tmp_path):
     name = program("import loguru\nloguru.logger.error('x')")
-    python = ("env", "-i", sys.executable)
-    done = run(*RUN, "--fail-on", "ERROR", *python, name, cwd=tmp_path)
+    done = run(*RUN, "--fail-on", "ERROR", "true", cwd=tmp_path)
     assert done.stderr.endswith(
         "loghc: no process that logs with loguru was seen, so --fail-on ERROR had no effect.\n"
     )
@@ -838,12 +837,13 @@ def test_a_body_is_the_end_of_a_long_log(receiver, program, tmp_path):
 @pytest.mark.parametrize(
     ("command", "said"),
     [
-        (["true"], "nothing was logged with loguru; see --output"),
-        (["-c", "import loguru"], "nothing was logged with loguru; see --output"),
-        ([sys.executable, "-I", "-c", "pass"], "-I keeps this Python from looking at PYTHONPATH"),
-        ([sys.executable, "-Ec", "pass"], "-E keeps this Python"),
-        ([sys.executable, "-W", "ignore", "-S", "-c", "pass"], "-S keeps this Python"),
-        (["./isolated"], "-I keeps this Python"),
+        (["true"], "nothing that logs with loguru was seen; see --output"),
+        (["-c", "import loguru"], "nothing that logs with loguru was seen; see --output"),
+        ([sys.executable, "-V"], "nothing that logs with loguru was seen; see --output"),
+        ([sys.executable, "-I", "-c", "pass"], "-I keeps it from looking at PYTHONPATH"),
+        ([sys.executable, "-Ec", "pass"], "-E keeps it from"),
+        ([sys.executable, "-W", "ignore", "-S", "-c", "pass"], "-S keeps it from"),
+        (["./isolated"], "-I keeps it from"),
     ],
     ids=str,
 )
@@ -865,7 +865,7 @@ def test_a_program_that_drops_its_privileges_first_is_explained(receiver, progra
         """
     )
     assert run(*RUN, name, cwd=tmp_path).returncode == 0
-    assert "the program became user 65534" in told(receiver)[1].text
+    assert "logged was not seen: it became another user before it" in told(receiver)[1].text
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root")

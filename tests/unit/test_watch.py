@@ -80,7 +80,7 @@ def test_a_verdict(wait_status, ok, failures, event, exit_status, death):
 def test_records_that_could_not_be_kept_are_counted(lost, said):
     facts = Facts()
     facts.lost, facts.records = lost, 1
-    assert why_no_log(facts, resolve(["app"]), [], None, printed=False) == said
+    assert why_no_log(facts, [], [], printed=False) == said
 
 
 @pytest.mark.parametrize(("left", "more"), [(1, ""), (5, ""), (6, " and 1 more")])

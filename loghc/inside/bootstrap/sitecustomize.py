@@ -11,9 +11,7 @@ _here = os.path.dirname(os.path.abspath(__file__))
 while _here in sys.path:
     sys.path.remove(_here)
 sys.path_importer_cache.pop(_here, None)
-_self = sys.modules.pop(
-    "sitecustomize", None
-)  # Python 2 would empty this module without a reference
+_self = sys.modules.pop(__name__, None)  # Python 2 would empty this module without a reference
 try:
     _run = os.environ.get("LOGHC_RUN")
     if (
@@ -33,4 +31,7 @@ except Exception:
     pass
 _self = None
 # The program's own. None is an ImportError, which is what site expects then.
-import sitecustomize  # type: ignore[import-not-found]
+if __name__ == "usercustomize":
+    import usercustomize  # type: ignore[import-not-found]
+else:
+    import sitecustomize  # type: ignore[import-not-found]

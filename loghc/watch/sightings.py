@@ -1,0 +1,123 @@
+"""What can be seen of the processes below a program, in /proc, while they live."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from typing import NamedTuple
+
+__all__ = ["Sighting", "children_of", "newest_pid", "sight"]
+
+_STACK = 25  # of the fields of /proc/<pid>/stat after the name: where the program's stack begins
+_PYTHON = re.compile(r"(python|pypy)([0-9][0-9.]*)?(t|d|w|-dbg)*")
+_LIBRARY = re.compile(rb"(?m) (/.*)/(?:libpython[0-9][^/\n]*|Python)(?: \(deleted\))?$")
+_ENVIRONMENT_LIMIT_BYTES = 1 << 20
+
+
+class Sighting(NamedTuple):
+    """A process at one moment.
+
+    Attributes:
+        pid: the process.
+        parent: its parent.
+        name: what the kernel calls it.
+        zombie: it has ended, and little is left to see.
+        image: tells the program that runs in it from all others, those that the process was before
+            or will be included; forks of it share it. 0 where that can't be seen.
+    """
+
+    pid: int
+    parent: int
+    name: str
+    zombie: bool
+    image: int
+
+
+def sight(pid: int) -> Sighting | None:
+    """Look at a process; None if there is none."""
+    try:
+        data = _read(f"/proc/{pid}/stat")
+        head, _, rest = data.rpartition(b")")
+        fields = rest.split()
+        name = head.partition(b"(")[2].decode("utf-8", "replace")
+        return Sighting(pid, int(fields[1]), name, fields[0] in (b"Z", b"X"), int(fields[_STACK]))
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def newest_pid() -> bytes:
+    """The process id that was given out last: while that is the same, there is no new process."""
+    with contextlib.suppress(OSError, IndexError):
+        return _read("/proc/loadavg").split()[-1]
+    return b""
+
+
+def children_of(pid: int) -> list[int]:
+    """The children of a process."""
+    found: list[int] = []
+    with contextlib.suppress(OSError):
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with contextlib.suppress(OSError):
+                found += map(int, _read(f"/proc/{pid}/task/{thread}/children").split())
+    return found
+
+
+def user_of(pid: int) -> int | None:
+    """The user as whom a process runs, or ran before it ended; None where nobody says."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        for line in _read(f"/proc/{pid}/status").splitlines():
+            if line.startswith(b"Uid:"):
+                return int(line.split()[2])
+    return None
+
+
+def arguments_of(pid: int) -> list[str]:
+    """The command line of a process; nothing where that can't be seen."""
+    with contextlib.suppress(OSError):
+        return [os.fsdecode(word) for word in _read(f"/proc/{pid}/cmdline").split(b"\0")[:-1]]
+    return []
+
+
+def executable_of(pid: int) -> str:
+    """The file of the program that runs in a process; empty where that can't be seen."""
+    with contextlib.suppress(OSError):
+        return os.readlink(f"/proc/{pid}/exe").removesuffix(" (deleted)")
+    return ""
+
+
+def environment_of(pid: int) -> dict[bytes, bytes] | None:
+    """The environment that a process was started with; None where that can't be seen."""
+    try:
+        data = _read(f"/proc/{pid}/environ", _ENVIRONMENT_LIMIT_BYTES)
+    except OSError:
+        return None
+    pairs = (entry.partition(b"=") for entry in data.split(b"\0"))
+    return {name: value for name, _, value in pairs}
+
+
+def is_python_name(word: str) -> bool:
+    """Whether a program is called as Python is."""
+    return _PYTHON.fullmatch(os.path.basename(word)) is not None
+
+
+def is_frozen(pid: int) -> bool:
+    """Whether a process has a Python in it that is not an installed one."""
+    try:
+        maps = _read(f"/proc/{pid}/maps", 1 << 20)
+    except OSError:
+        return False
+    folders = {os.path.basename(found) for found in _LIBRARY.findall(maps)}
+    return any(not re.fullmatch(rb"lib(32|64)?|.*-linux-gnu.*", folder) for folder in folders)
+
+
+def _read(path: str, limit: int = 1 << 16) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        parts = []
+        while limit > 0 and (part := os.read(descriptor, limit)):
+            parts.append(part)
+            limit -= len(part)
+        return b"".join(parts)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,286 @@
+"""Which Pythons of a run the recorder did not get into, and what may have kept it out.
+
+Each Python that it got into says so. The others are found by looking at the processes below the
+program every moment: nothing of what they logged is known.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import threading
+import time
+from collections import Counter
+from typing import NamedTuple, TypeVar
+
+from loghc.entry.directory import Directory
+from loghc.entry.processes import is_alive
+from loghc.watch import sightings
+from loghc.watch.command import isolating_option
+from loghc.watch.sightings import children_of, is_python_name, newest_pid, sight
+
+__all__ = ["Pythons", "Unseen", "describe", "read_arrivals", "why_isolated"]
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+
+_PAUSE_S = 0.05
+_SHARE = 0.02  # of a processor's time at most is spent looking
+_YOUNG_S = 3.0  # while a process may still become another program
+_MAX_REMEMBERED = 20_000
+_NAMED = 3
+_DIGITS = 20
+_VARIABLE = b"LOGHC_RUN"
+_NO_PROGRAM = ("-V", "-VV", "--version", "-h", "-?", "--help")  # options that run none
+
+
+class Unseen(NamedTuple):
+    """A Python that may have logged unseen.
+
+    Attributes:
+        name: what it is called, for people.
+        pid: the process.
+        cause: what probably kept the recorder out.
+        since: when it was found, by the monotonic clock.
+    """
+
+    name: str
+    pid: int
+    cause: str
+    since: float
+
+
+class Pythons:
+    """The Pythons among the processes of a run.
+
+    Any thread may use it.
+
+    Args:
+        bootstrap: the directory that PYTHONPATH has to begin with.
+        run: the run directory's path.
+    """
+
+    def __init__(self, bootstrap: str, run: str) -> None:
+        self._bootstrap = os.fsencode(bootstrap)
+        self._run = os.fsencode(run)
+        # In the order in which they came, so that the oldest are forgotten first.
+        self._seen: dict[int, None] = {}  # images that the recorder got into
+        self._arrived: dict[int, None] = {}  # processes that it got into,
+        self._recorded: dict[int, None] = {}  # and those that have a ring
+        self._found: dict[tuple[int, int], Unseen] = {}  # by process and image
+        self._living: dict[int, float] = {}  # processes below the program, since when
+        self._newest = b""
+        self._end: tuple[Unseen, bool] | None = None  # the program's, and as another user
+        self._stopped = threading.Event()
+
+    def start(self, main: int) -> None:
+        """Look at a program and what is below it, from now on, on a thread.
+
+        Args:
+            main: the program's process.
+        """
+        self._living[main] = time.monotonic()
+        # The system may have no more of them. Then little is seen.
+        with contextlib.suppress(RuntimeError):
+            threading.Thread(target=self._keep_looking, name="loghc-processes", daemon=True).start()
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._stopped.set()
+
+    def arrived(self, pid: int, image: bytes) -> None:
+        """The recorder got into a Python.
+
+        Args:
+            pid: the process, by its own account.
+            image: tells the program in it from others, as a number; 0 where that is unknown.
+        """
+        number = int(image) if image.isdigit() and len(image) <= _DIGITS else 0
+        _remember(self._arrived, pid, None)
+        if number:
+            _remember(self._seen, number, None)
+
+    def recorded(self, pid: int) -> None:
+        """A process has a ring, and what it logs is seen."""
+        _remember(self._recorded, pid, None)
+
+    def examine(self, pid: int) -> None:
+        """Look at one process."""
+        now = sight(pid)
+        if now is None or now.zombie or (pid, now.image) in self._found:
+            return
+        arguments = sightings.arguments_of(pid)
+        if not arguments:  # it is exiting
+            return
+        program = sightings.executable_of(pid) or arguments[0]
+        named = is_python_name(program)
+        if not named and not sightings.is_frozen(pid):
+            return
+        if named and arguments[1:2] and arguments[1] in _NO_PROGRAM:
+            return
+        environment = sightings.environment_of(pid)
+        if environment is not None and self._is_watched_by_another(environment):
+            return
+        cause = self._cause(pid, arguments, environment, frozen=not named)
+        found = Unseen(_name(now.name, arguments), pid, cause, time.monotonic())
+        _remember(self._found, (pid, now.image), found)
+
+    def examine_end(self, pid: int, arguments: list[str]) -> None:
+        """Look at the program's process when it has ended, and little is left to see.
+
+        Args:
+            pid: the process.
+            arguments: with which it was started.
+        """
+        end = sight(pid)
+        if end is None or not is_python_name(end.name):
+            return
+        if not arguments or not is_python_name(arguments[0]):
+            arguments = []
+        elif arguments[1:2] and arguments[1] in _NO_PROGRAM:
+            return
+        changed = sightings.user_of(pid) not in (None, os.geteuid())
+        if changed or all(own != pid for own, _ in list(self._found)):
+            cause = self._cause(pid, arguments)
+            self._end = Unseen(_name(end.name, arguments), pid, cause, 0.0), changed
+
+    def unseen(self) -> list[Unseen]:
+        """Those that the recorder did not get into, up to now."""
+        young = time.monotonic() - _YOUNG_S
+        found = {  # of a process that became another program, the last
+            pid: each
+            for (pid, image), each in list(self._found.items())
+            if image not in self._seen and (image or pid not in self._arrived)
+        }
+        if self._end is not None:
+            end, changed = self._end
+            if changed and end.pid in self._arrived:
+                found[end.pid] = end._replace(cause="it became another user before it logged")
+            elif end.pid not in self._arrived:
+                found.setdefault(end.pid, end)
+        return [
+            each
+            for pid, each in found.items()
+            if pid not in self._recorded
+            and (each.since < young or not is_alive(pid))  # what is young may still be starting
+        ]
+
+    def _keep_looking(self) -> None:
+        pause = 0.0
+        while not self._stopped.wait(pause):
+            begun = time.thread_time()
+            with contextlib.suppress(Exception):  # it is an extra
+                self._look(time.monotonic())
+            pause = max(_PAUSE_S, (time.thread_time() - begun) / _SHARE)
+
+    def _look(self, now: float) -> None:
+        newest = newest_pid()
+        if newest != self._newest or not newest:
+            self._newest = newest
+            self._living = {pid: since for pid, since in self._living.items() if _is_there(pid)}
+            waiting = list(self._living)
+            while waiting:
+                for child in children_of(waiting.pop()):
+                    if child not in self._living:
+                        self._living[child] = now
+                        waiting.append(child)
+        for pid, since in list(self._living.items()):
+            if now - since < _YOUNG_S:
+                self.examine(pid)
+
+    def _is_watched_by_another(self, environment: dict[bytes, bytes]) -> bool:
+        """Whether it is the program of a `loghc run` below this one."""
+        first = environment.get(b"PYTHONPATH", b"").partition(os.fsencode(os.pathsep))[0]
+        bootstrap = os.path.join(b"loghc", b"inside", b"bootstrap")
+        return first.endswith(bootstrap) and environment.get(_VARIABLE, self._run) != self._run
+
+    def _cause(
+        self,
+        pid: int,
+        arguments: list[str],
+        environment: dict[bytes, bytes] | None = None,
+        *,
+        frozen: bool = False,
+    ) -> str:
+        user = sightings.user_of(pid)
+        if user is not None and user != os.geteuid():
+            return f"it ran as {_user_name(user)}; put loghc run inside su, not around it"
+        option = isolating_option(arguments)
+        if option:
+            return why_isolated(option)
+        if frozen:
+            return "a frozen program brings a Python of its own"
+        if environment is None:
+            return "something keeps the recorder out"
+        if _VARIABLE not in environment:
+            return "its environment was replaced, as by env -i"
+        folders = environment.get(b"PYTHONPATH", b"").split(os.fsencode(os.pathsep))
+        if self._bootstrap not in folders:
+            return "its PYTHONPATH was replaced"
+        for folder in folders[: folders.index(self._bootstrap)]:
+            if os.path.exists(os.path.join(folder, b"sitecustomize.py")):
+                return f"another sitecustomize stands in front, in {os.fsdecode(folder)}"
+        return "perhaps it is no CPython of 3.8 or newer"
+
+
+def read_arrivals(directory: Directory) -> list[tuple[int, bytes]]:
+    """What Pythons left for ``Pythons.arrived`` when the channel had no room."""
+    arrivals = []
+    for name in directory.names():
+        pid, _, kind = name.partition(".")
+        if kind == "python" and pid.isdigit() and len(pid) <= _DIGITS:
+            with contextlib.suppress(OSError):
+                arrivals.append((int(pid), os.readlink(name.encode(), dir_fd=directory.descriptor)))
+    return arrivals
+
+
+def why_isolated(option: str) -> str:
+    """The cause where Python was started with an option that keeps the recorder out."""
+    return f"{option} keeps it from looking at PYTHONPATH"
+
+
+def describe(unseen: list[Unseen]) -> list[str]:
+    """Lines on Pythons that may have logged unseen; those of one kind are counted."""
+    kinds = Counter((each.name, each.cause) for each in unseen)
+    pids = {(each.name, each.cause): each.pid for each in reversed(unseen)}
+    lines = []
+    for (name, cause), count in kinds.most_common(_NAMED):
+        more = f" and {count - 1:,} more" if count > 1 else ""
+        pid = pids[name, cause]
+        lines.append(f"loghc: what {name} ({pid}){more} logged was not seen: {cause}")
+    if len(kinds) > _NAMED:
+        lines.append(f"loghc: nor what {len(kinds) - _NAMED} more programs logged")
+    return lines
+
+
+def _name(name: str, arguments: list[str]) -> str:
+    """A Python with what it runs, as far as that may be shown: no other argument."""
+    if not arguments or not is_python_name(arguments[0]):
+        return name
+    for word in arguments[1:]:
+        if not word.startswith("-"):
+            return f"{os.path.basename(arguments[0])} {os.path.basename(word)}"
+        if word == "-" or re.match("-[A-Za-z]*[cm]", word):
+            break
+    return os.path.basename(arguments[0])
+
+
+def _user_name(user: int) -> str:
+    try:
+        import pwd
+
+        return f"user {pwd.getpwuid(user).pw_name}"
+    except (ImportError, KeyError):
+        return f"user {user}"
+
+
+def _is_there(pid: int) -> bool:
+    return os.path.exists(f"/proc/{pid}")
+
+
+def _remember(known: dict[_K, _V], key: _K, value: _V) -> None:
+    known[key] = value
+    while len(known) > _MAX_REMEMBERED:
+        with contextlib.suppress(KeyError):  # another thread's
+            del known[next(iter(known))]
