@@ -27,6 +27,9 @@ _SUFFIXES = ("start", "fail", "log")
 _PATH_SAFE = "/%:@!$&'()*+,;=~"
 _QUERY_SAFE = _PATH_SAFE + "?"
 
+# Behind a ping key, which has 22 characters. No word of it is so long that it could be a token.
+_SLUG = r"/[A-Za-z0-9_-]{22}/((?:[a-z0-9]{1,15}[-_])*[a-z0-9]{1,15})$"
+
 
 class PingUrl:
     """A ping URL, UUID or slug form, in its parts.
@@ -155,7 +158,10 @@ class PingUrl:
 
     @property
     def masked(self) -> str:
-        """What may be shown of it."""
+        """What may be shown of it: the host, and a slug that stands behind a ping key."""
+        slug = re.search(_SLUG, self.path)
+        if slug is not None:
+            return f"{self.origin}/***/{slug[1]}"
         return f"{self.origin}/***" if self.path or self.query else self.origin
 
     @property

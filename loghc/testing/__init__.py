@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from loghc.testing.faults import Fault
-    from loghc.testing.receiver import PingReceiver
+    from loghc.testing.receiver import PingReceiver, ReceivedCheck
     from loghc.testing.requests import Headers, ReceivedPing, ReceivedRequest
 
-__all__ = ["Fault", "Headers", "PingReceiver", "ReceivedPing", "ReceivedRequest"]
+__all__ = ["Fault", "Headers", "PingReceiver", "ReceivedCheck", "ReceivedPing", "ReceivedRequest"]
 
 
 def __getattr__(name: str) -> object:
     """Import on first use: pytest loads this package in every run, for its fixture."""
-    if name == "PingReceiver":
+    if name in ("PingReceiver", "ReceivedCheck"):
         from loghc.testing import receiver
 
-        return receiver.PingReceiver
+        return getattr(receiver, name)
     if name == "Fault":
         from loghc.testing import faults
 

@@ -40,7 +40,9 @@ _MOST_REMEMBERED: Final = 1_000
 class Check:
     """The state of one check, and the runs that are open."""
 
-    def __init__(self) -> None:
+    def __init__(self, slug: str) -> None:
+        self.slug = slug
+        self.uuid = str(uuid.uuid4())
         self._status: Literal["new", "up", "down"] = "new"
         self._latest_start: tuple[str | None] | None = None
         self._starts: dict[str | None, float] = {}
@@ -85,12 +87,10 @@ class Checks:
 
     def __init__(self) -> None:
         self.ping_key = secrets.token_hex(11)
-        self.uuid = str(uuid.uuid4())
-        self.slug = "nightly-sync"
-        self.check = Check()
+        self.check = Check("nightly-sync")
         self.post_only = False
         self.ambiguous_slugs: set[str] = set()
-        self._created: dict[str, Check] = {}
+        self._others: dict[str, Check] = {}  # by slug
 
     def judge(self, request: RequestHead, body: bytes) -> Verdict:
         """Decide on a request, asking the service's questions in the service's order."""
@@ -134,8 +134,10 @@ class Checks:
         """Find the check that a URL names, or create it."""
         groups = route.groupdict()
         if groups.get("uuid") is not None:
-            known = groups["uuid"] == self.uuid
-            return Verdict(200, "OK", self.check) if known else Verdict(404, "not found")
+            for check in (self.check, *self._others.values()):
+                if groups["uuid"] == check.uuid:
+                    return Verdict(200, "OK", check)
+            return Verdict(404, "not found")
         slug = groups["slug"]
         if slug != slug.lower():
             return Verdict(400, "invalid url format")
@@ -143,14 +145,22 @@ class Checks:
             return Verdict(404, "not found")
         if slug in self.ambiguous_slugs:
             return Verdict(409, "ambiguous slug")
-        check = self.check if slug == self.slug else self._created.get(slug)
-        if check is not None:
-            return Verdict(200, "OK", check)
+        found = self.by_slug(slug)
+        if found is not None:
+            return Verdict(200, "OK", found)
         if not may_create:
             return Verdict(404, "not found")
-        self._created[slug] = check = Check()
-        _forget_oldest(self._created)
-        return Verdict(201, "Created", check)
+        return Verdict(201, "Created", self.create(slug))
+
+    def by_slug(self, slug: str) -> Check | None:
+        """The check with a slug, if there is one."""
+        return self.check if slug == self.check.slug else self._others.get(slug)
+
+    def create(self, slug: str) -> Check:
+        """Make a check."""
+        self._others[slug] = check = Check(slug)
+        _forget_oldest(self._others)
+        return check
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from typing import TYPE_CHECKING
 
 from loghc.testing.faults import Fault
-from loghc.testing.protocol import State
+from loghc.testing.protocol import Check, State
 from loghc.testing.requests import ReceivedPing, ReceivedRequest
 from loghc.testing.server import Server
 from loghc.testing.service import Service
@@ -14,18 +15,19 @@ from loghc.testing.service import Service
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["PingReceiver"]
+__all__ = ["PingReceiver", "ReceivedCheck"]
 
 
 class PingReceiver:
     """A Healthchecks server in this process, to test against: real sockets, no account.
 
     It listens inside a ``with`` statement, or from `start` to `stop`. It has one check with two
-    URLs, and answers as a real server was seen to: 404 for an unknown check, 400 for a malformed
-    run id, 201 for a slug created by ``?create=1``, and so on. It keeps what arrived, and
-    misbehaves when told to: see `Fault`. To play a service that is down, `stop` it; `start` it, and
-    it is back at the same URL. A check's time limits are not simulated, so a run that takes long
-    stays started; nor are its keyword filters, nor a limit on pings a minute.
+    URLs, and more where `check` asks for them. It answers as a real server was seen to: 404 for an
+    unknown check, 400 for a malformed run id, 201 for a slug created by ``?create=1``, and so on.
+    It keeps what arrived, and misbehaves when told to: see `Fault`. To play a service that is down,
+    `stop` it; `start` it, and it is back at the same URL. A check's time limits are not simulated,
+    so a run that takes long stays started; nor are its keyword filters, nor a limit on pings a
+    minute.
 
     All methods may be called from any thread.
 
@@ -136,12 +138,12 @@ class PingReceiver:
     @property
     def url(self) -> str:
         """The check's ping URL, in its UUID form."""
-        return f"{self.base_url}/{self._service.checks.uuid}"
+        return f"{self.base_url}/{self._service.checks.check.uuid}"
 
     @property
     def slug_url(self) -> str:
         """The same check's ping URL, in its slug form."""
-        return f"{self.base_url}/{self.ping_key}/{self._service.checks.slug}"
+        return f"{self.base_url}/{self.ping_key}/{self._service.checks.check.slug}"
 
     @property
     def ping_key(self) -> str:
@@ -230,6 +232,21 @@ class PingReceiver:
         with self._service.changed:
             self._service.faults.set_always(fault)
 
+    def check(self, slug: str) -> ReceivedCheck:
+        """One of several checks, made when it is first asked for; it has `url` and `pings`.
+
+        Args:
+            slug: of ``a-z 0-9 - _``.
+
+        Raises:
+            ValueError: the service knows no such slugs.
+        """
+        if not re.fullmatch("[a-z0-9_-]+", slug):
+            raise ValueError(f"slug must be of a-z 0-9 - _, not {slug!r}")
+        with self._service.changed:
+            checks = self._service.checks
+            return ReceivedCheck(self, checks.by_slug(slug) or checks.create(slug))
+
     def add_ambiguous_slug(self, slug: str = "twins") -> str:
         """Add two checks with one slug, so that the service can't tell which is meant (409).
 
@@ -249,3 +266,34 @@ class PingReceiver:
             counts = f"{len(self.pings)} pings, {len(self.requests)} requests"
             dropped = f", {self.dropped_requests} dropped" if self.dropped_requests else ""
             return f"<PingReceiver {where}, check {self.state}, {counts}{dropped}>"
+
+
+class ReceivedCheck:
+    """One of a receiver's checks, see `PingReceiver.check`."""
+
+    def __init__(self, receiver: PingReceiver, check: Check) -> None:
+        self._receiver = receiver
+        self._check = check
+
+    @property
+    def url(self) -> str:
+        """Its ping URL, in its UUID form."""
+        return f"{self._receiver.base_url}/{self._check.uuid}"
+
+    @property
+    def slug_url(self) -> str:
+        """Its ping URL, in its slug form."""
+        return f"{self._receiver.base_url}/{self._receiver.ping_key}/{self._check.slug}"
+
+    @property
+    def pings(self) -> tuple[ReceivedPing, ...]:
+        """The pings that the service accepted for it, in order of arrival."""
+        return tuple(ping for ping in self._receiver.pings if ping.slug == self._check.slug)
+
+    @property
+    def state(self) -> State:
+        """Its state as the service would show it."""
+        return self._check.state
+
+    def __repr__(self) -> str:
+        return f"<check {self._check.slug!r}, {self.state}, {len(self.pings)} pings>"

@@ -98,6 +98,7 @@ class ReceivedPing:
         method: GET, HEAD, POST or any other: all of them count as pings.
         duration: seconds since the start with the same run id, for a success or failure that has
             one; else None.
+        slug: of the check that it is for.
     """
 
     event: Event
@@ -110,6 +111,7 @@ class ReceivedPing:
     time: datetime
     method: str
     duration: float | None
+    slug: str
 
     @property
     def text(self) -> str:

@@ -103,6 +103,7 @@ class Service:
                 time=now,
                 method=head.method,
                 duration=verdict.check.take(verdict.event, verdict.run_id),
+                slug=verdict.check.slug,
             )
             self._pings_taken += 1
         request = ReceivedRequest(

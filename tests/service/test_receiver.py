@@ -25,9 +25,11 @@ from urllib.parse import urlsplit
 
 import pytest
 import trustme
+from loguru import logger
 
 import loghc.testing.faults
 import loghc.testing.receiver
+from loghc import HealthSink
 from loghc.ping import Event
 from loghc.testing import Fault, PingReceiver
 from services import server_context
@@ -1109,3 +1111,35 @@ def test_twenty_processes_at_once_lose_no_ping(receiver: PingReceiver) -> None:
     for n in range(20):
         numbers = [int(number) for name, number in arrived if name == f"client-{n}"]
         assert numbers == list(range(50))
+
+
+def test_a_receiver_plays_several_checks(receiver):
+    photos, mails = receiver.check("photos"), receiver.check("mails")
+    assert (photos.state, mails.state) == ("new", "new")
+    for job, check in (("photos", photos), ("mails", mails)):
+        logger.add(HealthSink(check.slug_url, job=job))
+    for message in ("photos.start", "mails.done", "photos.error"):
+        logger.info(message)
+    logger.remove()
+    assert [ping.event for ping in photos.pings] == [Event.START, Event.FAIL]
+    assert [ping.event for ping in mails.pings] == [Event.SUCCESS]
+    assert (photos.state, mails.state, receiver.state) == ("down", "up", "new")
+    assert receiver.check("photos").pings == photos.pings
+    assert {ping.slug for ping in receiver.pings} == {"photos", "mails"}
+    assert len({photos.url, mails.url, receiver.url}) == 3
+    assert repr(photos) == "<check 'photos', down, 2 pings>"
+
+
+def test_a_check_with_a_uuid_is_the_one_with_the_slug(receiver):
+    check = receiver.check("photos")
+    sink = HealthSink(check.url)
+    logger.add(sink)
+    logger.info("sync.done")
+    assert sink.wait(10)
+    assert [ping.slug for ping in check.pings] == ["photos"]
+
+
+@pytest.mark.parametrize("slug", ["", "Photos", "a/b", "ä"])
+def test_a_slug_that_the_service_would_not_know_is_refused(receiver, slug):
+    with pytest.raises(ValueError, match="slug must be of a-z 0-9 - _"):
+        receiver.check(slug)

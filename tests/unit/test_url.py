@@ -475,3 +475,20 @@ def test_nothing_but_a_value_error_is_raised(url, job, markers) -> None:
     except ValueError:
         return
     assert "rid=" in PingUrl.parse(url).target("/start", RUN)
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("/kkkkkkkkkkkkkkkkkkkkkk/photos", "/***/photos"),
+        ("/ping/kkkkkkkk-kkkkkk_kkkkkK/nightly-sync-2", "/***/nightly-sync-2"),
+        ("/kkkkkkkkkkkkkkkkkkkkkk/photos?create=1", "/***/photos"),
+        ("/kkkkkkkkkkkkkkkkkkkkkk/9e9d9bbe4f2b4a0e", "/***"),
+        ("/kkkkkkkkkkkkkkkkkkkkkk/Token", "/***"),
+        ("/api/push/kkkkkkkkkkkkkkkkkkkkkk", "/***"),
+        ("/api/push/secret", "/***"),
+        ("/9e9d9bbe-4f2b-4a0e-a1e0-111111111111", "/***"),
+    ],
+)
+def test_a_slug_behind_a_ping_key_is_shown_and_nothing_else(path: str, shown: str) -> None:
+    assert PingUrl.parse(f"https://hc-ping.com{path}").masked == f"https://hc-ping.com{shown}"
