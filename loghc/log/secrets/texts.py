@@ -66,7 +66,7 @@ def _is_no_file(value: str) -> bool:
 
 def _is_mixed(value: str) -> bool:
     """Whether a value has digits and letters of both cases, or many capitals; and is no path."""
-    return is_longer(value, 16 if re.search("[a-z]", value) else 32) and value.lower() != value
+    return is_longer(value, 12 if re.search("[a-z]", value) else 32) and value.lower() != value
 
 
 def _is_no_word(value: str) -> bool:
@@ -130,7 +130,8 @@ TEXTS = (
     Text("^password|passwd|passphrase|token|api|access|secret|account|shared|encryption|license|private", r"(?:password|passwd|passphrase|token(?<!next token)(?<!page token)|shared secret|(?:secret[_ -])?(?:api|access|secret|account|encryption|license|private)[_ -]?key) [\"'`]?(?P<secret>[^\s\"'`,;<>|)\]:(]{6,256})(?=[\s,;.)\"'`]|$)", "user bob, password «hunter2», host db", "token bucket, password policy", lambda value: is_random(value, 6)),
     Text("^application secret|client secret|consumer secret|webhook secret|signing secret|api secret|totp secret|app secret|hcaptcha secret|oauth secret|application key|consumer key|signing key|fernet key|master key|deploy key|integration key|admin key|write key|pat is|apikey|accesskey",
          r"(?:(?:application|client|consumer|webhook|signing|api|totp|app|hcaptcha|oauth) secret|(?:application|consumer|signing|fernet|master|deploy|integration|admin|write) key|pat is|apikey|accesskey) b?[\"'`]?(?P<secret>[^\s\"'`,;<>|)\]:(]{6,256})(?=[\s,;.)\"'`]|$)", "OVH application secret «a1b2c3d4e5», ready", "the client secret is missing", lambda value: is_random(value, 6)),
-    Text("^secret|pat|psk|token|key|cookie|jwt|credential|password", r"(?:(?<!\w)(?<!\w-)(?:secret|pat|psk|cookie|jwt|credential)|token|key(?<!public.key)(?<!site.key)|password)(?:(?: [a-z@.-]{1,32}){1,4}(?: is| to|:))? b?[\"'`]?(?P<secret>[^\s\"'`,;<>|)\]:(]{16,512})(?=[\s,;.)\"'`]|$)", "secret '«hunter2A9xQ7rT5vW3»' was rejected", "public key SHA256:uNiVztksCsDhcc0u9e8BgrJX", _is_mixed),
+    Text("^secret|pat|psk|token|key|cookie|jwt|credential|password", r"(?:(?<!\w)(?<!\w-)(?:secret|pat|psk|cookie|jwt|credential)|token|key(?<!public.key)(?<!site.key)|password)(?:(?: [a-z@.-]{1,32}){1,4}(?: is| to|:))? b?[\"'`]?(?P<secret>[^\s\"'`,;<>|)\]:(]{12,512})(?=[\s,;.)\"'`]|$)", "secret '«hunter2A9xQ7rT5vW3»' was rejected", "public key SHA256:uNiVztksCsDhcc0u9e8BgrJX", _is_mixed),
+    Text("^secret|token|password|passphrase|passcode", r"(?:secret|token|password|passphrase|passcode)(?: [a-z@.-]{1,32}){1,4}(?: is|:) b?[\"'`]?(?P<secret>[a-f0-9]{32,128})(?![\w-])", "reset token sent: «0a1b2c3d4e5f6a7b8c9d0e1f2a3b4c5d»", "token of bob: 12"),
     Text("^changed", r"changed from [\"'`](?P<secret>[^\n\"'`]{1,128}[\"'`] to [\"'`][^\n\"'`]{1,128})", "password changed from '«a1' to 'b2»'", "mode changed from a to b"),
     Text("^credential|credentials|basic auth|auth|authentication|login|logged|logging|authenticated|authenticating|authenticate|sign|signed|signing", r"(?:credentials?|basic auth|auth(?:entication)? failed:?|log(?:ged |ging )?in|authenticat(?:ed|ing|e)|sign(?:ed|ing)? in)(?: (?:failed|succeeded))?(?: (?:as|with|using|user|are|is|for))?[ :=]{1,3}[\"'`(]?[\w.+@-]{1,64}(?::|/| / )(?P<secret>[^\s\"'`,;<>|)/:]{4,128})", "logging in as bob:«hunter2»", "logging in as bob/admin", _is_unguessable),
     # Code: users and passwords side by side
