@@ -80,6 +80,9 @@ def _sent(options: Options) -> str:
         sent = f"{start}{ends}, {_other_end(options)}; at the markers {markers}"
     if options.fail_on is not None:
         sent += f"; a failure after a record of level {options.fail_on_name}"
+    if options.expected:
+        said = ", ".join(f'"{text}"' for _, text in options.expected)
+        sent += f"; a failure if it ends with 0 and never said {said}"
     if options.events is not None:
         sent += f"; of all that, {', '.join(sorted(options.events))} alone"
     return sent

@@ -9,6 +9,7 @@ from loghc.command.values import (
     byte_count,
     directory,
     exit_statuses,
+    expectation,
     file,
     level,
     seconds,
@@ -93,6 +94,19 @@ OPTIONS = (
                 store("on_failure", convert=_on_failure),
             ),
             Option(
+                "--expect",
+                "TEXT",
+                "a run that ends with 0 and never said this is a failure: in no record, nor, with "
+                "--output, in what it printed; may be given again and again",
+                lambda options, text: options.expected.append(expectation("text", text)),
+            ),
+            Option(
+                "--expect-re",
+                "PATTERN",
+                "the same for a regular expression",
+                lambda options, text: options.expected.append(expectation("pattern", text)),
+            ),
+            Option(
                 "--fail-on",
                 "LEVEL",
                 "a record of that level or above makes it a failed run",
@@ -107,9 +121,9 @@ OPTIONS = (
             Option(
                 "--marker",
                 "MESSAGE=EVENT",
-                "a message of the program's (or how it begins) that triggers a ping; the event is "
-                "log or fail, with --markers-only also start or success; may be given again and "
-                "again",
+                "a message of the program's (or how it begins) that triggers a ping; with --output "
+                "also a line that it prints. The event is log or fail, with --markers-only also "
+                "start or success; may be given again and again",
                 _marker,
             ),
             Option(
@@ -234,6 +248,8 @@ def parse(args: list[str]) -> tuple[Options | None, list[str]]:
             redactor(options.redact)
         except ValueError as error:
             raise UsageError(f"--{error}") from None
+    if options.expected and options.markers_only:
+        raise UsageError("--expect: has no meaning with --markers-only")
     if options.on_failure == "log" or "log" in options.statuses.values():
         options.start = False
     sent = options.events if options.events is not None else frozenset(_EVENTS)

@@ -9,6 +9,7 @@ __all__ = [
     "directory",
     "exit_status",
     "exit_statuses",
+    "expectation",
     "file",
     "header",
     "level",
@@ -82,6 +83,19 @@ def verdicts(text: str) -> dict[int, str]:
     if not equals or verdict not in _VERDICTS:
         raise ValueError(f"expected N=VERDICT, with one of {', '.join(_VERDICTS)}")
     return dict.fromkeys(exit_statuses(statuses), verdict)
+
+
+def expectation(kind: str, text: str) -> tuple[str, str]:
+    """What a run is expected to say."""
+    if not text:
+        raise ValueError("expected a text")
+    from loghc.portable.expected import matcher  # needs the most time of all that is here
+
+    try:
+        matcher(kind, text)
+    except re.error:
+        raise ValueError("expected a regular expression") from None
+    return kind, text
 
 
 def file(text: str) -> str:

@@ -24,6 +24,7 @@ _MODULES = (
     "portable.trusted",
     "portable.fields",
     "portable.config",
+    "portable.expected",
     "portable.markers",
     "portable.lanes",
     "portable.run_ids",

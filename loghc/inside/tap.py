@@ -5,6 +5,7 @@ import time
 
 from ..portable.channel import about, send
 from ..portable.config import Config
+from ..portable.expected import Expected
 from ..portable.layout import NOTE_SUFFIX, RING_LOST
 from ..portable.markers import Markers
 from ..portable.ring import Ring, open_ring
@@ -43,6 +44,7 @@ class Tap:
         self._directory = directory
         self._capacity = config.capacity
         self.markers = Markers(config.markers)
+        self._expected = Expected(config.expected)
         self._least = 0 if config.level is None else config.level
         self.levelno = float("inf") if config.level is None else config.level
         self.levels = {}  # type: dict[str, str]
@@ -75,6 +77,8 @@ class Tap:
             text = message if is_raw else _text(record, from_decorator)
             data = text.encode("utf-8", "replace")
             now = _monotonic_ns()
+            if self._expected.left:
+                self._expect(message, now)
             event = self.markers.match(message)
             if event is None:
                 self.append(data, now)
@@ -110,6 +114,27 @@ class Tap:
             opened, number = ring.started_ns, ring.append_marker(what, data, now)
         if not self._tell(what, data, now, opened, number) and ring is None and event == "fail":
             self._leave_failure()
+
+    def _expect(self, message: str, now: int) -> None:
+        """Tell which expectations a message meets."""
+        met = self._expected.meet(message)
+        if not met:
+            return
+        if self._pid != posix.getpid():
+            self.renew()
+        what = b"expect\t%s\t-" % b",".join([b"%d" % number for number in met])
+        opened = number = 0
+        if self._ring is not None:
+            opened, number = self._ring.started_ns, self._ring.append_marker(what, b"", now)
+        self._tell(what, b"", now, opened, number)
+        self._use_ring()
+
+    def _use_ring(self) -> None:
+        """Have records written into the ring, by the shortest way that looks for all there is."""
+        ring = self._ring
+        if ring is not None and not self._expected.left:
+            first, after = self.markers.first, self.markers.after
+            self.emit = ring.emitter(self.levels, self.record, first, after)
 
     def _leave_failure(self) -> None:
         """Say that a failure marker was logged where nothing else can, without a descriptor."""
@@ -151,7 +176,7 @@ class Tap:
             return
         self._ring = self._header = ring
         self.append = ring.append
-        self.emit = ring.emitter(self.levels, self.record, self.markers.first, self.markers.after)
+        self._use_ring()
         self._tell(about("ring", {}), b"", _monotonic_ns())
 
     def _tell(self, what: bytes, data: bytes, now: int, opened: int = 0, number: int = 0) -> bool:

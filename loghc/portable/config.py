@@ -24,6 +24,7 @@ class Config:
         capacity: bytes of a ring's data area.
         level: the least level number that is recorded, None for what the program's handlers take.
         markers: from marker to its event's name.
+        expected: pairs of a kind, ``text`` or ``pattern``, and what the run is expected to say.
         fields: all of the fields.
 
     Raises:
@@ -34,6 +35,7 @@ class Config:
         self.capacity = layout.DEFAULT_CAPACITY_BYTES
         self.level = None  # type: float | None
         self.markers = {}  # type: dict[str, str]
+        self.expected = []  # type: list[tuple[str, str]]
         self.fields = dict(fields)
         for key, value in fields:
             if key == "capacity":
@@ -45,6 +47,9 @@ class Config:
                 event, _, marker = value.partition(" ")
                 if marker:
                     self.markers[marker] = event
+            elif key == "expect":
+                kind, _, text = value.partition(" ")
+                self.expected.append((kind, text))
 
 
 def read_config(path: str) -> Config:

@@ -31,7 +31,7 @@ class Intake:
 
     Attributes:
         received: markers that were taken, in all.
-        numbered: those of them that stand in a ring.
+        numbered: those of them, and of other news, that stand in a ring.
         failures: those that tell a failure.
     """
 
@@ -59,7 +59,7 @@ class Intake:
             messages.sort(key=lambda message: message.time_ns)
         markers = [message for message in messages if message.is_marker]
         self.received += len(markers)
-        self.numbered += sum(message.number > 0 for message in markers)
+        self.numbered += sum(message.number > 0 for message in messages)
         self.failures += sum(message.event == "fail" for message in markers)
         return messages
 

@@ -13,7 +13,7 @@ __all__ = ["Message", "parse_frame", "parse_messages"]
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 _UNESCAPED = {b"t": b"\t", b"n": b"\n"}
 _MARKERS = frozenset({"start", "success", "fail", "log", layout.END})
-_EVENTS = _MARKERS | {"ring", "sink", "python"}
+_EVENTS = _MARKERS | {"expect", "python", "ring", "sink"}
 _FIELDS = 9
 _FRAME_FIELDS = 4
 _DIGITS = 20  # at most, of a number; int() of a long text takes long
@@ -28,9 +28,10 @@ class Message(NamedTuple):
         time_ns: when, by CLOCK_MONOTONIC.
         event: the marker's, "start", "success", "fail" or "log"; "ring" when a process has opened
             its ring; "sink" for the options of a HealthSink that hands its markers over; "python"
-            when the recorder got into a Python.
+            when the recorder got into a Python; "expect" for expectations that a record met.
         line: its record as in the ring, cut to what a message holds; a sink's options.
-        lane: tokens for the open runs of the context that logged it, the innermost last.
+        lane: tokens for the open runs of the context that logged it, the innermost last; the
+            numbers of expectations.
         run_id: the run's, None where the program names none.
         ring: when the ring was opened that has it as well; 0 for none.
         number: the marker's in that ring, from 1 on; 0 for none.

@@ -33,6 +33,7 @@ class Options:
         markers_only: markers open and end the runs, and not the process.
         statuses: from exit status to "success", "fail" or "log", which is no verdict.
         on_failure: "fail", or "log" where a failure is no verdict, as others try again.
+        expected: pairs of "text" or "pattern" and what a run that ends with 0 has to say.
         fail_on: the number of the level from which on a record fails the run; None: no level does.
         fail_on_name: that level as it was given.
         events: the values of the events to send; None: all.
@@ -63,6 +64,7 @@ class Options:
         self.markers_only = False
         self.statuses: dict[int, str] = {}
         self.on_failure = "fail"
+        self.expected: list[tuple[str, str]] = []
         self.fail_on: int | None = None
         self.fail_on_name = ""
         self.events: frozenset[str] | None = None

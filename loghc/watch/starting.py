@@ -121,6 +121,7 @@ def _configure(run: RunDirectory, options: Options) -> None:
             *([("level", str(options.level))] if options.level is not None else []),
             ("job", options.job),
             *(("marker", f"{event} {text}") for text, event in options.all_markers().items()),
+            *(("expect", f"{kind} {text}") for kind, text in options.expected),
             ("limit", str(options.limit)),
             ("salt", salt.hex()),
             ("url_hash", identity(options.url, salt)),

@@ -13,6 +13,7 @@ from loghc.log.redaction import Redactor
 from loghc.log.tail import Snapshot
 from loghc.ping import Event
 from loghc.portable import layout
+from loghc.portable.expected import Expected
 from loghc.portable.fields import parse_fields
 from loghc.portable.run_ids import new_run_id
 from loghc.report import report
@@ -30,6 +31,7 @@ from loghc.watch.options import Options
 from loghc.watch.pings import Pings
 from loghc.watch.recovery import Recovery
 from loghc.watch.run_directory import RunDirectory
+from loghc.watch.spoken import Spoken
 from loghc.watch.unseen import Pythons, Unseen, describe, read_arrivals, why_isolated
 from loghc.watch.verdict import judge
 
@@ -83,6 +85,10 @@ class Teller:
         self._printed = False
         self._causes = Causes(options.all_markers())
         self._memory = Memory(pid)
+        self._expected = Expected(options.expected)
+        self._spoken: Spoken | None = None  # where what is printed is to be looked at
+        if options.output and (options.markers or options.expected):
+            self._spoken = Spoken(options.markers, self._expected)
         self.collector = Collector(run, options.limit)
         self._recovery = Recovery(options, run)
         self._pings = Pings(
@@ -122,6 +128,8 @@ class Teller:
     def keep_output(self, data: memoryview, stream: int) -> None:
         """Keep what the program printed. May be called from any thread."""
         self._printed = True
+        if self._spoken is not None:
+            self._spoken.add(bytes(data), stream)
         self.collector.add_output(data, stream)
 
     def take_messages(self) -> bool:
@@ -169,6 +177,8 @@ class Teller:
         for line in unseen if unknown else ():
             report(self._pings.masked(line.removeprefix("loghc: ")))
         failures = [*self._failures(facts), *unknown]
+        if status == 0:
+            failures += self._unsaid()
         verdict = judge(
             status,
             self._options.statuses,
@@ -229,8 +239,17 @@ class Teller:
 
     def _take_in(self, *, last: bool = False) -> None:
         """Take in what processes told since the last time."""
-        for message in self._intake.take(last=last) if self._intake is not None else ():
-            if message.event == "python":
+        messages = self._intake.take(last=last) if self._intake is not None else []
+        if self._spoken is not None:
+            for message in messages:
+                if message.is_marker:
+                    self._spoken.record(message)
+            messages += self._spoken.take()
+        for message in messages:
+            if message.event == "expect":
+                for number in message.lane:
+                    self._expected.left.pop(number, None)
+            elif message.event == "python":
                 self._pythons.arrived(message.pid, message.line)
             elif message.event == "ring":
                 self._opened += 1
@@ -256,6 +275,8 @@ class Teller:
         self._waiting = kept
 
     def _take_last_messages(self) -> None:
+        if self._spoken is not None:
+            self._spoken.finish()
         self._take_in(last=True)
         while self._waiting:
             self._tell(self._waiting.popleft())
@@ -302,6 +323,11 @@ class Teller:
             reasons.append(f"loghc: a record of level {name} or above was logged (--fail-on)")
         return reasons
 
+    def _unsaid(self) -> list[str]:
+        """What the program never said, though it ended with 0."""
+        expected = [self._options.expected[number][1] for number in sorted(self._expected.left)]
+        return [f'loghc: ended with 0, but never said "{text}"' for text in expected]
+
     def _unknown(self, facts: Facts, *, blind: bool) -> list[str]:
         """What may have failed the run unseen. No success is told then."""
         level = self._options.fail_on
@@ -310,6 +336,8 @@ class Teller:
             unknown.append("a marker")
         if level is not None and blind and facts.level < level:
             unknown.append(f"a record of level {self._options.fail_on_name} or above (--fail-on)")
+        if blind and "fail" in self._options.markers.values() and not self._failed:
+            unknown.append("a failure (--marker)")
         return [f"loghc: {what} may have been logged unseen" for what in unknown]
 
     def _lost_failures(self, facts: Facts) -> bool:
@@ -364,6 +392,16 @@ class Teller:
         if self._options.fail_on is not None and not facts.rings and not blind:
             name = self._options.fail_on_name
             report(f"no process that logs with loguru was seen, so --fail-on {name} had no effect.")
+        if not facts.rings and not blind and self._spoken is None:
+            for option, given in (
+                ("--marker", self._options.markers),
+                ("--expect", self._options.expected),
+            ):
+                if given:
+                    report(
+                        f"no process that logs with loguru was seen, so {option} had no effect; "
+                        "with --output it looks at what is printed, too."
+                    )
         received = self._intake.received if self._intake is not None else 0
         if self._runs is not None and not received and not facts.markers and not blind:
             listened = self._pings.masked(", ".join(self._options.all_markers()))

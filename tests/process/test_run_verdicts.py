@@ -100,3 +100,147 @@ def test_a_verdict_that_can_not_be_is_refused(receiver, tmp_path, args, said):
     assert done.returncode == 2
     assert said in done.stderr
     assert receiver.requests == ()
+
+
+# What a run has to say
+
+LOGS = """
+from loguru import logger
+logger.info("made {}", "snapshot 7 of /home")
+for number in range(3000):  # far more than is kept
+    logger.info("copied {}", number)
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "event"),
+    [
+        (["--expect", "snapshot 7"], Event.SUCCESS),
+        (["--expect", "snapshot 8"], Event.FAIL),
+        (["--expect", "snapshot", "--expect", "copied 2999"], Event.SUCCESS),
+        (["--expect", "snapshot", "--expect", "copied 3000"], Event.FAIL),
+        (["--expect-re", r"snapshot \d of .home$"], Event.SUCCESS),
+        (["--expect-re", r"^snapshot \d"], Event.FAIL),
+        (["--expect", "snapshot", "--level", "ERROR"], Event.FAIL),
+    ],
+    ids=str,
+)
+def test_a_run_that_never_said_it_failed(receiver, program, tmp_path, options, event):
+    done = run(*RUN, "--limit", "2k", *options, program(LOGS), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert events(receiver) == [START, (event, None)]
+    text = receiver.pings[1].text
+    assert "snapshot 7 of" not in text  # not looked for in the tail
+    assert ("ended with 0, but never said" in text) == (event is Event.FAIL)
+
+
+def test_what_was_never_said_is_named(receiver, tmp_path):
+    run(*RUN, "--output", "--expect", "snapshot", "true", cwd=tmp_path)
+    assert receiver.pings[1].text.startswith('ended with 0, but never said "snapshot"')
+
+
+def test_any_process_may_say_it_and_each_later_record_is_kept(receiver, program, tmp_path):
+    name = program(
+        """
+        import os
+        from loguru import logger
+        logger.info("parent")
+        if os.fork() == 0:
+            logger.info("a snapshot")
+            logger.info("child's last")
+            os._exit(0)
+        os.wait()
+        logger.info("last")
+        """
+    )
+    run(*RUN, "--expect", "snapshot", name, cwd=tmp_path)
+    assert events(receiver) == [START, SUCCESS]
+    lines = [line.rpartition(" - ")[2] for line in receiver.pings[1].text.splitlines()]
+    assert lines == ["parent", "a snapshot", "child's last", "last"]
+
+
+def test_a_marker_may_be_what_is_expected(receiver, program, tmp_path):
+    name = program("from loguru import logger\nlogger.info('sync.log: snapshot')\n")
+    run(*RUN, "--expect", "snapshot", name, cwd=tmp_path)
+    assert events(receiver) == [START, LOG, SUCCESS]
+    assert "too fast" not in receiver.pings[2].text
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("echo 'a snapshot'; seq 100000", True),
+        ("printf 'a snap'; sleep 0.2; printf shot >&1", True),
+        ("echo 'a snapshot' >&2", True),
+        ("echo 'a snap'; echo shot", False),
+    ],
+)
+def test_what_is_printed_counts_with_output(receiver, tmp_path, command, said):
+    options = ("--output", "--limit", "2k", "--expect", "snapshot")
+    assert run(*RUN, *options, "sh", "-c", command, cwd=tmp_path).returncode == 0
+    assert events(receiver) == [START, SUCCESS if said else FAIL]
+
+
+def test_another_end_than_0_says_it_all(receiver, tmp_path):
+    run(*RUN, "--output", "--expect", "snapshot", "sh", "-c", "exit 3", cwd=tmp_path)
+    assert events(receiver) == [START, (Event.FAIL, 3)]
+    assert "never said" not in receiver.pings[1].text
+
+
+# Markers in what is printed
+
+
+def test_a_printed_marker_counts_with_output(receiver, tmp_path):
+    markers = ("--marker", "Backup failed=fail", "--marker", "Disk=log")
+    script = "echo 'Disk nearly full'; echo 'Backup failed: no space'; echo Diskette; echo on"
+    done = run(*RUN, "--output", *markers, "sh", "-c", script, cwd=tmp_path)
+    assert done.returncode == 0
+    assert events(receiver) == [START, LOG, FAIL, FAIL]
+    assert receiver.pings[1].text == "Disk nearly full\n"
+    assert "Backup failed: no space" in receiver.pings[2].text
+    assert "\non\n" in receiver.pings[3].text
+
+
+def test_runs_between_printed_markers(receiver, tmp_path):
+    markers = ("--marker", "begin=start", "--marker", "end=success")
+    script = "echo begin; echo end; echo begin; echo on"
+    run(*RUN, "--output", "--markers-only", *markers, "sh", "-c", script, cwd=tmp_path)
+    assert events(receiver) == [START, SUCCESS, START, FAIL]
+    first, done, second, failed = receiver.pings
+    assert first.run_id == done.run_id != second.run_id == failed.run_id
+
+
+def test_a_marker_that_is_logged_and_printed_is_one(receiver, program, tmp_path):
+    name = program(
+        """
+        import sys
+        from loguru import logger
+        logger.remove()
+        logger.add(sys.stdout, format="{message}")
+        logger.info("Disk full")
+        """
+    )
+    run(*RUN, "--output", "--marker", "Disk=log", name, cwd=tmp_path)
+    assert events(receiver) == [START, LOG, SUCCESS]
+
+
+@pytest.mark.parametrize("option", [("--marker", "x=fail"), ("--expect", "x")], ids=str)
+def test_what_no_process_could_say_is_told(receiver, tmp_path, option):
+    done = run(*RUN, *option, "true", cwd=tmp_path)
+    assert f"so {option[0]} had no effect; with --output it looks" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["--expect", ""], "--expect: expected a text"),
+        (["--expect-re", "(secret"], "--expect-re: expected a regular expression"),
+        (["--expect", "x", "--markers-only"], "--expect: has no meaning with --markers-only"),
+    ],
+    ids=str,
+)
+def test_an_expectation_that_can_not_be_is_refused(receiver, tmp_path, args, said):
+    done = run(*RUN, *args, "true", cwd=tmp_path)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "(secret" not in done.stderr

@@ -1,0 +1,81 @@
+"""Looks for markers, and for what is expected, in the lines that a program prints."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping
+
+from loghc.portable.expected import Expected
+from loghc.portable.markers import Markers
+from loghc.watch.messages import Message
+
+__all__ = ["Spoken"]
+
+_MAX_LINE_BYTES = 65_536  # of one whose end doesn't come
+_MAX_RECORDED = 1_000  # markers of records that may be printed, too
+_LANE = (-1,)  # no token of a process's
+
+
+class Spoken:
+    """The lines that a program prints, as they pass.
+
+    Args:
+        markers: from marker to the event that it stands for; a line that begins with one is one.
+        expected: what is looked for in each line.
+    """
+
+    def __init__(self, markers: Mapping[str, str], expected: Expected) -> None:
+        self._markers = Markers(dict(markers))
+        self._signs = [marker.encode() for marker in markers]
+        self._expected = expected
+        self._lock = threading.Lock()  # output comes on threads of its own
+        self._begun = {1: b"", 2: b""}  # by stream, the line whose end has not come
+        self._heard: deque[Message] = deque()
+        self._recorded: deque[bytes] = deque(maxlen=_MAX_RECORDED)
+
+    def add(self, data: bytes, stream: int) -> None:
+        """Look at what was printed to a stream."""
+        with self._lock:
+            lines, end, rest = (self._begun[stream] + data).rpartition(b"\n")
+            if len(rest) > _MAX_LINE_BYTES:
+                lines, end, rest = lines + end + rest, b"\n", b""
+            self._begun[stream] = rest
+            if end:
+                self._look(lines)
+
+    def finish(self) -> None:
+        """Nothing comes any more: look at the lines without an end."""
+        with self._lock:
+            for stream, line in self._begun.items():
+                self._begun[stream] = b""
+                self._look(line)
+
+    def record(self, message: Message) -> None:
+        """A process has logged this marker: where it is printed, too, it is the same."""
+        self._recorded.append(message.line.rstrip(b"\n"))
+
+    def take(self) -> list[Message]:
+        """The markers since the last call."""
+        taken = []
+        while self._heard:
+            message = self._heard.popleft()
+            same = next((each for each in self._recorded if message.line[:-1] in each), None)
+            if same is None:
+                taken.append(message)
+            else:
+                self._recorded.remove(same)
+        return taken
+
+    def _look(self, lines: bytes) -> None:
+        # Most of what is printed needs no look at its single lines.
+        if self._expected.left:
+            self._expected.meet(lines.decode("utf-8", "replace"))
+        if not any(sign in lines for sign in self._signs):
+            return
+        for line in lines.split(b"\n"):
+            event = self._markers.match(line.decode("utf-8", "replace"))
+            if event is not None:
+                now = time.monotonic_ns()
+                self._heard.append(Message(0, now, event, line + b"\n", _LANE, None))
