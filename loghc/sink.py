@@ -218,7 +218,9 @@ class HealthSink(metaclass=_SinkType):
         """Take a marker, or look at a message that may be a near miss of one."""
         try:
             message = record["message"]
-            event = self._markers.match(message)
+            markers, event = self._markers, None
+            if markers.first <= message < markers.after:
+                event = markers.match(message)
             if event is None:
                 if getattr(record["level"], "no", 0) >= _ERROR_LEVEL:
                     self._outlet.error_seen(record)

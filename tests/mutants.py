@@ -45,7 +45,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("runs.py", "markers.py", "exit.py"),
         (
             "unit/test_runs.py", "unit/test_completion.py", "unit/test_markers.py",
-            "unit/test_exit.py", "unit/test_slips.py",
+            "unit/test_crash_watch.py", "unit/test_slips.py",
             "service/test_overlapping_runs.py", "service/test_event_truth.py",
             "service/test_sink.py", "service/test_loguru_modes.py", "process/test_exit.py",
         ),
