@@ -108,27 +108,35 @@ class Deadline:
 
     def end_at(self, moment: float) -> None:
         """Set it to a moment of the monotonic clock."""
-        with self._lock:
-            self._set_at = monotonic()
-            self._at = moment
+        native.holding(self._lock, lambda: self._set(moment))
 
     def bring_forward(self, moment: float) -> None:
         """Set it to a moment, if that is earlier."""
-        with self._lock:
-            if moment < self._at:
-                self.end_at(moment)
+        native.holding(self._lock, lambda: self._bring_forward(moment))
 
     def cancel(self) -> None:
         """End what is in progress, and let nothing begin. Nothing is sent after this returns."""
-        with self._lock:
-            self._cancelled = True
-            self._cut_now()
+        native.holding(self._lock, self._cancel)
 
     def cut_if_over(self) -> None:
         """End the wait in progress if the time for it is over."""
-        with self._lock:
-            if self.over:
-                self._cut_now()
+        native.holding(self._lock, self._cut_over)
+
+    def _set(self, moment: float) -> None:
+        self._set_at = monotonic()
+        self._at = moment
+
+    def _bring_forward(self, moment: float) -> None:
+        if moment < self._at:
+            self._set(moment)
+
+    def _cut_over(self) -> None:
+        if self.over:
+            self._cut_now()
+
+    def _cancel(self) -> None:
+        self._cancelled = True
+        self._cut_now()
 
     # What a connection asks.
 

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
     from types import ModuleType
-    from typing import Any
+    from typing import Any, TypeVar
+
+    _T = TypeVar("_T")
 
 __all__ = [
     "Bell",
@@ -27,6 +29,7 @@ __all__ = [
     "RLock",
     "close_event_loop",
     "get_ident",
+    "holding",
     "is_green",
     "local",
     "poll",
@@ -101,6 +104,24 @@ class Bell:
             Whether there was one.
         """
         return self._lock.acquire(timeout=min(max(0.0, seconds), _genuine.TIMEOUT_MAX))
+
+
+def holding(lock: Any, action: Callable[[], _T]) -> _T:
+    """Do something while holding a lock, and let go of it whatever a signal handler raises.
+
+    ``with`` doesn't always on CPython 3.14: an exception between the taking of the lock and the
+    block leaves it held for ever.
+    """
+    if lock._is_owned():
+        return action()
+    try:
+        lock.acquire()
+        return action()
+    finally:
+        try:  # noqa: SIM105 - a call before the release could be interrupted
+            lock.release()
+        except RuntimeError:  # the exception came before it was taken
+            pass
 
 
 def sleep(seconds: float) -> None:

@@ -185,27 +185,30 @@ class Service(Outlet):
 
     def take(self, event: Event, record: Mapping[str, Any], text: str) -> None:
         """Queue a ping with the log as it is now."""
-        with self._lock:  # markers are queued in the order in which they come
-            if self._is_repeated(record):
-                return
-            run_id = self._runs.assign(event, record)
-            if debugging():
-                quoted = quote(record["message"], self.mask)
-                sink = f"HealthSink({self.name}, job={self._job!r})"
-                report_debug(f"{sink} saw {quoted}: {event.value}, run {run_id}.")
-            cause = ""
-            if event is Event.START:
-                self.tail.begin(run_id, text)
-                self._crash_watch.start(run_id)
-                if len(self._runs.pairing.open) == 1:  # what others log may be another run's
-                    self._last_error = None
-            elif event is Event.SUCCESS:
-                self._crash_watch.success(run_id, origin(record)[1])
-            elif event is Event.FAIL:
-                cause = self._cause_of(record)
-            self._put(event, run_id, headline=cause, record=text + "")
-            if not self._runs.pairing.is_open(run_id):
-                self.tail.end(run_id)
+        # Markers are queued in the order in which they come.
+        native.holding(self._lock, lambda: self._take(event, record, text))
+
+    def _take(self, event: Event, record: Mapping[str, Any], text: str) -> None:
+        if self._is_repeated(record):
+            return
+        run_id = self._runs.assign(event, record)
+        if debugging():
+            quoted = quote(record["message"], self.mask)
+            sink = f"HealthSink({self.name}, job={self._job!r})"
+            report_debug(f"{sink} saw {quoted}: {event.value}, run {run_id}.")
+        cause = ""
+        if event is Event.START:
+            self.tail.begin(run_id, text)
+            self._crash_watch.start(run_id)
+            if len(self._runs.pairing.open) == 1:  # what others log may be another run's
+                self._last_error = None
+        elif event is Event.SUCCESS:
+            self._crash_watch.success(run_id, origin(record)[1])
+        elif event is Event.FAIL:
+            cause = self._cause_of(record)
+        self._put(event, run_id, headline=cause, record=text + "")
+        if not self._runs.pairing.is_open(run_id):
+            self.tail.end(run_id)
 
     def wait(self, timeout: float | None) -> bool:
         """Wait for the delivery."""
@@ -267,7 +270,8 @@ class Service(Outlet):
         # No values of variables, unlike loguru's: nobody chose to send those.
         tracebacks = () if error is None else (traceback_text(error),)
         cause = "" if error is None else of_exception(error)
-        with self._lock:
+
+        def fail() -> None:
             last = self._last_error
             for run_id in self._runs.pairing.take_open():
                 headline = cause or (last[0] if last is not None else "")
@@ -282,3 +286,5 @@ class Service(Outlet):
                 self._put(
                     Event.FAIL, run_id, headline=cause, tracebacks=tracebacks, lines=(_TAKEN_BACK,)
                 )
+
+        native.holding(self._lock, fail)

@@ -68,11 +68,14 @@ class RunTails:
 
     def begin(self, run_id: str, text: str) -> None:
         """A run begins, with this record."""
-        with self._lock:
+
+        def keep() -> None:
             self._tails[run_id] = self._new_tail()
             self._tails[run_id].append(text)
             if len(self._tails) > _MAX_RUNS:
                 del self._tails[next(iter(self._tails))]
+
+        native.holding(self._lock, keep)
 
     def end(self, run_id: str) -> None:
         """A run has ended: its log was taken."""

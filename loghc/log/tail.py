@@ -88,17 +88,11 @@ class Tail:
         # Adding nothing makes one, faster than str() does.
         recent.append(text + "")
         if len(recent) >= _BATCH:
-            with self._lock:
-                self._settle()
+            native.holding(self._lock, self._settle)
 
     def snapshot(self) -> Snapshot:
         """All that is needed to render the last ``limit`` bytes, now or later."""
-        with self._lock:
-            self._settle()
-            chunks = tuple(self._chunks)
-            # Counted anew: an exception out of a signal handler may have come between a change of
-            # the chunks and that of their size.
-            self._size = sum(map(len, chunks))
+        chunks = native.holding(self._lock, self._settled)
         return Snapshot(
             chunks, begins_inside_record=bool(chunks) and isinstance(chunks[0], _CutRecord)
         )
@@ -113,12 +107,20 @@ class Tail:
         if record is not None and record.get("exception"):
             text = without_middle(text, self.body_size() // 3)
         keep = self._limit + CONTEXT  # characters: no fewer than that many bytes
-        with self._lock:
-            self._settle()
-            self._add(_CutRecord(encode(text[-keep:])) if len(text) > keep else encode(text))
+        chunk = _CutRecord(encode(text[-keep:])) if len(text) > keep else encode(text)
+        native.holding(self._lock, lambda: self._settle(chunk))
 
-    def _settle(self) -> None:
-        """Move the recent records into the chunks, with the lock held."""
+    def _settled(self) -> tuple[bytes, ...]:
+        """All chunks, with the lock held."""
+        self._settle()
+        chunks = tuple(self._chunks)
+        # Counted anew: an exception out of a signal handler may have come between a change of the
+        # chunks and that of their size.
+        self._size = sum(map(len, chunks))
+        return chunks
+
+    def _settle(self, long: bytes | None = None) -> None:
+        """Move the recent records into the chunks, then a long one; with the lock held."""
         recent = self._recent
         count = len(recent)  # another thread may append meanwhile: its record waits its turn
         if count:
@@ -131,6 +133,8 @@ class Tail:
                 self._size -= merged
                 batch = last + batch
             self._add(batch)
+        if long is not None:
+            self._add(long)
 
     def _add(self, chunk: bytes) -> None:
         """Add a chunk, and drop the chunks that lie wholly before the limit."""

@@ -61,8 +61,11 @@ class Ring:
 
     def count(self, word: int) -> None:
         """Count one more of something, such as lost records (`layout.RING_LOST`)."""
-        with self._lock:
+        try:  # not `with`: as in the writer
+            self._lock.acquire()
             self._words[word] += 1
+        finally:
+            self._lock.release()
 
 
 def open_ring(path: str, capacity: int, pid: int) -> Ring:

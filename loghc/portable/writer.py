@@ -62,7 +62,8 @@ def writer(mapping: "Any", words: "Any", capacity: int) -> "tuple[Any, Any, Any]
         if about:
             data = about + data
         size = len(data)
-        with lock:
+        try:  # not `with`: CPython 3.14 may leave it held where a signal handler raises
+            lock.acquire()
             # In this order: whoever else logs before this is written has the space behind it.
             start = head
             head = end = start + size + FRAME_BYTES
@@ -76,12 +77,17 @@ def writer(mapping: "Any", words: "Any", capacity: int) -> "tuple[Any, Any, Any]
                 reserved = lap
             words[RING_HEAD] = reserved
             _write(mapping, start, data + pack(start, time_ns, before + flag, end), capacity)
+        finally:
+            lock.release()
 
     def append_marker(about: bytes, data: bytes, time_ns: int) -> int:
         number = next(numbers)
-        with lock:
+        try:
+            lock.acquire()
             words[RING_MARKERS] += 1
             append(data, time_ns, MARKER, b"%d\t%s\n" % (number, about))
+        finally:
+            lock.release()
         return number
 
     def emitter(levels: "dict[str, str]", unusual: "Any", first: str, after: str) -> "Any":

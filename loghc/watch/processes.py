@@ -17,8 +17,10 @@ __all__ = [
     "name_of",
     "takes_signal",
     "wait_for",
+    "without_helpers",
 ]
 
+_HELPERS = (b"resource_tracker", b"forkserver")
 _EXITING = 0x4  # among a process's flags, PF_EXITING
 
 
@@ -98,6 +100,31 @@ def name_of(pid: int) -> str:
             return file.read().decode("utf-8", "replace").strip()
     except OSError:
         return "?"
+
+
+def without_helpers(pids: list[int]) -> list[int]:
+    """Processes without multiprocessing's resource tracker and fork server, which end.
+
+    The fork server's children look like it, and stay in.
+    """
+    return [pid for pid in pids if not _is_helper(pid) or _parent(pid) in pids]
+
+
+def _is_helper(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            command = file.read()
+    except OSError:
+        return False
+    return any(b"from multiprocessing.%s import" % name in command for name in _HELPERS)
+
+
+def _parent(pid: int) -> int:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return int(file.read().rpartition(b")")[2].split()[1])
+    except (OSError, ValueError, IndexError):
+        return 0
 
 
 def wait_for(pids: list[int], seconds: float) -> list[int]:

@@ -166,7 +166,7 @@ class Teller:
             status: its wait status.
         """
         # Helpers, such as multiprocessing's, end a moment after the program.
-        left = processes.wait_for(self.living(), _ENDING)
+        left = processes.without_helpers(processes.wait_for(self.living(), _ENDING))
         self._take_last_messages()
         log, facts = self.collector.read()
         trouble = self._trouble_with_log()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import textwrap
 
 import pytest
@@ -68,6 +69,9 @@ print(dead, sink.stats.failed, sink.stats.pending, inside > count / 2, time.mono
 """
 
 
+@pytest.mark.skipif(
+    sys.version_info[:2] == (3, 14), reason="CPython 3.14 leaves loguru's own lock held"
+)
 def test_a_thousand_interrupts_at_random_moments_leave_the_sink_working(
     ping_receiver: PingReceiver, run_script: RunScript
 ) -> None:
@@ -75,6 +79,48 @@ def test_a_thousand_interrupts_at_random_moments_leave_the_sink_working(
     assert done.stdout == "0 0 0 True True\n", done.stderr
     told = {each.text.splitlines()[-1] for each in ping_receiver.pings}
     assert {f"sync.log: {number} interrupts" for number in range(100, 1001, 100)} <= told
+
+
+# loguru's own lock is loguru's: here the sink is called without it.
+ALONE = """
+class Message(str):
+    pass
+
+def message():
+    copy = Message("sync.log\\n")
+    copy.record = dict(records[0].record, extra={}, elapsed=object())
+    return copy
+
+records = []
+handler = logger.add(records.append, format="{message}")
+logger.info("sync.log")
+logger.remove()
+signal.signal(signal.SIGALRM, interrupt)
+chance = random.Random(7)
+sink = HealthSink(sys.argv[1], drain=10.0)
+for number in range(100):
+    try:
+        while sink.stats.pending > 20:
+            time.sleep(0.0005)
+        signal.setitimer(signal.ITIMER_REAL, chance.uniform(0.000001, 0.0003))
+        while True:
+            sink.write(message())
+    except Interrupt:
+        pass
+    if number % 25 == 24:
+        other = threading.Thread(target=lambda: sink.write(message()), daemon=True)
+        other.start()
+        other.join(10)
+        print(other.is_alive(), sink.wait(20), sink.stats.failed, flush=True)
+os._exit(0)
+"""
+
+
+def test_no_lock_is_left_held_by_a_thread_that_was_interrupted(
+    ping_receiver: PingReceiver, run_script: RunScript
+) -> None:
+    done = run_script(BEGIN + ALONE, ping_receiver.url, timeout=110)
+    assert done.stdout == "False True 0\n" * 4, done.stderr
 
 
 # Where a signal can strike is a matter of luck: so an exception comes at each single line, in turn.

@@ -468,6 +468,40 @@ def test_what_is_left_running_is_said(receiver, program, tmp_path):
     assert f"still running, and no longer watched: sleep ({pid})\n" in told(receiver)[1].text
 
 
+def test_helpers_of_multiprocessing_are_not_said_to_be_left_running(receiver, program, tmp_path):
+    name = program(
+        """
+        import multiprocessing, os, signal
+        from multiprocessing import forkserver, resource_tracker
+
+        def work():
+            if __name__ == "__mp_main__":
+                os._exit(0)
+
+        if __name__ == "__main__":
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            os.dup2(nowhere, 1)
+            os.dup2(nowhere, 2)
+            child = multiprocessing.get_context("forkserver").Process(target=work)
+            child.start()
+            child.join()
+            helpers = [
+                forkserver._forkserver._forkserver_pid, resource_tracker._resource_tracker._pid
+            ]
+            for pid in helpers:  # else they may have ended by then
+                os.kill(pid, signal.SIGSTOP)
+            print(*helpers, file=open("helpers", "w"), flush=True)
+            os._exit(0)
+        """
+    )
+    run(*RUN, name, cwd=tmp_path)
+    helpers = [int(pid) for pid in (tmp_path / "helpers").read_text().split()]
+    for pid in helpers:
+        os.kill(pid, signal.SIGKILL)
+    assert len(helpers) == 2
+    assert "still running" not in told(receiver)[-1].text
+
+
 # Markers only
 
 

@@ -26,6 +26,7 @@ from loghc.ping import Attempt, Ping
 from loghc.service import transport
 from loghc.service.client import PingClient, hidden_library, not_importable
 from loghc.service.connection import pool_classes
+from loghc.service.lookup import Resolver
 from loghc.service.proxies import Proxy
 from loghc.service.transport import Transport
 from loghc.service.url import PingUrl
@@ -219,7 +220,7 @@ def test_a_manager_without_pools_goes_through_a_fork_as_well() -> None:
 
 
 def test_a_pool_keeps_no_more_connections_than_it_should() -> None:
-    with pool_classes(Deadline())["http"]("127.0.0.1", 1, maxsize=1) as pool:
+    with pool_classes(Deadline(), Resolver())["http"]("127.0.0.1", 1, maxsize=1) as pool:
         one, another = pool._get_conn(), pool._get_conn()
         pool._put_conn(one)
         pool._put_conn(another)
