@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 from loghc import native
 from loghc.clock import monotonic
 from loghc.deadline import Deadline
+from loghc.delivery.bodies import rendered, to_send
 from loghc.delivery.capabilities import Capabilities, without_status
-from loghc.delivery.inbox import PINGS, Inbox
+from loghc.delivery.inbox import Inbox
 from loghc.delivery.outcomes import Outcomes
 from loghc.delivery.policy import Policy
-from loghc.delivery.queued import LOG_LEFT_OUT, SUPERSEDED, Queued
+from loghc.delivery.queued import Queued
 from loghc.delivery.retry import Next, after_failure, blames_size, why_shortened
-from loghc.delivery.state import BY_IMPORTANCE, sort_out
 from loghc.delivery.troubles import Troubles
-from loghc.log.body import Body, moment
+from loghc.delivery.waiting import Waiting
 from loghc.ping import Attempt, Event, Ping
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Sender"]
 
+_OWNER_INTERVAL_S = 0.05  # between two looks at whether somebody has taken over
 _ANNOUNCED_AT = 2  # failed attempts in a row: a single one heals by itself within a second
-_STARTED = 10_000  # runs that may count as started at the service and are remembered
 
 
 class _TakenOverError(Exception):
@@ -74,20 +74,17 @@ class Sender:
         self._policy = policy
         self._owner = native.Lock()
         self._is_owner = False
-        self._waiting: list[Queued] = []
-        self._in_trouble = False
+        self._is_taken_over = False
+        self._waiting = Waiting(inbox, outcomes, troubles, policy, self.stop)
         self._failures = 0  # in a row
-        self._failed_at = -math.inf
-        self._pause = 0.0  # seconds, from then on
         self._passed = 0
         self._newest_end = -1  # the number of the newest end that the service took
-        self._started: dict[str, None] = {}  # runs whose start was ever attempted
         self._usual: tuple[int, float, str] = (0, -math.inf, "")  # step, until when, why
 
     @property
     def has_work(self) -> bool:
         """Whether a ping waits."""
-        return bool(self._waiting or len(self._inbox))
+        return len(self._waiting) > 0
 
     @property
     def attempt(self) -> Deadline:
@@ -105,9 +102,8 @@ class Sender:
         Args:
             until: when to be done.
         """
-        if not self._owner.acquire(blocking=False):
+        if not self._become_owner():
             return
-        self._is_owner = True
         # A clone of the last one: it knows the limit for a body that the service announced.
         client = self._client = self._client.clone(until)
         try:
@@ -149,6 +145,7 @@ class Sender:
         """
         self.cancel()
         self._owner.acquire(timeout=seconds)  # and never release it
+        self._is_taken_over = True
         successor = Sender(
             self._inbox,
             self._outcomes,
@@ -157,10 +154,9 @@ class Sender:
             self._capabilities,
             self._policy,
         )
-        successor._waiting = [each for each in self._waiting if not each.settled]
+        successor._waiting.inherit(self._waiting)
         successor._passed = self._passed
         successor._newest_end = self._newest_end
-        successor._started = self._started
         successor._usual = self._usual
         return successor
 
@@ -172,83 +168,35 @@ class Sender:
         try:
             yield
         finally:
-            if not self._owner.acquire(blocking=False):
+            if not self._become_owner():
                 raise _TakenOverError
-            self._is_owner = True
+
+    def _become_owner(self) -> bool:
+        """Wait for who has it for a moment; False where somebody has taken over."""
+        while not self._owner.acquire(timeout=_OWNER_INTERVAL_S):
+            if self._is_taken_over:
+                return False
+        if self._is_taken_over:  # it could not wait for this thread
+            self._owner.release()
+            return False
+        self._is_owner = True
+        return True
 
     # Which ping is next.
 
     def _next(self, until: Deadline) -> Queued | None:
         """The next ping to send, when it is time for it; None when there is none, or no time."""
-        while True:
-            self._sort_out()
-            if not self._waiting:
-                self._failures = 0
-                self._in_trouble = False
-                self._troubles.over()
-                return None
-            now = monotonic()
-            due = [each for each in self._waiting if self._due(each) <= now]
-            soonest = min(map(self._due, self._waiting))
-            next_at = max(soonest, self._failed_at + self._shortened_at_exit(self._pause))
-            if due and next_at <= now:
-                return due[0]
+        while self._waiting.sort_out():
+            queued, seconds = self._waiting.next()
+            if queued is not None:
+                return queued
             with self._away():
-                self._inbox.wait(min(next_at - now, until.seconds))
+                self._inbox.wait(min(seconds, until.seconds))
             if until.over:
                 return None
-
-    def _due(self, queued: Queued) -> float:
-        if self.stop.known:
-            return min(queued.not_before, self._failed_at + self._policy.max_backoff_at_exit_s)
-        return queued.not_before
-
-    def _shortened_at_exit(self, pause: float) -> float:
-        # A service that asks for more time than there is, is not obeyed: that would lose the ping.
-        return min(pause, self._policy.max_backoff_at_exit_s) if self.stop.known else pause
-
-    def _sort_out(self) -> None:
-        """Take new pings in, and the void ones out."""
-        waiting = [each for each in (*self._waiting, *self._inbox.take()) if not each.settled]
-        self._waiting = waiting
-        if not waiting:
-            return
-        oldest = min(each.since for each in waiting)
-        late = monotonic() - oldest >= self._policy.overloaded_after_s
-        if late or (self.stop.known and self.stop.half_over):
-            self._in_trouble = True
-        if self._in_trouble:
-            result = sort_out(waiting, self._started, stopping=self.stop.known)
-            self._waiting = result.kept
-            if result.counted_in is not None:
-                self._count_in(result.counted_in, result.counted)
-            self._supersede(result.void)
-        self._make_room()
-
-    def _count_in(self, failure: Queued, others: list[Queued]) -> None:
-        for each in others:
-            self._inbox.forget_log(each)
-            failure.counted += [*each.counted, each]
-            each.counted = []
-        if not failure.has_log:
-            self._troubles.more_failures(len(failure.counted))
-
-    def _supersede(self, pings: list[Queued]) -> None:
-        self._troubles.superseded([each.ping for each in pings])
-        for each in pings:
-            self._settle(each, SUPERSEDED)
-
-    def _make_room(self) -> None:
-        excess = len(self._waiting) - PINGS
-        if excess <= 0:
-            return
-        by_importance = [
-            each for event in BY_IMPORTANCE for each in self._waiting if each.ping.event is event
-        ]
-        for each in by_importance[:excess]:
-            self._troubles.dropped(each.ping, PINGS)
-            self._settle(each, each.unfinished)
-        self._waiting = [each for each in self._waiting if not each.settled]
+        self._failures = 0
+        self._troubles.over()
+        return None
 
     # What becomes of it.
 
@@ -263,7 +211,7 @@ class Sender:
             try:
                 self._troubles.raised("a ping could not be handled, please report this:")
             finally:  # whatever happens, it isn't sent again and again
-                self._settle(queued, Attempt(delivered=False, error="a fault in loghc"))
+                self._waiting.settle(queued, Attempt(delivered=False, error="a fault in loghc"))
 
     def _as_understood(self, queued: Queued) -> Ping | None:
         """A ping as it is to be sent now; None when it is not."""
@@ -278,15 +226,12 @@ class Sender:
                 self._outcomes.withdraw(queued)
                 queued.settled = True
             else:
-                self._settle(queued, queued.unfinished)
+                self._waiting.settle(queued, queued.unfinished)
             return None
         return understood
 
     def _attempt(self, queued: Queued, ping: Ping) -> Attempt:
-        if ping.event is Event.START:
-            self._started[ping.run_id] = None
-            if len(self._started) > _STARTED:
-                del self._started[next(iter(self._started))]
+        self._waiting.note_attempt(ping)
         step, until, why = self._usual
         if not queued.attempts and monotonic() < until:
             queued.step = step
@@ -295,13 +240,14 @@ class Sender:
         with self._away():
             queued.attempts += 1
             try:
-                body = queued.body = queued.body or self._rendered(queued)
+                body = queued.body = queued.body or rendered(queued, self._troubles)
             except (ImportError, OSError) as error:
                 from loghc.service.client import not_importable
 
                 attempt = not_importable(error)
             else:
-                attempt = self._client.send(ping, self._on_the_wire(queued, body, why))
+                body = to_send(queued, body, why, self._policy.late_after_s)
+                attempt = self._client.send(ping, body)
         if self._capabilities.is_foreign(attempt):
             attempt = Attempt(
                 delivered=False,
@@ -313,32 +259,6 @@ class Sender:
         if not attempt.delivered:
             queued.last_failed = attempt
         return attempt
-
-    def _rendered(self, queued: Queued) -> Body:
-        """A ping's body.
-
-        Raises:
-            ImportError, OSError: it can't be made at the moment.
-        """
-        try:
-            return queued.ping.body()
-        except (ImportError, OSError):
-            raise
-        except Exception:  # noqa: BLE001 - a ping without its log is worth more than none
-            self._troubles.raised("the log could not be attached to a ping, please report this:")
-            return Body(footer=b"loghc: the log could not be attached.\n")
-
-    def _on_the_wire(self, queued: Queued, body: Body, why: str) -> Body:
-        if not queued.has_log:
-            return body
-        body = body.shortened(queued.step, why)
-        if queued.counted:
-            since = moment(min(each.happened for each in queued.counted))
-            more = f"loghc: and {len(queued.counted)} more failures since {since}\n"
-            body = body._replace(footer=body.footer + more.encode())
-        if monotonic() - queued.since > self._policy.late_after_s:
-            body = body.late(queued.happened)
-        return body
 
     def _judge(self, queued: Queued, ping: Ping, attempt: Attempt) -> None:
         if self.stop.cancelled:
@@ -352,9 +272,9 @@ class Sender:
             queued.ping = without_status(queued.ping)
         elif suffix is not None:
             self._troubles.unsupported(suffix)
-            self._settle(queued, attempt)
+            self._waiting.settle(queued, attempt)
         elif queued.is_offer and attempt.status is not None:
-            self._settle(queued, attempt._replace(superseded=True))
+            self._waiting.settle(queued, attempt._replace(superseded=True))
         else:
             self._take_failed(queued, attempt)
 
@@ -366,15 +286,14 @@ class Sender:
         if after.refused:
             check_known = self._capabilities.check_known
             self._troubles.refused(queued.ping, attempt, check_known=check_known)
-            self._settle(queued, attempt)
+            self._waiting.settle(queued, attempt)
             return
         if after.pause is None:  # else the check was never there, and nothing is void for that
-            self._in_trouble = True
+            self._waiting.in_trouble = True
         self._failures += 1
         if self._failures >= _ANNOUNCED_AT and not self.stop.over:
             self._troubles.retrying(queued.ping, attempt)
-        self._failed_at = now
-        self._pause = self._pause_for(queued, attempt, after)
+        self._waiting.pause(self._pause_for(queued, attempt, after))
 
     def _pause_for(self, queued: Queued, attempt: Attempt, after: Next) -> float:
         """Seconds before the next attempt, of whatever ping."""
@@ -389,15 +308,11 @@ class Sender:
     def _take_delivered(self, queued: Queued, ping: Ping, attempt: Attempt) -> None:
         self._capabilities.learn(ping, attempt)
         self._passed += 1
-        self._failures, self._pause = 0, 0.0
-        if ping.event is Event.FAIL:
-            self._started.clear()  # it closes all runs that were started before
-        elif ping.event is Event.SUCCESS:
-            self._started.pop(ping.run_id, None)
+        self._failures = 0
+        self._waiting.pause(0.0)
+        self._waiting.note_delivered(ping, queued.number)
         if ping.event.ends_run:
             self._newest_end = queued.number
-            late = [each for each in self._waiting if _is_start_before(each, queued)]
-            self._supersede(late)
         if queued.step:
             self._take_shortened(queued, ping)
         elif attempt.kept and self._capabilities.wants(Event.LOG) and ping.event.ends_run:
@@ -405,7 +320,7 @@ class Sender:
             self._offer_log_of(queued)
         # Said first: who waits for the outcome may end the process as soon as it is there.
         self._troubles.delivered(ping)
-        self._settle(queued, attempt)
+        self._waiting.settle(queued, attempt)
 
     def _take_shortened(self, queued: Queued, ping: Ping) -> None:
         """The service took a ping with less of its log."""
@@ -421,20 +336,5 @@ class Sender:
 
     def _offer_log_of(self, queued: Queued) -> None:
         """Send the log of an end once more, as a note. It is no loss if the service refuses it."""
-        ping = Ping(Event.LOG, queued.ping.run_id, queued.ping.body)
-        log = Queued(ping, queued.number, queued.body)
-        log.is_offer = True
-        self._outcomes.expect(log)
-        self._waiting.insert(0, log)
-
-    def _settle(self, queued: Queued, attempt: Attempt) -> None:
-        self._inbox.forget_log(queued)
-        if queued.body is LOG_LEFT_OUT:
-            self._troubles.logs_left_out(1)
-        self._outcomes.settle(queued, attempt)
-
-
-def _is_start_before(queued: Queued, end: Queued) -> bool:
-    """Whether a ping is the start of a run whose end the service has got."""
-    is_start = queued.ping.event is Event.START and queued.ping.run_id == end.ping.run_id
-    return is_start and queued.number < end.number
+        log = Ping(Event.LOG, queued.ping.run_id, queued.ping.body)
+        self._waiting.put_first(log, queued).is_offer = True

@@ -240,7 +240,8 @@ class Pings:
         run_id, status = outcome.run_id, outcome.status
         self._ends[run_id] -= 1
         refused = status is not None and 400 <= status < 500 and status not in _NOT_FOR_GOOD
-        if not self._ends[run_id] and (outcome.delivered or refused):
+        told = outcome.delivered or outcome.superseded
+        if not self._ends[run_id] and (told or refused):
             del self._ends[run_id]
             self._owed.pop(run_id, None)
             self._on_end(run_id)

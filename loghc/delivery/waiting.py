@@ -1,0 +1,159 @@
+"""The pings that wait for the thread that sends: which is next, and when, and which are void."""
+
+from __future__ import annotations
+
+import math
+
+from loghc.clock import monotonic
+from loghc.deadline import Deadline
+from loghc.delivery.inbox import PINGS, Inbox
+from loghc.delivery.outcomes import Outcomes
+from loghc.delivery.policy import Policy
+from loghc.delivery.queued import LOG_LEFT_OUT, SUPERSEDED, Queued
+from loghc.delivery.state import BY_IMPORTANCE, sort_out
+from loghc.delivery.troubles import Troubles
+from loghc.ping import Attempt, Event, Ping
+
+__all__ = ["Waiting"]
+
+_STARTED = 10_000  # runs that may count as started at the service and are remembered
+
+
+class Waiting:
+    """The pings that wait, in order. They belong to the thread that sends.
+
+    Args:
+        inbox: where new pings are.
+        outcomes: where what becomes of them goes.
+        troubles: reports what is left out.
+        policy: how patient to be.
+        stop: when sending has to end; never, while nobody stops it.
+
+    Attributes:
+        in_trouble: not all of them can be sent in time.
+    """
+
+    def __init__(
+        self, inbox: Inbox, outcomes: Outcomes, troubles: Troubles, policy: Policy, stop: Deadline
+    ) -> None:
+        self.in_trouble = False
+        self._inbox = inbox
+        self._outcomes = outcomes
+        self._troubles = troubles
+        self._policy = policy
+        self._stop = stop
+        self._pings: list[Queued] = []
+        self._started: dict[str, None] = {}  # runs whose start was ever attempted
+        self._paused_at = -math.inf
+        self._pause = 0.0  # seconds, from then on
+
+    def __len__(self) -> int:
+        return len(self._pings) + len(self._inbox)
+
+    def inherit(self, other: Waiting) -> None:
+        """Go on with what another one has."""
+        self._pings = [each for each in other._pings if not each.settled]
+        self._started = other._started
+
+    def sort_out(self) -> bool:
+        """Take new pings in, and the void ones out; whether any is left."""
+        waiting = [each for each in (*self._pings, *self._inbox.take()) if not each.settled]
+        self._pings = waiting
+        oldest = min((each.since for each in waiting), default=math.inf)
+        is_late = monotonic() - oldest >= self._policy.overloaded_after_s
+        if is_late or self._stop.half_over:
+            self.in_trouble = True
+        if self.in_trouble:
+            result = sort_out(waiting, self._started, stopping=self._stop.known)
+            self._pings = result.kept
+            if result.counted_in is not None:
+                self._count_in(result.counted_in, result.counted)
+            self._supersede(result.void)
+        self._make_room()
+        if not self._pings:
+            self.in_trouble = False
+        return bool(self._pings)
+
+    def next(self) -> tuple[Queued | None, float]:
+        """The ping to send now, or None, and in how many seconds to look again."""
+        now = monotonic()
+        pause_ends = self._paused_at + self._shortened(self._pause)
+        due = [each for each in self._pings if self._due(each) <= now]
+        if due and pause_ends <= now:
+            return due[0], 0.0
+        return None, max(pause_ends, min(map(self._due, self._pings))) - now
+
+    def pause(self, seconds: float) -> None:
+        """Send nothing for a while."""
+        self._paused_at, self._pause = monotonic(), seconds
+
+    def put_first(self, ping: Ping, like: Queued) -> Queued:
+        """Add a ping with the body and the place of another one."""
+        queued = Queued(ping, like.number, like.body)
+        self._outcomes.expect(queued)
+        self._pings.insert(0, queued)
+        return queued
+
+    def note_attempt(self, ping: Ping) -> None:
+        """A ping is about to be tried."""
+        if ping.event is Event.START:
+            self._started[ping.run_id] = None
+            if len(self._started) > _STARTED:
+                del self._started[next(iter(self._started))]
+
+    def note_delivered(self, ping: Ping, number: int) -> None:
+        """The service took a ping. What it tells may make others void."""
+        if ping.event is Event.FAIL:
+            self._started.clear()  # it closes all runs that were started before
+        elif ping.event is Event.SUCCESS:
+            self._started.pop(ping.run_id, None)
+        if ping.event.ends_run:
+            late = [each for each in self._pings if _is_start(each, ping.run_id, number)]
+            self._supersede(late)
+
+    def settle(self, queued: Queued, attempt: Attempt) -> None:
+        """A ping came to its outcome."""
+        self._inbox.forget_log(queued)
+        if queued.body is LOG_LEFT_OUT:
+            self._troubles.logs_left_out(1)
+        self._outcomes.settle(queued, attempt)
+
+    def _due(self, queued: Queued) -> float:
+        if self._stop.known:
+            return min(queued.not_before, self._paused_at + self._policy.max_backoff_at_exit_s)
+        return queued.not_before
+
+    def _shortened(self, pause: float) -> float:
+        # A service that asks for more time than there is, is not obeyed: that would lose the ping.
+        return min(pause, self._policy.max_backoff_at_exit_s) if self._stop.known else pause
+
+    def _count_in(self, failure: Queued, others: list[Queued]) -> None:
+        for each in others:
+            self._inbox.forget_log(each)
+            failure.counted += [*each.counted, each]
+            each.counted = []
+        if not failure.has_log:
+            self._troubles.more_failures(len(failure.counted))
+
+    def _supersede(self, pings: list[Queued]) -> None:
+        self._troubles.superseded([each.ping for each in pings])
+        for each in pings:
+            self.settle(each, SUPERSEDED)
+
+    def _make_room(self) -> None:
+        excess = len(self._pings) - PINGS
+        if excess <= 0:
+            return
+        by_importance = [
+            each for event in BY_IMPORTANCE for each in self._pings if each.ping.event is event
+        ]
+        for each in by_importance[:excess]:
+            self._troubles.dropped(each.ping, PINGS)
+            self.settle(each, each.unfinished)
+        self._pings = [each for each in self._pings if not each.settled]
+
+
+def _is_start(queued: Queued, run_id: str, before: int) -> bool:
+    """Whether a ping is the start of a run, and older than another ping."""
+    is_start = queued.ping.event is Event.START and queued.ping.run_id == run_id
+    return is_start and queued.number < before
