@@ -7,8 +7,6 @@ import os
 import re
 from urllib.parse import unquote, urlsplit
 
-from loghc.service.url import ipv4_address
-
 __all__ = ["Proxy", "proxy_for"]
 
 _DEFAULT_PORT = {"http": 1080, "https": 443}  # curl's
@@ -113,9 +111,8 @@ def _bypassed(host: str) -> bool:
         name, covers = host[1:].partition("]")[0], _covers_ipv6
     else:
         name, covers = host.partition(":")[0], _covers_name
-        address = ipv4_address(name)
-        if address is not None:
-            name, covers = address, _covers_ipv4
+        if re.fullmatch(r"[0-9]+(\.[0-9]+){3}\.?", name):
+            name, covers = name.removesuffix("."), _covers_ipv4
     return any(covers(rule, name) for rule in re.split("[, \t]+", rules.lower()))
 
 

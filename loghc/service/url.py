@@ -11,7 +11,7 @@ TYPE_CHECKING = False  # typing takes longer to import than all of this
 if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv6Address
 
-__all__ = ["UUID", "PingUrl", "ipv4_address"]
+__all__ = ["UUID", "PingUrl"]
 
 # Patterns are compiled where a URL needs them, which few do: making a sink must stay cheap.
 _LONGEST_HOST_NAME, _LONGEST_LABEL = 253, 63  # characters, by the rules of DNS
@@ -223,34 +223,12 @@ def _ip_address(host: str) -> IPv4Address | IPv6Address | None:
         return None
 
 
-def ipv4_address(host: str) -> str | None:
-    """The dotted address that a host is, though it may be spelled as ``127.1`` or ``0x7f000001``.
-
-    Programs in C, curl among them, read such numbers as addresses. The host is in lower case.
-    None: it is a name.
-    """
-    parts = host.removesuffix(".").split(".")
-    if len(parts) > 4 or not all(re.fullmatch("0x[0-9a-f]*|[0-9]+", part) for part in parts):
-        return None
-    try:
-        *numbers, rest = [
-            int(part, 0 if part[:2] == "0x" else 8 if part[0] == "0" else 10) for part in parts
-        ]
-    except ValueError:
-        return None
-    if rest >= 256 ** (4 - len(numbers)) or any(number > 255 for number in numbers):
-        return None
-    value = rest + sum(number << 8 * (3 - place) for place, number in enumerate(numbers))
-    return ".".join(str(value >> shift & 255) for shift in (24, 16, 8, 0))
-
-
 def _is_local(host: str) -> bool:
-    address = _ip_address(host)
+    name = host.removesuffix(".")
+    address = _ip_address(name)
     if address is not None:
         # Loopback and link-local ones, too, and an IPv4 address that is written as an IPv6 one.
         return address.is_private
-    numeric = ipv4_address(host)
-    if numeric is not None:
-        return _is_local(numeric)
-    name = host.removesuffix(".")
+    if name[:1].isdigit() and "." not in name:  # an address to programs in C
+        return False
     return "." not in name or name.endswith(_LOCAL_NAMES)

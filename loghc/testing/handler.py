@@ -18,7 +18,7 @@ from loghc.testing.protocol import Answer
 from loghc.testing.requests import Headers, RequestHead
 
 if TYPE_CHECKING:
-    from loghc.testing.server import Server
+    from loghc.testing.service import Service
 
 __all__ = ["Handler"]
 
@@ -30,12 +30,29 @@ _TOO_MUCH_UNUSED: Final = 65_536
 
 
 class Handler(StreamRequestHandler):
-    """Serves one connection, one request after the other, on a thread of its own."""
+    """Serves one connection, one request after the other, on a thread of its own.
+
+    Args:
+        connection: the client's.
+        address: the client's.
+        service: judges the requests.
+        stopping: set when no one is to be waited for any more.
+    """
 
     disable_nagle_algorithm = True
-    server: Server
     _resets = False
     _closes = False
+
+    def __init__(
+        self,
+        connection: socket.socket,
+        address: object,
+        service: Service,
+        stopping: threading.Event,
+    ) -> None:
+        self._service = service
+        self._stopping = stopping
+        super().__init__(connection, address, None)  # type: ignore[arg-type]
 
     def handle(self) -> None:
         """Serve requests until the connection is to be closed; the socketserver calls this."""
@@ -70,7 +87,7 @@ class Handler(StreamRequestHandler):
 
     def _serve(self, head: RequestHead) -> None:
         """Handle one request whose head has been read."""
-        service = self.server.service
+        service = self._service
         fault = service.next_fault()
         try:
             if fault.cut == "request":
@@ -108,7 +125,7 @@ class Handler(StreamRequestHandler):
         if fault.cut == "answer":
             head, body = (head, body[: len(body) // 2]) if body else (head[: len(head) // 2], b"")
         self._write(head + body, fault.pace)
-        while fault.endless and fault.cut is None and not self.server.stopping.is_set():
+        while fault.endless and fault.cut is None and not self._stopping.is_set():
             self._write(body if fault.pace else body * (1 + 65_536 // len(body)), fault.pace)
         if fault.cut == "answer":
             self._hang_up(fault)
@@ -126,8 +143,8 @@ class Handler(StreamRequestHandler):
     def _pause(self, seconds: float) -> bool:
         """Wait; return True early if the server stops, or the client leaves an endless wait."""
         if math.isfinite(seconds):
-            return self.server.stopping.wait(min(seconds, threading.TIMEOUT_MAX))
-        while not self.server.stopping.wait(_LOOK_INTERVAL):
+            return self._stopping.wait(min(seconds, threading.TIMEOUT_MAX))
+        while not self._stopping.wait(_LOOK_INTERVAL):
             if self._client_left():
                 return True
         return True
@@ -150,7 +167,7 @@ class Handler(StreamRequestHandler):
 
     def _refuse(self, head: RequestHead, body: bytes, status: int) -> None:
         """Answer, and close without having read the request to its end."""
-        self.server.service.note(head, body, status)
+        self._service.note(head, body, status)
         answer = Answer.refusing(status)
         self.wfile.write(
             answer.head("HTTP/1.1", ("Content-Length", len(answer.body))) + answer.body

@@ -8,7 +8,7 @@ import socket
 import ssl
 import sys
 import threading
-from socketserver import ThreadingTCPServer
+from socketserver import BaseRequestHandler, ThreadingTCPServer
 from typing import Any
 
 from loghc.testing.handler import Handler
@@ -43,7 +43,7 @@ class Server(ThreadingTCPServer):
         self._connection_closed = threading.Condition()
         self._pid = os.getpid()
         self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-        super().__init__(address, Handler)
+        super().__init__(address, BaseRequestHandler)  # not used: see `finish_request`
         # The interval is how long a stop may take while nothing arrives.
         self._thread = threading.Thread(
             target=self.serve_forever, args=(0.01,), name="loghc-ping-receiver", daemon=True
@@ -79,6 +79,10 @@ class Server(ThreadingTCPServer):
         with self._connection_closed:
             self._connections.discard(request)
             self._connection_closed.notify_all()
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        """Serve a connection to its end, on the thread of its own."""
+        Handler(request, client_address, self.service, self.stopping)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Report an error, but not that a client left or that the server stops."""
