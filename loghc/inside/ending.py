@@ -35,10 +35,19 @@ class Ending:
         posix.register_at_fork(after_in_child=self.after_fork)
         self._at_end_of_child()
 
-    def at_exit(self) -> None:
-        """Write the exception that the interpreter printed before it began to exit, if it did."""
+    def at_exit(self, error: "BaseException | None" = None) -> None:
+        """Write the exception that ended the program, if one did.
+
+        Args:
+            error: it; None: the one that the interpreter printed before it began to exit.
+        """
+        if error is not None:
+            self._write(error)
+            return
         error = getattr(sys, "last_exc", getattr(sys, "last_value", None))  # since 3.12
-        if error is not None and _left_main(getattr(sys, "last_traceback", None)):
+        trace = getattr(sys, "last_traceback", None)
+        # A SyntaxError in the script has no traceback. IPython runs a script within its own frames.
+        if error is not None and (trace is None or _left_main(trace) or "IPython" in sys.modules):
             self._write(error)
 
     def after_fork(self) -> None:

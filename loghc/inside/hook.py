@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["install"]
 
 _NAME = "loguru"
+_COVERAGE = "coverage.execfile"  # it deals with the exception that ends the program by itself
 _PACKAGE = "_loghc"  # while it is loaded; afterwards it is in sys.modules no more
 _MODULES = (
     "portable.layout",
@@ -63,6 +64,7 @@ def install(root: str, directory: str) -> None:
     except Exception:
         pass
     recorders = []  # type: list[Any]
+    errors = []  # type: list[Any]
 
     def attach(module: "Any") -> None:
         try:
@@ -74,15 +76,42 @@ def install(root: str, directory: str) -> None:
 
     def find_spec(cls: "Any", fullname: str, path: "Any" = None, target: "Any" = None) -> "Any":
         spec = find(cls, fullname, path, target)
-        if fullname == _NAME and spec is not None:
+        if fullname in (_NAME, _COVERAGE) and spec is not None:
             try:
-                _cover(spec.loader, attach)
+                _cover(spec.loader, fullname, attach if fullname == _NAME else keep_error)
             except Exception:
                 pass
         return spec
 
+    def keep_error(module: "Any") -> None:
+        try:
+            run = module.PyRunner.run
+        except AttributeError:
+            return
+
+        def run_and_keep(self: "Any") -> "Any":
+            try:
+                return run(self)
+            except SystemExit as leaving:
+                errors.append(leaving.__context__)
+                raise
+
+        module.PyRunner.run = _disguise(run_and_keep)
+
+    def at_exit() -> None:
+        # Of a process without loguru. It costs what the recorder does, where there is an exception.
+        try:
+            error = errors[-1] if errors else None
+            if error or getattr(sys, "last_exc", getattr(sys, "last_value", None)) is not None:
+                if not recorders:
+                    recorders.append(_load(root))
+                recorders[0].end(directory, error)
+        except BaseException:
+            return
+
     find_spec.loghc = True  # type: ignore[attr-defined]
     finder.find_spec = classmethod(_disguise(find_spec))
+    _register(_disguise(at_exit))
     if _NAME in sys.modules:
         attach(sys.modules[_NAME])
 
@@ -117,13 +146,26 @@ def _read(path: str) -> bytes:
         posix.close(descriptor)
 
 
-def _cover(loader: "Any", attach: "Any") -> None:
+def _register(at_exit: "Any") -> None:
+    """Have a function called at the exit, the last of all."""
+    name = "atexit"
+    atexit = sys.modules.get(name)
+    if atexit is None:
+        bootstrap = sys.modules["_frozen_importlib"]  # type: Any
+        atexit = bootstrap.module_from_spec(bootstrap.BuiltinImporter.find_spec(name))
+        bootstrap.BuiltinImporter.exec_module(atexit)
+        if sys.version_info < (3, 10):  # noqa: UP036 - where each such module has callbacks of its own
+            sys.modules[name] = atexit
+    atexit.register(at_exit)
+
+
+def _cover(loader: "Any", name: str, attach: "Any") -> None:
     method = "exec_module" if hasattr(loader, "exec_module") else "load_module"
     execute = getattr(loader, method)
 
     def exec_module(module: "Any") -> "Any":
         # load_module is given a name. A zip file's loader is shared by all modules in it.
-        if getattr(module, "__name__", module) != _NAME:
+        if getattr(module, "__name__", module) != name:
             return execute(module)
         loader.__dict__.pop(method, None)
         loaded = execute(module)

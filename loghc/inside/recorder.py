@@ -10,10 +10,11 @@ TYPE_CHECKING = False  # importing typing here would keep the program from shado
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["attach"]
+__all__ = ["attach", "end"]
 
 _getframe = sys._getframe
 _taps = []  # type: list[Tap]
+_endings = []  # type: list[Ending]
 
 
 def attach(loguru: object, directory: str) -> None:
@@ -30,13 +31,27 @@ def attach(loguru: object, directory: str) -> None:
     """
     if not _taps:
         tap = Tap(directory, read_config(directory))
-        Ending(tap).register()
+        ending = Ending(tap)
+        ending.register()
         _taps.append(tap)
+        _endings.append(ending)
     try:
         _watch(loguru, _taps[0])
     except Exception:
         _taps[0].note("this loguru can't be recorded: its handlers are not where they were")
         raise
+
+
+def end(directory: str, error: "Any") -> None:
+    """Write down the exception that ends a process, whether it has imported loguru or not.
+
+    Args:
+        directory: the run's.
+        error: the exception, None for the one that Python printed.
+    """
+    if not _endings:
+        _endings.append(Ending(Tap(directory, read_config(directory))))
+    _endings[0].at_exit(error)
 
 
 def _watch(loguru: "Any", tap: Tap) -> None:

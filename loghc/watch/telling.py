@@ -186,8 +186,9 @@ class Teller:
             self._memory.about_kill(),
             self._options.on_failure,
         )
+        told = self._printed or bool(facts.tracebacks)
         lines = [
-            *why_no_log(facts, notes, unseen, printed=self._printed),
+            *why_no_log(facts, notes, unseen, printed=told),
             *self._about_lost_markers(facts),
             *left_running(left),
         ]
