@@ -62,7 +62,7 @@ def of_traceback(text: str) -> str:
         >>> of_traceback('Traceback (most recent call last):\n  File "a.py", line 1\nOSError: no\n')
         'OSError: no'
     """
-    return _of_traceback(text, 0)
+    return _of_traceback(text, 0) if _TRACEBACK in text or _FRAME.search(text) else ""
 
 
 def of_record(text: str, markers: Collection[str]) -> str:

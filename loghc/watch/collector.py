@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
 from loghc.entry.directory import Directory
 from loghc.entry.processes import is_alive, living
 from loghc.entry.rings import Frame, Reading, UnknownVersionError, read_ring
 from loghc.log.tail import CONTEXT, Snapshot
+from loghc.utf8 import encode
 from loghc.watch.end import End
-from loghc.watch.printed import Printed
+from loghc.watch.printed import Printed, Records, fold
 from loghc.watch.processes import mapped
 
 __all__ = ["Collector", "Facts"]
@@ -86,6 +88,7 @@ class Collector:
         self._folded = End(self._keep)
         self._facts = Facts()
         self._printed = Printed(self._keep)
+        self._recorded: list[Frame] = []  # when the log was last read
 
     def add_output(self, data: bytes | memoryview, stream: int) -> None:
         """Keep what the program printed to a stream.
@@ -95,9 +98,19 @@ class Collector:
         """
         self._printed.add(data, stream)
 
-    def error_text(self) -> str:
+    def error_text(self) -> bytes:
         """The end of what the program printed to standard error, where it was kept."""
-        return self._printed.error_text().decode("utf-8", "replace")
+        return self._printed.error_text()
+
+    def not_recorded(self, printed: bytes, tracebacks: Iterable[str]) -> bytes:
+        """What was printed, without what was in the log when it was last read.
+
+        Args:
+            printed: lines, as they came.
+            tracebacks: that are told as well.
+        """
+        records = Records([*(frame.data for frame in self._recorded), *map(encode, tracebacks)])
+        return records.left_out_of(fold(printed))
 
     def finished(self) -> list[str]:
         """The rings that nobody writes to any more."""
@@ -135,7 +148,6 @@ class Collector:
         """
         facts = self._facts.copy()
         end = self._folded.copy()
-        end.add(self._printed.frames(unfinished=until_ns is None))
         # Further back, to have enough without what was logged since.
         size = self._keep if until_ns is None else 2 * self._keep
         readings = []
@@ -146,6 +158,12 @@ class Collector:
                 end.add(_until(reading.frames, until_ns))
         for reading in reversed(readings):
             facts.add(reading)
+        printed = self._printed.frames(unfinished=until_ns is None)
+        self._recorded = list(end.frames())
+        if printed:
+            records = Records(frame.data for frame in self._recorded)
+            kept = [frame._replace(data=records.left_out_of(frame.data)) for frame in printed]
+            end.add([frame for frame in kept if frame.data])
         frames = _until(end.frames(), until_ns)
         if last:
             frames = _with_last(frames, until_ns or 0, last)

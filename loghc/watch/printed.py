@@ -5,14 +5,19 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from collections.abc import Iterable
 
 from loghc.entry.rings import Frame
+from loghc.log.escapes import without_escapes
 from loghc.utf8 import keep_end
 
-__all__ = ["Printed"]
+__all__ = ["Printed", "Records", "fold"]
 
 _SMALL_BYTES = 4096  # pieces of a line are put together up to this
 _ERROR_BYTES = 4096
+_ERASES = "\x1b[2K"
+_TELLING_BYTES = 4  # a shorter message may be the end of any line
+_MAX_WORDS = 100
 
 
 class Printed:
@@ -65,6 +70,78 @@ class Printed:
         return [frame for frames in streams for frame in frames]
 
 
+def fold(data: bytes) -> bytes:
+    r"""Lines as a terminal shows them at their end: what follows a carriage return overwrites.
+
+    Example:
+        >>> fold(b"copying\n10 %\r100 %\r50\n")
+        b'copying\n500 %\n'
+    """
+    if b"\r" not in data:
+        return data
+    lines = data.decode("utf-8", "surrogateescape").split("\n")
+    text = "\n".join(_shown(line) if "\r" in line else line for line in lines)
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _shown(line: str) -> str:
+    body = line.rstrip("\r")
+    shown = ""
+    for part in body.split("\r"):
+        shown = part if _ERASES in part else part + shown[len(part) :]
+    return shown + line[len(body) :][:1]  # what comes may overwrite it
+
+
+class Records:
+    """What was recorded, to tell what of it was printed as well.
+
+    Args:
+        texts: the records, and what else is known, such as tracebacks.
+    """
+
+    def __init__(self, texts: Iterable[bytes]) -> None:
+        # From a record's first line, or its message, to its last line.
+        self._last: dict[bytes, bytes] = {}
+        for text in texts:
+            first, *others = text.rstrip(b"\n").split(b"\n")
+            last = others[-1] if others else b""
+            self._last[first] = last
+            message = first.partition(b" - ")[2]
+            if len(message) >= _TELLING_BYTES:
+                self._last[message] = last
+
+    def left_out_of(self, printed: bytes) -> bytes:
+        """The printed lines without those of records: each is there once."""
+        kept: list[bytes] = []
+        skipped: list[bytes] = []
+        until = b""  # the last line of a record that is being skipped
+        for line in without_escapes(printed).splitlines(keepends=True):
+            text = line.strip(b"\r\n")
+            if until:
+                skipped.append(line)
+                if text == until:
+                    skipped, until = [], b""
+                continue
+            last = self._find(text)
+            if last is None:
+                kept.append(line)
+            else:
+                until = last
+        return b"".join(kept + skipped)
+
+    def _find(self, line: bytes) -> bytes | None:
+        """The last line of the record that a line begins; None where it begins none."""
+        if line in self._last:
+            return self._last[line]
+        # In the program's own format the message is at the end, or nearly always.
+        words = line.split(b" ")
+        for position in range(1, min(len(words), _MAX_WORDS)):
+            found = self._last.get(b" ".join(words[position:]))
+            if found is not None:
+                return found
+        return None
+
+
 class _Stream:
     def __init__(self) -> None:
         self.pieces: deque[tuple[int, bytes]] = deque()  # as they came, and when
@@ -77,6 +154,8 @@ class _Stream:
             begun = pieces.pop()[1]
             self._size -= len(begun)
             data = begun + data
+        if b"\r" in data:  # a progress bar's updates would leave no room for the rest
+            data = b"\r" * data.startswith(b"\r") + fold(data)
         pieces.append((time.monotonic_ns(), data))
         self._size += len(data)
         while self._size - len(pieces[0][1]) >= keep:
@@ -107,6 +186,6 @@ class _Stream:
 
 
 def _frame(time_ns: int, line: bytes, *, cut: bool = False) -> Frame:
-    data = line + b"\n"
+    data = fold(line) + b"\n"
     # UTF-8, as bodies have to be.
     return Frame(time_ns, data if data.isascii() else data.decode("utf-8", "replace").encode(), cut)

@@ -24,6 +24,7 @@ from loghc.watch.child import CannotStartError
 from loghc.watch.closing import left_running, why_no_log
 from loghc.watch.collector import Collector, Facts
 from loghc.watch.command import Command
+from loghc.watch.error_file import ErrorFile
 from loghc.watch.intake import Intake
 from loghc.watch.memory import Memory
 from loghc.watch.messages import Message
@@ -85,6 +86,7 @@ class Teller:
         self._printed = False
         self._causes = Causes(options.all_markers())
         self._memory = Memory(pid)
+        self._error_file = None if options.output else ErrorFile()
         self._expected = Expected(options.expected)
         self._spoken: Spoken | None = None  # where what is printed is to be looked at
         if options.output and (options.markers or options.expected):
@@ -209,12 +211,19 @@ class Teller:
         if verdict.event is Event.SUCCESS and self._runs is None:
             self._pings.put(Event.SUCCESS, self._run_id, log, lines=lines)
             return
-        cause = ""
+        cause, in_file, printed_text = "", b"", ""
         if verdict.event is not Event.LOG:
-            cause = self._causes.of_end(verdict, own, others, log, self.collector.error_text())
+            in_file = self._error_file.added() if self._error_file is not None else b""
+            printed = self.collector.not_recorded(
+                in_file or self.collector.error_text(), [*others, own]
+            )
+            printed_text = printed.decode("utf-8", "replace")
+            cause = self._causes.of_end(verdict, own, others, log, printed_text)
         if verdict.death and not verdict.death.startswith("exit status"):
             lines.append(f"loghc: {verdict.death}")
         tracebacks = [*others, *([own] if own else [])]
+        if in_file and printed_text.strip():
+            tracebacks.insert(0, f"loghc: at the end of standard error:\n{printed_text}")
         for event, run_id in ends:
             self._pings.put(
                 event,
