@@ -8,6 +8,7 @@ from loghc.entry.directory import state_directory
 from loghc.portable.layout import MAX_CAPACITY_BYTES
 from loghc.watch import child, signals
 from loghc.watch.command import Command
+from loghc.watch.error_file import ErrorFile
 from loghc.watch.options import Options
 from loghc.watch.run_directory import RunDirectory
 
@@ -29,9 +30,11 @@ class Started:
         run: the run directory; None: there is none.
         trouble: why there is none.
         output: what takes in what it prints, if that is wanted.
+        error_file: else standard error as it was before.
     """
 
     def __init__(self, run: RunDirectory | None, trouble: str, output: Output | None) -> None:
+        self.error_file = ErrorFile() if output is None else None
         self.pid = 0
         self.error: child.CannotStartError | None = None
         self.run = run

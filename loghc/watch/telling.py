@@ -57,6 +57,7 @@ class Teller:
         trouble: why there is none.
         pythons: the Pythons of the run, and which of them the recorder got into.
         pid: the program's process.
+        error_file: standard error as it was before, None where it is kept otherwise.
 
     Attributes:
         collector: of the log.
@@ -70,6 +71,7 @@ class Teller:
         trouble: str,
         pythons: Pythons,
         pid: int = 0,
+        error_file: ErrorFile | None = None,
     ) -> None:
         self._options = options
         self._command = command
@@ -86,7 +88,7 @@ class Teller:
         self._printed = False
         self._causes = Causes(options.all_markers())
         self._memory = Memory(pid)
-        self._error_file = None if options.output else ErrorFile()
+        self._error_file = error_file
         self._expected = Expected(options.expected)
         self._spoken: Spoken | None = None  # where what is printed is to be looked at
         if options.output and (options.markers or options.expected):
@@ -165,6 +167,7 @@ class Teller:
 
         Args:
             pid: the program's process.
+        error_file: standard error as it was before, None where it is kept otherwise.
             status: its wait status.
         """
         # Helpers, such as multiprocessing's, end a moment after the program.

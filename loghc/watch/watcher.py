@@ -95,7 +95,8 @@ def _look_for_pythons(started: Started) -> Pythons:
 def _teller(options: Options, command: Command, started: Started, pythons: Pythons) -> Teller:
     from loghc.watch.telling import Teller
 
-    return Teller(options, command, started.run, started.trouble, pythons, started.pid)
+    run, pid, error_file = started.run, started.pid, started.error_file
+    return Teller(options, command, run, started.trouble, pythons, pid, error_file)
 
 
 def _safely(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T | None:
