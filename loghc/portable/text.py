@@ -8,6 +8,8 @@ if TYPE_CHECKING:
 
 __all__ = ["MILLISECONDS", "format_level", "format_record", "format_second", "traceback_text"]
 
+_LONGEST_TRACEBACK = 30_000  # characters: it has to leave room for the log
+_FRAME = "\n  File "
 _PAIRS = [tens + ones for tens in "0123456789" for ones in "0123456789"]
 MILLISECONDS = tuple([hundreds + pair for hundreds in "0123456789" for pair in _PAIRS])
 
@@ -42,10 +44,11 @@ def format_record(record: "dict[str, Any]", from_decorator: object) -> str:
 def traceback_text(kind: "Any", value: "Any", trace: "Any") -> str:
     """An exception as Python prints it: without the values of variables, which may be secrets.
 
-    Where Python itself would fail over it, the places alone, and the name of its class.
+    Where Python itself would fail over it, the places alone, and the name of its class. Of a long
+    one, a recursion's, the frames in its middle are left out.
     """
     try:
-        return "".join(load("traceback").format_exception(kind, value, trace))
+        return _without_middle("".join(load("traceback").format_exception(kind, value, trace)))
     except RecursionError:
         raise
     except (Exception, SystemExit):
@@ -57,3 +60,14 @@ def traceback_text(kind: "Any", value: "Any", trace: "Any") -> str:
             )
             trace = trace.tb_next
         return "".join(lines) + f"{kind.__name__}: <its text can't be shown>\n"
+
+
+def _without_middle(text: str) -> str:
+    if len(text) <= _LONGEST_TRACEBACK:
+        return text
+    half = _LONGEST_TRACEBACK // 2
+    begin, end = text.rfind(_FRAME, 0, half), text.find(_FRAME, len(text) - half)
+    if begin < 0 or end < 0:
+        return text
+    left = text.count(_FRAME, begin, end)
+    return f"{text[:begin]}\n  ... loghc left out {left:,} frames here ...{text[end:]}"
