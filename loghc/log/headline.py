@@ -20,6 +20,7 @@ _ERROR_RECORD = re.compile(
 )
 _OF_SOURCE = ("SyntaxError:", "IndentationError:", "TabError:")
 _DEEPEST_GROUP = 20
+_FAIL_MARKER = re.compile(r"^[^\s:]+\.error\b")
 _PACKAGE = __file__.rpartition("/log/")[0] + "/"
 
 
@@ -84,7 +85,8 @@ def of_record(text: str, markers: Collection[str]) -> str:
             found = "" if before[-1:].isalnum() else found
         if found:
             return of_message(marker + after, markers)
-    return ""
+    # A marker of a sink's own, that nobody else knows.
+    return _FAIL_MARKER.sub("", first.rpartition(" - ")[2]).strip(_AFTER_MARKER)
 
 
 def of_message(message: str, markers: Collection[str]) -> str:

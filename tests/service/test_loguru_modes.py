@@ -248,7 +248,9 @@ def test_the_level_decides_what_is_kept_and_what_pings(
     logger.warning("one file skipped")
     logger.error("sync.error")
     assert sink.wait(5)
-    assert [ping.text for ping in ping_receiver.pings] == ["one file skipped\nsync.error\n"]
+    (ping,) = ping_receiver.pings
+    headline = "sync.error was logged, with no cause\n\n"
+    assert ping.text == headline + "one file skipped\nsync.error\n"
 
 
 @pytest.mark.parametrize("level", ["TRACE", "DEBUG", "SUCCESS", "CRITICAL", 7])
@@ -309,8 +311,9 @@ def test_an_exception_comes_with_its_traceback(
         logger.exception("sync.error: copying")
     (ping,) = ping_receiver.wait(1)
     lines = ping.text.splitlines()
-    assert (ping.event, lines[0]) == (Event.FAIL, "sync.error: copying")
-    assert lines[1].startswith("Traceback")
+    assert (ping.event, lines[:2]) == (Event.FAIL, ["OSError: disk full", ""])
+    assert lines[2] == "sync.error: copying"
+    assert lines[3].startswith("Traceback")
     assert lines[-1] == "OSError: disk full"
 
 
