@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping, Sequence
 
@@ -12,6 +13,7 @@ from loghc.watch.verdict import Verdict
 __all__ = ["NOT_ENDED", "Causes"]
 
 NOT_ENDED = "the program ended and this run had not"
+_RECORD = re.compile(rb"(?m)^\d{4}-\d\d-\d\d [\d:.]+ \| ")
 _OF_AN_EXCEPTION = (1, 130)  # the exit statuses of a Python that an exception ended
 
 
@@ -35,7 +37,7 @@ class Causes:
             log: the log with the whole record at its end.
         """
         data = b"".join(log.chunks)
-        at = data.rfind(line.partition(b"\n")[0])
+        at = data.rfind(line.partition(b"\n")[0]) if line else _last_record(data)
         record = _text(data[at:] if at >= 0 else line)
         marker = next((each for each in self._markers if each in record), "a failure marker")
         self._marked = (
@@ -74,6 +76,11 @@ class Causes:
 
 def _log(log: Snapshot) -> str:
     return _text(b"".join(log.chunks))
+
+
+def _last_record(data: bytes) -> int:
+    """Where the last record of a log in the recorder's format begins, -1 where there is none."""
+    return max((found.start() for found in _RECORD.finditer(data)), default=-1)
 
 
 def _last_line(text: str) -> str:
