@@ -56,6 +56,14 @@ class Directory:
             return False
         return True
 
+    def open(self, name: str, limit: int | None = None) -> int:
+        """Open a file of ours to be read; its descriptor.
+
+        Raises:
+            OSError: there is none, or it has more bytes than the limit.
+        """
+        return open_trusted(name, FILE, directory=self.descriptor, limit=limit)
+
     def read(self, name: str, limit: int) -> bytes:
         """All of a file of ours.
 

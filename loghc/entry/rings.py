@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 from loghc.entry.directory import Directory
 from loghc.portable import layout
-from loghc.portable.trusted import FILE, open_trusted
 
 __all__ = [
     "Frame",
@@ -114,7 +113,7 @@ def read_ring(
         UnknownVersionError: it is one of another version.
     """
     try:
-        fd = open_trusted(name, FILE, directory=directory.descriptor, limit=_LIMIT_BYTES)
+        fd = directory.open(name, _LIMIT_BYTES)
     except (OSError, ValueError):
         return None
     try:
@@ -128,7 +127,7 @@ def read_ring(
 def count_markers(directory: Directory, name: str) -> int:
     """How many markers a ring's header counts; 0 where it isn't a ring."""
     try:
-        fd = open_trusted(name, FILE, directory=directory.descriptor)
+        fd = directory.open(name)
     except (OSError, ValueError):
         return 0
     try:

@@ -122,15 +122,17 @@ def _arrive(directory: str) -> None:
     The text names the program that runs here, not the process, which may become another: where its
     stack begins, which forks share.
     """
+    owners = (posix.geteuid(), 0)
     found = posix.lstat(directory)
-    if found.st_mode & _MODE != _DIRECTORY or found.st_uid not in (posix.geteuid(), 0):
+    if found.st_mode & _MODE != _DIRECTORY or found.st_uid not in owners:
         return
     pid = posix.getpid()
     stack = _read("/proc/self/stat").rpartition(b")")[2].split()[_STACK]
     try:
         channel = posix.open(directory + "/channel", _TO_WRITE)
         try:
-            if posix.fstat(channel).st_mode & _TYPE == _FIFO:
+            found = posix.fstat(channel)
+            if found.st_mode & _TYPE == _FIFO and found.st_uid in owners:
                 posix.write(channel, b"loghc2\t%d\t0\t0\t0\tpython\t\t-\t%s\n" % (pid, stack))
         finally:
             posix.close(channel)

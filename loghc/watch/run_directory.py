@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from loghc.entry.directory import Directory, make_directory
 from loghc.portable.config import FILE_NAME
+from loghc.portable.layout import SUFFIX
 from loghc.portable.trusted import FIFO, open_trusted
 
 __all__ = ["PREFIX", "RunDirectory", "memory_directory"]
@@ -16,12 +17,16 @@ __all__ = ["PREFIX", "RunDirectory", "memory_directory"]
 _IN_MEMORY = "/dev/shm"  # noqa: S108 - the directory made in it is the user's alone
 _ROOM_BYTES = 32 * 2**20  # that have to be free there; containers have 64 MB by default
 PREFIX = "loghc-run-"
+_MAX_HELD = 64  # rings: descriptors are few
 _CHANNEL_READ_BYTES = 65_536  # at a time
 _CHANNEL_BYTES = 1 << 20  # as much as the system allows everybody, where it allows it
 
 
 class RunDirectory(Directory):
     """A directory of this run's own, which only this user can enter. It is locked.
+
+    It may be deleted while the program runs: logind clears a user's files in `/dev/shm` at the last
+    logout. Processes write on to their rings, which therefore are held open here.
 
     Attributes:
         channel: a descriptor to read messages from.
@@ -34,16 +39,79 @@ class RunDirectory(Directory):
             OSError: there is no room for one.
         """
         super().__init__(make_directory(parent or memory_directory(), PREFIX))
+        self._held: dict[str, int] = {}  # rings, and their descriptors
+        self._known: set[str] = set()  # rings that were there when it was last looked
+        self._fields: list[tuple[str, str]] = []
+        self.channel = self._make_channel()
+
+    def _make_channel(self) -> int:
         self.lock(create=True)
         os.mkfifo("channel", 0o600, dir_fd=self.descriptor)
         # For writing, too: the last writer's end is no end of file then.
-        self.channel = open_trusted("channel", FIFO, os.O_RDWR, directory=self.descriptor)
+        channel = open_trusted("channel", FIFO, os.O_RDWR, directory=self.descriptor)
         with contextlib.suppress(OSError, AttributeError):
-            fcntl.fcntl(self.channel, fcntl.F_SETPIPE_SZ, _CHANNEL_BYTES)
+            fcntl.fcntl(channel, fcntl.F_SETPIPE_SZ, _CHANNEL_BYTES)
+        return channel
 
     def configure(self, fields: Iterable[tuple[str, str]]) -> None:
         """Write what the recorder needs to know."""
-        self.write_fields(FILE_NAME, fields)
+        self._fields = list(fields)
+        self.write_fields(FILE_NAME, self._fields)
+
+    def hold_rings(self, pid: int) -> bool:
+        """Hold the rings open that came since the last time; whether this process's are here."""
+        names = self.names()
+        for name in names:
+            if name.endswith(SUFFIX) and name not in self._held and len(self._held) < _MAX_HELD:
+                with contextlib.suppress(OSError):
+                    self._held[name] = super().open(name)
+        return any(name.startswith(f"{pid}-") for name in names)
+
+    @property
+    def deleted(self) -> bool:
+        """Whether it, or what processes look for in it, is no longer there."""
+        return self.gone or not self.has("channel")
+
+    def make_anew(self) -> bool:
+        """Make it anew at the same path after it was deleted; whether all rings are still here.
+
+        Raises:
+            OSError: it can't be made.
+        """
+        lost = [name for name in self._known if name not in self._held]
+        with contextlib.suppress(FileExistsError):  # it may have been emptied alone
+            os.mkdir(self.path, 0o700)
+        made = Directory(self.path)
+        os.dup2(made.descriptor, self.descriptor, inheritable=False)
+        made.close()
+        channel = self._make_channel()
+        os.dup2(channel, self.channel, inheritable=False)  # it stays the one that is waited for
+        os.close(channel)
+        self.configure(self._fields)
+        return not lost
+
+    def names(self) -> list[str]:
+        """What is in it, and the rings that were."""
+        names = super().names()
+        self._known.update(name for name in names if name.endswith(SUFFIX))
+        return list(dict.fromkeys([*names, *self._held]))
+
+    def open(self, name: str, limit: int | None = None) -> int:
+        """Open a file of ours to be read, or a ring that was there; its descriptor.
+
+        Raises:
+            OSError: there is none, or it has more bytes than the limit.
+        """
+        if name in self._held:
+            return os.dup(self._held[name])
+        return super().open(name, limit)
+
+    def delete(self, name: str) -> None:
+        """Delete a file, if it is there and can be."""
+        self._known.discard(name)
+        if name in self._held:
+            os.close(self._held.pop(name))
+        super().delete(name)
 
     def read_channel(self) -> bytes:
         """Some of what came through the channel since; without waiting for more."""
@@ -59,7 +127,9 @@ class RunDirectory(Directory):
     def close(self) -> None:
         """Leave it, and its lock, to others."""
         super().close()
-        os.close(self.channel)
+        for descriptor in (self.channel, *self._held.values()):
+            os.close(descriptor)
+        self._held.clear()
 
 
 def memory_directory() -> str:

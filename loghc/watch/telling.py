@@ -16,7 +16,7 @@ from loghc.portable import layout
 from loghc.portable.expected import Expected
 from loghc.portable.fields import parse_fields
 from loghc.portable.run_ids import new_run_id
-from loghc.report import report
+from loghc.report import Once, report
 from loghc.runs import Pairing
 from loghc.watch import processes
 from loghc.watch.cause import NOT_ENDED, Causes
@@ -77,6 +77,8 @@ class Teller:
         self._command = command
         self._run = run
         self._trouble = trouble
+        self._rings_lost = False  # some that were not held open, with the run directory
+        self._once = Once()
         self._pythons = pythons
         self._run_id = new_run_id()
         self._runs = Pairing() if options.markers_only else None
@@ -142,6 +144,7 @@ class Teller:
         Not all at once, so that a flood doesn't keep the watcher from anything else.
         """
         self._memory.sample()
+        self._keep_directory()
         if len(self._waiting) < _MAX_WAITING:
             self._take_in()
         if self._waiting:
@@ -172,6 +175,7 @@ class Teller:
         """
         # Helpers, such as multiprocessing's, end a moment after the program.
         left = processes.without_helpers(processes.wait_for(self.living(), _ENDING))
+        self._keep_directory()
         self._take_last_messages()
         log, facts = self.collector.read()
         trouble = self._trouble_with_log()
@@ -267,6 +271,7 @@ class Teller:
             elif message.event == "ring":
                 self._opened += 1
                 self._pythons.recorded(message.pid)
+                self._hold_ring(message.pid)
             elif message.event == "sink":
                 self._pings.tighten(parse_fields(message.line))
             # The process itself tells its start and end.
@@ -345,7 +350,7 @@ class Teller:
         """What may have failed the run unseen. No success is told then."""
         level = self._options.fail_on
         unknown = []
-        if self._gone or (self._runs is not None and blind):
+        if self._rings_lost or (self._runs is not None and blind):
             unknown.append("a marker")
         if level is not None and blind and facts.level < level:
             unknown.append(f"a record of level {self._options.fail_on_name} or above (--fail-on)")
@@ -376,16 +381,30 @@ class Teller:
             return []
         return [Unseen(os.path.basename(self._command.argv[0]), pid, why_isolated(option), 0.0)]
 
-    @property
-    def _gone(self) -> bool:
-        """Whether the run directory was deleted."""
-        return self._run is not None and self._run.gone
+    def _hold_ring(self, pid: int) -> None:
+        """A process has opened a ring: keep it, whatever becomes of the run directory."""
+        if self._run is not None and not self._run.hold_rings(pid) and self._run.deleted:
+            self._rings_lost = True
+
+    def _keep_directory(self) -> None:
+        """Make the run directory anew if it was deleted."""
+        if self._run is None or not self._run.deleted:
+            return
+        self._take_in()  # what came through the channel that goes
+        try:
+            self._rings_lost = not self._run.make_anew() or self._rings_lost
+        except OSError as error:
+            self._rings_lost = True
+            what = f"the run directory was deleted, and can't be made anew: {error.strerror}."
+        else:
+            what = "the run directory was deleted; it was made anew."
+        self._once.report("deleted", what)
 
     def _trouble_with_log(self) -> Counter[str]:
         """Why records could not be seen, and of how many processes."""
         if self._run is None:
             return Counter([self._trouble])
-        if self._gone:
+        if self._rings_lost:
             return Counter(["the run directory was deleted"])
         return Counter(note.text for note in read_notes(self._run))
 

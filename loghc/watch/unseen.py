@@ -26,6 +26,7 @@ _K = TypeVar("_K")
 _V = TypeVar("_V")
 
 _PAUSE_S = 0.05
+_MAX_PAUSE_S = 0.2
 _SHARE = 0.02  # of a processor's time at most is spent looking
 _YOUNG_S = 3.0  # while a process may still become another program
 _MAX_REMEMBERED = 20_000
@@ -172,7 +173,8 @@ class Pythons:
             begun = time.thread_time()
             with contextlib.suppress(Exception):  # it is an extra
                 self._look(time.monotonic())
-            pause = max(_PAUSE_S, (time.thread_time() - begun) / _SHARE)
+            busy = (time.thread_time() - begun) / _SHARE
+            pause = min(max(_PAUSE_S, busy), _MAX_PAUSE_S)
 
     def _look(self, now: float) -> None:
         newest = newest_pid()
