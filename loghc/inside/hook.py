@@ -188,7 +188,11 @@ def _load(root: str) -> "Any":
     """Load the recorder from its own path, without asking any finder."""
     kind = type(sys)
     modules = {}  # type: dict[str, Any]
+    # A lazy import (CPython 3.15) would come when its module has left sys.modules again.
+    lazy = sys.get_lazy_imports() if hasattr(sys, "get_lazy_imports") else None
     try:
+        if lazy:
+            sys.set_lazy_imports("normal")  # type: ignore[attr-defined]
         for package in (_PACKAGE, _PACKAGE + ".portable", _PACKAGE + ".inside"):
             modules[package] = sys.modules[package] = kind(package)
             modules[package].__path__ = []
@@ -199,6 +203,8 @@ def _load(root: str) -> "Any":
             loader = _external.SourceFileLoader(name, root + "/" + part.replace(".", "/") + ".py")
             exec(loader.get_code(name), module.__dict__)
     finally:
+        if lazy:
+            sys.set_lazy_imports(lazy)  # type: ignore[attr-defined]
         for name in modules:
             sys.modules.pop(name, None)
     return module

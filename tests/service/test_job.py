@@ -430,6 +430,7 @@ def test_leaving_without_entering_is_refused():
 
 
 def test_mypy_sees_a_decorated_function_unchanged(tmp_path):
+    pytest.importorskip("mypy")
     (tmp_path / "typed.py").write_text(
         dedent(
             """
