@@ -26,7 +26,7 @@ __all__ = ["run"]
 
 _PHOTOS = 12
 _BODY_LINES = 4  # shown of a ping's body
-_PATIENCE = 5.0  # seconds to wait for a ping
+_PING_TIMEOUT_S = 5.0
 _COLOURS = {Event.START: "36", Event.SUCCESS: "32", Event.FAIL: "31", Event.LOG: "33"}
 
 
@@ -139,7 +139,7 @@ def _show_run(page: _Page, receiver: PingReceiver, photos: Sequence[Path], targe
     with ThreadPoolExecutor(1) as beside:
         job = beside.submit(sync, photos, target)
         for number in (first, first + 1):
-            _show_ping(page, receiver.wait(number + 1, _PATIENCE)[number])
+            _show_ping(page, receiver.wait(number + 1, _PING_TIMEOUT_S)[number])
         job.result()
     page.line(f"The check is now {receiver.state}.", "1")
 
@@ -168,7 +168,7 @@ def _show_killed_run(page: _Page, receiver: PingReceiver, folder: Path) -> None:
     )
     try:
         for number in (first, first + 1):
-            _show_ping(page, receiver.wait(number + 1, _PATIENCE)[number])
+            _show_ping(page, receiver.wait(number + 1, _PING_TIMEOUT_S)[number])
     finally:
         watcher.terminate()
         watcher.wait()

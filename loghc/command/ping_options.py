@@ -21,7 +21,7 @@ class PingOptions:
         stdin: attach the end of standard input.
         dry_run: send nothing.
         redact: regular expressions for what is not to leave the machine.
-        mask_secrets: whether the ready-made rules hold, too.
+        mask_secrets: whether the built-in rules hold, too.
         given_url: the ping URL on the command line.
         seen_url: it stands there by itself.
         url_file: a file that holds it.

@@ -179,12 +179,12 @@ def reap() -> tuple[int, int] | None:
 def end_like(status: int) -> NoReturn:
     """End this process as a program did whose wait status this is. Doesn't return."""
     if os.WIFSIGNALED(status):
-        _die_of(os.WTERMSIG(status))
+        _kill_self_with(os.WTERMSIG(status))
         os._exit(128 + os.WTERMSIG(status))  # process 1 isn't killed by its own signals
     os._exit(os.WEXITSTATUS(status))
 
 
-def _die_of(number: int) -> None:
+def _kill_self_with(number: int) -> None:
     import resource
 
     # The program has left its core file. A limit of one byte is too little for a file, and tells

@@ -11,7 +11,7 @@ __all__ = ["Command", "isolating_option", "resolve"]
 _PYTHON_FILES = (".py", ".pyw", ".pyc", ".pyz", ".zip")
 _ISOLATING = "IES"  # options with which Python doesn't look at PYTHONPATH, or runs no site module
 _WITH_VALUE = "WX"  # options of Python's whose value is the rest of the word, or the next one
-_SHEBANG = 128  # bytes that are read of a script, to look at its first line
+_SHEBANG_BYTES = 128  # that are read of a script, to look at its first line
 
 
 class Command:
@@ -111,7 +111,7 @@ def _isolating_shebang(candidates: list[str]) -> str:
     for path in candidates[:1]:
         try:
             with open(path, "rb") as file:
-                head = file.read(_SHEBANG)
+                head = file.read(_SHEBANG_BYTES)
         except OSError:
             continue
         if head.startswith(b"#!"):

@@ -26,7 +26,7 @@ class Options:
         timeout: seconds for one attempt at a ping.
         drain: seconds to wait at most, at the end, for pings to be delivered.
         redact: regular expressions for what is not to leave the machine.
-        mask_secrets: whether the ready-made rules hold, too.
+        mask_secrets: whether the built-in rules hold, too.
         markers: more markers, from message to an event's value.
         send_logs: False: pings without a body.
         start: False: no ping when the run starts.

@@ -32,7 +32,7 @@ FORWARDED: frozenset[int] = frozenset(signal.valid_signals() - _OWN)
 _WAITED_FOR = FORWARDED | {signal.SIGCHLD}
 # These two would stop the watcher where it writes to a terminal in the background, or where the
 # program reads from one: the watcher stops when the program does.
-_PAUSE = 200  # milliseconds between two looks for signals, where no thread can wait for them
+_POLL_MS = 200  # between two looks for signals, where no thread can wait for them
 _BLOCKED = _WAITED_FOR | {signal.SIGTTIN, signal.SIGTTOU}
 
 
@@ -123,7 +123,7 @@ class Signals:
         try:
             thread.start()
         except RuntimeError:  # the system has no more of them
-            self.pause = _PAUSE
+            self.pause = _POLL_MS
 
     def take(self) -> list[Caught]:
         """What came since the last time."""

@@ -65,7 +65,7 @@ def start_program(options: Options, command: Command) -> Started:
 
 
 def _keep_standard_descriptors() -> list[int]:
-    """Have nothing of the watcher's own become a standard stream that was closed; which were."""
+    """Keep our descriptors off 0 to 2, where a standard stream was closed; the closed ones."""
     closed = []
     while (opened := os.open(os.devnull, os.O_RDWR)) <= 2:
         closed.append(opened)  # it stays open here; the program doesn't inherit it

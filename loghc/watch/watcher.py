@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["watch"]
 
 _STOPS = (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)  # the terminal's
-_ENDING = (
+_TERMINATING_SIGNALS = (
     signal.SIGTERM,
     signal.SIGHUP,
     signal.SIGINT,
@@ -40,10 +40,8 @@ _ENDING = (
 )
 # What doesn't end a program that has no handler for it
 _HARMLESS = (signal.SIGCONT, signal.SIGTSTP, signal.SIGWINCH, signal.SIGURG)
-_LATE = (
-    1.0  # seconds after the program's death in which the signal that killed it may come here, too
-)
-_PASSING_ON = 1.0  # seconds that the last ping waits for the program's output
+_DUPLICATE_SIGNAL_WINDOW_S = 1.0  # the signal that killed the program may come here, too
+_OUTPUT_WAIT_S = 1.0  # that the last ping waits for the program's output
 _LOOK_EVERY_MS = 1000  # at what wakes nobody: rings, and processes where they can't be waited for
 
 
@@ -69,13 +67,13 @@ def watch(options: Options, command: Command) -> NoReturn:
         status = watcher.until_end(teller)
         if output is not None:
             output.finish()
-            output.wait(_PASSING_ON)
+            output.wait(_OUTPUT_WAIT_S)
         if teller is not None:
             _safely(teller.end, started.pid, status)
     if teller is not None:
         watcher.signals.call(watcher.interrupting(teller, status))
         _safely(teller.deliver)
-    while output is not None and not watcher.interrupted and not output.wait(_PASSING_ON):
+    while output is not None and not watcher.interrupted and not output.wait(_OUTPUT_WAIT_S):
         pass  # as long as it takes, as the program itself would have had to
     if teller is not None:
         _safely(teller.close)
@@ -185,12 +183,12 @@ class _Watcher:
         def interrupt(caught: signals.Caught) -> None:
             if caught.number == signal.SIGTSTP:
                 os.kill(os.getpid(), signal.SIGSTOP)
-            if caught.number not in _ENDING:
+            if caught.number not in _TERMINATING_SIGNALS:
                 return
             # Whoever signals all processes of a service one after the other meant the program,
             # which has died of it already.
             late = caught.number == died_of != self._forwarded and not caught.kernel
-            if not late or time.monotonic() - ended > _LATE:
+            if not late or time.monotonic() - ended > _DUPLICATE_SIGNAL_WINDOW_S:
                 self.interrupted = True
                 teller.abort()
 
@@ -202,7 +200,7 @@ class _Watcher:
             while os.read(self._woken, 4096):
                 pass
         caught = self.signals.take()
-        # First: what came together with the program's end is not for who is no more.
+        # First: what came together with the program's end is not meant for a dead process.
         if any(one.number == signal.SIGCHLD for one in caught):
             self._reap()
         self._held += [one for one in caught if one.number != signal.SIGCHLD]

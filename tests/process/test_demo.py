@@ -116,7 +116,7 @@ def test_a_ping_that_does_not_arrive_is_a_failure(run_script: RunScript, tempora
         "import sys\n"
         "from loghc.command import demo\n"
         "demo.HealthSink = lambda url: lambda message: None\n"
-        "demo._PATIENCE = 0.1\n"
+        "demo._PING_TIMEOUT_S = 0.1\n"
         "sys.exit(demo.run(sys.stdout))\n",
         env={"TMPDIR": str(temporary)},
     )

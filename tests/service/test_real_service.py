@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 
 import pytest
 from real_service import Names, Row, ask, described, differences, load
+from strict_heads import read_head
 
-from loghc.testing import PingReceiver
+from loghc.testing import PingReceiver, handler
 
 TABLE = load()
 
@@ -46,6 +47,13 @@ DIFFERENT = {request for requests in ACCEPTED.values() for request in requests}
 
 @pytest.fixture(scope="module")
 def receivers() -> Iterator[tuple[PingReceiver, PingReceiver]]:
+    """A receiver, and one that takes POST alone, which read heads as strictly as gunicorn does."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(handler, "read_head", read_head)
+        yield from _receivers()
+
+
+def _receivers() -> Iterator[tuple[PingReceiver, PingReceiver]]:
     with PingReceiver() as receiver, PingReceiver(post_only=True) as post_only:
         receiver.add_ambiguous_slug()
         yield receiver, post_only
