@@ -137,6 +137,8 @@ def test_once_secret_secret_everywhere(text: str, out: str) -> None:
             '<Password Type="PasswordText" Id="a">[redacted]</Password>',
         ),
         ("password=[[['hunter2'], 'x']]", "password=[[['[redacted]'], '[redacted]']]"),
+        ("password={{h}o)p7[x ok", "password=[redacted] ok"),
+        ("password=(x7y8z9)w ok", "password=[redacted] ok"),
         # The bound: what lies far behind an open bracket stays.
         ("password=(" + "x, " * 2000 + "'hunter2'", "password=(" + "x, " * 2000 + "'hunter2'"),
         ("password=SecretStr('**********')", "password=SecretStr('**********')"),

@@ -8,7 +8,15 @@ from functools import cache
 from typing import NamedTuple
 
 from loghc.log.secrets.searched import Searched
-from loghc.log.secrets.values import end_of, is_random, is_secret, separator, values_at
+from loghc.log.secrets.values import (
+    LONGEST_DECIDING,
+    end_of,
+    is_random,
+    is_secret,
+    is_word,
+    separator,
+    values_at,
+)
 
 __all__ = ["NAMES", "Name", "is_secret_name", "secret_values"]
 
@@ -142,15 +150,17 @@ def secret_values(searched: Searched) -> Iterator[tuple[int, int]]:
         if not rows:
             continue
         start, least = between
+        if start + LONGEST_DECIDING <= done and text[start] not in "[({":
+            continue  # nothing of it could be new
         plural = low.startswith("s", end)
+        variable = text[start - 1] == "=" and text[begin - 1 : end].replace("_", "").isupper()
         values, seen = values_at(text, start, seen)
         for value in values:
             if plural and value.decides.isdigit():  # passwords: 3 changed
                 continue
             for row in rows:
-                if is_secret(value, row.value) and not (
-                    least and not is_random(value.decides, least)
-                ):
+                counts = is_secret(value, row.value) or (variable and is_word(value, row.value))
+                if counts and not (least and not is_random(value.decides, least)):
                     last = value.begin + len(value.decides)
                     if begin >= done:  # not inside of the value before
                         last = done = end_of(text, value, row.value, alone=bool(least))

@@ -9,12 +9,14 @@ from itertools import islice
 from typing import NamedTuple
 
 __all__ = [
+    "LONGEST_DECIDING",
     "Value",
     "compiled",
     "end_of",
     "is_longer",
     "is_random",
     "is_secret",
+    "is_word",
     "separator",
     "values_at",
 ]
@@ -148,7 +150,8 @@ _FUNCTION_WORDS = (
     r"(?i) (?:for|from|to|of|in|on|at|by|is|was|are|has|and|or|with|the|an?|user|as|not|but|after|before|when|->|-\w+"
     r"|\(.*|failed|retrying|#.*|//.*|&&|2>&1)(?: |$)"
 )
-_DECIDING = 96  # characters of a value that decide whether it is one
+LONGEST_DECIDING = 96
+"""Characters of a value that decide whether it is one."""
 _SIDE_BY_SIDE = ("',", '",')
 _SEPARATING = frozenset("(0123456789=:\"'`]) \t：|│┃>\n<")
 
@@ -220,15 +223,16 @@ def values_at(text: str, start: int, seen: int) -> tuple[list[Value], int]:
         value = _value_at(text, start)
         return ([value] if value else []), seen
     found: list[Value] = []
-    depth, key = 0, ""
+    depth, end, key = 0, start, ""
     tokens = compiled(_LEAF).finditer(text, start, start + _REACH)
     for token in islice(tokens, _TOKENS if start >= seen else _TOKENS_WITHIN):
-        seen = max(seen, token.end())
+        end = token.end()
+        seen = max(seen, end)
         if token["open"]:
             depth += 1
         elif token["close"]:
             depth -= 1
-        elif compiled(_KEY).match(text, token.end()):
+        elif compiled(_KEY).match(text, end):
             key = token[0].strip("\"'").lower()
             continue
         elif depth and key not in _PLAIN_KEYS:
@@ -240,7 +244,10 @@ def values_at(text: str, start: int, seen: int) -> tuple[list[Value], int]:
             key = ""
             if depth <= 0:
                 break
-    return found, seen
+    if depth > 0 or not text[end : end + 1].isalnum():
+        return found, seen
+    value = _value_at(text, start)  # a password such as (x)y7
+    return [value, *found] if value else found, seen
 
 
 def _value_at(text: str, start: int) -> Value | None:
@@ -257,7 +264,7 @@ def _value_at(text: str, start: int) -> Value | None:
         word = placeholder["word"]
         if word is None or word.lower() in _NO_VALUES:
             return None
-    beginning = compiled(inside).match(text, begin, begin + _DECIDING)
+    beginning = compiled(inside).match(text, begin, begin + LONGEST_DECIDING)
     decides = beginning[0] if beginning else ""
     if opening:
         if _is_sentence(decides) or compiled("[A-Z]+(?:_[A-Z]+)+").fullmatch(decides):
@@ -276,10 +283,15 @@ def is_secret(value: Value, kind: str) -> bool:
     return _VALUES[kind](value.decides)
 
 
+def is_word(value: Value, kind: str) -> bool:
+    """Whether a value is a word that counts in an environment: ``SIGNING_KEY=sunshine``."""
+    return kind == "no word" and value.decides.isalpha() and len(value.decides) >= 8
+
+
 def end_of(text: str, value: Value, kind: str, *, alone: bool) -> int:
     """Where a value ends, which may be alone: what follows it is none of it."""
     last = value.begin + len(value.decides)
-    if len(value.decides) >= _DECIDING - 8:  # there may be more of it
+    if len(value.decides) >= LONGEST_DECIDING - 8:  # there may be more of it
         whole = compiled(value.inside).match(text, value.begin)
         return max(last, whole.end()) if whole else last
     if value.quoted or alone:
