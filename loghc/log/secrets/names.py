@@ -10,6 +10,7 @@ from typing import NamedTuple
 from loghc.log.secrets.searched import Searched
 from loghc.log.secrets.values import (
     LONGEST_DECIDING,
+    compiled,
     end_of,
     is_random,
     is_secret,
@@ -158,6 +159,8 @@ def secret_values(searched: Searched) -> Iterator[tuple[int, int]]:
         for value in values:
             if plural and value.decides.isdigit():  # passwords: 3 changed
                 continue
+            if _is_turn(text, begin):
+                continue
             for row in rows:
                 counts = is_secret(value, row.value) or (variable and is_word(value, row.value))
                 if counts and not (least and not is_random(value.decides, least)):
@@ -192,6 +195,15 @@ def _counting(rows: tuple[Name, ...], text: str, low: str, begin: int) -> tuple[
 def _begins_word(text: str, begin: int) -> bool:
     """Whether a word begins behind a letter: dbPin, but not spin."""
     return text[begin].isupper() and text[begin - 1].islower()
+
+
+def _is_turn(text: str, begin: int) -> bool:
+    """Whether a name is no password, but a turn: ``pass: photos2026``. In YAML it is indented."""
+    if not compiled("pass: [a-z]+[0-9]+(?![^\\s,;])").match(text, begin):
+        return False
+    indent = text[text.rfind("\n", 0, begin) + 1 : begin]
+    joined = indent.rstrip()[-1:] in ("{", ",") or indent[-1:] in ("_", ".")
+    return not joined and (not indent or bool(indent.strip(" -")))
 
 
 def is_secret_name(name: str) -> bool:

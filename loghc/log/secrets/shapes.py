@@ -44,6 +44,7 @@ class Shape(NamedTuple):
 SHAPES = (
     Shape("1Password", "ops_eyJ<w200+>", "ops_eyJ<w20>"),
     Shape("1Password", "!A3-<U6>-<U6>-<U5>-<U5>-<U5>-<U5>!", "A3-<U6>-<U6>"),
+    Shape("Adafruit", "!aio_<A28>!", "aio_<A8>"),
     Shape("Adobe", "p8e-<w32>!", "p8e-<w12>"),
     Shape("age", "AGE-SECRET-KEY-1<U58>", "AGE-SECRET-KEY-1"),
     Shape("Airtable", "!pat<A14>.<h64>!", "pat<A14>"),

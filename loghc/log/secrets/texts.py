@@ -54,7 +54,10 @@ def _is_unguessable(value: str) -> bool:
     ):
         return False
     return bool(
-        re.search(r"[0-9].*[A-Za-z]|[A-Za-z].*[0-9]|[A-Za-z0-9][!@#$%^&*+=?][A-Za-z0-9!]", value)
+        re.search(
+            r"[a-z][A-Z].*[a-z][A-Z]|[0-9].*[A-Za-z]|[A-Za-z].*[0-9]|[A-Za-z0-9][!@#$%^&*+=?][A-Za-z0-9!]",
+            value,
+        )
     )
 
 
@@ -132,6 +135,7 @@ TEXTS = (
          r"(?:(?:application|client|consumer|webhook|signing|api|totp|app|hcaptcha|oauth) secret|(?:application|consumer|signing|fernet|master|deploy|integration|admin|write) key|pat is|apikey|accesskey) b?[\"'`]?(?P<secret>[^\s\"'`,;<>|)\]:(]{6,256})(?=[\s,;.)\"'`]|$)", "OVH application secret «a1b2c3d4e5», ready", "the client secret is missing", lambda value: is_random(value, 6)),
     Text("^secret|pat|psk|token|key|cookie|jwt|credential|password", r"(?:(?<!\w)(?<!\w-)(?:secret|pat|psk|cookie|jwt|credential)|token|key(?<!public.key)(?<!site.key)|password)(?:(?: [a-z@.-]{1,32}){1,4}(?: is| to|:))? b?[\"'`]?(?P<secret>[^\s\"'`,;<>|)\]:(]{12,512})(?=[\s,;.)\"'`]|$)", "secret '«hunter2A9xQ7rT5vW3»' was rejected", "public key SHA256:uNiVztksCsDhcc0u9e8BgrJX", _is_mixed),
     Text("^secret|token|password|passphrase|passcode", r"(?:secret|token|password|passphrase|passcode)(?: [a-z@.-]{1,32}){1,4}(?: is|:) b?[\"'`]?(?P<secret>[a-f0-9]{32,128})(?![\w-])", "reset token sent: «0a1b2c3d4e5f6a7b8c9d0e1f2a3b4c5d»", "token of bob: 12"),
+    Text("^passphrase", r"passphrase [\"'`](?P<secret>[^\"'`\n]{4,256})[\"'`]", "using passphrase '«correct horse battery staple»'", "passphrase missing"),
     Text("^changed", r"changed from [\"'`](?P<secret>[^\n\"'`]{1,128}[\"'`] to [\"'`][^\n\"'`]{1,128})", "password changed from '«a1' to 'b2»'", "mode changed from a to b"),
     Text("^credential|credentials|basic auth|auth|authentication|login|logged|logging|authenticated|authenticating|authenticate|sign|signed|signing", r"(?:credentials?|basic auth|auth(?:entication)? failed:?|log(?:ged |ging )?in|authenticat(?:ed|ing|e)|sign(?:ed|ing)? in)(?: (?:failed|succeeded))?(?: (?:as|with|using|user|are|is|for))?[ :=]{1,3}[\"'`(]?[\w.+@-]{1,64}(?::|/| / )(?P<secret>[^\s\"'`,;<>|)/:]{4,128})", "logging in as bob:«hunter2»", "logging in as bob/admin", _is_unguessable),
     # Code: users and passwords side by side
@@ -161,7 +165,7 @@ TEXTS = (
     Text("pragma|attach", r"(?:pragma (?:hex|re)?key ?= ?|as \w{1,32} key )[\"'](?P<secret>[^\"'\n]{1,256})", "PRAGMA key = '«hunter2»'", "PRAGMA foreign_keys = on"),
     # Protocols
     Text("^requirepass|masterauth|bindpw|rootpw", r"(?<!\w)(?<!\w-)(?:requirepass|masterauth|bindpw|rootpw) [\"']?(?P<secret>[^\s\"'\\]{4,128})", "bindpw «hunter2»", "requirepass is off", _is_no_word),
-    Text("^pass|auth", r"(?:(?<!\w)(?<!\w-)(?:auth default|auth (?!for|with|as|from|of|to|by|is|and|or|failed|type|method)\w{1,32}(?=[\"']? )|pass|auth))[\"']? [\"']?(?P<secret>[^\s\"'\\]{4,128})", "> PASS «hunter2»", "auth provider google-oauth2", lambda value: _is_unguessable(value) and is_unlike_words(value)),
+    Text("^pass|auth", r"(?:(?<!\w)(?<!\w-)(?:auth default|auth[\"']? [\"']?(?!for|with|as|from|of|to|by|is|and|or|failed|type|method)\w{1,32}(?=[\"']? )|pass|auth))[\"']? [\"']?(?P<secret>[^\s\"'\\]{4,128})", "> PASS «hunter2»", "auth provider google-oauth2", lambda value: _is_unguessable(value) and is_unlike_words(value)),
     Text("login", r"[a-z]{0,5}[0-9]{1,5} login [\"']?[^\s\"']{1,64}[\"']? [\"']?(?P<secret>[^\s\"'\\]{1,128})", "a001 LOGIN bob «hunter2»", "a001 LOGIN bob"),
     # Files of credentials
     Text("^login", r"login[ \t\n]{1,4}\S{1,64}\s{1,8}(?:account \S{1,64}\s{1,4})?password[ \t]{1,4}(?P<secret>[^\s\"']{1,128})", "machine x\n  login bob\n  password «hunter2»", "login bob password"),

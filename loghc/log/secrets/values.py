@@ -86,10 +86,11 @@ _VALUES: dict[str, Callable[[str], bool]] = {
 # What stands between a name and its value.
 _QUOTE = "[\"'`]"
 _SEPARATOR = (
-    r"s?[0-9]{0,2}"  # password2
+    r"s?(?:_v)?[0-9]{0,2}"  # password2, token_v2
     r"(?:"
     rf"{_QUOTE}?[\])]?[ \t]{{0,8}}(?:=>|:=|==?|::?|：)[ \t]{{0,8}}"
-    r"|[\"'],[ \t]{0,4}[\"']?value[\"']?[ \t]{0,4}[:=][ \t]{0,4}(?=[\"'])"  # name, and "value": "x"
+    r"|[\"']\r?\n\r?\n(?=\S)"  # name="password", and then a blank line: multipart/form-data
+    r"|[\"']?,[ \t]{0,4}[\"']?value[\"']?[ \t]{0,4}[:=][ \t]{0,4}(?=[\"'])"  # name, and "value": "x"
     r"|[\"'],[ \t]{0,4}(?=b?[\"'])"  # ("x-api-key", "x")
     r"|[\"'][ \t]{1,4}(?:value|content)=(?=[\"'])"  # key="password" value="x"
     r"|(?: [a-z:]{1,20}=[\"'][^\"'<>\n]{0,200}[\"']){0,4}[\"']?>(?:<!\[cdata\[)?(?=[^<\n]{1,512}</)"  # <password>x</password>
@@ -132,7 +133,7 @@ _NO_VALUES = frozenset(
     length minimum maximum min max unknown any failed failure success successful successfully error enabled disabled
     active inactive unchanged unauthorized authentication authenticated str string bytes int bool float optional
     optional[str] text varchar char field input type object secretstr n/a hidden redacted masked filtered sensitive see
-    using use check please your new old
+    using use check please your new old expected actual chauthtok
     """.split()
 )
 # A name in a program's code, or a call, that yields the value: shown, it is no secret. So is the
@@ -153,7 +154,7 @@ _FUNCTION_WORDS = (
 LONGEST_DECIDING = 96
 """Characters of a value that decide whether it is one."""
 _SIDE_BY_SIDE = ("',", '",')
-_SEPARATING = frozenset("(0123456789=:\"'`]) \t：|│┃>\n<")
+_SEPARATING = frozenset("(_,0123456789=:\"'`]) \t：|│┃>\n<")
 
 
 class Value(NamedTuple):
