@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 import pytest
 
@@ -151,3 +152,76 @@ def test_pieces_are_of_whole_lines_or_words(data: bytes, sizes: list[int]) -> No
     pieces = list(_pieces(data))
     assert [len(piece) for piece in pieces] == sizes
     assert b"".join(pieces) == data
+
+
+# The parts
+
+
+PARTS = Body(b"OSError: disk full", b"copied\n" * 5_000 + b"sync.error\n", b"Traceback\n", 11)
+
+
+def test_the_headline_stays_in_front_however_little_room_there_is() -> None:
+    for limit in (0, 1, 5, 18, 20, 40, 1_000, 100_000):
+        body = PARTS.whole(limit)
+        assert len(body) <= limit
+        assert body.startswith(b"OSError: disk full\n\n"[:limit])
+    assert PARTS.whole(1_000).endswith(b"sync.error\nTraceback\n")
+
+
+def test_a_footer_takes_no_more_than_half_where_there_is_little_room() -> None:
+    footer = b"".join(b"line %d\n" % number for number in range(1_000))
+    body = PARTS._replace(footer=footer).whole(2_000)
+    log, found, rest = body.partition(b"sync.error\n")
+    assert found
+    assert len(log) > 900
+    assert rest.startswith(b"line 0\n")
+    assert b"left out the middle" in rest
+    assert rest.endswith(b"line 999\n")
+
+
+def test_less_of_a_body_keeps_its_headline_and_its_markers_record_and_says_so() -> None:
+    why = "the service answered 413"
+    short, least = PARTS.shortened(1, why), PARTS.shortened(2, why)
+    assert PARTS.shortened(0, why) is PARTS
+    assert 8_000 < len(short.whole()) < 8_300
+    assert short.log.endswith(b"copied\nsync.error\n")
+    assert (least.headline, least.log) == (b"OSError: disk full", b"sync.error\n")
+    for body in (short, least):
+        assert b": the service answered 413\n" in body.footer
+    small = Body(log=b"sync.done\n", record_bytes=10)
+    assert small.shortened(1, why) is small.shortened(2, why) is small
+
+
+def test_a_late_body_says_when_it_happened_in_front_where_it_has_a_headline() -> None:
+    assert (
+        PARTS.late(0)
+        .whole()
+        .startswith(b"OSError: disk full (told late, of 1970-01-01 00:00:00 UTC)\n\n")
+    )
+    long = Body(b"x" * 300).late(0)
+    assert len(long.headline) == 300
+    assert long.headline.endswith(b" UTC)")
+    log = Body(log=b"sync.done\n").late(0).whole()
+    assert log == b"sync.done\nloghc: told late: this happened at 1970-01-01 00:00:00 UTC\n"
+
+
+def test_a_headline_is_one_line_of_300_characters_at_most() -> None:
+    headline = "a\n\tb\0\x1b[31m\u202ec\x85 ```d``` " + "\u00e9" * 400
+    body = Renderer(10_000, MASKER, None).render(LOG, headline=headline)
+    assert body.headline.decode().startswith("a b c '''d''' \u00e9")
+    assert len(body.headline.decode()) == 300
+    assert Body.of_failure(body.whole()).headline == body.headline
+
+
+@pytest.mark.parametrize("rule", [lambda text: text.replace("\0", ""), lambda text: text + "\0"])
+def test_a_rule_that_takes_out_what_it_does_not_know_leaves_the_parts(
+    rule: Callable[[str], str],
+) -> None:
+    body = Renderer(1000, MASKER, redactor(rule)).render(LOG, headline="cause", lines=["end"])
+    assert body.headline == b"cause"
+    assert body.whole().startswith(b"cause\n\nsync.start\n")
+
+
+def test_nuls_leave_a_body() -> None:
+    log = Snapshot((b"a\0b\n",), begins_inside_record=False)
+    assert Renderer(1000, MASKER, None).render(log, lines=["c\0d"]).whole() == b"ab\ncd\n"
