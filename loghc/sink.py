@@ -83,8 +83,8 @@ class HealthSink(metaclass=_SinkType):
             other runs.
         limit: bytes of log that a ping carries at most, default 100,000.
         timeout: seconds for one HTTP attempt, connect and read together, default 10.
-        drain: seconds that ``stop()`` and interpreter exit wait at most for what is queued,
-            default 10.
+        drain: seconds that ``stop()`` waits at most for what is queued, default 10. At the
+            interpreter's exit the longest one counts for all sinks together.
         send_logs: False: pings with an empty body. Default True.
         mask_secrets: False: the built-in rules for secrets, ``loghc.SECRETS``, are off.
             Default True.
@@ -198,7 +198,7 @@ class HealthSink(metaclass=_SinkType):
 
     @property
     def stats(self) -> Stats:
-        """How many pings were delivered, failed, and are pending."""
+        """How many pings were delivered, failed, superseded, and are pending."""
         return self._outlet.stats
 
     def stop(self) -> None:

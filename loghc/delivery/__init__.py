@@ -109,7 +109,7 @@ class Delivery:
             self._outcomes.expect(queued)
             self._inbox.put(queued)
         except BaseException:  # out of a signal handler: the ping leaves all the same
-            self._outcomes.expect(queued)
+            self._outcomes.expect_again(queued)
             self._inbox.put(queued)  # a second time does no harm: it has one outcome
             raise
         finally:

@@ -45,7 +45,11 @@ class Outcomes:
         self._can_call = False
 
     def expect(self, queued: Queued) -> None:
-        """A ping was queued. To say so twice does no harm."""
+        """A ping was queued."""
+        self._open.append(queued)
+
+    def expect_again(self, queued: Queued) -> None:
+        """The same, where it may have been said before."""
         if not queued.settled and queued not in self._open:
             self._open.append(queued)
 

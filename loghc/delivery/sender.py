@@ -72,7 +72,7 @@ class Sender:
         self._troubles = troubles
         self._capabilities = capabilities
         self._policy = policy
-        self._owner = native.Lock()
+        self._owner = native.RLock()
         self._is_owner = False
         self._is_taken_over = False
         self._waiting = Waiting(inbox, outcomes, troubles, policy, self.stop)
@@ -123,10 +123,13 @@ class Sender:
         Args:
             seconds: to wait for the thread that sends, at most.
         """
-        if self._owner.acquire(timeout=seconds):
-            self._troubles.over(stopped=True)
-            self.stop.end_at(math.inf)
-            self._owner.release()
+        try:
+            if self._owner.acquire(timeout=seconds):
+                self._troubles.over(stopped=True)
+                self.stop.end_at(math.inf)
+        finally:
+            with contextlib.suppress(RuntimeError):  # not acquired
+                self._owner.release()
 
     def cancel(self) -> None:
         """Send nothing any more: what is in progress is cut off. Any thread may call this."""

@@ -195,10 +195,9 @@ class Troubles:
         Args:
             stopped: the sink is stopped: what was not reported yet is, by now.
         """
-        is_hiccup = 0 < self._superseded.total() <= _LISTED and not self._announced
-        if is_hiccup:
-            self._superseded.clear()  # as after one failed attempt, while an end was logged
-        if self._announced or (self._numbers and (stopped or self._once.is_due("trouble"))):
+        # A few are void after one failed attempt already.
+        is_hiccup = self._superseded.total() <= _LISTED and " left out" not in self._numbers
+        if self._announced or (not is_hiccup and (stopped or self._once.is_due("trouble"))):
             self._report_numbers()
 
     def given_up(self, pings: Sequence[Ping], seconds: float, cause: str | None) -> None:
