@@ -196,8 +196,8 @@ class Troubles:
             stopped: the sink is stopped: what was not reported yet is, by now.
         """
         # A few are void after one failed attempt already.
-        is_hiccup = self._superseded.total() <= _LISTED and " left out" not in self._numbers
-        if self._announced or (not is_hiccup and (stopped or self._once.is_due("trouble"))):
+        many = self._superseded.total() > _LISTED or self._logs_left_out or self._newly_dropped
+        if self._announced or (many and (stopped or self._once.is_due("trouble"))):
             self._report_numbers()
 
     def given_up(self, pings: Sequence[Ping], seconds: float, cause: str | None) -> None:
@@ -216,15 +216,18 @@ class Troubles:
     def _numbers(self) -> str:
         """What was left out since that was last reported, in words."""
         parts = []
-        dropped = int(self._dropped) - self._dropped_reported
         if self._superseded:
             names = _listed(list(self._superseded.elements()))
             parts.append(f"{_count(self._superseded.total())} superseded by newer ones ({names})")
-        if dropped:
-            parts.append(f"{_count(dropped)} dropped")
+        if self._newly_dropped:
+            parts.append(f"{_count(self._newly_dropped)} dropped")
         if self._logs_left_out:
             parts.append(f"the logs of {_count(self._logs_left_out)} left out")
         return ", ".join(parts)
+
+    @property
+    def _newly_dropped(self) -> int:
+        return int(self._dropped) - self._dropped_reported
 
     def _take_numbers(self) -> str:
         numbers = self._numbers

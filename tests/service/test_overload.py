@@ -148,9 +148,9 @@ def test_the_newest_end_is_not_late_at_a_service_that_is_slow_and_never_fails(
     before = len(ping_receiver.pings)
     assert 3 < before < 60
     assert delivery.wait(20)
+    delivery.stop(5)
     assert delivery.stats.superseded >= 100 - before
     assert "pings superseded by newer ones" in capfd.readouterr().err
-    delivery.stop(5)
 
 
 def test_many_failures_of_an_outage_are_counted_in_one_that_is_told() -> None:
