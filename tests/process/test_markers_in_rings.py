@@ -24,18 +24,20 @@ HOW = (f"os.setgid({NOBODY}); os.setuid({NOBODY})", "os.chroot(os.getcwd())")
 def test_a_daemon_that_can_open_nothing_any_more_is_told_of(receiver, program, tmp_path, how):
     name = program(
         f"""
-        import os, sys
+        import os, time
         from loguru import logger
+        inherited = os.open("go", os.O_RDONLY)
         {how}
         logger.info("sync.start")
-        print(flush=True)
-        sys.stdin.readline()
+        while not os.read(inherited, 1):
+            time.sleep(0.01)
         logger.info("sync.done")
         """
     )
+    (tmp_path / "go").touch()
     process = started(*RUN, "--markers-only", name, cwd=tmp_path)
-    process.stdout.readline()
     start, *_ = receiver.wait(1, timeout=TIMEOUT)  # while it runs
+    (tmp_path / "go").write_text("go")
     process.communicate(timeout=TIMEOUT)
     _, end = receiver.wait(2, timeout=TIMEOUT)
     assert (start.event, end.event) == (Event.START, Event.SUCCESS)
