@@ -18,8 +18,8 @@ from loghc.service.environment import check_ca_file
 __all__ = ["announced_limit", "interpret_answer", "interpret_error", "shown"]
 
 _OWN_TEXTS = ("ok", "created")  # what Healthchecks answers to a ping that it takes
-_SHOWN = 120  # characters of an answer's text that are shown
-_LONGEST_ERROR = 240  # characters
+_SHOWN_CHARS = 120  # characters of an answer's text that are shown
+_ERROR_CHARS = 240  # characters
 _TRANSIENT = frozenset({408, 425, 429})
 
 _PRIVATE_CA = "If a private CA signed it, name that CA's file in HEALTH_CHECK_CA_FILE."
@@ -69,7 +69,7 @@ def interpret_answer(event: Event, answer: Answer, mask: Callable[[str], str]) -
     if 200 <= status < 300:
         disguised = re.fullmatch(r"OK \((not found|rate limited)\)", said, re.IGNORECASE)
         if disguised is None:
-            foreign = f'"{shown(said[:_SHOWN])}"' if said else "nothing"
+            foreign = f'"{shown(said[:_SHOWN_CHARS])}"' if said else "nothing"
             foreign = "" if said.lower() in _OWN_TEXTS else foreign
             # Healthchecks itself calls its "OK" text/html.
             is_html = headers.get("content-type", "").lower().startswith("text/html")
@@ -94,7 +94,7 @@ def interpret_answer(event: Event, answer: Answer, mask: Callable[[str], str]) -
             advice = _LOG_UNKNOWN
     error = f"{status} {meaning}"
     if said and said.lower() != meaning.lower() and not said.startswith("<"):
-        error += f' ("{said[:_SHOWN]}")'
+        error += f' ("{said[:_SHOWN_CHARS]}")'
     return Attempt(
         delivered=False,
         status=status,
@@ -154,7 +154,7 @@ def shown(text: str) -> str:
         char if char.isprintable() else char.encode("unicode_escape").decode()
         for char in " ".join(text.split())
     )
-    return line if len(line) <= _LONGEST_ERROR else line[:_LONGEST_ERROR] + "..."
+    return line if len(line) <= _ERROR_CHARS else line[:_ERROR_CHARS] + "..."
 
 
 def _meaning(status: int) -> tuple[str, str]:

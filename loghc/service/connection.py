@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["pool_classes"]
 
 # Bytes of a whole answer, with its head, interim ones before it, and the sizes of chunks.
-_LONGEST_ANSWER = 1024 * 1024
+_ANSWER_LIMIT_BYTES = 1024 * 1024
 
 
 def pool_classes(deadline: Deadline, resolver: Resolver) -> dict[str, Any]:
@@ -55,7 +55,7 @@ class _Reader(io.RawIOBase):
         self._sock = sock
         self._raw = sock.makefile("rb", buffering=0)
         self._deadline = deadline
-        self._left = _LONGEST_ANSWER
+        self._left = _ANSWER_LIMIT_BYTES
 
     def readable(self) -> bool:
         return True

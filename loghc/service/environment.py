@@ -25,7 +25,7 @@ URL_FILE_VARIABLE = "HEALTH_CHECK_URL_FILE"
 CA_FILE_VARIABLE = "HEALTH_CHECK_CA_FILE"
 
 # Bytes: a URL, and certificates, are far shorter, and a wrong path may name something endless.
-_FILE_LIMIT = 8192
+_FILE_LIMIT_BYTES = 8192
 _CA_LIMIT = 2**22
 
 # A host and a path, as a URL begins without its scheme.
@@ -131,13 +131,13 @@ def _content(path: str, source: str) -> str:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise ValueError(f"{expected}; {shown!r} is not a regular file")
-            content = file.read(_FILE_LIMIT + 1)
+            content = file.read(_FILE_LIMIT_BYTES + 1)
             _warn_if_open_to_others(path, status.st_mode, source)
     except OSError as error:
         why = f"{error.strerror}{_about_home(path)}"
         raise ValueError(f"{expected}; {shown!r} can't be read: {why}") from None
-    if len(content) > _FILE_LIMIT:
-        raise ValueError(f"{expected}; {shown!r} is longer than {_FILE_LIMIT} bytes")
+    if len(content) > _FILE_LIMIT_BYTES:
+        raise ValueError(f"{expected}; {shown!r} is longer than {_FILE_LIMIT_BYTES} bytes")
     try:
         text = content.decode("utf-8-sig").strip()
     except UnicodeDecodeError:

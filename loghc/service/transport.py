@@ -33,7 +33,7 @@ __all__ = ["ANSWER_LIMIT", "Transport", "system_trust"]
 ANSWER_LIMIT = 64 * 1024
 """Bytes of an answer's body that are read."""
 
-_FOR_A_CONNECTION = 1.0  # seconds to wait where the caller's own pool has none that is free
+_CONNECTION_WAIT_S = 1.0  # seconds to wait where the caller's own pool has none that is free
 
 
 def system_trust(ca_file: str | None = None) -> ssl.SSLContext:
@@ -144,7 +144,7 @@ class Transport:
                 body=body,
                 headers=headers,
                 timeout=urllib3.Timeout(total=self._deadline.left()),
-                pool_timeout=min(_FOR_A_CONNECTION, self._deadline.left()),
+                pool_timeout=min(_CONNECTION_WAIT_S, self._deadline.left()),
                 retries=False,
                 redirect=False,
                 preload_content=False,

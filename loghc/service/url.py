@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 __all__ = ["UUID", "PingUrl"]
 
 # Patterns are compiled where a URL needs them, which few do: making a sink must stay cheap.
-_LONGEST_HOST_NAME, _LONGEST_LABEL = 253, 63  # characters, by the rules of DNS
+_HOST_NAME_CHARS, _LABEL_CHARS = 253, 63  # characters, by the rules of DNS
 _PORTS = {"http": 80, "https": 443}
-_LONGEST = 4096  # characters of a whole URL
+_URL_CHARS = 4096  # characters of a whole URL
 # IDNA 2003, the standard library's, makes other names of these than IDNA 2008 does, which browsers
 # and curl follow. A log must not end up at a namesake.
 _AMBIGUOUS_IN_NAMES = "\u00df\u03c2\u200c\u200d"
@@ -85,8 +85,8 @@ class PingUrl:
         expected = "expected a ping URL such as https://hc-ping.com/<uuid>"
         if not text:
             raise ValueError(f"{source}: {expected}, not an empty str")
-        if len(text) > _LONGEST:
-            raise ValueError(f"{source}: {expected}, of {_LONGEST} characters at most")
+        if len(text) > _URL_CHARS:
+            raise ValueError(f"{source}: {expected}, of {_URL_CHARS} characters at most")
         slip = slip_in(text)
         if slip is not None:
             raise ValueError(f"{source}: {expected}; {slip}")
@@ -201,13 +201,13 @@ def _ascii_host(parts: SplitResult) -> str | None:
         except UnicodeError:
             return None
     name = host.removesuffix(".")
-    fits = len(name) <= _LONGEST_HOST_NAME and all(map(_is_label, name.split(".")))
+    fits = len(name) <= _HOST_NAME_CHARS and all(map(_is_label, name.split(".")))
     return host if fits else None
 
 
 def _is_label(text: str) -> bool:
     """Whether a text can be one of the parts of a host's name, in ASCII."""
-    within = 0 < len(text) <= _LONGEST_LABEL and text[0] != "-" and text[-1] != "-"
+    within = 0 < len(text) <= _LABEL_CHARS and text[0] != "-" and text[-1] != "-"
     return within and all(char.isalnum() or char in ("-", "_") for char in text)
 
 
