@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -114,13 +115,16 @@ class RunTails:
             event = self._event(listener.markers, record)
             if event is not None:
                 belongs = True
-                with self._lock:
-                    if len(self._others) > len(known.listeners):
-                        self._others.clear()
-                    self._others.setdefault(listener, RecordRuns()).assign(event, record)
+                note = functools.partial(self._note_other, listener, event, record)
+                native.holding(self._lock, note)
             elif listener in self._others:
                 belongs = belongs or bool(self._others[listener].open_at(record))
         return belongs
+
+    def _note_other(self, listener: Listener, event: Event, record: Mapping[str, Any]) -> None:
+        if len(self._others) > len(known.listeners):
+            self._others.clear()
+        self._others.setdefault(listener, RecordRuns()).assign(event, record)
 
     @staticmethod
     def _event(markers: Markers, record: Mapping[str, Any]) -> Event | None:
