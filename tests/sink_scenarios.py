@@ -69,6 +69,7 @@ class Scenario:
         hasty: the sink stops so soon that it gives pings up.
         answers_lost: the service may take a ping without the sink's learning of it.
         ignorant: the service may seem not to know all of the protocol.
+        refusing: the service refuses some requests.
         named: each run has a name.
         options: the sink's.
     """
@@ -107,6 +108,9 @@ class Scenario:
         # A forked child has the listening socket as well: the service can't go away meanwhile.
         choices = ("complete", "wait", "replace", "sleep", *(() if forks else ("outage",)))
         self.meanwhile = [chance.choice(choices) for _ in range(chance.choice((0, 1, 1, 3)))]
+        self.refusing = any(fault in _REFUSING for fault in self.faults)
+        if any(self.faults) or "outage" in self.meanwhile or "replace" in self.meanwhile:
+            self.named = True  # what is void has its outcome before what is sent
         self.answers_lost = (
             self.hasty
             or hanging
@@ -168,8 +172,8 @@ class Seen(NamedTuple):
 
     before: list[Given]
     given: list[Given]
-    outcomes: list[tuple[Event, str, bool, int | None, str | None, int]]
-    stats: tuple[int, int, int]
+    outcomes: list[tuple[Event, str, bool, int | None, str | None, int, bool]]
+    stats: tuple[int, int, int, int]
     said: str
 
 
@@ -183,7 +187,7 @@ class _WitnessedSink(HealthSink):
 
     def write(self, message: Any) -> None:
         record = message.record
-        event = self._events.get(record["message"].split(" ")[0])
+        event = self._events.get(record["message"].split(" ")[0].rstrip(":"))
         extra = record["extra"]
         name = extra.get("run_id")
         self.given.append(Given(str(message), event, extra["actor"], extra["number"], name))
@@ -370,7 +374,11 @@ class Play:
     def _seen(self, before: list[Given], given: list[Given], said: str) -> Seen:
         stats: Stats = self._sink.stats
         outcomes = [
-            (each.event, each.run_id, each.delivered, each.status, each.error, each.attempts)
+            (
+                *(each.event, each.run_id, each.delivered, each.status, each.error),
+                *(each.attempts, each.superseded),
+            )
             for each in self._outcomes
         ]
-        return Seen(before, given, outcomes, (stats.delivered, stats.failed, stats.pending), said)
+        counts = (stats.delivered, stats.failed, stats.pending, stats.superseded)
+        return Seen(before, given, outcomes, counts, said)
