@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -16,10 +17,13 @@ import pytest
 from loghc import HealthSink
 from loghc.command import ping_options, run_options
 from loghc.delivery.inbox import LOGS, PINGS
+from loghc.ping import Event
 from loghc.testing import PingReceiver
+from processes import needs_posix, run
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
+SINK = ROOT / "loghc" / "README.md"
 DELIVERY = ROOT / "loghc" / "delivery" / "README.md"
 PAGES = sorted(
     page
@@ -134,8 +138,8 @@ def text(page: Path) -> str:
     return page.read_text(encoding="utf-8")
 
 
-def section(title: str) -> str:
-    parts = re.split(r"^## (.*)\n", text(README), flags=re.MULTILINE)
+def section(title: str, page: Path = README) -> str:
+    parts = re.split(r"^## (.*)\n", text(page), flags=re.MULTILINE)
     return parts[parts.index(title) + 1]
 
 
@@ -160,7 +164,15 @@ def test_the_readme_is_short() -> None:
     ("told", "shown"),
     [
         ([row[0] for row in tables(text(DELIVERY))[0]], FAULTS),
-        ([row[0] for table in tables(section("Deaths and faults")) for row in table], SHORT),
+        (
+            [
+                row[0]
+                for title in ("Choose your way", "Trouble with the service")
+                for table in tables(section(title))
+                for row in table
+            ],
+            SHORT,
+        ),
     ],
     ids=["all", "short"],
 )
@@ -178,7 +190,7 @@ def test_every_fault_that_is_told_of_has_its_tests(
 
 
 def test_the_table_of_options_is_the_signature() -> None:
-    told = {row[0].strip("`"): row[1].strip("`") for row in tables(section("Options"))[0]}
+    told = {row[0].strip("`"): row[1].strip("`") for row in tables(section("Options", SINK))[0]}
     parameters = inspect.signature(HealthSink).parameters.values()
     assert list(told) == [parameter.name for parameter in parameters]
     for parameter in parameters:
@@ -187,7 +199,7 @@ def test_the_table_of_options_is_the_signature() -> None:
 
 
 def test_the_queue_is_as_long_as_is_told() -> None:
-    assert f"{PINGS:,} pings wait, {LOGS} with their log" in section("Deaths and faults")
+    assert f"{PINGS:,} pings wait, {LOGS} with their log" in section("Trouble with the service")
     assert f"up to {LOGS}" in text(DELIVERY)
     assert f"more than {PINGS:,} pings wait" in text(DELIVERY)
 
@@ -280,6 +292,123 @@ def test_the_commands_have_the_options_that_are_told(page: Path) -> None:
             assert program or options is None, line
 
 
+# What the examples' commands start, by name; all do the same.
+PROGRAM = """#!{python}
+from loguru import logger
+logger.info("sync.start")
+logger.info("snapshot saved")
+logger.info("Upload complete")
+logger.info("sync.done")
+"""
+PROGRAMS = ("app.py", "attempt.py", "backup.py", "sync.py")
+COMMANDS = ("backup.sh", "celery", "gallery-sync", "make", "photo-daemon", "restic")
+EXAMPLES = [
+    line.removeprefix("$ ")
+    for page in (README, SINK, ROOT / "loghc" / "watch" / "README.md")
+    for language in ("console", "sh")
+    for block in blocks(page, language)
+    for line in block.splitlines()
+    if re.search(r"\bloghc (?:run|ping)\b", line) and not line.startswith("Delivered")
+]
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home folder with the examples' programs, and their commands on the PATH."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    folder.joinpath("loghc").symlink_to(Path(sys.executable).with_name("loghc"))
+    for file in (*map(tmp_path.joinpath, PROGRAMS), *map(folder.joinpath, COMMANDS)):
+        file.write_text(PROGRAM.format(python=sys.executable), encoding="utf-8")
+        file.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return tmp_path
+
+
+def as_here(command: str, machine: Path) -> str:
+    """A command with the examples' paths as they are on this machine."""
+    command = command.replace("/run/sync.lock", str(machine / "sync.lock"))
+    return re.sub(r"/opt/\w+/(?:venv/)?bin/python", sys.executable, command)
+
+
+@needs_posix
+@pytest.mark.parametrize("command", EXAMPLES)
+def test_a_command_does_what_is_told(command: str, machine: Path, receiver: PingReceiver) -> None:
+    done = run("sh", "-c", as_here(command, machine), cwd=machine)
+    assert done.returncode == 0, done.stderr
+    expected = Event.LOG if " --log" in command else Event.SUCCESS
+    assert receiver.pings[-1].event is expected
+
+
+def test_there_are_commands() -> None:
+    assert sum("loghc run" in command for command in EXAMPLES) > 10
+
+
+def example(words: str) -> str:
+    (command,) = [command for command in EXAMPLES if words in command]
+    return command
+
+
+@needs_posix
+def test_a_job_that_hangs_ends_with_124_and_its_log(machine: Path, receiver: PingReceiver) -> None:
+    hanging = PROGRAM.format(python=sys.executable) + "import time\ntime.sleep(60)\n"
+    (machine / "bin" / "backup.sh").write_text(hanging, encoding="utf-8")
+    done = run("sh", "-c", example("timeout 2h").replace("2h", "2"), cwd=machine)
+    assert done.returncode == 124, done.stderr
+    last = receiver.pings[-1]
+    assert (last.event, last.exit_status) == (Event.FAIL, 124)
+    assert last.text.startswith("exit status 124")
+    assert "snapshot saved" in last.text
+
+
+@needs_posix
+def test_no_second_run_while_one_is_going_and_no_ping_for_it(
+    machine: Path, receiver: PingReceiver
+) -> None:
+    command = example("flock -n ~")
+    holder = f"flock -n ~/.sync.lock sh -c {shlex.quote(command)}"
+    done = run("sh", "-c", holder, cwd=machine)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "")
+    assert receiver.pings == ()
+    assert run("sh", "-c", command, cwd=machine).returncode == 0
+    assert receiver.pings
+
+
+@needs_posix
+def test_the_file_with_the_ping_url_is_its_owners_alone(
+    machine: Path, receiver: PingReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (command,) = [line for line in blocks(README, "sh") if "umask" in line]
+    done = run("sh", "-c", command, cwd=machine, stdin=f"{receiver.url}\n")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    file = machine / ".sync-url"
+    assert file.stat().st_mode & 0o777 == 0o600
+    monkeypatch.delenv("HEALTH_CHECK_URL")
+    assert run("loghc", "ping", "--url-file", file, cwd=machine).returncode == 0
+    assert receiver.pings
+
+
+@needs_posix
+@pytest.mark.slow
+def test_the_wheel_is_installed_as_is_told(machine: Path) -> None:
+    """In the clone, with the environment that the command before has made, and for Docker."""
+    (install,) = [block for block in blocks(README, "sh") if "wheel" in block]
+    (dockerfile,) = blocks(README, "dockerfile")
+    clone, opt = machine / "clone", machine / "opt"
+    opt.mkdir()
+    assert run("git", "clone", "--quiet", ROOT, clone, cwd=machine).returncode == 0
+    run(sys.executable, "-m", "venv", ".venv", cwd=clone)
+    (copied,) = re.findall(r"^COPY (\S+) /opt/$", dockerfile, re.MULTILINE)
+    (ran,) = re.findall(r"^RUN (.*)$", dockerfile, re.MULTILINE)
+    for script in (install, f"rm -r /opt/loghc && cp {copied} /opt && {ran}"):
+        here = re.sub(r"/opt\b", str(opt), script).replace("python3", sys.executable)
+        done = run("sh", "-ec", here, cwd=clone, timeout=110)
+        assert done.returncode == 0, done.stderr
+        done = run(opt / "loghc" / "bin" / "loghc", "run", "--help", cwd=machine)
+        assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
 def test_units_have_no_comment_behind_a_value(page: Path) -> None:
     # systemd takes it for a part of the value.
@@ -291,7 +420,7 @@ def test_the_chart_is_drawn_from_the_results() -> None:
     results = json.loads(text(ROOT / "benchmarks" / "results" / "results.json"))
     rows = {row["case"]: row for row in results["sections"]["services"]["rows"]}
     milliseconds = {"µs": 0.001, "ms": 1, "s": 1000}
-    (chart,) = blocks(README, "text")[1:]
+    *_, chart = blocks(README, "text")
     for line in chart.splitlines():
         name, value, unit, *_ = line.split()
         told = float(value) * milliseconds[unit]

@@ -41,11 +41,13 @@ def installed(receiver: PingReceiver, tmp_path: Path, monkeypatch: pytest.Monkey
     """
     secret = tmp_path / "ping-url"
     secret.write_text(f"{receiver.url}\n")
+    secret.chmod(0o600)
     monkeypatch.delenv("HEALTH_CHECK_URL")
     paths = {
-        r"/opt/\w+/(?:venv/)?bin/loghc": LOGHC,
+        r"/opt/\w+/venv/bin/python": sys.executable,
+        r"/opt/\w+/bin/loghc": LOGHC,
         r"(?:/opt/sync/)?\bsync\.py": str(executable(tmp_path / "sync.py")),
-        r"/home/sync/\.ping-url|%d/ping-url|/(?:run/)?secrets/ping-url": str(secret),
+        r"/home/ana/\.sync-url|%d/ping-url|/(?:run/)?secrets/ping-url": str(secret),
         r"/var/lib/sync|(?<=\")/state": str(tmp_path / "state"),
     }
 
@@ -68,13 +70,36 @@ def test_cron_with_next_to_no_environment(
     installed: Installed, receiver: PingReceiver, tmp_path: Path
 ) -> None:
     *settings, entry = installed("crontab").splitlines()
-    command = entry.split(maxsplit=5)[5]
-    assert "%" not in command  # cron would make a line's end of it
-    environment = [f"HOME={tmp_path}", "LOGNAME=sync", "SHELL=/bin/sh", "PATH=/usr/bin:/bin"]
-    done = run("env", "-i", *environment, *settings, "/bin/sh", "-c", command, cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    by_cron(entry, settings, tmp_path)
     assert runs(receiver) == [RUN]
     assert "arguments ['--all']" in receiver.pings[1].text
+
+
+def by_cron(entry: str, settings: list[str], home: Path) -> None:
+    """Run a line of a crontab as cron does; it is quiet."""
+    command = entry.split(maxsplit=5)[5]
+    assert "%" not in command  # cron would make a line's end of it
+    environment = [f"HOME={home}", "LOGNAME=ana", "SHELL=/bin/sh", "PATH=/usr/bin:/bin"]
+    done = run("env", "-i", *environment, *settings, "/bin/sh", "-c", command, cwd=home)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert "loghc: " not in done.stderr  # cron would send it by mail
+
+
+def test_three_jobs_of_a_crontab_ping_a_check_each(receiver: PingReceiver, tmp_path: Path) -> None:
+    page = (RECIPES.parents[1] / "loghc" / "README.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```crontab\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    jobs = ("photos", "mails", "bills")
+    for job in jobs:
+        executable(tmp_path / f"{job}.py")
+        secret = tmp_path / f".{job}-url"
+        secret.write_text(f"{receiver.check(job).url}\n")
+        secret.chmod(0o600)
+    block = re.sub(r"/opt/\w+/bin/loghc", LOGHC, block)
+    block = re.sub("/home/ana/|/opt/sync/", f"{tmp_path}/", block)
+    for entry in block.splitlines():
+        by_cron(entry, [], tmp_path)
+    for job in jobs:
+        assert [ping.event for ping in receiver.check(job).pings] == RUN, job
 
 
 def test_systemd_finds_no_fault(installed: Installed, tmp_path: Path) -> None:
