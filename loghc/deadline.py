@@ -101,9 +101,7 @@ class Deadline:
         Raises:
             TimeoutError: cancelled, or no time is left within the other.
         """
-        with self._lock:
-            self._set_at = monotonic()
-            self._at = self._set_at + min(seconds, _LONGEST_S)
+        native.holding(self._lock, lambda: self._begin(min(seconds, _LONGEST_S)))
         self.left()
 
     def end_at(self, moment: float) -> None:
@@ -121,6 +119,10 @@ class Deadline:
     def cut_if_over(self) -> None:
         """End the wait in progress if the time for it is over."""
         native.holding(self._lock, self._cut_over)
+
+    def _begin(self, seconds: float) -> None:
+        self._set_at = monotonic()
+        self._at = self._set_at + seconds
 
     def _set(self, moment: float) -> None:
         self._set_at = monotonic()
@@ -169,10 +171,12 @@ class Deadline:
         Raises:
             TimeoutError: no time is left.
         """
-        with self._lock:
-            self._cut = cut
+        native.holding(self._lock, lambda: self._remember(cut))
         if cut is not None:
             self.left()
+
+    def _remember(self, cut: Callable[[], object] | None) -> None:
+        self._cut = cut
 
     def _timed_out(self) -> TimeoutError | None:
         if self.cancelled:

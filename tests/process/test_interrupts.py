@@ -123,6 +123,42 @@ def test_no_lock_is_left_held_by_a_thread_that_was_interrupted(
     assert done.stdout == "False True 0\n" * 4, done.stderr
 
 
+LOCKS = """
+import tempfile
+from loghc.deadline import Deadline
+from loghc.portable.ring import open_ring
+
+signal.signal(signal.SIGALRM, interrupt)
+chance = random.Random(7)
+ring = open_ring(tempfile.mkdtemp(), 4096, os.getpid())
+deadline = Deadline()
+for action in (
+    lambda: ring.append(b"a record", 1),
+    lambda: ring.append_marker(b"about", b"a record", 1),
+    lambda: ring.count(0),
+    lambda: deadline.begin(60.0),
+    lambda: deadline.cut_by(None),
+):
+    for _ in range(300):
+        try:
+            signal.setitimer(signal.ITIMER_REAL, chance.uniform(0.000001, 0.0002))
+            while True:
+                action()
+        except Interrupt:
+            pass
+    other = threading.Thread(target=action, daemon=True)
+    other.start()
+    other.join(10)
+    print(other.is_alive(), end=" ", flush=True)
+os._exit(0)
+"""
+
+
+def test_no_lock_of_the_ring_or_of_a_deadline_is_left_held(run_script: RunScript) -> None:
+    done = run_script(BEGIN + LOCKS, timeout=110)
+    assert done.stdout == "False " * 5, done.stderr
+
+
 # Where a signal can strike is a matter of luck: so an exception comes at each single line, in turn.
 EACH_LINE = """
 import faulthandler
