@@ -34,6 +34,7 @@ _DEBUG_VARIABLE = "LOGHC_DEBUG"
 _PIECE_BYTES = 4096  # what a pipe that is ready takes without blocking (PIPE_BUF on Linux)
 _PIECES = 200  # that wait for a reader at most; beyond that the oldest are dropped
 _KEYS = 1000  # that one Once remembers; beyond that it is silent
+_LONGEST_WRITE_S = 0.2  # of a thread that is waited for, so that a line before the exit is read
 
 # What a terminal would act on, from whatever text: a process's name, a service's answer.
 _CONTROLS = {
@@ -41,6 +42,7 @@ _CONTROLS = {
 }
 
 _unwritten: deque[bytes] = deque(maxlen=_PIECES)
+_writing = native.Lock()  # held by a thread that writes; nobody waits for it
 in_child(InChild.REPORT, _unwritten.clear)  # they are the parent's
 
 
@@ -172,15 +174,19 @@ def _write(stream: TextIO | None, line: str) -> None:
     data = line.encode("utf-8", "backslashreplace")
     starts = range(0, len(data), _PIECE_BYTES)
     _unwritten.extend(data[start : start + _PIECE_BYTES] for start in starts)
-    _write_ready(descriptor)
+    if native.poll is None:
+        _write_on_a_thread(descriptor)
+    else:
+        _write_ready(descriptor)
 
 
 def _descriptor_of(stream: TextIO) -> int | None:
     """Where Python's own kind of stream writes to; None for others, such as StringIO or a tee."""
-    if type(stream) is not io.TextIOWrapper or native.poll is None:
+    if type(stream) is not io.TextIOWrapper:
         return None
     try:
-        return stream.fileno()
+        # Windows' console wants text, and reads it at once.
+        return None if native.poll is None and stream.isatty() else stream.fileno()
     except (OSError, ValueError):  # of no file, or closed
         return None
 
@@ -193,3 +199,22 @@ def _write_ready(descriptor: int) -> None:
     poll.register(descriptor, select.POLLOUT)
     while _unwritten and any(event & select.POLLOUT for _, event in poll.poll(0)):
         os.write(descriptor, _unwritten.popleft())
+
+
+def _write_on_a_thread(descriptor: int) -> None:
+    """Where the system can't tell whether a pipe is full: on a thread that may wait for ever."""
+    written = native.Bell()
+
+    def write() -> None:
+        with contextlib.suppress(OSError):
+            while _unwritten and _writing.acquire(blocking=False):
+                try:
+                    while _unwritten:
+                        os.write(descriptor, _unwritten.popleft())
+                finally:
+                    _writing.release()
+        written.ring()
+
+    if not _writing.locked():
+        native.start_new_thread(write, ())
+        written.wait(_LONGEST_WRITE_S)
