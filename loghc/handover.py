@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from loghc import native
 from loghc.outlet import Outlet
 from loghc.ping import Event
 from loghc.portable.fields import format_fields
@@ -24,7 +26,9 @@ __all__ = ["HandOver", "watcher_of"]
 
 _RUN = "LOGHC_RUN"  # names the watcher's run directory
 
-_OPTIONS_BYTES = 3_000  # of a sink, that fit into one message with all else
+_OPTIONS_BYTES = 3_000  # of a sink, escaped, that fit into one message with all else
+_MADE_ANEW_S = 2.0  # at most, until the watcher has made its directory anew
+_PAUSE_S = 0.05
 
 _left_over = Once()
 _other_version = Once()
@@ -92,33 +96,48 @@ class HandOver(Outlet):
         self._directory = directory
         self._events = options["events"]
         self.tail: RingTail = RingTail(directory, config.capacity, _as_fields(options))
+        self._failure_left = False  # to be told
         # What the recorder in this program looks for itself.
         self._recorders = Markers(config.markers)
 
     def take(self, event: Event, record: Mapping[str, Any], text: str) -> None:
         """Hand a marker to the watcher."""
-        from loghc.portable.channel import about, send
+        from loghc.portable.channel import about
 
         if event not in self._events:
             return
-        tail = self.tail
-        tail.renew()
-        if tail.recorded and self._recorders.match(str(record["message"])) == event.value:
-            return
-        what = about(event.value, dict(record))
-        time_ns, ring, number = tail.mark(what, failure=event is Event.FAIL)
-        # What is recorded is in the log already.
-        line = b"" if tail.recorded else encode(text)
+        failure = event is Event.FAIL
+        recorder = self.tail.recorder()
+        if recorder is not None:
+            if self._recorders.match(str(record["message"])) == event.value:
+                return
+            now = time.monotonic_ns()  # the record itself is in the ring already
+            kept = recorder.mark(event.value, b"", now, dict(record))
+        else:
+            kept = self._tell(about(event.value, dict(record)), text, failure=failure)
+        if failure and not kept:
+            self._failure_left = True
+            report("a failure could not be handed to loghc run: its directory is gone.")
+
+    def _tell(self, what: bytes, text: str, *, failure: bool) -> bool:
+        """Tell of a marker where there is no recorder; whether it is kept anywhere."""
+        from loghc.portable.channel import send
+
+        time_ns, ring, number = self.tail.mark(what, failure=failure)
         try:
-            tail.send_options()
-            send(self._directory, what, line, time_ns, ring, number)
+            send(self._directory, what, encode(text), time_ns, ring, number)
         except OSError:
             # A full channel must not turn it into a success. The ring has it, if there is one.
-            if event is Event.FAIL and not ring:
-                self._leave_word()
+            return bool(ring) or not failure or self._leave_word()
+        return True
 
     def stop(self, *, exiting: bool) -> None:
-        """There is nothing to deliver."""
+        """There is nothing to deliver, but a failure that could not be handed over."""
+        deadline = time.monotonic() + _MADE_ANEW_S
+        while self._failure_left and time.monotonic() < deadline:
+            self._failure_left = not self._leave_word()
+            native.sleep(_PAUSE_S if self._failure_left else 0)
+        self._failure_left = False
         if not exiting:
             self.tail.release()
 
@@ -126,19 +145,22 @@ class HandOver(Outlet):
         """Be usable in a forked child."""
         self.tail.after_fork()
 
-    def _leave_word(self) -> None:
+    def _leave_word(self) -> bool:
         from loghc.portable.trusted import FILE, TrustedDirectory, open_trusted
 
         try:
             with TrustedDirectory(self._directory) as directory:
                 flags = os.O_CREAT | os.O_WRONLY
                 os.close(open_trusted("failed", FILE, flags, directory=directory))
-        except OSError as error:
-            report(f"a failure could not be handed to loghc run: {error.strerror}.")
+        except OSError:
+            return False
+        return True
 
 
 def _as_fields(options: Mapping[str, Any]) -> bytes:
     """What keeps a log from leaving the machine, as lines of ``key=value``."""
+    from loghc.portable.channel import escape
+
     limit = ("limit", str(options["limit"]))
     fields = [limit]
     if not options["send_logs"]:
@@ -150,7 +172,7 @@ def _as_fields(options: Mapping[str, Any]) -> bytes:
         fields.append(("redact", pattern if isinstance(pattern, str) else ""))
     lines = format_fields(fields)
     # Rules that are too long for a message are as good as ones that can't be carried over.
-    return lines if len(lines) <= _OPTIONS_BYTES else format_fields([limit, ("redact", "")])
+    return lines if len(escape(lines)) <= _OPTIONS_BYTES else format_fields([limit, ("redact", "")])
 
 
 def _flags(pattern: re.Pattern[str]) -> int:

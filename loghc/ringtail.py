@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from loghc import native
 from loghc.log.tail import Tail
@@ -30,20 +32,17 @@ class RingTail(Tail):
         directory: the run directory.
         capacity: bytes of a ring.
         options: the sink's, as the watcher wants them: it is told before it finds a log.
-
-    Attributes:
-        recorded: a recorder is at work in this process.
     """
 
     __slots__ = (
         "_capacity",
         "_directory",
+        "_header",
         "_options",
         "_pid",
+        "_recorder",
         "_ring",
         "_this_thread",
-        "_told",
-        "recorded",
     )
 
     def __init__(self, directory: str, capacity: int, options: bytes) -> None:
@@ -53,15 +52,17 @@ class RingTail(Tail):
         self._options = options
         self._this_thread = native.local()  # when this thread's last record was kept
         self._pid = 0  # whose ring it is
-        self._told = 0  # the process that has told the options
+        self._recorder: Any = None  # its tap
         self._ring: Ring | None = None
-        self.recorded = False
+        self._header: Ring | None = None  # this process's, or its parent's
+        if "loguru" in sys.modules:  # else a recorder may still come
+            self._renew()
 
     def append(self, text: str) -> None:
         """Keep a record. It never raises."""
         try:
             if self._pid != os.getpid():
-                self.renew()
+                self._renew()
             ring = self._ring
             if ring is None or _keepers.setdefault(self._directory, self) is not self:
                 return
@@ -83,55 +84,64 @@ class RingTail(Tail):
             Its time, when the ring was opened, and its number there; 0 and 0 without one.
         """
         now = getattr(self._this_thread, "time_ns", 0) or time.monotonic_ns()
+        if failure and self._header is not None:
+            self._header.count_failure()
         ring = self._ring
         if ring is None:
             return now, 0, 0
-        if failure:
-            ring.count_failure()
         return now, ring.started_ns, ring.append_marker(about, b"", now)
 
-    def send_options(self) -> None:
-        """Tell the watcher the sink's options, once.
+    def recorder(self) -> Any:
+        """The recorder's tap that is at work in this process, None where there is none."""
+        if self._pid != os.getpid():
+            self._renew()
+        return self._recorder
 
-        Raises:
-            OSError: it can't be told.
-        """
-        from loghc.portable.channel import about, send
-
-        if self._told != os.getpid():
-            send(self._directory, about("sink", {}), self._options, time.monotonic_ns())
-            self._told = os.getpid()
-
-    def renew(self) -> None:
+    def _renew(self) -> None:
         """Find out who records this process, and open a ring if nobody does."""
-        pid = os.getpid()
-        if pid == self._pid:
-            return
+        from loghc.portable.channel import escape
+
+        self._pid = pid = os.getpid()
         self._this_thread = native.local()
-        self._ring = _rings.get((self._directory, pid))
-        self.recorded = self._ring is None and self._has_recorder(pid)
-        if self._ring is None and not self.recorded:
-            self._open(pid)
-        self._pid = pid
+        self._recorder = _find_tap()
+        self._ring = None
+        # The options come first: what is in the ring is sent by them.
+        options = b"sink\t\t" + escape(self._options)
+        now = time.monotonic_ns()
+        if self._recorder is not None:
+            self._recorder.put(options, b"", now)
+            return
+        ring = _rings.get((self._directory, pid)) or self._open(pid)
+        if ring is None:
+            self._send(options, b"", now)
+            return
+        self._ring = self._header = ring
+        self._send(options, b"", now, ring.started_ns, ring.append_marker(options, b"", now))
+        self._send(b"ring\t\t-", b"", now)
 
     def after_fork(self) -> None:
         """In a forked child: leave the ring to the parent."""
         self._pid = 0
 
-    def _has_recorder(self, pid: int) -> bool:
-        try:
-            names = os.listdir(self._directory)  # noqa: PTH208
-        except OSError:
-            return False
-        return any(name.startswith(f"{pid}-") and name.endswith(".ring") for name in names)
+    def _send(self, *message: Any) -> None:
+        from loghc.portable.channel import send
 
-    def _open(self, pid: int) -> None:
+        with contextlib.suppress(OSError):
+            send(self._directory, *message)
+
+    def _open(self, pid: int) -> Ring | None:
         from loghc.portable.ring import open_ring
 
         try:
-            self.send_options()
             ring = open_ring(self._directory, self._capacity, pid)
         except (OSError, ValueError):
-            return
+            return None
         _rings.clear()
-        _rings[self._directory, pid] = self._ring = ring
+        _rings[self._directory, pid] = ring
+        return ring
+
+
+def _find_tap() -> Any:
+    """Where the recorder takes in what this process logs."""
+    core = getattr(getattr(sys.modules.get("loguru"), "logger", None), "_core", None)
+    return getattr(getattr(core, "handlers", None), "loghc_tap", None)

@@ -72,6 +72,7 @@ def _watch(loguru: "Any", tap: Tap) -> None:
     class Handlers(dict):  # type: ignore[type-arg]
         __slots__ = ("_with_tap",)
         _with_tap: "Any"
+        loghc_tap = tap  # a HealthSink in this process finds it there
 
         def values(self) -> "Any":
             caller = _getframe(1).f_code

@@ -83,7 +83,7 @@ class Tap:
             if event is None:
                 self.append(data, now)
             else:
-                self._mark(event, data, now, record)
+                self.mark(event, data, now, record)
         except RecursionError:
             if RECURSION_IS_FATAL:
                 raise
@@ -101,33 +101,39 @@ class Tap:
             self._header.raise_level(level.no)
         self.levels[name] = format_level(name)
 
-    def _mark(self, event: str, data: bytes, now: int, record: "dict[str, Any]") -> None:
+    def mark(self, event: str, data: bytes, now: int, record: "dict[str, Any]") -> bool:
+        """Put a marker into the ring, and tell of it; whether it is kept anywhere.
+
+        A HealthSink calls it, too, for markers that nothing is listened for here.
+
+        Args:
+            event: the marker's.
+            data: its record; empty where the ring has it already.
+            now: when it was logged.
+            record: loguru's.
+        """
+        return self.put(about(event, record), data, now, failure=event == "fail")
+
+    def put(self, what: bytes, data: bytes, now: int, *, failure: bool = False) -> bool:
+        """Put a marker or other news into the ring, and tell of it; whether it is kept anywhere."""
         if self._pid != posix.getpid():
             self.renew()
-        ring = self._ring
-        # The channel may be full: the ring knows first.
-        if self._header is not None and event == "fail":
+        # The channel may be full, or gone: the ring knows first.
+        if failure and self._header is not None:
             self._header.count_failure()
-        what = about(event, record)
         opened = number = 0
-        if ring is not None:
-            opened, number = ring.started_ns, ring.append_marker(what, data, now)
-        if not self._tell(what, data, now, opened, number) and ring is None and event == "fail":
-            self._leave_failure()
+        if self._ring is not None:
+            opened, number = self._ring.started_ns, self._ring.append_marker(what, data, now)
+        told = self._tell(what, data, now, opened, number)
+        left = failure and not told and self._ring is None and self._leave_failure()
+        return told or left or self._header is not None
 
     def _expect(self, message: str, now: int) -> None:
         """Tell which expectations a message meets."""
         met = self._expected.meet(message)
-        if not met:
-            return
-        if self._pid != posix.getpid():
-            self.renew()
-        what = b"expect\t%s\t-" % b",".join([b"%d" % number for number in met])
-        opened = number = 0
-        if self._ring is not None:
-            opened, number = self._ring.started_ns, self._ring.append_marker(what, b"", now)
-        self._tell(what, b"", now, opened, number)
-        self._use_ring()
+        if met:
+            self.put(b"expect\t%s\t-" % b",".join([b"%d" % number for number in met]), b"", now)
+            self._use_ring()
 
     def _use_ring(self) -> None:
         """Have records written into the ring, by the shortest way that looks for all there is."""
@@ -136,13 +142,16 @@ class Tap:
             first, after = self.markers.first, self.markers.after
             self.emit = ring.emitter(self.levels, self.record, first, after)
 
-    def _leave_failure(self) -> None:
+    def _leave_failure(self) -> bool:
         """Say that a failure marker was logged where nothing else can, without a descriptor."""
         try:
             require_trusted(self._directory)
             posix.mknod(self._directory + "/failed", 0o100600)
+        except FileExistsError:
+            pass
         except OSError:
-            return
+            return False
+        return True
 
     def forget(self) -> None:
         """In a forked child: leave the ring to the parent. The next record opens another."""

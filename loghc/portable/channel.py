@@ -12,7 +12,7 @@ TYPE_CHECKING = False  # importing typing here would keep the program from shado
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["about", "send"]
+__all__ = ["about", "escape", "send"]
 
 _MARKERS = ("start", "success", "fail", "log", layout.END)
 _LANE_TOKENS = 32  # of the innermost open runs
@@ -57,7 +57,7 @@ def send(
     """
     numbers = (posix.getpid(), time_ns, ring, number)
     head = b"%s\t%d\t%d\t%d\t%d\t%s\t" % (layout.MESSAGE, *numbers, about)
-    message = head + _cut(_escape(line), layout.MESSAGE_BYTES - len(head) - 1) + b"\n"
+    message = head + _cut(escape(line), layout.MESSAGE_BYTES - len(head) - 1) + b"\n"
     with TrustedDirectory(path) as directory:
         descriptor = open_trusted("channel", FIFO, posix.O_RDWR, directory=directory)
     try:
@@ -90,7 +90,8 @@ def _run_id(record: "dict[str, Any]") -> "str | None":
         return None
 
 
-def _escape(data: bytes) -> bytes:
+def escape(data: bytes) -> bytes:
+    """Data as one field of a message."""
     return data.replace(b"\\", b"\\\\").replace(b"\t", b"\\t").replace(b"\n", b"\\n")
 
 

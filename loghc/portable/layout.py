@@ -51,7 +51,8 @@ NOTE_SUFFIX = (
 
 # A message in the channel is a line of fields with a tab between them: MESSAGE, pid, monotonic time
 # in ns, when the ring was opened in which it stands as well and its number there (0 and 0: none),
-# event, lane, run id, the record. In the record, "\\", "\t" and "\n" are escaped by a backslash.
+# event, lane, run id, the record. In the record, "\\", "\t" and "\n" are escaped by a backslash,
+# and so they are in a sink's options, which stand in place of the run id.
 # A lane is numbers with a comma between them; a run id of "-" is none.
 MESSAGE = b"loghc2"
 END = "end"  # the event of a log that ends its run without a verdict

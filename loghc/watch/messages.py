@@ -100,7 +100,7 @@ def _message(pid: int, time_ns: int, ring: int, about: list[bytes], line: bytes)
         pid=pid,
         time_ns=time_ns,
         event=name,
-        line=line,
+        line=_unescape(run_id) if name == "sink" and not line else line,
         lane=tuple(map(int, tokens)),
         run_id=run_id.decode() if _UUID.fullmatch(run_id) else None,
         ring=ring,

@@ -41,6 +41,7 @@ class RunDirectory(Directory):
         super().__init__(make_directory(parent or memory_directory(), PREFIX))
         self._held: dict[str, int] = {}  # rings, and their descriptors
         self._known: set[str] = set()  # rings that were there when it was last looked
+        self._told_failure = False
         self._fields: list[tuple[str, str]] = []
         self.channel = self._make_channel()
 
@@ -78,6 +79,7 @@ class RunDirectory(Directory):
         Raises:
             OSError: it can't be made.
         """
+        self._told_failure = self.told_failure  # it may be gone from its path alone
         lost = [name for name in self._known if name not in self._held]
         with contextlib.suppress(FileExistsError):  # it may have been emptied alone
             os.mkdir(self.path, 0o700)
@@ -94,6 +96,7 @@ class RunDirectory(Directory):
         """What is in it, and the rings that were."""
         names = super().names()
         self._known.update(name for name in names if name.endswith(SUFFIX))
+        self._told_failure = self._told_failure or "failed" in names
         return list(dict.fromkeys([*names, *self._held]))
 
     def open(self, name: str, limit: int | None = None) -> int:
@@ -122,7 +125,7 @@ class RunDirectory(Directory):
     @property
     def told_failure(self) -> bool:
         """Whether a failure was left that found no room in the channel."""
-        return self.has("failed")
+        return self._told_failure or self.has("failed")
 
     def close(self) -> None:
         """Leave it, and its lock, to others."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -203,15 +204,33 @@ def test_a_failure_is_known_though_the_channel_is_full(watched: Watched) -> None
     assert told[-1][0] is Event.FAIL
 
 
-def test_a_failure_that_cannot_be_handed_over_is_said(watched: Watched) -> None:
-    told, stderr = watched(
-        "import shutil\n"
+@pytest.mark.parametrize("option", ["", "-I"])
+def test_a_failure_is_told_though_the_run_directory_was_deleted_before(
+    tmp_path: Path, receiver: PingReceiver, option: str
+) -> None:
+    (tmp_path / "program.py").write_text(
+        "import sys\nsys.path[:0] = sys.argv[1:]\n" + BEGIN + "import shutil\n"
         'logger.add(HealthSink(job="photos"))\n'
         'shutil.rmtree(os.environ["LOGHC_RUN"])\n'
         'logger.error("photos.error: x")\n'
     )
-    assert told[-1][0] is Event.FAIL
-    assert "loghc: a failure could not be handed to loghc run: No such file or dir" in stderr
+    run(*RUN, sys.executable, *option.split(), "program.py", *sys.path, cwd=tmp_path)
+    assert receiver.pings[-1].event is Event.FAIL
+
+
+def test_a_failure_that_cannot_be_handed_over_is_said_and_told_at_the_exit(
+    tmp_path: Path, receiver: PingReceiver
+) -> None:
+    (tmp_path / "program.py").write_text(
+        "import sys\nsys.path[:0] = sys.argv[1:]\n" + BEGIN + "import shutil, signal\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # no ring then\n"
+        'logger.add(HealthSink(job="photos"))\n'
+        'shutil.rmtree(os.environ["LOGHC_RUN"])\n'
+        'logger.error("photos.error: x")\n'
+    )
+    done = run(*RUN, sys.executable, "-I", "program.py", *sys.path, cwd=tmp_path)
+    assert "loghc: a failure could not be handed to loghc run" in done.stderr
+    assert receiver.pings[-1].event is Event.FAIL  # the program's exit waits for a new directory
 
 
 @pytest.mark.parametrize("job", ["photos", "sync"])
