@@ -19,8 +19,7 @@ from conftest import RunScript
 from loghc.log.secrets import SECRETS
 from loghc.log.secrets.commands import COMMANDS
 from loghc.log.secrets.names import NAMES
-from loghc.log.secrets.rules import RULES, Rule
-from loghc.log.secrets.searched import Searched
+from loghc.log.secrets.rules import RULES, Rule, searched_for_rules
 from loghc.log.secrets.shapes import CLASSES, PLACE, SHAPES, Shape
 from loghc.log.secrets.texts import TEXTS
 
@@ -91,7 +90,7 @@ def test_each_row_s_look_alike_stays(row) -> None:
 def test_each_row_s_own_rule_finds_its_secret(rule) -> None:
     text = re.sub("[«»]", "", rule.row.caught)
     secrets = re.findall("(?s)«(.*?)»", rule.row.caught)
-    assert secrets[-1] in [text[first:last] for first, last in rule.spans(Searched(text))]
+    assert secrets[-1] in [text[first:last] for first, last in rule.spans(searched_for_rules(text))]
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.template)
@@ -248,7 +247,7 @@ def test_each_rule_by_itself_takes_time_in_proportion(part: int) -> None:
 
 
 def spans_of(rule: Rule, text: str) -> list[tuple[int, int]]:
-    return list(rule.spans(Searched(text)))
+    return list(rule.spans(searched_for_rules(text)))
 
 
 @pytest.mark.slow
@@ -296,10 +295,10 @@ for rule in SECRETS:
     text = rule(text)
 assert text == log
 print(compiled)
-assert len(compiled) <= 2
+assert len(compiled) < 20, len(compiled)  # of some 300
 for rule in SECRETS:
     rule("password=hunter2")
-assert len(compiled) > 2
+assert len(compiled) > 20
 """
 
 

@@ -10,15 +10,14 @@ modules ``names``, ``shapes``, ``commands`` and ``texts``: a line each, to read 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from loghc.log.redaction import REDACTED, Redactor
 from loghc.log.secrets.diagnosis import diagnosed_values
 from loghc.log.secrets.names import secret_values
 from loghc.log.secrets.private_keys import private_keys
 from loghc.log.secrets.repeats import repeats, telling
-from loghc.log.secrets.rules import RULES
-from loghc.log.secrets.searched import Searched
+from loghc.log.secrets.rules import RULES, searched_for_rules
 from loghc.log.secrets.views import View, levels
 
 __all__ = ["SECRETS"]
@@ -33,13 +32,14 @@ def mask_secrets(text: str) -> str:
     texts = [text, *(view.text for view in views)]
     secrets = telling(texts[level][first:last] for level, first, last in found)
     for level, plain in enumerate(texts if secrets else ()):
-        known = [plain[first:last] for at, first, last in found if at == level]
-        found |= {(level, *span) for span in repeats(secrets, plain, known)}
-    return _without(text, sorted(_place(span, views) for span in found))
+        known = ((first, last) for at, first, last in found if at == level)
+        rest = _replaced(plain, known, lambda length: "\0" * length)
+        found |= {(level, *span) for span in repeats(secrets, rest)}
+    return _replaced(text, (_place(span, views) for span in found), lambda _: REDACTED)
 
 
 def _found(text: str) -> Iterator[tuple[int, int]]:
-    searched = Searched(text)
+    searched = searched_for_rules(text)
     yield from private_keys(text)
     yield from secret_values(searched)
     for rule in RULES:
@@ -55,12 +55,18 @@ def _place(found: tuple[int, int, int], views: list[View]) -> tuple[int, int]:
     return first, last
 
 
-def _without(text: str, spans: list[tuple[int, int]]) -> str:
+def _replaced(text: str, spans: Iterable[tuple[int, int]], by: Callable[[int], str]) -> str:
+    """Text of which some parts are replaced, each by what there is for its length."""
+    merged = [(0, 0)]
+    for first, last in sorted(spans):
+        if first < merged[-1][1]:
+            merged[-1] = merged[-1][0], max(last, merged[-1][1])
+        else:
+            merged.append((first, last))
     parts, done = [], 0
-    for first, last in spans:
-        if first >= done:
-            parts += [text[done:first], REDACTED]
-        done = max(done, last)
+    for first, last in merged[1:]:
+        parts += [text[done:first], by(last - first)]
+        done = last
     return "".join((*parts, text[done:]))
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import NamedTuple
 
-from loghc.log.secrets.searched import Searched
+from loghc.log.secrets.searched import Anchors, Searched
 from loghc.log.secrets.values import (
     LONGEST_DECIDING,
     compiled,
@@ -19,7 +19,7 @@ from loghc.log.secrets.values import (
     values_at,
 )
 
-__all__ = ["NAMES", "Name", "is_secret_name", "secret_values"]
+__all__ = ["NAMES", "Name", "beginnings", "is_secret_name", "secret_values"]
 
 
 class Name(NamedTuple):
@@ -120,6 +120,16 @@ def _by_beginning() -> dict[str, list[str]]:
     return found
 
 
+def beginnings() -> Iterable[str]:
+    """The words of which one is in each text with such a name."""
+    return _by_beginning()
+
+
+@cache
+def _anchors() -> Anchors:
+    return Anchors(_by_beginning())
+
+
 @cache
 def _pattern(beginning: str) -> re.Pattern[str]:
     """Finds the longest name with a beginning."""
@@ -130,7 +140,9 @@ def _pattern(beginning: str) -> re.Pattern[str]:
 def _names(searched: Searched) -> Iterator[re.Match[str]]:
     """The names in a text, in order."""
     found_at = sorted(
-        (place, beginning) for beginning in _by_beginning() for place in searched.places(beginning)
+        (place, beginning)
+        for beginning in _by_beginning()
+        for place in searched.places.get(beginning, ())
     )
     for place, beginning in found_at:
         found = _pattern(beginning).match(searched.low, place)
@@ -147,6 +159,13 @@ def secret_values(searched: Searched) -> Iterator[tuple[int, int]]:
         between = separator(low, end)
         if between is None:
             continue
+        quote = text[begin - 1 : begin] or " "
+        if (
+            quote in "\"'"
+            and text.startswith(quote, between[0])
+            and quote not in text[end : between[0]]
+        ):
+            continue  # the quote after it ends a string: input("Password: ")
         rows = _counting(_rows_of(name[0]), text, low, begin)
         if not rows:
             continue
@@ -211,7 +230,7 @@ def is_secret_name(name: str) -> bool:
     low = name.lower()
     return any(
         row.value not in ("long", "longer")
-        for found in _names(Searched(name))
+        for found in _names(Searched(name, _anchors()))
         if not low[found.end() :].strip("s0123456789")
         for row in _counting(_rows_of(found[0]), name, low, found.start())
     )

@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache, partial
+from itertools import chain
 
 from loghc.log.secrets.commands import COMMANDS, Command, programs
 from loghc.log.secrets.commands import pattern as command_pattern
-from loghc.log.secrets.searched import Searched
-from loghc.log.secrets.shapes import SHAPES, Shape, heads, length, length_before
+from loghc.log.secrets.names import beginnings
+from loghc.log.secrets.searched import Anchors, Searched
+from loghc.log.secrets.shapes import SHAPES, Shape, heads, length_before
 from loghc.log.secrets.shapes import pattern as shape_pattern
 from loghc.log.secrets.texts import TEXTS, Text
 
-__all__ = ["RULES", "Rule"]
+__all__ = ["RULES", "Rule", "searched_for_rules"]
 
 _ESCAPE = re.compile(r"\\(?:u[0-9a-f]{4}|x[0-9a-f]{2}|[nrt\"'])")
 _SHORT = 2  # characters: an anchor with fewer is in nearly every text
@@ -28,21 +30,19 @@ class Rule:
         anchors: texts of which one stands in each text that has such a secret.
         pattern: gives a regular expression, with a group ``secret``; made when it is first needed.
         before: how many characters before the pattern's match are a part of the secret.
-        length: how many characters of a word a secret has at least.
-        folded: anchors and pattern are in lower case.
+        folded: the pattern is in lower case.
         begins: the pattern begins with one of the anchors.
         confirm: what is found is a secret only if this says so.
     """
 
     __slots__ = (
-        "_anchors",
         "_before",
         "_begins",
         "_confirm",
         "_folded",
-        "_length",
         "_pattern",
         "_short",
+        "anchors",
         "row",
     )
 
@@ -53,16 +53,15 @@ class Rule:
         pattern: Callable[[], str],
         *,
         before: int = 0,
-        length: int = 0,
         folded: bool = False,
         begins: bool = True,
         confirm: Callable[[str], bool] | None = None,
     ) -> None:
         self.row = row
-        self._anchors = tuple(anchors)
-        self._short = begins and min(map(len, self._anchors)) < _SHORT
+        anchors = [anchor.lower() for anchor in anchors]
+        self._short = begins and min(map(len, anchors)) < _SHORT
+        self.anchors = () if self._short else tuple(anchors)
         self._before = before
-        self._length = length
         self._folded = folded
         self._begins = begins
         self._confirm = confirm
@@ -70,12 +69,10 @@ class Rule:
 
     def spans(self, searched: Searched) -> Iterator[tuple[int, int]]:
         """Where the secrets lie: begin and end."""
-        if searched.longest < self._length:
-            return
         text = searched.low if self._folded else searched.text
         places: list[int] = []
-        for anchor in () if self._short else self._anchors:
-            places += searched.places(anchor, folded=self._folded)
+        for anchor in self.anchors:
+            places += searched.places.get(anchor, ())
         if places or self._short:
             for match in self._matches(sorted(places), text):
                 first, last = match.span("secret")
@@ -122,9 +119,18 @@ RULES = (
             heads(row),
             partial(shape_pattern, row),
             before=length_before(row),
-            length=length(row),
         )
         for row in SHAPES
     ),
 )
 """All rules but those for names and for private keys."""
+
+
+@cache
+def _anchors() -> Anchors:
+    return Anchors(chain(beginnings(), *(rule.anchors for rule in RULES)))
+
+
+def searched_for_rules(text: str) -> Searched:
+    """A text in which the rules, and those for names, may search."""
+    return Searched(text, _anchors())

@@ -6,7 +6,7 @@ import itertools
 import re
 from typing import NamedTuple
 
-__all__ = ["CLASSES", "PLACE", "SHAPES", "Shape", "heads", "length", "length_before", "pattern"]
+__all__ = ["CLASSES", "PLACE", "SHAPES", "Shape", "heads", "length_before", "pattern"]
 
 CLASSES = {
     "A": "A-Za-z0-9",
@@ -193,13 +193,6 @@ def heads(shape: Shape) -> list[str]:
     while text.startswith("<"):
         text = text.partition(">")[2]
     return _alternatives(text.partition("<")[0])
-
-
-def length(shape: Shape) -> int:
-    """How many characters a token of a shape has at least."""
-    text = shape.template.strip("!")
-    characters = sum(int(place[2]) for place in re.finditer(PLACE, text))
-    return characters + min(map(len, _alternatives(re.sub(PLACE, "", text))))
 
 
 def length_before(shape: Shape) -> int:

@@ -76,6 +76,16 @@ def _is_no_word(value: str) -> bool:
     return value.lower() not in ("none", "null", "from", "file", "option", "missing", "value")
 
 
+def _is_cookie(value: str) -> bool:
+    """Whether one of a header's cookies may be a secret, rather than a setting."""
+    return any(
+        re.search(r"[0-9].*[A-Za-z]|[A-Za-z].*[0-9]|[^/]{16}|[0-9]{8}", text)
+        or re.search("(?i)sess|sid|token|auth|csrf|jwt|key", name)
+        for name, _, text in (cookie.strip().partition("=") for cookie in value.split(";"))
+        if name.lower() not in ("path", "domain", "expires", "max-age", "samesite")
+    )
+
+
 _QUOTE = r"(?:\\{0,3}[\"'])"
 _HEADER = rf"{_QUOTE}?[ \t]{{0,4}}(?:[:=,]|=>)[ \t]{{0,4}}\[?b?{_QUOTE}?"
 _SCHEMES = r"(?:basic|bearer|token|apikey|api-key|negotiate|ntlm|bot|sharedkey(?:lite)?|splunk|ssws|geniekey|key|sso-key|flyv1|jwt|pat|snyk)"
@@ -117,32 +127,34 @@ TEXTS = (
     Text("^bearer", r"bearer(?:[ \t]{1,4}|%20|:[ \t]?)(?![a-z_]{1,24}=)(?P<secret>[a-z0-9._~+/=-]{12,})", "sent bearer «a1b2c3d4e5f6» to x", "bearer authentication-required", _has_digit),
     Text("^basic", r"basic[ \t]{1,4}(?P<secret>[a-z0-9+/_-]{8,}={0,2})", "Basic «Ym9iOmh1bnRlcjI=»", "Basic authentication", _is_basic),
     Text("auth", r"auth (?:plain|login|cram-md5|xoauth2)(?P<secret> [a-z0-9+/]{8,}={0,2})(?![a-z0-9+/=])", "AUTH PLAIN« AGJvYgBodW50ZXIy»", "AUTH PLAIN LOGIN", lambda value: not value.strip().isupper() or "=" in value),
-    Text("^cookie|cookies", rf"cookie{_QUOTE}?[ \t]{{0,4}}(?:[:,=]|=>)[ \t]{{0,4}}\[?b?{_QUOTE}?(?P<secret>[a-z0-9_.%-]{{1,128}}=(?!\[redacted)[^\"'\\\r\n]+)", "Cookie: «sid=hunter2; theme=dark»", "the cookie: oatmeal"),
+    Text("^cookie|cookies", rf"cookie{_QUOTE}?[ \t]{{0,4}}(?:[:,=]|=>)[ \t]{{0,4}}\[?b?{_QUOTE}?(?P<secret>[a-z0-9_.%-]{{1,128}}=(?!\[redacted)[^\"'\\\r\n]+)", "Cookie: «sid=hunter2; theme=dark»", "Set-Cookie: theme=dark; Path=/; Max-Age=31536000", _is_cookie),
     Text("cookie|morsel", r"<(?:cookie|morsel):? (?P<secret>[\w.-]{1,64}=[^\s>]+)", "<Cookie «sid=hunter2» for x/>", "<Cookie sid for x/>"),
     # Phrases
     Text("^password|passwd|passphrase|passcode|secret|token|api|access|license|private|signing|pin|otp|pwd|code|credential",
-         rf"{_WHAT}(?: for [^\s]{{1,64}})?(?:[ ](?:is|was|are|to|set to|changed to|reset to|now|will be|became|=|->|→)){{1,2}}:?[ ]{{1,2}}[\"'`]?(?P<secret>{_CHARACTER}{{4,128}})", "the password is «hunter2»", "the password is required", _is_unguessable),
+         rf"{_WHAT}(?: for [^\s]{{1,64}}|(?: [^\s]{{1,64}}){{0,2}} replaced)?(?:[ ](?:with|by|is|was|are|to|set to|changed to|reset to|now|will be|became|=|->|→)){{1,2}}:?[ ]{{1,2}}[\"'`]?(?P<secret>{_CHARACTER}{{4,128}})", "the password is «hunter2»", "the password is required", _is_unguessable),
     Text("password|passwd|passphrase|secret|token|key|pwd|credential|credentials", r"(?:with|using|use|and|by|/|new|temporary|initial|generated|default|wrong|bad|invalid|failed|user's|admin|root) (?:the |a |new |temporary |initial |generated |default )?(?:password|passwd|passphrase|secret|token|(?:api|access|secret) key|pwd|credentials?)[ ](?:for [^\s]{1,64}[ :]{1,2})?[\"'`(]?(?P<secret>[^\s\"'`,;<>|)\]]{4,128})",
          "logging in with password «hunter2»", "signing in with password authentication", _is_unguessable),
     Text("^password|passphrase|pin|passcode", r"(?:password|passphrase|pin|passcode)(?: [\w@.'/-]{1,64}){1,6}(?:://[^\n:]{1,60})?: ?[\"'`]?(?P<secret>[^\s\"'`,;<>|)\]]{4,128})(?=\s{0,4}(?:\n|$|[\"'`]))", "a temporary password is generated for bob: «hunter2»", "Password for bob: ok", _is_unguessable),
     Text("^app password", r"app password[: ]{1,3}(?P<secret>[a-z0-9]{4}(?:[ -][a-z0-9]{4}){3})\b", "app password: «abcd efgh ijkl mnop»", "app password from your page"),
     Text("^mnemonic|seed phrase|recovery phrase", r"(?:mnemonic|(?:seed|recovery) phrase)[: ]{1,3}[\"'](?P<secret>[a-z]{3,8}(?: [a-z]{3,8}){11,23})[\"']", "mnemonic \"«legal winner thank year wave sausage worth useful legal winner thank yellow»\"", "mnemonic \"of twelve words\""),
+    Text("^recovery|backup|scratch", r"(?:recovery|backup|scratch) codes?(?: [\w@.-]{1,64}){0,4}:? [\"'`]?(?P<secret>[a-z0-9]{4,12}(?:-[a-z0-9]{4,12}){1,3}(?:[, \n]{1,4}[a-z0-9]{4,12}(?:-[a-z0-9]{4,12}){1,3}){0,32})\b", "recovery codes for bob: «a1b2c-d3e4f, b2c3d-e4f5g»", "recovery codes for bob: made anew", _has_digit),
     Text("^temporary", r"temporary password is generated for [^\s:]{1,64}: (?P<secret>\S{4,64})", "temporary password is generated for root@localhost: «k)7;Tq<a9»", "temporary password is generated for root"),
-    Text("passwort|kennwort|contraseña|senha|passe|пароль|wachtwoord", r"(?:passwort|kennwort|contraseña|senha|mot de passe|пароль|wachtwoord) (?:lautet|ist|es|é|est|is|:) {1,2}[\"'`]?(?P<secret>[^\s\"'`,;<>|)\]]{4,128})", "das Passwort lautet «hunter2»", "das Passwort ist falsch", _is_unguessable),
-    Text("^password|pin|otp|one|verification|security|login|2fa|mfa|temporary|access|your|use|enter|unlock|sms|card", r"(?:(?:one-time|verification|security|login|2fa|mfa|temporary|access|your|use|enter|unlock|sms|card) (?:password|passcode|code|pin|cvv)(?! is)(?: is|:)?|otp(?: for [^\s]{1,64})?(?: is|:)?|(?:one-time |verification |security |login |2fa |mfa |temporary )?(?:password|code|pin)(?: for [^\s]{1,64})?(?: is|:)) {1,2}(?P<secret>[0-9]{4,8})(?![0-9.,:%/]*[0-9])", "your one-time password is «493021»", "the exit code is 10061"),
-    Text("^password|passwd|passphrase|token|api|access|secret|account|shared|encryption|license|private", r"(?:password|passwd|passphrase|token(?<!next token)(?<!page token)|shared secret|(?:secret[_ -])?(?:api|access|secret|account|encryption|license|private)[_ -]?key) [\"'`]?(?P<secret>[^\s\"'`,;<>|)\]:(]{6,256})(?=[\s,;.)\"'`]|$)", "user bob, password «hunter2», host db", "token bucket, password policy", lambda value: is_random(value, 6)),
+    Text("^passwort|kennwort|contraseña|clave|senha|mot de passe|parola|пароль|wachtwoord|hasło|heslo", r"(?:passwort|kennwort|contraseña|clave|senha|mot de passe|parola|пароль|wachtwoord|hasło|heslo)(?: [\w@.'/-]{1,64}){0,6}(?: (?:lautet|ist|es|é|est|is)|:) {1,2}[\"'`]?(?P<secret>[^\s\"'`,;<>|)\]]{4,128})", "das Passwort für Bob lautet «hunter2»", "das Passwort ist falsch", _is_unguessable),
+    Text("^password|pin|otp|one|verification|security|login|2fa|mfa|temporary|access|your|use|enter|unlock|sms|card|door|gate|alarm", r"(?:(?:one-time|verification|security|login|2fa|mfa|temporary|access|your|use|enter|unlock|sms|card|door|gate|alarm) (?:password|passcode|code|pin|cvv)(?! is)(?: is|:| set to)?|otp(?: for [^\s]{1,64})?(?: is|:)?|(?:one-time |verification |security |login |2fa |mfa |temporary )?(?:password|code|pin)(?: for(?: [^\s]{1,64}){1,4})?(?: is|:)) {1,2}(?P<secret>[0-9]{4,8})(?![0-9.,:%/]*[0-9])", "your one-time password is «493021»", "the exit code is 10061"),
+    Text("^password|passwd|passphrase|token|api|access|secret|account|shared|encryption|license|private", r"(?:password|passwd|passphrase|token(?<!next token)(?<!page token)|shared secret|(?:secret[_ -])?(?:api|access|secret|account|encryption|license|private)[_ -]?key) [\"'`]?(?P<secret>[^\s\"'`,;<>|)\]:(&]{6,256})(?=[\s,;.)\"'`]|$)", "user bob, password «hunter2», host db", "token bucket, password policy", lambda value: is_random(value, 6)),
     Text("^application secret|client secret|consumer secret|webhook secret|signing secret|api secret|totp secret|app secret|hcaptcha secret|oauth secret|application key|consumer key|signing key|fernet key|master key|deploy key|integration key|admin key|write key|pat is|apikey|accesskey",
-         r"(?:(?:application|client|consumer|webhook|signing|api|totp|app|hcaptcha|oauth) secret|(?:application|consumer|signing|fernet|master|deploy|integration|admin|write) key|pat is|apikey|accesskey) b?[\"'`]?(?P<secret>[^\s\"'`,;<>|)\]:(]{6,256})(?=[\s,;.)\"'`]|$)", "OVH application secret «a1b2c3d4e5», ready", "the client secret is missing", lambda value: is_random(value, 6)),
+         r"(?:(?:application|client|consumer|webhook|signing|api|totp|app|hcaptcha|oauth) secret|(?:application|consumer|signing|fernet|master|deploy|integration|admin|write) key|pat is|apikey|accesskey) b?[\"'`]?(?P<secret>[^\s\"'`,;<>|)\]:(&]{6,256})(?=[\s,;.)\"'`]|$)", "OVH application secret «a1b2c3d4e5», ready", "the client secret is missing", lambda value: is_random(value, 6)),
     Text("^secret|pat|psk|token|key|cookie|jwt|credential|password", r"(?:(?<!\w)(?<!\w-)(?:secret|pat|psk|cookie|jwt|credential)|token|key(?<!public.key)(?<!site.key)|password)(?:(?: [a-z@.-]{1,32}){1,4}(?: is| to|:))? b?[\"'`]?(?P<secret>[^\s\"'`,;<>|)\]:(]{12,512})(?=[\s,;.)\"'`]|$)", "secret '«hunter2A9xQ7rT5vW3»' was rejected", "public key SHA256:uNiVztksCsDhcc0u9e8BgrJX", _is_mixed),
     Text("^secret|token|password|passphrase|passcode", r"(?:secret|token|password|passphrase|passcode)(?: [a-z@.-]{1,32}){1,4}(?: is|:) b?[\"'`]?(?P<secret>[a-f0-9]{32,128})(?![\w-])", "reset token sent: «0a1b2c3d4e5f6a7b8c9d0e1f2a3b4c5d»", "token of bob: 12"),
     Text("^passphrase", r"passphrase [\"'`](?P<secret>[^\"'`\n]{4,256})[\"'`]", "using passphrase '«correct horse battery staple»'", "passphrase missing"),
     Text("^changed", r"changed from [\"'`](?P<secret>[^\n\"'`]{1,128}[\"'`] to [\"'`][^\n\"'`]{1,128})", "password changed from '«a1' to 'b2»'", "mode changed from a to b"),
-    Text("^credential|credentials|basic auth|auth|authentication|login|logged|logging|authenticated|authenticating|authenticate|sign|signed|signing", r"(?:credentials?|basic auth|auth(?:entication)? failed:?|log(?:ged |ging )?in|authenticat(?:ed|ing|e)|sign(?:ed|ing)? in)(?: (?:failed|succeeded))?(?: (?:as|with|using|user|are|is|for))?[ :=]{1,3}[\"'`(]?[\w.+@-]{1,64}(?::|/| / )(?P<secret>[^\s\"'`,;<>|)/:]{4,128})", "logging in as bob:«hunter2»", "logging in as bob/admin", _is_unguessable),
+    Text("^credential|credentials|basic auth|auth|authentication|login|log in|logged|logging|authenticated|authenticating|authenticate|sign|signed|signing", r"(?:credentials?|basic auth|auth(?:entication)? failed:?|log(?:ged|ging)? ?in|authenticat(?:ed|ing|e)|sign(?:ed|ing)? in)(?: (?:failed|succeeded))?(?: (?:as|with|using|user|are|is|for))?[ :=]{1,3}[\"'`(]?[\w.+@-]{1,64}(?::|/| / )(?P<secret>[^\s\"'`,;<>|)/:]{4,128})", "logging in as bob:«hunter2»", "logging in as bob/admin", _is_unguessable),
     # Code: users and passwords side by side
     Text("^auth|httpbasicauth|basicauth|login|authenticate|username|simple_bind|credentials|password",
          r"(?:(?:http)?basicauth|auth|login|authenticate|username_pw_set|simple_bind(?:_s)?|set_credentials|credentials|add_password)[ ]?(?:=[ ]?|:[ ]?)?(?:[\w.]{0,32})?\((?:[ ]?(?:user(?:name)?=)?b?[\"'][^\"'\n]{0,128}[\"'],){1,3}?[ ]?b?[\"'](?P<secret>[^\"'\n]{1,256})[\"']",
          "requests.get(url, auth=('bob', '«hunter2»'))", "login('db')"),
     Text("^client", r"client\([\"']ac[a-f0-9]{32}[\"'], ?[\"'](?P<secret>[a-f0-9]{32})", "Client('AC0a1b2c3d4e5f6a7b8c9d0e1f2a3b4c5d', '«0a1b2c3d4e5f6a7b8c9d0e1f2a3b4c5d»')", "Client('eu')"),
+    Text("^client", r"client\([\"'](?P<secret>(?!ac[a-f0-9]{32})[a-z0-9_-]{24,256})[\"']", "Client('«7iHAb3c76DdN0YNKcoAGbwoaHKwD»')", "Client('photos')", _is_mixed),
     Text("^connect", r"connect\([\"'][^\"'\n]{0,128}[\"'],(?: ?[0-9]{1,5},)? ?[\"'][^\"'\n]{0,128}[\"'], ?[\"'](?P<secret>[^\"'\n]{1,256})[\"']", "pymysql.connect('db', 'bob', '«hunter2»', 'shop')", "connect('db', 'bob')"),
     Text("auth", r"[\"']auth[\"']: ?[\(\[][\"'][^\"'\n]{1,128}[\"'], ?[\"'](?P<secret>[^\"'\n]{1,256})", "{'auth': ('bob', '«hunter2»')}", "{'auth': ()}"),
     Text("^fernet|multifernet|aesgcm|secretbox|totp|hotp|timestampsigner|urlsafeserializer|urlsafetimedserializer|hmac.new|secretstr",
@@ -150,7 +162,7 @@ TEXTS = (
     Text("\"d\"|\"k\"|\"p\"|\"q\"|\"dp\"|\"dq\"|\"qi\"|'d'|'k'|'p'|'q'|'dp'|'dq'|'qi'", r"[\"'](?:d|k|p|q|dp|dq|qi)[\"']: ?[\"'](?P<secret>[a-z0-9_-]{32,2048})[\"']",
          '{"kty":"EC","d":"«Jrr3xk9aB3dE5fG7hI9jK1lM2nO4pQ6rS8tU0vW»"}', '{"k":"0a1b2c3d4e5f6a7b8c9d0e1f2a3b4c5d"}', _is_mixed),
     # What is written to the standard input of a program
-    Text("^echo|printf", r"(?:echo|printf)(?: -[ne]{1,2})?[ ]{1,2}(?:[\"']%s(?:\\n)?[\"'] )?[\"']?(?P<secret>[^\"'|\n]{1,128}?)[\"']?[ ]{0,2}\|[ ]{0,2}(?:sudo -\w{0,4}s|docker login|podman login|helm registry|passwd|gpg|cryptsetup|su |kinit|smbpasswd|openssl|gh auth|vault)", "echo «hunter2» | sudo -S ls", "echo done | tee x"),
+    Text("^echo|printf", r"(?:echo|printf)(?: -[ne]{1,2})?[ ]{1,2}(?:[\"']%s(?:\\n)?[\"'] )?[\"']?(?!\$)(?P<secret>[^\"'|\n]{1,128}?)[\"']?[ ]{0,2}\|[ ]{0,2}(?:sudo -\w{0,4}s|docker login|podman login|helm registry|passwd|gpg|cryptsetup|su |kinit|smbpasswd|openssl|gh auth|vault)", "echo «hunter2» | sudo -S ls", "echo done | tee x"),
     Text("chpasswd", r"(?:echo|printf) [\"']?[\w.-]{1,32}:(?P<secret>[^\"'|\n]{1,64})[\"']?[ ]{0,2}\|[ ]{0,2}(?:sudo )?chpasswd", "echo 'bob:«hunter2»' | chpasswd", "chpasswd failed"),
     Text("::add-mask::", r"::add-mask::(?P<secret>\S{4,256})", "::add-mask::«hunter2»", "::add-mask::"),
     Text("<<<", r"(?:secret|login|token|password|auth)[^\n]{0,64}<<<[ ]?[\"']?(?P<secret>[^\s\"'$]{4,})", "gh auth login --with-token <<< «hunter2x»", "cat <<< x"),
@@ -167,12 +179,14 @@ TEXTS = (
     Text("^requirepass|masterauth|bindpw|rootpw", r"(?<!\w)(?<!\w-)(?:requirepass|masterauth|bindpw|rootpw) [\"']?(?P<secret>[^\s\"'\\]{4,128})", "bindpw «hunter2»", "requirepass is off", _is_no_word),
     Text("^pass|auth", r"(?:(?<!\w)(?<!\w-)(?:auth default|auth[\"']? [\"']?(?!for|with|as|from|of|to|by|is|and|or|failed|type|method)\w{1,32}(?=[\"']? )|pass|auth))[\"']? [\"']?(?P<secret>[^\s\"'\\]{4,128})", "> PASS «hunter2»", "auth provider google-oauth2", lambda value: _is_unguessable(value) and is_unlike_words(value)),
     Text("login", r"[a-z]{0,5}[0-9]{1,5} login [\"']?[^\s\"']{1,64}[\"']? [\"']?(?P<secret>[^\s\"'\\]{1,128})", "a001 LOGIN bob «hunter2»", "a001 LOGIN bob"),
+    Text("^ugfzc3dvcmq6", r"ugfzc3dvcmq6(?:[^\n]*\n){0,2}?[^\n]{0,80}?send: b?[\"'](?P<secret>[a-z0-9+/]{4,}={0,2})", "reply: b'334 UGFzc3dvcmQ6\\r\\n'\nsend: '«aHVudGVyMg==»\\r\\n'", "reply: b'334 UGFzc3dvcmQ6'"),
     # Files of credentials
     Text("^login", r"login[ \t\n]{1,4}\S{1,64}\s{1,8}(?:account \S{1,64}\s{1,4})?password[ \t]{1,4}(?P<secret>[^\s\"']{1,128})", "machine x\n  login bob\n  password «hunter2»", "login bob password"),
     Text(":5432:|:5433:|:6432:|:*:", r"(?<=[\w.*-]):(?:543[0-9]|6432|\*):(?:[\w.*-]{1,63}):(?:[\w.*-]{1,63}):(?P<secret>[^\s\"']{1,128})", "db.example.com:5432:shop:bob:«hunter2»", "listening on db:5432"),
     Text("^private-lines", r"private-lines: ?[0-9]{1,4}[\s+-]{1,16}(?P<secret>(?:[a-z0-9+/=]{20,100}[\s+-]{1,16}){0,100}[a-z0-9+/=]{4,100})", "Private-Lines: 2\n«AAAAgQDabcdefghijklmnop\nabcdefgh==»", "Private-Lines: 8"),
     Text("private-mac", r"private-mac: ?(?P<secret>[a-f0-9]{32,})", "Private-MAC: «0123456789abcdef0123456789abcdef»", "Private-MAC: none"),
-    # Shapes that need more than a template
+    # Shapes that need more than a template; a line of a key without the one that begins it
+    Text("^mii|mig|mih|mc4caqawbqydk2v|mhccaqee|mhqcaqee|b3blbnnzac1rzxktdj", r"(?P<secret>(?:mii[a-z0-9]{2,3}ibaakca|mii[a-z0-9]{2,3}ibadanbgkqhk|mi[a-z0-9]{2}ageamb[a-z]gbyqgsm49|mc4caqawbqydk2v|mh[cq]caqee|b3blbnnzac1rzxktdj)[a-z0-9+/]{20,}={0,2})", "«MIIEowIBAAKCAQEAOMPsd4j0RYcyGJ0SjWklll8»", "MIIEowIBAAKCA"),
     Text("^eyj", r"eyj(?<![a-z0-9_]eyj)(?P<secret>[a-z0-9_-]{8,}\.[a-z0-9_-]{8,}(?:\.[a-z0-9_-]{0,4096}){0,3})", "got eyJ«hbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl»", "eyJ is how one begins"),
     Text("akia|asia", r"a[ks]ia[a-z0-9]{16}[^\w\n]{1,8}(?:[a-z_ ]{1,32}[=:][ \"']{1,3})?(?P<secret>[a-z0-9+/]{40})(?![a-z0-9+/])", "AKIA«IOSFODNN7EXAMPLE»:«wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY»", "akia: none"),
     Text("$", r"(?<![\w$])(?P<secret>\$(?:1|2[abxy]|5|6|y|7|apr1|argon2id?|argon2i|scrypt|pbkdf2-sha\d{3})\$[^\s\"':;]{12,})", "bob:«$6$abcdefgh$0123456789abcdef0123»:19000", "$6 and $12.50", _has_digit),
@@ -180,7 +194,7 @@ TEXTS = (
     Text("xprv|nsec1", r"(?:(?<![a-z0-9])(?:xprv|nsec1))(?P<secret>[a-z0-9]{50,120})", "xprv«9s21ZrQH143K24Mfq5zL5MhWK9hUhhGbd45hLXo2Pq2oqzMMo63oStZzFAzHGBP2UuGCq»", "xprv is a prefix"),
     Text("^geniekey", r"geniekey (?P<secret>[a-f0-9]{8}-(?:[a-f0-9]{4}-){3}[a-f0-9]{12})", "GenieKey «9e9d9bbe-4f2b-4a0e-a1e0-111111111111»", "GenieKey header"),
     Text("apikey-", r"apikey-(?P<secret>[a-f0-9]{8}-(?:[a-f0-9]{4}-){3}[a-f0-9]{12})", "ApiKey-«9e9d9bbe-4f2b-4a0e-a1e0-111111111111»", "ApiKey-header"),
-    Text("--", r"--(?:[a-z0-9]{1,20}[_-]){0,3}(?:pass(?:word|wd|phrase|code)?|pwd|pw|secret|token|api-?key|access-?key|secret-?key|auth-?token|private-?key|key|credentials?)(?:[ \t]{1,4}[\"']?|[\"'],[ \t]{0,4}[\"'])(?!-|file|stdin|\$|<|\[redacted|\*{3}|/|~|\./|is |for |and |or |not |to |option|required|must|was )(?P<secret>(?<=\")[^\"\n]+|(?<=')[^'\n]+|(?<![\"'])[^\s\"'|;,)\]]+)",
-         "mysqldump --password «hunter2» x", "--password-file /x"),
+    Text("--", r"--(?:[a-z0-9]{1,20}[_-]){0,3}(?:pass(?:word|wd|phrase|code)?|pwd|pw|secret|token|api-?key|access-?key|secret-?key|auth-?token|private-?key|key|credentials?)(?:[ \t]{1,4}[\"']?|[\"'],[ \t]{0,4}[\"'])(?!-|file|stdin|\$|<|\[redacted|\*{3}|/|~|\./|is |for |and |or |not |to |option|required|must|was )(?P<secret>(?<=\")[^\"\n]+|(?<=')[^'\n]+|(?<![\"'])(?:[^\s\"'|;,)\]\\]|\\(?!\\{0,8}[\"'nrt]))+)",
+         "mysqldump --password «hunter2» x", "[--password PASSWORD]", lambda value: not re.fullmatch("[A-Z_]*(?:PASS|TOKEN|KEY|SECRET|PWD|VALUE|STRING|FIELD|NAME)[A-Z_]*", value)),
     Text("http -|https -", r"https? (?:-[a-z] |--[a-z-]{1,20} ){0,4}(?:-a|--auth)[ =][\"']?[^\s:\"']{1,64}:(?P<secret>[^\s\"']{1,128})", "http -a bob:«hunter2» :8000/x", "http -v bob:x"),
 )  # fmt: skip

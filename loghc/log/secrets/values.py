@@ -88,13 +88,13 @@ _QUOTE = "[\"'`]"
 _SEPARATOR = (
     r"s?(?:_v)?[0-9]{0,2}"  # password2, token_v2
     r"(?:"
-    rf"{_QUOTE}?[\])]?[ \t]{{0,8}}(?:=>|:=|==?|::?|：)[ \t]{{0,8}}"
+    rf"{_QUOTE}?[\])]?[ \t]{{0,8}}(?:=>|:=|==?|::?|：|→)[ \t]{{0,8}}"
     r"|[\"']\r?\n\r?\n(?=\S)"  # name="password", and then a blank line: multipart/form-data
     r"|[\"']?,[ \t]{0,4}[\"']?value[\"']?[ \t]{0,4}[:=][ \t]{0,4}(?=[\"'])"  # name, and "value": "x"
     r"|[\"'],[ \t]{0,4}(?=b?[\"'])"  # ("x-api-key", "x")
     r"|[\"'][ \t]{1,4}(?:value|content)=(?=[\"'])"  # key="password" value="x"
     r"|(?: [a-z:]{1,20}=[\"'][^\"'<>\n]{0,200}[\"']){0,4}[\"']?>(?:<!\[cdata\[)?(?=[^<\n]{1,512}</)"  # <password>x</password>
-    r"|[\"']?\n[ \t]{0,16}value:[ \t]{1,4}"  # - name: PASSWORD, and on the next line its value
+    r"|[\"']?[ \t\n][ \t]{0,16}value:[ \t]{1,4}"  # - name: PASSWORD, and then its value
     r"|(?P<call>(?=\())"  # Token('x')
     r"|</(?:key|name|string|th|td|dt)>\s{0,16}<(?:string|value|td|dd)>"
     r")"
@@ -110,7 +110,7 @@ _QUOTED = {
 # Punctuation may be a part of a bare value; where something follows that has a name of its own, or
 # nothing does, it isn't.
 _BARE = (
-    r"(?:[^\s\"'`\\,;&<|│┃%]+|\\(?![\"'nrt])|<(?!/)|%(?!26|22|0a)"
+    r"(?:[^\s\"'`\\,;&<|│┃%]+|\\(?!\\{0,8}[\"'nrt])|<(?!/)|%(?!26|22|0a)"
     r"|[,;&|](?![\s\"'\])}|{\[(]|[A-Za-z0-9_.-]{1,64}[=:]|$)|['\"`](?![\s,;)\]}&]|$))+"
 )
 # What stands for a value that isn't there, or was taken out already. Something must end it.
@@ -121,7 +121,7 @@ _SIGNS = (
 )
 _PLACEHOLDER = (
     rf"(?:{_SIGNS}|\(?(?P<word>[A-Za-z]+(?:/a|\[str\])?))"
-    r"(?=[\s\"`,;&)}\]<.!?]|'(?!')|\\[\"'nrt]|$)"
+    r"(?=[\s\"`,;&)}\]<.!?]|'(?!')|\\{1,8}[\"'nrt]|$)"
 )
 _NO_VALUES = frozenset(
     """
@@ -144,7 +144,7 @@ _REFERENCE = (
     r"|ctx|app|event|process|user|form|credentials|creds|var|local|obj|vault|keyring)\b[.\[(]"
     r"|[A-Za-z_][\w.]{0,60}(?:\((?![\"'])|[)\]]{1,4}[\[(.])"
     r"|(?:get|getenv|getpass|input|os\.getenv|os\.environ|config|settings)[\w.]{0,40}[(\[]"
-    r"|(?:[A-Za-z][\w.]{0,60}[_.])?(?i:pass|password|passwd|passphrase|pwd|pw|secret|token|key|credentials?)(?=[,)\]};\"']|$|\s))"
+    r"|(?:[A-Za-z][\w.]{0,60}[_.])?(?i:pass|password|passwd|passphrase|pwd|pw|secret|token|key|credentials?):?(?=\\{0,8}[,)\]};\"']|$|\s))"
 )
 _WORDS_AFTER = r"(?:[ ][^\s\"'`,;|<>=:]{1,40}){1,24}(?=\s{0,4}(?:\n|$|[\"'`,;|<]))"
 _FUNCTION_WORDS = (
@@ -154,7 +154,7 @@ _FUNCTION_WORDS = (
 LONGEST_DECIDING = 96
 """Characters of a value that decide whether it is one."""
 _SIDE_BY_SIDE = ("',", '",')
-_SEPARATING = frozenset("(_,0123456789=:\"'`]) \t：|│┃>\n<")
+_SEPARATING = frozenset("(_,0123456789=:\"'`]) \t：→|│┃>\n<")
 
 
 class Value(NamedTuple):
@@ -238,8 +238,10 @@ def values_at(text: str, start: int, seen: int) -> tuple[list[Value], int]:
             continue
         elif depth and key not in _PLAIN_KEYS:
             value = _value_at(text, token.start())
-            # What isn't quoted may be a number, or code.
-            if value and (value.quoted or is_random(value.decides, 6)):
+            # What isn't quoted may be a number, or code; or its "=" is escaped, and undone elsewhere.
+            if value and (
+                value.quoted or (is_random(value.decides, 6) and r"\u00" not in value.decides)
+            ):
                 found.append(value)
         if not token["bare"]:
             key = ""
