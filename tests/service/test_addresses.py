@@ -94,7 +94,7 @@ def test_where_no_thread_and_no_process_can_be_had_pings_to_a_name_leave_at_the_
 ) -> None:
     source = """
 import os, resource, sys
-import loghc.log.rendering, loghc.service.answer, loghc.service.transport
+import loghc.log.rendering, loghc.log.secrets, loghc.service.answer, loghc.service.transport
 from loguru import logger
 from loghc import HealthSink
 logger.remove()
