@@ -29,12 +29,13 @@ class Queued:
         body: what to attach, once it was rendered.
         attempts: requests made for it so far, the one in progress included.
         last: what the last finished one came to.
-        last_failed: what the last one that failed came to.
         failures: attempts in a row that failed for the ping's own sake, or may have.
         refused_since: when the service first refused it, by the monotonic clock; None: never.
         not_before: when to try it again, while others are tried.
         step: how much of its log is left out, as in ``Body.shortened``.
+        shed_for: the failed attempt for which something is left out; None: it has failed with none.
         shed_at: how many pings had passed when less of its log had failed, too; None: not tried.
+        less_after: failures after which less is tried once more, though none has passed since.
         counted: older failures that are counted in this one.
         is_offer: a copy of a log that the service may ignore.
         settled: it came to its outcome.
@@ -47,13 +48,14 @@ class Queued:
         "failures",
         "is_offer",
         "last",
-        "last_failed",
+        "less_after",
         "not_before",
         "number",
         "ping",
         "refused_since",
         "settled",
         "shed_at",
+        "shed_for",
         "since",
         "step",
     )
@@ -65,12 +67,13 @@ class Queued:
         self.body = body
         self.attempts = 0
         self.last: Attempt | None = None
-        self.last_failed: Attempt | None = None
         self.failures = 0
         self.refused_since: float | None = None
         self.not_before = 0.0
         self.step = 0
+        self.shed_for: Attempt | None = None
         self.shed_at: int | None = None
+        self.less_after = 0
         self.counted: list[Queued] = []
         self.is_offer = False
         self.settled = False

@@ -16,6 +16,7 @@ _LOG_REFUSED = frozenset({400, 403, 413, 422})
 _AWAY = frozenset({502, 503, 504})  # what a proxy answers while the service behind it is away
 _TOO_LARGE = 413
 _HICCUPS = 3  # failures in a row after which it is the ping, or its log
+_RARER = 4  # by which the failures grow after which less is tried once more: in an outage, seldom
 
 
 class Next(NamedTuple):
@@ -85,13 +86,16 @@ def _shed(queued: Queued, attempt: Attempt, passed: int, *, answered: bool) -> b
     if not steps:
         return False
     if queued.step == steps[-1]:  # less failed, too: it is not the log, as long as none passes
-        queued.step, queued.shed_at = 0, passed
+        queued.step, queued.shed_at, queued.less_after = 0, passed, _RARER * queued.failures
         return False
     if queued.step:
         queued.step = SHORTEST
+        queued.shed_for = queued.shed_for or attempt
         return True
-    if queued.shed_at == passed:
+    is_known = blames_size(attempt) or queued.failures >= queued.less_after
+    if queued.shed_at == passed and not is_known:
         return False
+    queued.shed_for = attempt
     at_once = status == _TOO_LARGE
     if passed and status not in _AWAY:
         # A log that is short anyway isn't given up over one hiccup of the service.

@@ -197,6 +197,8 @@ class Sender:
                 self._inbox.wait(min(seconds, until.seconds))
             if until.over:
                 return None
+            if self._failures:
+                self._waiting.restore_order()
         self._failures = 0
         self._troubles.over()
         return None
@@ -226,9 +228,9 @@ class Sender:
         if understood is None or not self._capabilities.wants(understood.event):
             self._troubles.not_sent(ping)
             if ping.event is queued.ping.event:
-                self._outcomes.withdraw(queued)
-                queued.settled = True
+                self._waiting.withdraw(queued)
             else:
+                self._troubles.refused(queued.ping, queued.unfinished, check_known=True)
                 self._waiting.settle(queued, queued.unfinished)
             return None
         return understood
@@ -238,8 +240,8 @@ class Sender:
         step, until, why = self._usual
         if not queued.attempts and monotonic() < until:
             queued.step = step
-        if queued.last_failed is not None:
-            why = why_shortened(queued.last_failed)
+        if queued.shed_for is not None:
+            why = why_shortened(queued.shed_for)
         with self._away():
             queued.attempts += 1
             try:
@@ -259,8 +261,6 @@ class Sender:
                 transient=True,
             )
         queued.last = attempt
-        if not attempt.delivered:
-            queued.last_failed = attempt
         return attempt
 
     def _judge(self, queued: Queued, ping: Ping, attempt: Attempt) -> None:
@@ -327,7 +327,7 @@ class Sender:
 
     def _take_shortened(self, queued: Queued, ping: Ping) -> None:
         """The service took a ping with less of its log."""
-        failed = queued.last_failed
+        failed = queued.shed_for
         if failed is None:  # it was known before that all of it would not pass
             return
         why = why_shortened(failed)

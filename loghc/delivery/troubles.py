@@ -49,6 +49,7 @@ class Troubles:
         self._once = Once(policy.quiet_s, policy.longest_quiet_s)
         self._once_ever = Once()
         self._announced = False  # that pings are not delivered
+        self._recovered = True  # some was, since
         self._lost: Counter[tuple[Event, int | str | None]] = Counter()
         self._superseded: Counter[str] = Counter()  # by event, since that was last reported
         self._given_up = 0
@@ -114,7 +115,7 @@ class Troubles:
     def retrying(self, ping: Ping, attempt: Attempt) -> None:
         """Attempts fail, and there will be others."""
         if not self._announced and self._once.is_due("trouble"):
-            self._announced = True
+            self._announced, self._recovered = True, False
             report(
                 f"{_name(ping)} to {self._where} not delivered: {attempt.error}; "
                 f"trying again until it is.{self._advice(attempt)}"
@@ -180,6 +181,7 @@ class Troubles:
 
     def delivered(self, ping: Ping) -> None:
         """A ping arrived: refusals of such pings are over."""
+        self._recovered = True
         over = [
             (event, cause)
             for event, cause in self._lost
@@ -197,7 +199,10 @@ class Troubles:
         """
         # A few are void after one failed attempt already.
         many = self._superseded.total() > _LISTED or self._logs_left_out or self._newly_dropped
-        if self._announced or (many and (stopped or self._once.is_due("trouble"))):
+        if self._announced:
+            if self._recovered:
+                self._report_numbers()
+        elif many and (stopped or self._once.is_due("trouble")):
             self._report_numbers()
 
     def given_up(self, pings: Sequence[Ping], seconds: float, cause: str | None) -> None:

@@ -87,6 +87,16 @@ class Waiting:
         """Send nothing for a while."""
         self._paused_at, self._pause = monotonic(), seconds
 
+    def restore_order(self) -> None:
+        """Let ends that were set aside be tried before newer ones: nothing has passed since.
+
+        So it may be the service and not the ping; and a failure must not come after the success
+        that followed it.
+        """
+        for each in self._pings:
+            if each.ping.event.ends_run:
+                each.not_before = 0.0
+
     def put_first(self, ping: Ping, like: Queued) -> Queued:
         """Add a ping with the body and the place of another one."""
         queued = Queued(ping, like.number, like.body)
@@ -117,6 +127,11 @@ class Waiting:
         if queued.body is LOG_LEFT_OUT:
             self._troubles.logs_left_out(1)
         self._outcomes.settle(queued, attempt)
+
+    def withdraw(self, queued: Queued) -> None:
+        """A ping is not to be sent after all: it has no outcome."""
+        self._inbox.forget_log(queued)
+        self._outcomes.withdraw(queued)
 
     def _due(self, queued: Queued) -> float:
         if self._stop.known:

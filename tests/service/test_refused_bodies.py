@@ -211,6 +211,45 @@ def test_a_failure_that_passed_shortened_by_chance_is_followed_by_its_whole_log(
     delivery.stop(5)
 
 
+def test_what_is_too_large_is_told_though_less_of_it_met_an_outage() -> None:
+    """Nothing else passes meanwhile that would say what is at fault."""
+    outage = iter([503] * 4)
+
+    def judge(body: bytes) -> int:
+        return 413 if len(body) > 16_000 else next(outage, 200)
+
+    with strict(judge) as (refusing, delivery, _):
+        delivery.put(failure())
+        assert delivery.wait(20)
+        assert [path for path, _ in refusing.taken] == [refusing.requests[0][0]]
+        delivery.put(failure())  # it is known by now
+        assert delivery.wait(20)
+        assert [status for *_, status in refusing.requests[-2:]] == [200, 200]
+
+
+@pytest.mark.parametrize("status", [500, 502])
+def test_a_failure_of_an_outage_stays_one_and_comes_before_the_success_that_followed(
+    status: int,
+) -> None:
+    up = threading.Event()
+    tried: list[bytes] = []
+
+    def judge(body: bytes) -> int:
+        tried.append(body)
+        return 200 if up.is_set() or body == b"begin" else status
+
+    with strict(judge) as (refusing, delivery, _):
+        delivery.put(ping(Event.START, text="begin"))
+        assert delivery.wait(20)
+        delivery.put(failure())
+        wait_until(lambda: len(tried) > 8)  # it was set aside
+        up.set()
+        delivery.put(ping(Event.SUCCESS))
+        assert delivery.wait(20)
+        paths = [path.partition("?")[0] for path, _ in refusing.taken]
+        assert [path for path in paths if path != "/x/log"] == ["/x/start", "/x/fail", "/x"]
+
+
 def test_a_fault_of_the_connection_says_nothing_of_a_log(ping_receiver: PingReceiver) -> None:
     delivery = Delivery(client_of(ping_receiver.url), Troubles("here"), None, Policy().scaled(20.0))
     delivery.put(ping(Event.START))

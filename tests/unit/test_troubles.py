@@ -42,6 +42,7 @@ def test_an_outage_is_reported_once_and_so_is_its_end(said: Said) -> None:
     for _ in range(3):
         troubles.retrying(FAIL, DOWN._replace(advice="Wait."))
     troubles.superseded([START, LOG, LOG, LOG, SUCCESS])
+    troubles.delivered(FAIL)
     troubles.over()
     troubles.over()
     assert said() == [
@@ -50,6 +51,17 @@ def test_an_outage_is_reported_once_and_so_is_its_end(said: Said) -> None:
         "loghc: pings to here are delivered again; "
         "5 pings superseded by newer ones (1 start, 3 log, 1 success).",
     ]
+
+
+def test_what_was_given_up_is_not_followed_by_good_news_that_is_none(said: Said) -> None:
+    troubles = Troubles("here")
+    troubles.retrying(FAIL, DOWN)
+    troubles.given_up([FAIL], 5.0, DOWN.error)
+    troubles.over(stopped=True)
+    assert "given up" in said()[-1]
+    troubles.delivered(SUCCESS)
+    troubles.over()
+    assert said() == ["loghc: pings to here are delivered again; 1 ping lost meanwhile."]
 
 
 def test_an_hour_of_trouble_that_comes_and_goes_takes_less_than_ten_lines(
@@ -62,6 +74,7 @@ def test_an_hour_of_trouble_that_comes_and_goes_takes_less_than_ten_lines(
         troubles.retrying(SUCCESS, DOWN)
         troubles.superseded([START] * 5)
         superseded += 5
+        troubles.delivered(SUCCESS)
         troubles.over()
     lines = said()
     assert 2 <= len(lines) < 10
