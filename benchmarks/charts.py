@@ -62,8 +62,8 @@ def _records(rows: list[dict[str, Any]], path: Path) -> Path:
     axes.set(
         xscale="log",
         yscale="log",
-        xlabel="records held",
-        ylabel="nanoseconds a record",
+        xlabel="records held (logarithmic)",
+        ylabel="nanoseconds a record (logarithmic)",
         title="Cost of one record",
     )
     axes.grid(visible=True, alpha=0.3)
@@ -80,23 +80,25 @@ def _services(rows: list[dict[str, Any]], path: Path) -> Path:
     who = list(dict.fromkeys(row["at"]["who"] for row in rows))
     figure = Figure(figsize=(6.4, 3.6), layout="constrained")
     axes = figure.subplots()
-    width = 0.8 / len(who)
+    width = 0.6 / len(who)
     for place, name in enumerate(who):
         of_one = [row for row in rows if row["at"]["who"] == name]
-        axes.bar(
-            [states.index(row["at"]["state"]) + place * width - 0.4 + width / 2 for row in of_one],
+        axes.plot(
+            [states.index(row["at"]["state"]) + (place + 0.5) * width - 0.3 for row in of_one],
             [row["value"]["median"] for row in of_one],
-            width,
+            "o",  # no bars: a logarithmic axis has no zero to begin at
             label=name,
             color=_COLOURS[name],
         )
-    axes.axhline(1.0, color="#57606a", linewidth=0.8, linestyle="--")
+    axes.axhline(1.0, color="#57606a", linewidth=0.8, linestyle="--", label="1 ms, loghc's limit")
     axes.set(
         yscale="log",
-        ylabel="milliseconds that the job waits",
+        ylabel="milliseconds that the job waits (logarithmic)",
         title="A call that pings, by the state of the service",
     )
     axes.set_xticks(range(len(states)), states)
+    axes.set_xlim(-0.5, len(states) - 0.5)
+    axes.grid(visible=True, axis="y", alpha=0.3)
     axes.legend(fontsize=8)
     figure.savefig(path, metadata={"Date": None, "Creator": None})
     return path

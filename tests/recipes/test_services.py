@@ -28,9 +28,9 @@ Rules = Callable[[str, dict[str, list[str]]], "str | None"]
 
 
 class Simulator:
-    """A service by its documentation: POST to ``/check/<token>``, and what may follow."""
+    """A service by its documentation: ``/check/<token>``, what may follow, and by which method."""
 
-    def __init__(self, rules: Rules, answer: str = "OK") -> None:
+    def __init__(self, rules: Rules, answer: str = "OK", methods: str = "GET HEAD POST") -> None:
         self.noted: list[str] = []
         self.bodies: list[str] = []
         self.refused: list[str] = []
@@ -42,8 +42,9 @@ class Simulator:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"])).decode()
                 parts = urlsplit(self.path)
+                known = parts.path.startswith("/check/token") and self.command in methods.split()
                 suffix = parts.path.removeprefix("/check/token")
-                noted = rules(suffix, parse_qs(parts.query))
+                noted = rules(suffix, parse_qs(parts.query)) if known else None
                 if noted is None:
                     simulator.refused.append(suffix)
                 else:
@@ -199,6 +200,18 @@ def test_without_its_setting_a_service_that_knows_the_plain_url_alone_never_take
     assert service.noted == ["success"]
     *_, failure = [line for line in said() if "fail ping" in line]
     assert "a missing success is all that tells it of a failure" in failure
+
+
+def test_an_uptime_kuma_before_2_takes_no_post_and_that_is_said(
+    simulate: Callable[..., Simulator], said: Callable[[], list[str]]
+) -> None:
+    rules, answer, query, events, _ = ROWS["Uptime Kuma"]
+    service = simulate(rules, answer, "GET")
+    two_runs(service.url + query, events=events)
+    assert service.noted == []
+    (line,) = said()
+    assert "success ping" in line
+    assert "not delivered: 404" in line
 
 
 @pytest.mark.parametrize(
