@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 import operator
 from collections import deque
@@ -139,7 +140,9 @@ class Service(Outlet):
         self.target = hash((url.target("", ""), url.credentials))
         self._job = options["job"]
         self._texts = texts
-        self._last_error: tuple[str, tuple[int, int]] | None = None
+        # The last by run, under None of those of which no run is known: number, text, origin.
+        self._errors: dict[str | None, tuple[int, str, tuple[int, int]]] = {}
+        self._error_numbers = itertools.count(1)
         self._send_logs = options["send_logs"]
         self._limit: int = options["limit"]
         self._drain: float = options["drain"]
@@ -180,8 +183,10 @@ class Service(Outlet):
         return self._masker.text(text)
 
     def error_seen(self, record: Mapping[str, Any]) -> None:
-        """Remember the last one."""
-        self._last_error = record["message"], origin(record)
+        """Remember the last one of its run."""
+        error = next(self._error_numbers), record["message"], origin(record)
+        for run_id in self._runs.open_at(record) or (None,):
+            self._errors[run_id] = error
 
     def take(self, event: Event, record: Mapping[str, Any], text: str) -> None:
         """Queue a ping with the log as it is now."""
@@ -201,14 +206,15 @@ class Service(Outlet):
             self.tail.begin(run_id, text)
             self._crash_watch.start(run_id)
             if len(self._runs.pairing.open) == 1:  # what others log may be another run's
-                self._last_error = None
+                self._errors.pop(None, None)
         elif event is Event.SUCCESS:
             self._crash_watch.success(run_id, origin(record)[1])
         elif event is Event.FAIL:
-            cause = self._cause_of(record)
+            cause = self._cause_of(record, run_id)
         self._put(event, run_id, headline=cause, record=text + "")
         if not self._runs.pairing.is_open(run_id):
             self.tail.end(run_id)
+            self._errors.pop(run_id, None)
 
     def wait(self, timeout: float | None) -> bool:
         """Wait for the delivery."""
@@ -252,17 +258,27 @@ class Service(Outlet):
             body = functools.partial(self._renderer.render, log, **around)
         self._delivery.put(Ping(event, run_id, body))
 
-    def _cause_of(self, record: Mapping[str, Any]) -> str:
+    def _cause_of(self, record: Mapping[str, Any], run_id: str) -> str:
         """The headline of a failure that a marker tells."""
         error = getattr(record["exception"], "value", None)
         message = record["message"]
         cause = of_exception(error) if error is not None else of_message(message, self._texts)
-        last = self._last_error
-        # In another thread it may be that of another run.
-        known = last is not None and (last[1] == origin(record) or not self._runs.pairing.open)
-        if last is not None and known and not cause:
-            return last[0]
+        if not cause:
+            cause = self._last_error(run_id, origin(record))
         return cause or f"{message} was logged, with no cause"
+
+    def _last_error(self, run_id: str, thread: tuple[int, int] | None = None) -> str:
+        """The text of the last error of a run; empty without one.
+
+        Args:
+            run_id: the run.
+            thread: where its marker comes from. What another thread logged, of which no run is
+                known, may be another run's while one is open.
+        """
+        own, loose = self._errors.get(run_id), self._errors.get(None)
+        if loose is not None and thread not in (None, loose[2]) and self._runs.pairing.open:
+            loose = None
+        return max((error for error in (own, loose) if error is not None), default=(0, ""))[1]
 
     def _fail_open_runs(self) -> None:
         """Queue a failure for each run that the end of this process makes one."""
@@ -272,9 +288,8 @@ class Service(Outlet):
         cause = "" if error is None else of_exception(error)
 
         def fail() -> None:
-            last = self._last_error
             for run_id in self._runs.pairing.take_open():
-                headline = cause or (last[0] if last is not None else "")
+                headline = cause or self._last_error(run_id)
                 self._put(
                     Event.FAIL,
                     run_id,

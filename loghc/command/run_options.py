@@ -54,6 +54,12 @@ def _on_failure(text: str) -> str:
     return text
 
 
+def _scope(text: str) -> str:
+    if text not in ("all", "run"):
+        raise ValueError("expected all or run")
+    return text
+
+
 def _events(text: str) -> frozenset[str]:
     words = frozenset(word.strip().lower() for word in text.split(","))
     if not words <= set(_EVENTS):
@@ -170,6 +176,13 @@ OPTIONS = (
                 "EVENT[,EVENT...]",
                 "which pings to send, of start, success, fail and log (default: all)",
                 store("events", convert=_events),
+            ),
+            Option(
+                "--scope",
+                "SCOPE",
+                "with --markers-only: all (the default), the end of everything that was logged; "
+                "or run, without what is known to belong to another run",
+                store("scope", convert=_scope),
             ),
             Option("--no-start", "", "no ping when a run starts", store("start", value=False)),
             Option("--no-logs", "", "pings without the log", store("send_logs", value=False)),

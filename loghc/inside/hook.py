@@ -158,6 +158,7 @@ def _register(at_exit: "Any") -> None:
         bootstrap.BuiltinImporter.exec_module(atexit)
         if sys.version_info < (3, 10):  # noqa: UP036 - where each such module has callbacks of its own
             sys.modules[name] = atexit
+    at_exit.atexit = atexit  # else the garbage collector would find the module
     atexit.register(at_exit)
 
 

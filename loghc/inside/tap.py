@@ -3,10 +3,10 @@
 import posix
 import time
 
-from ..portable.channel import about, send
+from ..portable.channel import about, about_record, send
 from ..portable.config import Config
 from ..portable.expected import Expected
-from ..portable.layout import NOTE_SUFFIX, RING_LOST
+from ..portable.layout import MARKER, NOTE_SUFFIX, RING_LOST
 from ..portable.markers import Markers
 from ..portable.ring import Ring, open_ring
 from ..portable.text import format_level, format_record
@@ -45,6 +45,7 @@ class Tap:
         self._capacity = config.capacity
         self.markers = Markers(config.markers)
         self._expected = Expected(config.expected)
+        self._by_run = config.by_run
         self._least = 0 if config.level is None else config.level
         self.levelno = float("inf") if config.level is None else config.level
         self.levels = {}  # type: dict[str, str]
@@ -81,7 +82,8 @@ class Tap:
                 self._expect(message, now)
             event = self.markers.match(message)
             if event is None:
-                self.append(data, now)
+                line = about_record(record) if self._by_run else b""
+                self.append(data, now, MARKER if line else 0, line)
             else:
                 self.mark(event, data, now, record)
         except RecursionError:
@@ -138,7 +140,7 @@ class Tap:
     def _use_ring(self) -> None:
         """Have records written into the ring, by the shortest way that looks for all there is."""
         ring = self._ring
-        if ring is not None and not self._expected.left:
+        if ring is not None and not (self._expected.left or self._by_run):
             first, after = self.markers.first, self.markers.after
             self.emit = ring.emitter(self.levels, self.record, first, after)
 
@@ -160,9 +162,9 @@ class Tap:
         self.append = self._append_first
         self.emit = self._emit_slowly
 
-    def _append_first(self, data: bytes, now: int) -> None:
+    def _append_first(self, data: bytes, now: int, flag: int = 0, about: bytes = b"") -> None:
         self.renew()
-        self.append(data, now)
+        self.append(data, now, flag, about)
 
     def append_traceback(self, data: bytes) -> None:
         """Put the traceback of the exception that ends this process into its ring."""
@@ -245,5 +247,5 @@ def _text(record: "dict[str, Any]", from_decorator: object) -> str:
         return f"{record['message']}\n"
 
 
-def _append_nowhere(data: bytes, now: int) -> None:
+def _append_nowhere(data: bytes, now: int, flag: int = 0, about: bytes = b"") -> None:
     """Take data that there is no ring for."""

@@ -12,7 +12,7 @@ TYPE_CHECKING = False  # importing typing here would keep the program from shado
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["about", "escape", "send"]
+__all__ = ["about", "about_record", "escape", "send"]
 
 _MARKERS = ("start", "success", "fail", "log", layout.END)
 _LANE_TOKENS = 32  # of the innermost open runs
@@ -34,6 +34,16 @@ def about(event: str, record: "dict[str, Any]") -> bytes:
     run_id = _run_id(record)
     lane = b",".join([b"%d" % token for token in _lane(event, run_id)])
     return b"%s\t%s\t%s" % (event.encode(), lane, b"-" if run_id is None else run_id.encode())
+
+
+def about_record(record: "dict[str, Any]") -> bytes:
+    """The line before a record whose run is known; empty for one of which nothing is known."""
+    lane = _lanes.open_tokens()[-_LANE_TOKENS:]
+    run_id = _run_id(record)
+    if not lane and run_id is None:
+        return b""
+    tokens = b",".join([b"%d" % token for token in lane])
+    return b"0\t%s\t%s\t%s\n" % (layout.RECORD, tokens, (run_id or "-").encode())
 
 
 def send(

@@ -25,6 +25,7 @@ class Config:
         level: the least level number that is recorded, None for what the program's handlers take.
         markers: from marker to its event's name.
         expected: pairs of a kind, ``text`` or ``pattern``, and what the run is expected to say.
+        by_run: records are to say which run they belong to.
         fields: all of the fields.
 
     Raises:
@@ -36,6 +37,7 @@ class Config:
         self.level = None  # type: float | None
         self.markers = {}  # type: dict[str, str]
         self.expected = []  # type: list[tuple[str, str]]
+        self.by_run = False
         self.fields = dict(fields)
         for key, value in fields:
             if key == "capacity":
@@ -43,6 +45,8 @@ class Config:
             elif key == "level":
                 number = float(value)
                 self.level = int(number) if number == int(number) else number
+            elif key == "scope":
+                self.by_run = value == "run"
             elif key == "marker":
                 event, _, marker = value.partition(" ")
                 if marker:

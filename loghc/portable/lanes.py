@@ -64,6 +64,10 @@ class Lanes:
         self._variable.set((*open_[1 - _DEEPEST :], start))
         return (*lane[1 - _DEEPEST :], start.token)
 
+    def open_tokens(self) -> "list[int]":
+        """The lane of a record that is no marker: nothing begins or ends."""
+        return [start.token for start in self._variable.get(()) if not start.ended]
+
     def open_runs(self) -> "list[str | None]":
         """The runs that are open in the calling context, as `of_marker` was told their names."""
         return [start.run_id for start in self._variable.get(()) if not start.ended]

@@ -10,7 +10,7 @@ the frame ends. So the frames can be walked backwards from the newest, and a fra
 half-written, or was overwritten since, is known by words that don't fit.
 
 In a marker's frame, a line stands before the record: the marker's number, and what `channel` says
-of it.
+of it. With a log for each run, so it does where a record's run is known: number 0, event `RECORD`.
 """
 
 FORMAT = 0x5243484F474F4C  # the lower bytes of the magic word, the same in each version
@@ -55,5 +55,6 @@ NOTE_SUFFIX = (
 # and so they are in a sink's options, which stand in place of the run id.
 # A lane is numbers with a comma between them; a run id of "-" is none.
 MESSAGE = b"loghc2"
+RECORD = b"record"
 END = "end"  # the event of a log that ends its run without a verdict
 MESSAGE_BYTES = 4096  # at most; what PIPE_BUF is on Linux: such a write is never split

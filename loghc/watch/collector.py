@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from loghc.entry.directory import Directory
 from loghc.entry.processes import is_alive, living
@@ -79,7 +79,7 @@ class Collector:
 
     Args:
         directory: the run directory; None: there is none, and only output.
-        limit: bytes of log that a ping carries at most.
+        limit: bytes of log to keep.
     """
 
     def __init__(self, directory: Directory | None, limit: int) -> None:
@@ -139,12 +139,18 @@ class Collector:
         path = self._directory.path if self._directory is not None else ""
         return [(_owner(n), os.path.join(path, n), _opened(n)) for n in self._rings()]
 
-    def read(self, until_ns: int | None = None, last: bytes = b"") -> tuple[Snapshot, Facts]:
+    def read(
+        self,
+        until_ns: int | None = None,
+        last: bytes = b"",
+        wanted: Callable[[Frame], bool] | None = None,
+    ) -> tuple[Snapshot, Facts]:
         """The end of the log at this moment, and what the rings say beside it.
 
         Args:
             until_ns: leave out what was logged later.
             last: a record that is to be the last: a marker's own.
+            wanted: whether a record is; None: each is.
         """
         facts = self._facts.copy()
         end = self._folded.copy()
@@ -165,6 +171,8 @@ class Collector:
             kept = [frame._replace(data=records.left_out_of(frame.data)) for frame in printed]
             end.add([frame for frame in kept if frame.data])
         frames = _until(end.frames(), until_ns)
+        if wanted is not None:
+            frames = [each for each in frames if each.time_ns == until_ns or wanted(each)]
         if last:
             frames = _with_last(frames, until_ns or 0, last)
         return _snapshot(frames), facts

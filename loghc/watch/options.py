@@ -31,6 +31,7 @@ class Options:
         send_logs: False: pings without a body.
         start: False: no ping when the run starts.
         markers_only: markers open and end the runs, and not the process.
+        scope: "all", or "run" for pings that carry the log of their own run alone.
         statuses: from exit status to "success", "fail" or "log", which is no verdict.
         on_failure: "fail", or "log" where a failure is no verdict, as others try again.
         expected: pairs of "text" or "pattern" and what a run that ends with 0 has to say.
@@ -62,6 +63,7 @@ class Options:
         self.send_logs = True
         self.start = True
         self.markers_only = False
+        self.scope = "all"
         self.statuses: dict[int, str] = {}
         self.on_failure = "fail"
         self.expected: list[tuple[str, str]] = []
@@ -71,6 +73,11 @@ class Options:
         self.output = False
         self.state: str | None = None
         self.python: str | None = None
+
+    @property
+    def by_run(self) -> bool:
+        """Whether each run has a log of its own; the process is the run without markers_only."""
+        return self.scope == "run" and self.markers_only
 
     def all_markers(self) -> dict[str, str]:
         """The markers to look for, from message to an event's value."""

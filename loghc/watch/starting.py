@@ -122,6 +122,7 @@ def _configure(run: RunDirectory, options: Options) -> None:
             ("version", __version__),
             ("capacity", str(_capacity(options.limit))),
             *([("level", str(options.level))] if options.level is not None else []),
+            *([("scope", "run")] if options.by_run else []),
             ("job", options.job),
             *(("marker", f"{event} {text}") for text, event in options.all_markers().items()),
             *(("expect", f"{kind} {text}") for kind, text in options.expected),

@@ -32,6 +32,7 @@ from loghc.watch.options import Options
 from loghc.watch.pings import Pings
 from loghc.watch.recovery import Recovery
 from loghc.watch.run_directory import RunDirectory
+from loghc.watch.scope import RunScopes
 from loghc.watch.spoken import Spoken
 from loghc.watch.unseen import Pythons, Unseen, describe, read_arrivals, why_isolated
 from loghc.watch.verdict import judge
@@ -43,6 +44,7 @@ _MAX_WAITING = 10_000  # markers; then no more are taken in
 _MAX_NOTES_WAITING = 1_000
 _TOO_FAST = "loghc: too many markers came at once to put the rest of the log here"
 _NOTES = 3
+_LOGS_OF_RUNS = 4  # are kept together, for each of them to have enough
 _ENDING = 0.05  # seconds that what the program started has, to end after it
 _NO_LOG = Snapshot((), begins_inside_record=False)
 
@@ -95,7 +97,9 @@ class Teller:
         self._spoken: Spoken | None = None  # where what is printed is to be looked at
         if options.output and (options.markers or options.expected):
             self._spoken = Spoken(options.markers, self._expected)
-        self.collector = Collector(run, options.limit)
+        self._scopes = RunScopes() if options.by_run else None
+        keep = options.limit * (_LOGS_OF_RUNS if options.by_run else 1)
+        self.collector = Collector(run, keep)
         self._recovery = Recovery(options, run)
         self._pings = Pings(
             options.url,
@@ -231,7 +235,11 @@ class Teller:
         tracebacks = [*others, *([own] if own else [])]
         if in_file and printed_text.strip():
             tracebacks.insert(0, f"loghc: at the end of standard error:\n{printed_text}")
-        for event, run_id in ends:
+        for number, (event, run_id) in enumerate(ends):
+            if self._scopes is not None:
+                log = self._log_of(run_id) if number < LOGS else _NO_LOG
+                if verdict.event is not Event.LOG:  # its own last error, and no other run's
+                    cause = self._causes.of_end(verdict, own, others, log, printed_text)
             self._pings.put(
                 event,
                 run_id,
@@ -311,6 +319,8 @@ class Teller:
         event = Event.LOG if ends else Event(message.event)
         if self._runs is not None:
             run_id = self._runs.assign(event, message.lane, message.run_id, ends=ends)
+            if event is Event.START and self._scopes is not None:
+                self._scopes.begin(run_id, message)
             if event is Event.START or event.ends_run or ends:
                 self._recovery.note_open(self._runs.open)
         else:
@@ -325,10 +335,14 @@ class Teller:
         if len(tuple(islice(rivals, LOGS))) == LOGS:  # no further: thousands may wait
             log, lines = Snapshot((message.line,), begins_inside_record=False), [_TOO_FAST]
         else:
-            (log, _), lines = self.collector.read(message.time_ns, message.line), []
+            log, lines = self._log_of(run_id, message.time_ns, message.line), []
         record = message.line.decode("utf-8", "replace")
         cause = self._causes.of_marker(message.line, log) if event is Event.FAIL else ""
         self._pings.put(event, run_id, log, headline=cause, lines=lines, record=record)
+
+    def _log_of(self, run_id: str, until_ns: int | None = None, last: bytes = b"") -> Snapshot:
+        wanted = self._scopes.of_run(run_id) if self._scopes is not None else None
+        return self.collector.read(until_ns, last, wanted)[0]
 
     def _failures(self, facts: Facts) -> list[str]:
         """Why the run failed whatever its exit status."""

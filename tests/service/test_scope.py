@@ -197,3 +197,34 @@ def test_many_runs_that_never_end_keep_a_bounded_log(receiver: PingReceiver) -> 
 def test_another_scope_is_refused(scope: object, error: type[Exception]) -> None:
     with pytest.raises(error, match="scope: expected 'all' or 'run', not "):
         HealthSink("https://hc-ping.com/x", scope=scope)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("scope", ["all", "run"])
+def test_a_failures_headline_is_never_another_runs_error(
+    receivers: list[PingReceiver], scope: str
+) -> None:
+    sink = HealthSink(receivers[0].url, scope=scope)
+    logger.add(sink, format="{message}", catch=False)
+
+    async def work(name: str, order: list[asyncio.Event]) -> None:
+        logger.info("sync.start")
+        await order[0].wait()
+        logger.error(f"{name} broke")
+        order[1].set()
+        await order[2].wait()
+        logger.error("sync.error")
+        order[3].set()
+
+    async def main() -> None:
+        one, two, three, four, five = (asyncio.Event() for _ in range(5))
+        one.set()
+        jobs = (
+            work("the first", [one, two, three, four]),
+            work("the other", [two, three, four, five]),
+        )
+        await asyncio.gather(*jobs)
+
+    asyncio.run(main())
+    finish(sink)
+    fails = [ping.text for ping in receivers[0].pings if ping.event is Event.FAIL]
+    assert [text.partition("\n")[0] for text in fails] == ["the first broke", "the other broke"]
