@@ -61,6 +61,44 @@ _REFUSING = (Fault(403), Fault(409), Fault(410), Fault(302, headers={"Location":
 _NOT_KNOWING = (Fault(404), Fault(400))
 
 
+class Strict:
+    """A service that is up, and takes not every body, or not as many pings.
+
+    What it refuses is more than a marker's own record has, so that each verdict can be told.
+
+    Args:
+        chance: decides what it is like.
+
+    Attributes:
+        kind: what it doesn't take; empty: it takes all.
+        over: it takes all by now.
+    """
+
+    def __init__(self, chance: random.Random) -> None:
+        kinds = ("", "", "", "size", "content", "content, 403", "limit", "slow")
+        self.kind = chance.choice(kinds)
+        self.over = False
+        self._taken: list[float] = []
+
+    def fault(self, body: bytes) -> Fault | None:
+        """What goes wrong with a request because of its body, or its time."""
+        if self.over:
+            return None
+        if self.kind == "size" and len(body) > 3000:
+            return Fault(413)
+        if self.kind.startswith("content") and body.count("日本".encode()) > 30:
+            return Fault(403 if self.kind.endswith("403") else 500)
+        if self.kind == "slow":
+            time.sleep(0.003)
+        if self.kind == "limit":
+            now = time.monotonic()
+            self._taken = [each for each in self._taken if each > now - 0.05]
+            if len(self._taken) >= 5:
+                return Fault(429, headers={"Retry-After": "0"})
+            self._taken.append(now)
+        return None
+
+
 class Scenario:
     """What happens in one scenario, as its seed says.
 
@@ -70,6 +108,7 @@ class Scenario:
         answers_lost: the service may take a ping without the sink's learning of it.
         ignorant: the service may seem not to know all of the protocol.
         refusing: the service refuses some requests.
+        strict: what it takes of bodies, and of pings.
         named: each run has a name.
         options: the sink's.
     """
@@ -109,7 +148,9 @@ class Scenario:
         choices = ("complete", "wait", "replace", "sleep", *(() if forks else ("outage",)))
         self.meanwhile = [chance.choice(choices) for _ in range(chance.choice((0, 1, 1, 3)))]
         self.refusing = any(fault in _REFUSING for fault in self.faults)
-        if any(self.faults) or "outage" in self.meanwhile or "replace" in self.meanwhile:
+        self.strict = Strict(random.Random(f"{seed} strict"))
+        may_be_void = any(self.faults) or self.strict.kind
+        if may_be_void or "outage" in self.meanwhile or "replace" in self.meanwhile:
             self.named = True  # what is void has its outcome before what is sent
         self.answers_lost = (
             self.hasty
@@ -220,6 +261,10 @@ class Play:
         """Play it; what was seen in this process, and in each of its children."""
         scenario, receiver = self._scenario, self._receiver
         receiver.script(*scenario.faults)
+        receive = receiver._service.receive
+        receiver._service.receive = lambda head, body, fault: receive(  # type: ignore[method-assign]
+            head, body, scenario.strict.fault(body) or fault
+        )
         with contextlib.redirect_stderr(io.StringIO()) as said, warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # forks beside threads, 3.12 on
             self._add()
@@ -276,6 +321,8 @@ class Play:
 
     def _heal(self) -> None:
         """Log until all is well again, so that everything that was lost has been counted."""
+        assert self._sink.wait(30)
+        self._scenario.strict.over = True
         for attempt in range(100):
             before = len(self._outcomes)
             steps: list[tuple[Any, ...]] = [("run", "", True, []), ("run", "", False, [])]

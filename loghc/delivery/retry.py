@@ -59,6 +59,8 @@ def after_failure(
                 return Next(refused=True)
             capabilities.repeated = True
             return Next(pause=policy.repeat_after_s)
+    else:
+        capabilities.repeated = False  # what was asked once more was not answered
     return Next(is_set_aside=queued.failures >= _HICCUPS and not less_is_left)
 
 
@@ -92,16 +94,16 @@ def _shed(queued: Queued, attempt: Attempt, passed: int, *, answered: bool) -> b
         queued.step = SHORTEST
         queued.shed_for = queued.shed_for or attempt
         return True
-    is_known = blames_size(attempt) or queued.failures >= queued.less_after
-    if queued.shed_at == passed and not is_known:
+    is_due = blames_size(attempt) or queued.failures >= queued.less_after
+    if queued.shed_at == passed and not is_due and (answered or attempt.transient):
         return False
     queued.shed_for = attempt
     at_once = status == _TOO_LARGE
     if passed and status not in _AWAY:
         # A log that is short anyway isn't given up over one hiccup of the service.
         at_once = at_once or steps[0] < SHORTEST or queued.failures > 1
-    if at_once or queued.failures >= _HICCUPS:
-        queued.step = steps[0]
-    elif not answered and not attempt.transient:
+    if not (at_once or answered or attempt.transient):
         queued.step = SHORTEST  # it is asked once more alone
+    elif at_once or queued.failures >= _HICCUPS:
+        queued.step = steps[0]
     return True

@@ -15,7 +15,7 @@ from loghc.log.masking import Masker
 from loghc.log.redaction import Redactor
 from loghc.log.tail import CONTEXT, Snapshot
 from loghc.log.tracebacks import fitted
-from loghc.report import report
+from loghc.report import Once, report
 from loghc.utf8 import encode, keep_end
 
 __all__ = ["WITHHELD", "Renderer"]
@@ -45,7 +45,7 @@ class Renderer:
         self._masker = masker
         self._redact = redact
         self._mask_secrets = mask_secrets
-        self._said = False
+        self._once = Once()
 
     def render(
         self,
@@ -133,9 +133,8 @@ class Renderer:
 
     def _say(self, error: BaseException) -> None:
         """Tell where a rule raised. Not what: its text may quote the log."""
-        if self._said:
+        if not self._once.is_due("redact"):
             return
-        self._said = True
         frames: list[traceback.FrameSummary] = traceback.extract_tb(error.__traceback__)
         frames = [frame for frame in frames if frame.filename != __file__]
         where = "".join(traceback.format_list(frames)).rstrip()

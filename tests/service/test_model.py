@@ -7,6 +7,7 @@ CONTRIBUTING.md says how to try more of them than the gate does.
 from __future__ import annotations
 
 import functools
+import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -92,6 +93,7 @@ class Told(NamedTuple):
         run_id: of its run.
         delivered: the service took it.
         refused: the service refused it for good.
+        attempts: requests made for it.
         arrivals: the requests with it that the service took, by their number.
     """
 
@@ -99,6 +101,7 @@ class Told(NamedTuple):
     run_id: str
     delivered: bool
     refused: bool
+    attempts: int
     arrivals: list[int]
 
 
@@ -145,15 +148,17 @@ class Model:
                 assert given.event in _not_understood(seen.said), f"no outcome: {given}"
                 continue
             outcomes.remove(outcome)
-            event, run_id, delivered, status, error, _, superseded = outcome
+            event, run_id, delivered, status, error, attempts, superseded = outcome
             assert event is given.event, (outcome, given)
             assert given.name in (None, run_id), (outcome, given)
             if event.ends_run:
                 ended.add(run_id)
             refused = not delivered and status in REFUSALS
             assert refused or delivered or superseded or self._scenario.hasty, error
+            # Less of a log is always taken, whoever refuses all of it.
+            assert self._may_be_refused or not refused, error
             arrivals = self._arrivals(marker, run_id, delivered=delivered)
-            yield Told(marker, run_id, delivered, refused, arrivals)
+            yield Told(marker, run_id, delivered, refused, attempts, arrivals)
         for outcome in outcomes:
             assert outcome[1] in ended
             self._again(outcome)
@@ -221,10 +226,20 @@ class Model:
 
     def _in_order(self, told: list[Told]) -> None:
         """The service saw them in the order in which the sink did."""
-        if self._scenario.ignorant or self._scenario.refusing:
-            return  # what is refused again and again is set aside
-        first = [each.arrivals[0] for each in told if each.delivered]
+        # What is refused again and again is set aside.
+        most = 2 if self._may_be_set_aside else math.inf
+        first = [each.arrivals[0] for each in told if each.delivered and each.attempts <= most]
         assert first == sorted(first), first
+
+    @property
+    def _may_be_refused(self) -> bool:
+        scenario = self._scenario
+        return scenario.ignorant or scenario.refusing or scenario.hasty
+
+    @property
+    def _may_be_set_aside(self) -> bool:
+        scenario = self._scenario
+        return scenario.ignorant or scenario.refusing or bool(scenario.strict.kind)
 
     def _said(self, seen: Seen, told: list[Told], *, to_the_end: bool) -> None:
         """What was given up, refused or left out is in what was said, and nothing else is."""

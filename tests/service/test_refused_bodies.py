@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -57,13 +58,16 @@ class Strict:
 
 
 @contextmanager
-def strict(judge: Callable[[bytes], int]) -> Iterator[tuple[Strict, Delivery, list[Outcome]]]:
+def strict(
+    judge: Callable[[bytes], int], policy: Policy | None = None
+) -> Iterator[tuple[Strict, Delivery, list[Outcome]]]:
     outcomes: list[Outcome] = []
     refusing = Strict(judge)
     with service(refusing.serve) as port:
         client = client_of(f"http://127.0.0.1:{port}/x", timeout=2.0)
         troubles = Troubles("here", limit_name="--limit")
-        delivery = Delivery(client, troubles, outcomes.append, Policy().scaled(20.0))
+        policy = policy or Policy().scaled(20.0)
+        delivery = Delivery(client, troubles, outcomes.append, policy)
         yield refusing, delivery, outcomes
         delivery.stop(0)
 
@@ -106,6 +110,63 @@ def test_what_is_too_large_is_known_the_next_time() -> None:
             assert delivery.wait(20)
         assert [each.attempts for each in outcomes] == [2, 1, 1]
         assert len(refusing.requests) == 4
+
+
+def test_a_service_is_asked_again_after_an_hour_for_what_it_did_not_take() -> None:
+    hour_s = 0.5
+    policy = Policy().scaled(20.0)._replace(ask_again_s=hour_s, late_after_s=60.0)
+    limit = [16_000]
+    with strict(lambda body: 413 if len(body) > limit[0] else 200, policy) as (refusing, *rest):
+        delivery, _ = rest
+
+        def answers_to_a_failure() -> list[int]:
+            before = len(refusing.requests)
+            delivery.put(failure())
+            assert delivery.wait(20)
+            return [status for *_, status in refusing.requests[before:]]
+
+        assert answers_to_a_failure() == [413, 200]
+        assert answers_to_a_failure() == [200]
+        time.sleep(hour_s)
+        assert answers_to_a_failure() == [413, 200]
+        limit[0] = 1_000_000
+        assert answers_to_a_failure() == [200]
+        assert len(refusing.taken[-1][1]) < 9000
+        time.sleep(hour_s)
+        for _ in range(2):
+            assert answers_to_a_failure() == [200]
+            assert len(refusing.taken[-1][1]) > 50_000
+
+
+def test_a_suffix_that_a_service_does_not_know_is_learned_and_forgotten_after_an_hour() -> None:
+    hour_s = 0.5
+    policy = Policy().scaled(20.0)._replace(ask_again_s=hour_s, suffix_apart_s=0.05)
+    known = threading.Event()
+
+    def judge(body: bytes) -> int:
+        return 404 if body.startswith(b"start") and not known.is_set() else 200
+
+    with strict(judge, policy) as (refusing, delivery, outcomes):
+
+        def answers_to_a_start() -> list[int]:
+            before = len(refusing.requests)
+            delivery.put(ping(Event.START, text="start"))
+            assert delivery.wait(20)
+            return [status for *_, status in refusing.requests[before:]]
+
+        delivery.put(ping(Event.SUCCESS))
+        assert delivery.wait(20)
+        assert set(answers_to_a_start()) == {404}  # repeated, as the check is known
+        assert answers_to_a_start() == []
+        assert [each.event for each in outcomes] == [Event.SUCCESS, Event.START]
+        time.sleep(hour_s)
+        assert set(answers_to_a_start()) == {404}
+        assert answers_to_a_start() == []
+        known.set()
+        time.sleep(hour_s)
+        assert answers_to_a_start() == [200]
+        assert answers_to_a_start() == [200]
+        assert delivery.stats.pending == 0
 
 
 def test_a_verdict_is_told_by_the_fifth_attempt_where_nothing_else_has_passed() -> None:
@@ -225,6 +286,19 @@ def test_what_is_too_large_is_told_though_less_of_it_met_an_outage() -> None:
         delivery.put(failure())  # it is known by now
         assert delivery.wait(20)
         assert [status for *_, status in refusing.requests[-2:]] == [200, 200]
+
+
+def test_a_refusal_of_all_is_not_repeated_by_an_answer_that_refused_nothing() -> None:
+    """The first ping of all: 403 to a log, and 503 to less of it, is no check that isn't there."""
+    answers = iter([503])
+
+    def judge(body: bytes) -> int:
+        return 403 if len(body) > 1000 else next(answers, 200)
+
+    with strict(judge) as (refusing, delivery, _):
+        delivery.put(failure())
+        assert delivery.wait(20)
+        assert [status for *_, status in refusing.requests] == [403, 503, 403, 200]
 
 
 @pytest.mark.parametrize("status", [500, 502])
