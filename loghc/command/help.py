@@ -31,14 +31,14 @@ end of what it logs with loguru goes along.
 COMMAND is a Python script, directory or zip file, "-m MODULE", "-c CODE", or any other program on
 the PATH: "python app.py", "bash nightly.sh", an installed console script. What follows it belongs
 to the program. It is started as a shell would start it, with the same streams and the same
-environment, but for the ping URL, which it needn't know, and what brings the log out of it
-(PYTHONPATH, LOGHC_RUN). With {URL_VARIABLE}=off it is started, and not watched."""
+environment, except for the ping URL, which it needn't know, and what makes it record its log
+(PYTHONPATH, LOGHC_RUN). With {URL_VARIABLE}=off it is started, but not watched."""
 
 _RUN_MORE = """\
 The process is the run: a start when it starts, success when it ends with 0, its exit status
-otherwise; 128 + n if signal n killed it. Of what the program logs, "<job>.log" pings and
-"<job>.error" makes it a failed run, though it ends with 0; "<job>.start" and "<job>.done" are lines
-like any other, because the process tells.
+otherwise; 128 + n if signal n killed it. If the program logs "<job>.log", a note is sent;
+"<job>.error" makes it a failed run, even if it ends with 0. "<job>.start" and "<job>.done" are
+ordinary lines, because the process itself starts and ends the run.
 
 With --markers-only it is the other way round: "<job>.start", "<job>.done", "<job>.error" and
 "<job>.log" (and --marker) trigger pings, each start opens a run, and a run that is open at the end
@@ -52,9 +52,9 @@ _RUN_EXAMPLES = (
 )
 
 _PING = f"""\
-Send one ping now, and say what came back: to find out why no ping arrives. One attempt is made.
+Send one ping now, and show the answer, to find out why no ping arrives. One attempt is made.
 
-URL is the ping URL, as with --url; without it {URL_VARIABLE} counts, then the file that
+URL is the ping URL, as with --url; without it {URL_VARIABLE} is used, then the file that
 {URL_FILE_VARIABLE} names. "-" attaches the end of standard input."""
 
 _PING_EXAMPLES = (

@@ -52,11 +52,11 @@ def _event(name: str, event: Event, what: str) -> Option:
 
 OPTIONS = (
     (
-        "what to tell (default: a success)",
+        "what to send (default: a success)",
         (
             _event("--start", Event.START, "a run begins"),
             _event("--fail", Event.FAIL, "it failed"),
-            _event("--log", Event.LOG, "for the record; the check's state stays"),
+            _event("--log", Event.LOG, "a note; the check's state stays"),
             Option(
                 "--exit-status",
                 "N",
@@ -67,8 +67,7 @@ OPTIONS = (
             Option(
                 "--redact",
                 "PATTERN",
-                "regular expression: what it matches leaves this machine as [redacted]; may be "
-                "given again and again",
+                "replace what this regular expression matches by [redacted]; repeatable",
                 lambda options, text: options.redact.append(text),
             ),
             Option(
@@ -86,7 +85,7 @@ OPTIONS = (
             Option(
                 "--dry-run",
                 "",
-                "send nothing: say which URL and proxy count, and open the connection",
+                "send nothing: show which URL and proxy are used, and try the connection",
                 store("dry_run", value=True),
             ),
             HELP,
@@ -96,8 +95,8 @@ OPTIONS = (
 
 EXIT_STATUSES = (
     ("0", "delivered; with --dry-run, the service can be reached"),
-    ("1", "not delivered, or not to be reached"),
-    ("2", "it can't be done as it was asked for"),
+    ("1", "not delivered, or can't be reached"),
+    ("2", "wrong usage"),
 )
 
 

@@ -86,36 +86,36 @@ OPTIONS = (
             Option(
                 "--status",
                 "N[,N...]=VERDICT",
-                "what exit statuses mean: success, fail, or log, which is no verdict (a lock that "
-                "is held, 75, say); 128 + n for signal n; may be given again and again. With "
-                "log, no start is sent: a service that is told of one waits for an end",
+                "what exit statuses mean: success, fail, or log, which is no verdict (75, say, for "
+                "a lock that is held); 128 + n for signal n; repeatable. With log, no start is "
+                "sent, because a service that got one waits for an end",
                 lambda options, text: options.statuses.update(verdicts(text)),
             ),
             Option("--ok-status", "N[,N...]", "short for --status N=success", _ok_status),
             Option(
                 "--on-failure",
                 "VERDICT",
-                "what a failure means that --status doesn't name: fail (the default), or log, "
-                "for a job that others try again; then no start is sent, either",
+                "what a failure that --status doesn't name means: fail (the default), or log, for "
+                "a job that something else retries; with log, no start is sent",
                 store("on_failure", convert=_on_failure),
             ),
             Option(
                 "--expect",
                 "TEXT",
-                "a run that ends with 0 and never said this is a failure: in no record, nor, with "
-                "--output, in what it printed; may be given again and again",
+                "text that a good run says, in a record or, with --output, in what it prints: a "
+                "run that exits with 0 without it is a failure; repeatable",
                 lambda options, text: options.expected.append(expectation("text", text)),
             ),
             Option(
                 "--expect-re",
                 "PATTERN",
-                "the same for a regular expression",
+                "the same with a regular expression",
                 lambda options, text: options.expected.append(expectation("pattern", text)),
             ),
             Option(
                 "--fail-on",
                 "LEVEL",
-                "a record of that level or above makes it a failed run",
+                "a record of this level or above makes the run a failure",
                 _fail_on,
             ),
             Option(
@@ -127,15 +127,15 @@ OPTIONS = (
             Option(
                 "--marker",
                 "MESSAGE=EVENT",
-                "a message of the program's (or how it begins) that triggers a ping; with --output "
-                "also a line that it prints. The event is log or fail, with --markers-only also "
-                "start or success; may be given again and again",
+                "a message of the program (or its beginning) that sends a ping; with --output also "
+                "a line that it prints. The event is log or fail, with --markers-only also start "
+                "or success; repeatable",
                 _marker,
             ),
             Option(
                 "--markers-only",
                 "",
-                "for daemons: markers tell when a run starts and ends, and not the process",
+                "for daemons and worker pools: markers, not the process, start and end runs",
                 store("markers_only", value=True),
             ),
         ),
@@ -146,24 +146,24 @@ OPTIONS = (
             Option(
                 "--output",
                 "",
-                "what the program prints goes into the log, too, and is passed on unchanged. A "
-                "stream that is a terminal is left alone",
+                "add what the program prints to the log; it is also passed on unchanged. A stream "
+                "that is a terminal is left alone",
                 store("output", value=True),
             ),
             Option(
                 "--level",
                 "LEVEL",
-                "the least level of records to keep (default: what the program's own handlers "
+                "keep records of this level or above (default: what the program's own handlers "
                 "take)",
                 store("level", convert=level),
             ),
             Option(
                 "--state",
                 "DIR",
-                "a directory that outlives a crash of the machine. If this process dies together "
-                'with the program, or can\'t deliver the end, the next "loghc run" of the same '
-                "check tells it. With --state, the log is kept there as well, else in memory. "
-                "Default: $XDG_STATE_HOME/loghc; if that isn't set, none",
+                "a directory that survives a crash of the machine. If loghc dies together with the "
+                'program, or can\'t deliver the end, the next "loghc run" of the same check sends '
+                "it. With --state, the log is kept there too, otherwise in memory. Default: "
+                "$XDG_STATE_HOME/loghc; none if that isn't set",
                 store("state", convert=_state),
             ),
         ),
@@ -174,7 +174,7 @@ OPTIONS = (
             Option(
                 "--events",
                 "EVENT[,EVENT...]",
-                "which pings to send, of start, success, fail and log (default: all)",
+                "the pings to send: start, success, fail, log (default: all)",
                 store("events", convert=_events),
             ),
             Option(
@@ -184,19 +184,18 @@ OPTIONS = (
                 "or run, without what is known to belong to another run",
                 store("scope", convert=_scope),
             ),
-            Option("--no-start", "", "no ping when a run starts", store("start", value=False)),
-            Option("--no-logs", "", "pings without the log", store("send_logs", value=False)),
+            Option("--no-start", "", "send no ping when a run starts", store("start", value=False)),
+            Option("--no-logs", "", "send pings without the log", store("send_logs", value=False)),
             Option(
                 "--limit",
                 "BYTES",
-                "of log that a ping carries at most (default 100k, which is 100,000)",
+                "the most that a ping carries (default 100k, which is 100,000)",
                 store("limit", convert=byte_count),
             ),
             Option(
                 "--redact",
                 "PATTERN",
-                "regular expression: what it matches leaves this machine as [redacted]; may be "
-                "given again and again",
+                "replace what this regular expression matches by [redacted]; repeatable",
                 lambda options, text: options.redact.append(text),
             ),
             Option(
@@ -213,8 +212,8 @@ OPTIONS = (
             Option(
                 "--drain",
                 "SECONDS",
-                "to wait at most, when the program has ended, for pings to be delivered "
-                "(default 10)",
+                "how long to wait for pings to be delivered once the program has ended (default "
+                "10)",
                 store("drain", convert=seconds),
             ),
             Option(
@@ -226,8 +225,8 @@ OPTIONS = (
             Option(
                 "--dry-run",
                 "",
-                "start and send nothing: say what would be started, watched and sent, and open "
-                "the connection to the service",
+                "start and send nothing: show what would be started, watched and sent, and try the "
+                "connection to the service",
                 store("dry_run", value=True),
             ),
             HELP,
@@ -236,9 +235,9 @@ OPTIONS = (
 )
 
 EXIT_STATUSES = (
-    ("the program's", "it ended by itself; trouble with the service doesn't change it"),
+    ("the program's", "it exited by itself; trouble with the service doesn't change it"),
     ("its signal", "a signal killed the program, and kills loghc, too: a shell shows 128 + n"),
-    ("127, 126", "COMMAND wasn't found, or can't be executed, which is told as a failure"),
+    ("127, 126", "COMMAND wasn't found, or can't be executed: a failure is sent"),
     ("2", "something on the command line or in the environment is wrong: nothing was started"),
 )
 

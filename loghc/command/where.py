@@ -50,8 +50,8 @@ WHERE = (
     Option(
         "--url --health-check-url",
         "URL",
-        "the ping URL. Everybody on this machine can see it in the list of processes: "
-        f"{URL_VARIABLE}, or a file, keep it private",
+        "the ping URL. Everybody on this machine can see it in the list of processes; "
+        f"{URL_VARIABLE} or a file keeps it private",
         store("given_url"),
     ),
     Option(
@@ -63,7 +63,7 @@ WHERE = (
     Option(
         "--header",
         "NAME=VALUE",
-        "a request header; may be given again and again. Everybody can see this, too",
+        "a request header; repeatable. Everybody can see this, too",
         _header,
     ),
     Option(
