@@ -160,6 +160,8 @@ PROGRAMS = {
     "an exception whose str exits": "import loguru\nclass E(Exception):\n    def __str__(self):\n        raise SystemExit(9)\nraise E\n",
     "its own excepthook": "import sys, loguru\nsys.excepthook = lambda *a: print('mine', a[0])\n1/0\n",
     "its own excepthook raises": "import sys, loguru\ndef hook(*a):\n    raise KeyError('hook')\nsys.excepthook = hook\n1/0\n",
+    "an exception in a thread, without loguru": "import sys, threading\ndef f(): raise OSError('x')\nt = threading.Thread(target=f, name='t')\nt.start()\nt.join()\nprint(threading.excepthook, sys.excepthook, sorted(sys.modules))\n### token.py\nprint('own')\n",
+    "exceptions in children, without loguru": "import multiprocessing as m, sys\ndef f(): raise OSError('x')\nif __name__ == '__main__':\n    for how in ('fork', 'spawn'):\n        c = m.get_context(how).Process(target=f, name='c')\n        c.start()\n        c.join()\n        print(c.exitcode, sorted(sys.modules))\n",
     "an exception in a thread": "import threading, loguru\nt = threading.Thread(target=lambda: 1/0, name='t')\nt.start()\nt.join()\nprint('on')\n",
     "an exception in atexit": "import atexit, loguru\natexit.register(lambda: 1/0)\natexit.register(print, 'last')\n",
     "an exception in a finalizer": "import loguru\nclass A:\n    def __del__(self):\n        1/0\n    def __repr__(self):\n        return 'A'\nA.__del__.__qualname__ = 'x'\na = A()\ndel a\n".replace(

@@ -32,6 +32,7 @@ _CHUNK_BYTES = 1 << 16  # that are read at least
 _MAX_CANDIDATES = 20_000  # places that may be a frame's end, and are none
 _LOWER_BITS = 24  # of a position; the upper ones seldom change
 _UPPER_BYTES = 5
+_IN_THREAD = "Exception in thread "
 
 
 class Frame(NamedTuple):
@@ -63,6 +64,7 @@ class Reading(NamedTuple):
         level: the highest level number that was recorded, -1 for none.
         written: bytes of records ever.
         traceback: the uncaught exception's that ended the process, None without.
+        threads: those that ended threads, oldest first, as Python prints them.
         frames: the newest records, oldest first, enough for the limit, or all.
         lost: how many records could not be recorded.
         orphans: how many forked children of the process could not open a ring.
@@ -77,6 +79,7 @@ class Reading(NamedTuple):
     level: int
     written: int
     traceback: str | None
+    threads: list[str]
     frames: list[Frame]
     lost: int
     orphans: int
@@ -168,7 +171,8 @@ def _read(fd: int, limit: int, since_ns: int, after: int) -> Reading | None:
     # Small records are mostly what stands around them. A ring has room for what is asked for, and
     # as much again around it: whoever made up a larger one gains nothing.
     area = _Area(fd, capacity, head, max(after, head - 4 * limit - _CHUNK_BYTES))
-    frames, traceback, written, position = _newest(area, limit, since_ns)
+    frames, tracebacks, written, position = _newest(area, limit, since_ns)
+    own = [text for text in tracebacks if not text.startswith(_IN_THREAD)]
     return Reading(
         pid=words[layout.RING_PID],
         started_ns=words[layout.RING_STARTED],
@@ -177,7 +181,8 @@ def _read(fd: int, limit: int, since_ns: int, after: int) -> Reading | None:
         markers=words[layout.RING_MARKERS],
         level=words[layout.RING_LEVEL] - 1,
         written=written,
-        traceback=traceback,
+        traceback=own[-1] if own else None,
+        threads=[text for text in tracebacks if text.startswith(_IN_THREAD)],
         # What was overwritten while it was read can't be told from what wasn't, by what was read.
         frames=[frame for start, frame in frames if start >= area.oldest],
         lost=words[layout.RING_LOST],
@@ -192,14 +197,15 @@ def _signed(word: int) -> int:
 
 def _newest(
     area: _Area, limit: int, since_ns: int
-) -> tuple[list[tuple[int, Frame]], str | None, int, int]:
+) -> tuple[list[tuple[int, Frame]], list[str], int, int]:
     """The newest records, oldest first.
 
     Returns:
-        Their positions and they; a traceback; the bytes of records ever; where the newest one ends.
+        Their positions and they; tracebacks, oldest first; the bytes of records ever; where the
+        newest one ends.
     """
     frames: list[tuple[int, Frame]] = []
-    traceback = None
+    tracebacks: list[str] = []
     written = position = 0
     size = 0
     found = area.frame_before(area.head)
@@ -214,7 +220,7 @@ def _newest(
             counted = 0 if before & layout.TRACEBACK else len(data)
             written = (before & layout.WRITTEN_MASK) + counted
         if before & layout.TRACEBACK:
-            traceback = traceback or data.decode("utf-8", "replace")
+            tracebacks.append(data.decode("utf-8", "replace"))
         elif size >= limit or time_ns < since_ns:
             break
         else:
@@ -222,7 +228,8 @@ def _newest(
             size += len(data)
         found = area.frame_before(start)
     frames.reverse()
-    return frames, traceback, written, position
+    tracebacks.reverse()
+    return frames, tracebacks, written, position
 
 
 class _Area:

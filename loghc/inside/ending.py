@@ -1,85 +1,141 @@
-"""Writes down, when the process exits, the traceback of the uncaught exception that ended it."""
+"""Sees the exceptions that end this process, its threads, and what multiprocessing forks.
+
+No hook of the program's is touched, and nothing is loaded until there is an exception.
+"""
 
 import posix
 import sys
-
-from ..portable.stdlib import load
-from ..portable.text import traceback_text
-from .tap import Tap
+import time
 
 TYPE_CHECKING = False  # importing typing here would keep the program from shadowing it
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 __all__ = ["Ending"]
 
 _TOOLS = (4, 3)  # numbers that sys.monitoring has given to no kind of tool
+_MANY = 4  # exceptions of threads, after which
+_PAUSE_S = 60.0  # one is written at most this often: each takes room from the log
 
 
 class Ending:
-    """Looks, at the exit, for an uncaught exception. No hook of the program's is touched.
+    """Writes down what ends a process or a thread, once.
 
     Args:
-        tap: where the traceback goes.
+        write: takes an exception and a title, empty or a line.
+        disguise: makes a function one of importlib's, for tracebacks.
     """
 
-    def __init__(self, tap: Tap) -> None:
-        self._tap = tap
-        self._told = 0  # the process that has written its own
+    def __init__(
+        self,
+        write: "Callable[[BaseException, str], None]",
+        disguise: "Callable[[Any], Any]",
+    ) -> None:
+        self._write = write
+        self._disguise = disguise
+        self._written = 0  # the process that has written its own
+        self._kept = None  # type: BaseException | None
         self._watching = False  # where multiprocessing runs a child
         self._parents = None  # type: BaseException | None
+        self._threads = 0  # whose exceptions were written
+        self._last_s = 0.0  # when the last one was
 
-    def register(self) -> None:
-        """Be called at this process's exit, and at that of its children."""
-        load("atexit").register(self.at_exit)
-        posix.register_at_fork(after_in_child=self.after_fork)
-        self._at_end_of_child()
+    def see(self, module: "Any") -> None:
+        """Be there when something of a module's ends, which has just been imported."""
+        {
+            "coverage.execfile": self._see_coverage,
+            "threading": self._see_threads,
+            "multiprocessing.util": self._see_children,
+        }[module.__name__](module)
 
-    def at_exit(self, error: "BaseException | None" = None) -> None:
-        """Write the exception that ended the program, if one did.
-
-        Args:
-            error: it; None: the one that the interpreter printed before it began to exit.
-        """
-        if error is not None:
-            self._write(error)
-            return
-        error = getattr(sys, "last_exc", getattr(sys, "last_value", None))  # since 3.12
-        trace = getattr(sys, "last_traceback", None)
-        # A SyntaxError in the script has no traceback. IPython runs a script within its own frames.
-        if error is not None and (trace is None or _left_main(trace) or "IPython" in sys.modules):
-            self._write(error)
-
-    def after_fork(self) -> None:
-        """In a forked child: the ring isn't its own."""
-        self._tap.forget()
-        self._told = 0
-        self._at_end_of_child(forked=True)
-
-    def _at_end_of_child(self, forked: bool = False) -> None:  # noqa: FBT001, FBT002
-        """A child of multiprocessing leaves without atexit callbacks."""
-        util = sys.modules.get("multiprocessing.util")
-        process = sys.modules.get("multiprocessing.process")
-        if util is None or process is None:
-            return
+    def at_exit(self) -> None:
+        """Write the exception that ended the program, if one did."""
         try:
-            if not forked and not _is_child(process):
+            error = self._kept
+            if error is None:
+                error = getattr(sys, "last_exc", getattr(sys, "last_value", None))  # since 3.12
+                if error is None:
+                    return
+                trace = getattr(sys, "last_traceback", None)
+                # A SyntaxError in the script has no traceback. IPython runs a script within its
+                # own frames.
+                if trace is not None and not _left_main(trace) and "IPython" not in sys.modules:
+                    return
+            self._end(error)
+        except BaseException:
+            return
+
+    def _end(self, error: BaseException) -> None:
+        pid = posix.getpid()
+        if self._written == pid or isinstance(error, SystemExit):
+            return
+        self._written = pid
+        try:
+            self._write(error, "")
+        except BaseException:
+            return
+
+    def _see_coverage(self, module: "Any") -> None:
+        """It deals with the exception that ends the program by itself."""
+        run = module.PyRunner.run
+
+        def run_and_keep(runner: "Any") -> "Any":
+            try:
+                return run(runner)
+            except SystemExit as leaving:
+                self._kept = leaving.__context__
+                raise
+
+        module.PyRunner.run = self._disguise(run_and_keep)
+
+    def _see_threads(self, module: "Any") -> None:
+        """Be there when a thread asks for what deals with its exception."""
+        name = "_invoke_excepthook"
+        see = self._end_thread
+
+        class Seen:
+            def __get__(self, thread: "Any", kind: "Any" = None) -> "Any":
+                if thread is None or name not in thread.__dict__:
+                    raise AttributeError(name)
+                if sys._getframe(1).f_code.co_name == "_bootstrap_inner":
+                    see(thread)
+                return thread.__dict__[name]
+
+            def __set__(self, thread: "Any", value: "Any") -> None:
+                thread.__dict__[name] = value
+
+        setattr(module.Thread, name, Seen())
+
+    def _end_thread(self, thread: "Any") -> None:
+        try:
+            error = sys.exc_info()[1]
+            if error is None or isinstance(error, SystemExit):
                 return
-            # A child begins by forgetting all finalizers: those of its parent, it supposes.
-            util.register_after_fork(self, Ending._finalize)
-            if not forked:
-                self._finalize()
+            now = time.monotonic()
+            if self._threads >= _MANY and now < self._last_s + _PAUSE_S:
+                return
+            self._threads += 1
+            self._last_s = now
+            self._write(error, f"Exception in thread {thread.name}:\n")  # as Python says it
+        except BaseException:
+            return
+
+    def _see_children(self, util: "Any") -> None:
+        """A child of multiprocessing leaves without atexit callbacks."""
+        # A forked one begins by forgetting all finalizers: those of its parent, it supposes.
+        util.register_after_fork(self, Ending._begin_child)
+        if sys.argv[1:2] == ["--multiprocessing-fork"]:  # a spawned one
+            self._begin_child()
+
+    def _begin_child(self) -> None:
+        try:
+            if sys.version_info >= (3, 13):
+                self._watch_bootstrap(sys.modules["multiprocessing.process"].BaseProcess._bootstrap)
+            else:
+                sys.modules["multiprocessing.util"].Finalize(None, self._end_child, exitpriority=0)
         except Exception:
             return
-
-    def _finalize(self) -> None:
-        if sys.version_info >= (3, 13):
-            try:
-                self._watch_bootstrap(sys.modules["multiprocessing.process"].BaseProcess._bootstrap)
-            except Exception:
-                return
-        else:
-            sys.modules["multiprocessing.util"].Finalize(None, self.at_child_exit, exitpriority=0)
 
     def _watch_bootstrap(self, bootstrap: "Any") -> None:
         """See the exception while the function that runs the child deals with it.
@@ -95,36 +151,19 @@ class Ending:
 
         def see(_code: object, _line: int) -> None:
             error = python.exception()
-            if error is None or error is self._parents or isinstance(error, SystemExit):
-                return
-            self._write(error)
+            if error is not None and error is not self._parents:
+                self._end(error)
 
         monitoring.use_tool_id(tool, "")
         monitoring.register_callback(tool, monitoring.events.LINE, see)
         monitoring.set_local_events(tool, bootstrap.__code__, monitoring.events.LINE)
         self._watching = True
 
-    def at_child_exit(self) -> None:
+    def _end_child(self) -> None:
         """Write the exception that leaves a child's function, which is on its way right now."""
         error = sys.exc_info()[1]
-        if error is not None and not isinstance(error, SystemExit):
-            self._write(error)
-
-    def _write(self, error: BaseException) -> None:
-        try:
-            if self._told == posix.getpid():
-                return
-            self._told = posix.getpid()
-            text = traceback_text(type(error), error, error.__traceback__)
-            self._tap.append_traceback(text.encode("utf-8", "replace"))
-        except BaseException:
-            return
-
-
-def _is_child(process: "Any") -> bool:
-    """Whether this is a child of multiprocessing, be it still on its way to its function."""
-    own = process.current_process()
-    return process.parent_process() is not None or getattr(own, "_inheriting", False)
+        if error is not None:
+            self._end(error)
 
 
 def _left_main(trace: "Any") -> bool:

@@ -1,4 +1,4 @@
-"""Waits for the program to import loguru, unseen.
+"""Waits for the program to import loguru, unseen, and for what ends its threads and processes.
 
 The finder that Python has for the files on `sys.path` is asked for loguru as for all else. When it
 has found it, the loader's method that executes a module is covered, once, by one that attaches the
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["install"]
 
 _NAME = "loguru"
-_COVERAGE = "coverage.execfile"  # it deals with the exception that ends the program by itself
+_ENDING = ("threading", "multiprocessing.util", "coverage.execfile")  # what `ending` sees
 _PACKAGE = "_loghc"  # while it is loaded; afterwards it is in sys.modules no more
 _MODULES = (
     "portable.layout",
@@ -33,7 +33,6 @@ _MODULES = (
     "portable.writer",
     "portable.ring",
     "inside.tap",
-    "inside.ending",
     "inside.recorder",
 )  # in an order in which each needs only those before it
 
@@ -43,6 +42,7 @@ _FIFO = 0o010000
 _TYPE = 0o170000
 # For reading, too, so that a write without a reader is no SIGPIPE.
 _TO_WRITE = posix.O_RDWR | posix.O_NONBLOCK | posix.O_CLOEXEC | posix.O_NOFOLLOW
+_LOCK_TIMEOUT_S = 1.0
 _STACK = 25  # of the fields of /proc/self/stat after the name
 
 _external = sys.modules["_frozen_importlib_external"]  # type: Any
@@ -63,57 +63,68 @@ def install(root: str, directory: str) -> None:
         _arrive(directory)
     except Exception:
         pass
+    lock = sys.modules["_thread"].allocate_lock()
     recorders = []  # type: list[Any]
-    errors = []  # type: list[Any]
+
+    def recorder() -> "Any":
+        if not recorders:
+            recorders.append(_load(root))
+        return recorders[0]
 
     def attach(module: "Any") -> None:
+        # Another thread may be about to write its end. (It may have been lost by a fork.)
+        alone = lock.acquire(timeout=_LOCK_TIMEOUT_S)
         try:
-            if not recorders:
-                recorders.append(_load(root))
-            recorders[0].attach(module, directory)
-        except Exception:
+            recorder().attach(module, directory)
+        finally:
+            if alone:
+                lock.release()
+
+    def write(error: BaseException, title: str) -> None:
+        if not lock.acquire(timeout=_LOCK_TIMEOUT_S):
             return
+        try:
+            recorder().write(directory, error, title)
+        finally:
+            lock.release()
 
     def find_spec(cls: "Any", fullname: str, path: "Any" = None, target: "Any" = None) -> "Any":
         spec = find(cls, fullname, path, target)
-        if fullname in (_NAME, _COVERAGE) and spec is not None:
+        if fullname in watched and spec is not None:
             try:
-                _cover(spec.loader, fullname, attach if fullname == _NAME else keep_error)
+                _cover(spec.loader, fullname, watched[fullname])
             except Exception:
                 pass
         return spec
 
-    def keep_error(module: "Any") -> None:
-        try:
-            run = module.PyRunner.run
-        except AttributeError:
-            return
+    endings = []  # type: list[Any]
 
-        def run_and_keep(self: "Any") -> "Any":
-            try:
-                return run(self)
-            except SystemExit as leaving:
-                errors.append(leaving.__context__)
-                raise
+    def ending() -> "Any":
+        # Lazily: its source may have to be compiled each time, where nothing compiled can be kept.
+        if not endings:
+            loader = _external.SourceFileLoader("ending", root + "/inside/ending.py")
+            names = {"__name__": "ending"}  # type: dict[str, Any]
+            exec(loader.get_code("ending"), names)
+            endings.append(names["Ending"](write, _disguise))
+        return endings[0]
 
-        module.PyRunner.run = _disguise(run_and_keep)
+    def see(module: "Any") -> None:
+        ending().see(module)
 
     def at_exit() -> None:
-        # Of a process without loguru. It costs what the recorder does, where there is an exception.
         try:
-            error = errors[-1] if errors else None
-            if error or getattr(sys, "last_exc", getattr(sys, "last_value", None)) is not None:
-                if not recorders:
-                    recorders.append(_load(root))
-                recorders[0].end(directory, error)
+            if endings or hasattr(sys, "last_value"):
+                ending().at_exit()
         except BaseException:
             return
 
+    watched = dict.fromkeys(_ENDING, see)
+    watched[_NAME] = attach
     find_spec.loghc = True  # type: ignore[attr-defined]
     finder.find_spec = classmethod(_disguise(find_spec))
     _register(_disguise(at_exit))
-    if _NAME in sys.modules:
-        attach(sys.modules[_NAME])
+    for name in set(watched).intersection(sys.modules):
+        _see(watched[name], sys.modules[name])
 
 
 def _arrive(directory: str) -> None:
@@ -172,10 +183,17 @@ def _cover(loader: "Any", name: str, attach: "Any") -> None:
             return execute(module)
         loader.__dict__.pop(method, None)
         loaded = execute(module)
-        attach(loaded or module)
+        _see(attach, loaded or module)
         return loaded
 
     setattr(loader, method, _disguise(exec_module))
+
+
+def _see(see: "Any", module: "Any") -> None:
+    try:
+        see(module)
+    except Exception:
+        return
 
 
 def _disguise(function: "Any") -> "Any":

@@ -1,20 +1,20 @@
 """Begins to record: puts the tap among loguru's handlers, where nobody but loguru sees it."""
 
+import posix
 import sys
 
 from ..portable.config import read_config
-from .ending import Ending
+from ..portable.text import traceback_text, traceback_text_now
 from .tap import Tap
 
 TYPE_CHECKING = False  # importing typing here would keep the program from shadowing it
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["attach", "end"]
+__all__ = ["attach", "write"]
 
 _getframe = sys._getframe
 _taps = []  # type: list[Tap]
-_endings = []  # type: list[Ending]
 
 
 def attach(loguru: object, directory: str) -> None:
@@ -29,29 +29,35 @@ def attach(loguru: object, directory: str) -> None:
     Raises:
         Exception: there is no run any more, or this loguru is of another make.
     """
-    if not _taps:
-        tap = Tap(directory, read_config(directory))
-        ending = Ending(tap)
-        ending.register()
-        _taps.append(tap)
-        _endings.append(ending)
+    tap = _tap(directory)
     try:
-        _watch(loguru, _taps[0])
+        _watch(loguru, tap)
     except Exception:
-        _taps[0].note("this loguru can't be recorded: its handlers are not where they were")
+        tap.note("this loguru can't be recorded: its handlers are not where they were")
         raise
 
 
-def end(directory: str, error: "Any") -> None:
-    """Write down the exception that ends a process, whether it has imported loguru or not.
+def write(directory: str, error: BaseException, title: str) -> None:
+    """Write down an exception that ends a process or a thread, whether loguru is imported or not.
 
     Args:
         directory: the run's.
-        error: the exception, None for the one that Python printed.
+        error: the exception.
+        title: a line to put before a thread's traceback; empty for that of the process.
     """
-    if not _endings:
-        _endings.append(Ending(Tap(directory, read_config(directory))))
-    _endings[0].at_exit(error)
+    if title:
+        text = title + traceback_text_now(error)
+    else:
+        text = traceback_text(type(error), error, error.__traceback__)
+    _tap(directory).append_traceback(text.encode("utf-8", "replace"))
+
+
+def _tap(directory: str) -> Tap:
+    if not _taps:
+        _taps.append(Tap(directory, read_config(directory)))
+        # The ring of a forked child isn't its own.
+        posix.register_at_fork(after_in_child=_taps[0].forget)
+    return _taps[0]
 
 
 def _watch(loguru: "Any", tap: Tap) -> None:

@@ -10,6 +10,8 @@ from loghc.report import description
 __all__ = ["after", "last_error", "of_exception", "of_message", "of_record", "of_traceback"]
 
 _TRACEBACK = "Traceback (most recent call last):"
+_NESTED = "Traceback (most recent call last)"  # without a colon, as IPython prints it
+_COLOR = re.compile(r"\x1b\[[\d;]*m")
 _FRAME = re.compile(r'[ >|]*File "(?P<file>[^"]*)", line (?P<line>\d+)')
 _MEMBER = re.compile(r"^ *\+-\+-+ 1 -+$", re.MULTILINE)
 _MEMBERS = re.compile(r"\((\d+) sub-exceptions?\)")
@@ -138,6 +140,8 @@ def _of_traceback(text: str, depth: int) -> str:
     if at is None:
         return ""
     cause = "\n".join(lines[at:]).strip()
+    if _NESTED in cause:  # a notebook's: the message tells another exception, in its last line
+        return [line for line in _COLOR.sub("", cause).splitlines() if _is_own(line)][-1]
     frame = _FRAME.match(lines[frames[-1]]) if frames else None
     return _with_place(cause, frame["file"], int(frame["line"])) if frame else cause
 

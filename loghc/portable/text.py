@@ -1,12 +1,21 @@
 """How a record looks in the log that the watcher sends, much as loguru's default format has it."""
 
+import sys
+
 from .stdlib import load
 
 TYPE_CHECKING = False  # importing typing here would keep the program from shadowing it
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["MILLISECONDS", "format_level", "format_record", "format_second", "traceback_text"]
+__all__ = [
+    "MILLISECONDS",
+    "format_level",
+    "format_record",
+    "format_second",
+    "traceback_text",
+    "traceback_text_now",
+]
 
 _LONGEST_TRACEBACK = 30_000  # characters: it has to leave room for the log
 _FRAME = "\n  File "
@@ -52,14 +61,34 @@ def traceback_text(kind: "Any", value: "Any", trace: "Any") -> str:
     except RecursionError:
         raise
     except (Exception, SystemExit):
-        lines = ["Traceback (most recent call last):\n"]
-        while trace is not None:
-            code = trace.tb_frame.f_code
-            lines.append(
-                f'  File "{code.co_filename}", line {trace.tb_lineno}, in {code.co_name}\n'
-            )
-            trace = trace.tb_next
-        return "".join(lines) + f"{kind.__name__}: <its text can't be shown>\n"
+        return _places(trace) + f"{kind.__name__}: <its text can't be shown>\n"
+
+
+def traceback_text_now(error: BaseException) -> str:
+    """The same while the program goes on: without an import that it could notice."""
+    modules = sys.modules
+    if "traceback" in modules and "ast" in modules:
+        return traceback_text(type(error), error, error.__traceback__)
+    kind = type(error)
+    name = (
+        kind.__qualname__
+        if kind.__module__ == "builtins"
+        else f"{kind.__module__}.{kind.__qualname__}"
+    )
+    try:
+        text = str(error)
+    except (Exception, SystemExit):
+        text = "<its text can't be shown>"
+    return _without_middle(_places(error.__traceback__) + f"{name}: {text}\n".replace(": \n", "\n"))
+
+
+def _places(trace: "Any") -> str:
+    lines = ["Traceback (most recent call last):\n"]
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        lines.append(f'  File "{code.co_filename}", line {trace.tb_lineno}, in {code.co_name}\n')
+        trace = trace.tb_next
+    return "".join(lines)
 
 
 def _without_middle(text: str) -> str:

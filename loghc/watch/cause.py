@@ -48,7 +48,13 @@ class Causes:
         return self._marked
 
     def of_end(
-        self, verdict: Verdict, own: str, others: Sequence[str], log: Snapshot, printed: str = ""
+        self,
+        verdict: Verdict,
+        own: str,
+        others: Sequence[str],
+        log: Snapshot,
+        printed: str = "",
+        in_thread: str = "",
     ) -> str:
         """The cause of a run's failure at the program's end.
 
@@ -59,6 +65,7 @@ class Causes:
                 program passed its failing status on.
             log: the log.
             printed: what is known to have been printed to standard error at the end.
+            in_thread: the traceback of an exception that ended a thread of the program, or empty.
         """
         status = verdict.exit_status
         raised = of_traceback(own) if status in _OF_AN_EXCEPTION else ""
@@ -67,7 +74,12 @@ class Causes:
         if not cause and status is not None:
             cause = verdict.death
             if cause == f"exit status {status}":
-                known = of_traceback(printed) or _last_line(printed) or last_error(_log(log))
+                known = (
+                    of_traceback(printed)
+                    or of_traceback(in_thread)
+                    or _last_line(printed)
+                    or last_error(_log(log))
+                )
                 cause += f": {known}" if known else ""
         if not cause and verdict.lines:
             cause = last_error(_log(log)) or verdict.lines[0].removeprefix("loghc: ")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 from loghc.entry.directory import Directory
 from loghc.entry.processes import is_alive, living
@@ -14,10 +15,28 @@ from loghc.watch.end import End
 from loghc.watch.printed import Printed, Records, fold
 from loghc.watch.processes import mapped
 
-__all__ = ["Collector", "Facts"]
+__all__ = ["Collector", "Facts", "Traceback"]
 
 _TRACEBACKS = 5  # the newest are kept
 _DIGITS = 19  # of a number that fits into 64 bits
+
+
+class Traceback(NamedTuple):
+    """That of an uncaught exception.
+
+    Attributes:
+        pid: the process.
+        text: as Python prints it.
+        ended: it ended the process; else one of its threads.
+    """
+
+    pid: int
+    text: str
+    ended: bool
+
+    def of(self, pid: int) -> bool:
+        """Whether it ended this process."""
+        return self.ended and self.pid == pid
 
 
 class Facts:
@@ -33,7 +52,7 @@ class Facts:
         level: the highest level of a record, -1 without any.
         last_wall_ns: when the newest record was logged, by the wall clock; 0 without any.
         markers: how many markers were logged.
-        tracebacks: of uncaught exceptions, the newest last, from process to text.
+        tracebacks: of uncaught exceptions, the newest last.
     """
 
     def __init__(self) -> None:
@@ -46,7 +65,7 @@ class Facts:
         self.level = -1
         self.last_wall_ns = 0
         self.markers = 0
-        self.tracebacks: dict[int, str] = {}
+        self.tracebacks: list[Traceback] = []
 
     def add(self, reading: Reading) -> None:
         """Take in what one ring says."""
@@ -60,17 +79,18 @@ class Facts:
             last = reading.frames[-1].time_ns + reading.wall_offset_ns
             self.last_wall_ns = max(self.last_wall_ns, last)
         self.markers += reading.markers
+        self.tracebacks += [Traceback(reading.pid, text, ended=False) for text in reading.threads]
         if reading.traceback:
-            self.tracebacks.pop(reading.pid, None)
-            self.tracebacks[reading.pid] = reading.traceback
-            while len(self.tracebacks) > _TRACEBACKS:
-                del self.tracebacks[next(iter(self.tracebacks))]
+            # It became another program since then.
+            others = [each for each in self.tracebacks if not each.of(reading.pid)]
+            self.tracebacks = [*others, Traceback(reading.pid, reading.traceback, ended=True)]
+        del self.tracebacks[:-_TRACEBACKS]
 
     def copy(self) -> Facts:
         """The same, to add to."""
         other = Facts()
         other.__dict__.update(self.__dict__)
-        other.tracebacks = dict(self.tracebacks)
+        other.tracebacks = list(self.tracebacks)
         return other
 
 

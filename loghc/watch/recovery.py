@@ -155,7 +155,7 @@ class Recovery:
             render = pings.render(
                 log,
                 headline=f"{_CUT_OFF}; it began at {began}{seen}",
-                tracebacks=list(facts.tracebacks.values()),
+                tracebacks=[traceback.text for traceback in facts.tracebacks],
                 lines=[_OTHER_VERSION] if facts.unreadable else [],
             )
         queued = False

@@ -206,8 +206,9 @@ class Teller:
             *left_running(left),
         ]
         # The program's own comes last.
-        own = facts.tracebacks.pop(pid, "")
-        others = list(facts.tracebacks.values())
+        own = next((each.text for each in facts.tracebacks if each.of(pid)), "")
+        others = [each.text for each in facts.tracebacks if not each.of(pid)]
+        in_threads = [each.text for each in facts.tracebacks if each.pid == pid and not each.ended]
         ends = [(verdict.event, self._run_id)]
         if self._runs is not None:
             unended = Event.LOG if verdict.event is Event.LOG else Event.FAIL
@@ -229,7 +230,8 @@ class Teller:
                 in_file or self.collector.error_text(), [*others, own]
             )
             printed_text = printed.decode("utf-8", "replace")
-            cause = self._causes.of_end(verdict, own, others, log, printed_text)
+            in_thread = in_threads[-1] if in_threads else ""
+            cause = self._causes.of_end(verdict, own, others, log, printed_text, in_thread)
         if verdict.death and not verdict.death.startswith("exit status"):
             lines.append(f"loghc: {verdict.death}")
         tracebacks = [*others, *([own] if own else [])]

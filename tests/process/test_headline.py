@@ -163,3 +163,140 @@ def test_a_progress_bar_is_one_line(ping_receiver: PingReceiver, tmp_path: Path)
     """
     body = end_of(ping_receiver, tmp_path, source, "--output")
     assert body == "begun\n100.0 % 4000/4000\nXbc\n"
+
+
+IN_THREAD = """
+import sys, threading
+def copy(): raise OSError("disk full")
+thread = threading.Thread(target=copy, name="copier")
+thread.start()
+thread.join()
+"""
+IN_CHILD = """
+import multiprocessing, sys
+def copy(): raise OSError("disk full")
+if __name__ == "__main__":
+    child = multiprocessing.get_context("{}").Process(target=copy)
+    child.start()
+    child.join()
+    sys.exit(child.exitcode)
+"""
+BY_COVERAGE = """
+import pathlib, sys
+pathlib.Path("coverage").mkdir()
+pathlib.Path("coverage", "__init__.py").touch()
+pathlib.Path("coverage", "execfile.py").write_text('''
+import sys
+class PyRunner:
+    def run(self):
+        try:
+            exec("raise OSError('disk full')", {"__name__": "__main__"})
+        except Exception:
+            sys.excepthook(*sys.exc_info())
+            sys.exit(1)
+''')
+from coverage.execfile import PyRunner
+PyRunner().run()
+"""
+BY_IPYTHON = """
+import sys, types
+sys.modules["IPython"] = types.ModuleType("IPython")  # where a script's exception ends nothing
+def run_code():
+    try:
+        exec("raise OSError('disk full')", {"__name__": "script"})
+    except Exception:
+        sys.last_type, sys.last_value, sys.last_traceback = sys.exc_info()
+        sys.last_exc = sys.last_value
+        sys.excepthook(*sys.exc_info())
+run_code()
+sys.exit(1)
+"""
+BY_NOTEBOOK = """
+class CellExecutionError(Exception): pass
+raise CellExecutionError('''An error occurred while executing the following cell:
+------------------
+copy()
+------------------
+
+\x1b[31m-----------------------------\x1b[39m
+\x1b[31mOSError\x1b[39m            Traceback (most recent call last)
+\x1b[32m----> \x1b[39m\x1b[32m1\x1b[39m copy()
+
+\x1b[31mOSError\x1b[39m: disk full
+''')
+"""
+WITHOUT_LOGURU = {
+    "a thread's, and exit status 1": f"{IN_THREAD}\nsys.exit(1)",
+    "a thread's, and a status of its own": f"{IN_THREAD}\nsys.exit(3)",
+    "a forked child's": IN_CHILD.format("fork"),
+    "a spawned child's": IN_CHILD.format("spawn"),
+    "under coverage": BY_COVERAGE,
+    "in IPython": BY_IPYTHON,
+    "a notebook's": BY_NOTEBOOK,
+}
+
+
+@pytest.mark.parametrize("loguru", ["", "import loguru"])
+@pytest.mark.parametrize("source", WITHOUT_LOGURU.values(), ids=WITHOUT_LOGURU)
+def test_an_exception_is_told_wherever_it_ends_something(
+    ping_receiver: PingReceiver, tmp_path: Path, source: str, loguru: str
+) -> None:
+    body = end_of(ping_receiver, tmp_path, f"{loguru}\n{source}")
+    assert re.match(r"(exit status 3: )?OSError: disk full \(after ", body)
+    assert "Traceback (most recent call last)" in body.partition("\n")[2]
+
+
+@pytest.mark.parametrize("source", [IN_THREAD, f"import loguru\n{IN_THREAD}"])
+def test_a_thread_that_failed_in_a_success_is_no_cause(
+    ping_receiver: PingReceiver, tmp_path: Path, source: str
+) -> None:
+    assert "disk full" not in end_of(ping_receiver, tmp_path, source)
+    assert ping_receiver.pings[-1].event is Event.SUCCESS
+
+
+def test_many_threads_that_fail_leave_the_log(ping_receiver: PingReceiver, tmp_path: Path) -> None:
+    source = f"""
+from loguru import logger
+for number in range(500): logger.info("copied {{}}", number)
+{IN_THREAD}
+for _ in range(16): threads = [threading.Thread(target=copy) for _ in range(16)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+sys.exit(3)
+"""
+    body = end_of(ping_receiver, tmp_path, source)
+    assert " - copied 0\n" in body
+    assert body.count("Exception in thread ") == 4
+
+
+def test_a_program_sees_nothing_of_what_looks_for_its_threads_exceptions(
+    ping_receiver: PingReceiver, tmp_path: Path
+) -> None:
+    shows = """
+    import sys, threading, multiprocessing.util
+    def hook(args):
+        frame = sys._getframe()
+        while frame:
+            print(frame)
+            frame = frame.f_back
+        print(args, vars(args.thread), dir(args.thread))
+        print(hasattr(threading.Thread, "_invoke_excepthook"))
+    threading.excepthook = hook
+    def copy(): raise OSError("disk full")
+    thread = threading.Thread(target=copy, name="copier")
+    thread.start()
+    thread.join()
+    print(sorted(sys.modules))
+    sys.exit(1)
+    """
+    (tmp_path / "program.py").write_text(textwrap.dedent(shows), encoding="utf-8")
+    env = {**os.environ, "HEALTH_CHECK_URL": ping_receiver.url}
+    plain, watched = (
+        subprocess.run(
+            [*before, "program.py"], cwd=tmp_path, env=env, capture_output=True, check=False
+        )
+        for before in ([sys.executable], LOGHC)
+    )
+    varies = re.compile(rb" at 0x[0-9a-f]+|(?<=id': )\d+|\bident=\d+|\b\d{9,}\b")
+    assert varies.sub(b"", watched.stdout) == varies.sub(b"", plain.stdout) != b""
+    assert ping_receiver.pings[-1].text.startswith("OSError: disk full")

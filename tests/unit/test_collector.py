@@ -29,7 +29,7 @@ GONE = 2**22 + 1  # no process has such an id
 
 
 def reading(**changed: Any) -> Reading:
-    nothing = Reading(1, 0, 0, 0, 0, -1, 0, None, [], 0, 0, 0)
+    nothing = Reading(1, 0, 0, 0, 0, -1, 0, None, [], [], 0, 0, 0)
     return nothing._replace(**changed)
 
 
@@ -43,7 +43,7 @@ def text(collector: Collector, **options: Any) -> bytes:
 def test_without_a_ring_nothing_is_said() -> None:
     assert vars(Facts()) == {
         "rings": 0, "records": 0, "lost": 0, "failures": 0, "level": -1, "unreadable": 0,
-        "last_wall_ns": 0, "markers": 0, "orphans": 0, "tracebacks": {},
+        "last_wall_ns": 0, "markers": 0, "orphans": 0, "tracebacks": [],
     }  # fmt: skip
 
 
@@ -58,7 +58,7 @@ def test_what_the_rings_say_is_added_up() -> None:
     facts.add(reading(orphans=2, level=25, frames=[Frame(6, b"three")], wall_offset_ns=1000))
     assert vars(facts) == {
         "rings": 3, "records": 30, "lost": 3, "failures": 1, "level": 30, "unreadable": 0,
-        "last_wall_ns": 1007, "markers": 5, "orphans": 3, "tracebacks": {},
+        "last_wall_ns": 1007, "markers": 5, "orphans": 3, "tracebacks": [],
     }  # fmt: skip
 
 
@@ -67,10 +67,20 @@ def test_the_newest_tracebacks_are_kept_one_of_each_process() -> None:
     for pid in (1, 2, 3, 4, 5, 6, 3):
         facts.add(reading(pid=pid, traceback=f"of {pid}"))
         facts.add(reading(pid=pid))
-    assert list(facts.tracebacks) == [2, 4, 5, 6, 3]
+    assert [each.pid for each in facts.tracebacks] == [2, 4, 5, 6, 3]
     facts.add(reading(pid=2, traceback="another"))
-    assert list(facts.tracebacks.items())[-1] == (2, "another")
+    assert facts.tracebacks[-1] == (2, "another", True)
     assert len(facts.tracebacks) == 5
+
+
+def test_the_newest_tracebacks_of_threads_are_kept_beside_that_of_their_process() -> None:
+    facts = Facts()
+    facts.add(reading(pid=7, traceback="own", threads=[f"thread {n}" for n in range(6)]))
+    assert [each.text for each in facts.tracebacks] == [
+        *(f"thread {n}" for n in range(2, 6)),
+        "own",
+    ]
+    assert [each.of(7) for each in facts.tracebacks] == [False] * 4 + [True]
 
 
 def test_a_copy_of_the_facts_is_added_to_alone() -> None:
@@ -78,8 +88,8 @@ def test_a_copy_of_the_facts_is_added_to_alone() -> None:
     facts.add(reading(pid=1, traceback="one", markers=1))
     copy = facts.copy()
     copy.add(reading(pid=2, traceback="two", markers=1))
-    assert (facts.markers, facts.tracebacks) == (1, {1: "one"})
-    assert (copy.markers, copy.tracebacks) == (2, {1: "one", 2: "two"})
+    assert (facts.markers, facts.tracebacks) == (1, [(1, "one", True)])
+    assert (copy.markers, copy.tracebacks) == (2, [(1, "one", True), (2, "two", True)])
 
 
 # The log put together
@@ -196,7 +206,7 @@ def test_the_newest_tracebacks_come_last_whether_their_rings_were_folded_or_not(
         if number + 1 == folded:
             collector.fold(collector.finished())
     _, facts = collector.read()
-    assert list(facts.tracebacks.values()) == [f"of {number}\n" for number in range(2, 7)]
+    assert [each.text for each in facts.tracebacks] == [f"of {number}\n" for number in range(2, 7)]
 
 
 def test_the_owners_are_those_whose_rings_are_there_in_the_order_of_their_start(
