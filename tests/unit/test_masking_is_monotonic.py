@@ -150,6 +150,17 @@ def test_in_a_container_all_leaves_are_masked(text: str, out: str) -> None:
     assert mask_secrets(text) == out
 
 
+@pytest.mark.parametrize("levels", [1, 2, 3])
+def test_json_of_which_a_number_is_masked_stays_json(levels: int) -> None:
+    text: object = {"pin": 4711, "pins": [{"pin": 4712}, 1], "next": 1}
+    for _ in range(levels):
+        text = json.dumps(text)
+    out: object = mask_secrets(str(text))
+    for _ in range(levels):
+        out = json.loads(str(out))
+    assert out == {"pin": "[redacted]", "pins": [{"pin": "[redacted]"}, 1], "next": 1}
+
+
 @pytest.mark.parametrize(
     "kind", ["", "RSA ", "EC ", "DSA ", "OPENSSH ", "ENCRYPTED ", "PGP ", "ANY FUTURE "]
 )

@@ -10,7 +10,9 @@ modules ``names``, ``shapes``, ``commands`` and ``texts``: a line each, to read 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 from loghc.log.redaction import REDACTED, Redactor
 from loghc.log.secrets.diagnosis import diagnosed_values
@@ -33,9 +35,9 @@ def mask_secrets(text: str) -> str:
     secrets = telling(texts[level][first:last] for level, first, last in found)
     for level, plain in enumerate(texts if secrets else ()):
         known = ((first, last) for at, first, last in found if at == level)
-        rest = _replaced(plain, known, lambda length: "\0" * length)
+        rest = _replaced(plain, known, lambda first, last: "\0" * (last - first))
         found |= {(level, *span) for span in repeats(secrets, rest)}
-    return _replaced(text, (_place(span, views) for span in found), lambda _: REDACTED)
+    return _replaced(text, (_place(span, views) for span in found), partial(_mark, text))
 
 
 def _found(text: str) -> Iterator[tuple[int, int]]:
@@ -55,8 +57,8 @@ def _place(found: tuple[int, int, int], views: list[View]) -> tuple[int, int]:
     return first, last
 
 
-def _replaced(text: str, spans: Iterable[tuple[int, int]], by: Callable[[int], str]) -> str:
-    """Text of which some parts are replaced, each by what there is for its length."""
+def _replaced(text: str, spans: Iterable[tuple[int, int]], by: Callable[[int, int], str]) -> str:
+    """Text of which some parts are replaced, each by what there is for its place."""
     merged = [(0, 0)]
     for first, last in sorted(spans):
         if first < merged[-1][1]:
@@ -65,9 +67,18 @@ def _replaced(text: str, spans: Iterable[tuple[int, int]], by: Callable[[int], s
             merged.append((first, last))
     parts, done = [], 0
     for first, last in merged[1:]:
-        parts += [text[done:first], by(last - first)]
+        parts += [text[done:first], by(first, last)]
         done = last
     return "".join((*parts, text[done:]))
+
+
+def _mark(text: str, first: int, last: int) -> str:
+    """What a secret is replaced by: in quotes where a number in JSON is, so that it stays JSON."""
+    if text[first:last].isdigit() and text[last : last + 1] in ",}]":
+        key = re.search(r"(\\*\")\s?:\s?$", text[max(0, first - 16) : first])
+        if key:
+            return f"{key[1]}{REDACTED}{key[1]}"
+    return REDACTED
 
 
 SECRETS: tuple[Redactor, ...] = (mask_secrets,)

@@ -52,7 +52,6 @@ COMMANDS = (
     Command("(?:zip|unzip)(?= -)", "-P", "either", "zip -P «hunter2» a.zip b", "zip -r a.zip b"),
     Command("(?:7z|7za|7zz|rar|unrar)", "-(?:p|hp)", "glued", "7z a -p«hunter2» a.7z b", "7z a a.7z b"),
     Command("(?:lftp|lftpget)", "-u", "user,password", "lftp -u bob,«hunter2» ftp://x", "lftp -u bob ftp://x"),
-    Command("vault", "login(?: -[a-z-]+(?:=[a-z]+)?){0,3}", "random", "vault login «s1a2b3c4d5e6»", "vault login -method=oidc"),
     Command("kubectl create secret", "--from-literal=[^=\\s]{1,64}", "argument", "kubectl create secret generic x --from-literal=a=«hunter2»", "kubectl create secret generic x --from-file=a"),
     Command("(?:aws configure|composer config|poetry config|pip config|git config|gcloud config|conda config)", r"(?:set |--global |--auth ){0,2}[\w./:-]{0,64}(?:secret|token|password|oauth|http-basic)[\w./:-]{0,64}(?: set)?(?: [a-z]+(?= \S))?", "argument", "aws configure set aws_secret_access_key «ab/cd+ef»", "aws configure set region eu-west-1"),
     Command("(?:heroku|fly|flyctl|railway|wrangler|doppler|supabase|gh|vercel|netlify)", r"(?:config|secrets?|variables|env)[: ](?:set|put)(?: [\w-]+)? ?[A-Z0-9_]{0,32}(?:KEY|TOKEN|PASS|SECRET|URL|PASSWORD|DSN)[A-Z0-9_]{0,16}(?: (?:--body|-b|--value))?", "argument", "fly secrets set SIGNING_KEY=«hunter2»", "fly secrets set TZ=UTC"),
@@ -64,7 +63,6 @@ COMMANDS = (
     Command("swaks", "-ap|--auth-password", "argument", "swaks --to x -ap «hunter2»", "swaks --to x"),
     Command("(?:wpa_passphrase|nmcli)", r"[\w-]+(?: dev(?:ice)? wifi connect \S+ password)?", "argument", "wpa_passphrase home «hunter22»", "nmcli"),
     Command("etcdctl", "--user", "user:password", "etcdctl --user root:«hunter2» get x", "etcdctl get x"),
-    Command("(?:useradd|usermod)", "-p|--password", "argument", "usermod -p '«$6$ab$cd»' bob", "useradd -m bob"),
     Command("rclone", "obscure", "argument", "rclone obscure «hunter2»", "rclone sync a b"),
     Command("(?:gpg|gpg2|borg|restic|duplicity|cryptsetup|ansible-vault|ansible-playbook|ssh-keygen)", "--passphrase|-N|-P", "argument", "gpg --batch --passphrase «hunter2» -d x", "gpg --batch -d x"),
     Command("b2 authorize-account", r"\S+", "argument", "b2 authorize-account 0a1b «K00aB3dE5f»", "b2 authorize-account"),
@@ -85,7 +83,6 @@ FORMS = {
     "user%password": rf"(?:{_NEXT})[^\s%\"'|;]{{0,64}}%(?P<secret>[^\s\"'|;]+)",
     "user,password": rf"(?:{_NEXT})[^\s,\"'|;]{{0,64}},(?P<secret>[^\s\"'|;]+)",
     "token": rf"{_NEXT}{_NO_OPTION}(?P<secret>[\w.-]{{20,}})",
-    "random": rf"{_NEXT}{_NO_OPTION}(?P<secret>[\w.-]{{8,}})",
 }
 """How a secret follows an option."""
 

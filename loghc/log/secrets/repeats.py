@@ -5,14 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from loghc.log.secrets.searched import places_of
 from loghc.log.secrets.values import is_random
 
 __all__ = ["repeats", "telling"]
 
 _SHORTEST = 8  # characters
 _STRONG = 12  # with so many, letters and digits are no word, in a path neither
-_FEW = 100  # texts that are looked for one after the other
 _MOST = 16  # values that begin with the same characters
 _PART = re.compile(r"(?<!\\)[A-Za-z0-9](?:[^\s\"'`,;()<>{}\[\]=&|\\]|=(?![A-Za-z]))*")
 _RUN = re.compile("[A-Za-z0-9]+")
@@ -27,7 +25,7 @@ def telling(secrets: Iterable[str]) -> dict[str, list[str]]:
     and no address, path or logger's name.
     """
     found: dict[str, list[str]] = {}
-    for part in {part for secret in secrets for part in _PART.findall(secret)}:
+    for part in set(_PART.findall("\n".join(set(secrets)))):
         if _is_telling(part):
             alike = found.setdefault(_RUN.match(part)[0], [])  # type: ignore[index]
             if len(alike) < _MOST:
@@ -37,14 +35,9 @@ def telling(secrets: Iterable[str]) -> dict[str, list[str]]:
 
 def repeats(secrets: dict[str, list[str]], text: str) -> Iterator[tuple[int, int]]:
     """Where secrets stand in a text: begin and end."""
-    heads = secrets.keys() & set(_RUN.findall(text))
-    if len(heads) < _FEW:
-        starts = (place for head in heads for place in places_of(head, text))
-    else:
-        starts = (run.start() for run in _RUN.finditer(text) if run[0] in heads)
-    for first in starts:
-        head = _RUN.match(text, first)
-        for part in secrets.get(head[0], ()) if head else ():
+    for head in _RUN.finditer(text) if not secrets.keys().isdisjoint(_RUN.findall(text)) else ():
+        first = head.start()
+        for part in secrets.get(head[0], ()):
             last = first + len(part)
             before, after = text[first - 1 : first], text[last : last + 1]
             if text.startswith(part, first) and not (before.isalnum() or after.isalnum()):

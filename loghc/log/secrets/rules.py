@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
-from functools import cache, partial
+from collections.abc import Callable, Iterator
+from functools import cache
 from itertools import chain
+from typing import NamedTuple
 
 from loghc.log.secrets.commands import COMMANDS, Command, programs
 from loghc.log.secrets.commands import pattern as command_pattern
@@ -17,17 +18,14 @@ from loghc.log.secrets.texts import TEXTS, Text
 
 __all__ = ["RULES", "Rule", "searched_for_rules"]
 
-_ESCAPE = re.compile(r"\\(?:u[0-9a-f]{4}|x[0-9a-f]{2}|[nrt\"'])")
-_SHORT = 2  # characters: an anchor with fewer is in nearly every text
-_DENSE = 8  # characters from one anchor to the next: with less, one search of all takes less time
 
-
-class Rule:
+class Rule(NamedTuple):
     """Finds the secrets of one row of a table.
 
-    Args:
+    Attributes:
         row: the row.
-        anchors: texts of which one stands in each text that has such a secret.
+        anchors: texts in lower case of which one stands in each text that has such a secret; with
+            none, the pattern is looked for everywhere.
         pattern: gives a regular expression, with a group ``secret``; made when it is first needed.
         before: how many characters before the pattern's match are a part of the secret.
         folded: the pattern is in lower case.
@@ -35,94 +33,62 @@ class Rule:
         confirm: what is found is a secret only if this says so.
     """
 
-    __slots__ = (
-        "_before",
-        "_begins",
-        "_confirm",
-        "_folded",
-        "_pattern",
-        "_short",
-        "anchors",
-        "row",
-    )
-
-    def __init__(
-        self,
-        row: Shape | Command | Text,
-        anchors: Iterable[str],
-        pattern: Callable[[], str],
-        *,
-        before: int = 0,
-        folded: bool = False,
-        begins: bool = True,
-        confirm: Callable[[str], bool] | None = None,
-    ) -> None:
-        self.row = row
-        anchors = [anchor.lower() for anchor in anchors]
-        self._short = begins and min(map(len, anchors)) < _SHORT
-        self.anchors = () if self._short else tuple(anchors)
-        self._before = before
-        self._folded = folded
-        self._begins = begins
-        self._confirm = confirm
-        self._pattern = cache(lambda: re.compile(pattern()))
+    row: Shape | Command | Text
+    anchors: list[str]
+    pattern: Callable[[], re.Pattern[str]]
+    before: int = 0
+    folded: bool = False
+    begins: bool = True
+    confirm: Callable[[str], bool] | None = None
 
     def spans(self, searched: Searched) -> Iterator[tuple[int, int]]:
         """Where the secrets lie: begin and end."""
-        text = searched.low if self._folded else searched.text
-        places: list[int] = []
-        for anchor in self.anchors:
-            places += searched.places.get(anchor, ())
-        if places or self._short:
-            for match in self._matches(sorted(places), text):
-                first, last = match.span("secret")
-                if self._before:
-                    first = match.start() - self._before
-                secret = searched.text[first:last]
-                plain = _ESCAPE.sub("", secret) if "\\" in secret else secret
-                if any(map(str.isalnum, plain)) and (not self._confirm or self._confirm(plain)):
-                    yield first, last
+        for match in self._matches(searched):
+            first, last = match.span("secret")
+            if self.before:
+                first = match.start() - self.before
+            secret = searched.text[first:last]
+            if any(map(str.isalnum, secret)) and (not self.confirm or self.confirm(secret)):
+                yield first, last
 
-    def _matches(self, places: list[int], text: str) -> Iterator[re.Match[str]]:
-        pattern, done = self._pattern(), 0
-        if self._short or len(places) > len(text) / _DENSE:
-            yield from pattern.finditer(text)
-        elif self._begins:
-            for place in places:
-                match = pattern.match(text, place) if place >= done else None
-                if match:
+    def _matches(self, searched: Searched) -> Iterator[re.Match[str]]:
+        text, done = searched.low if self.folded else searched.text, 0
+        if not self.anchors:
+            yield from self.pattern().finditer(text)
+        places = [place for anchor in self.anchors for place in searched.places.get(anchor, ())]
+        for place in sorted(places):
+            if place >= done and self.begins:
+                if match := self.pattern().match(text, place):
                     done = match.end("secret")
                     yield match
-        else:
-            for place in places:
-                if place >= done:
-                    begin = text.rfind("\n", 0, place) + 1
-                    begin = text.rfind("\n", 0, max(0, begin - 1)) + 1  # the line before it, too
-                    end = text.find("\n", place)
-                    end = len(text) if end < 0 else end
-                    yield from pattern.finditer(text, max(begin, done), end)
-                    done = end
+            elif place >= done:
+                begin = text.rfind("\n", 0, place) + 1
+                begin = text.rfind("\n", 0, max(0, begin - 1)) + 1  # the line before it, too
+                end = text.find("\n", place) + 1 or len(text)
+                yield from self.pattern().finditer(text, max(begin, done), end)
+                done = end
 
 
-def _text_rule(row: Text) -> Rule:
-    anchors = row.anchors.removeprefix("^").split("|")
-    begins = row.anchors.startswith("^")
-    return Rule(row, anchors, lambda: row.pattern, folded=True, begins=begins, confirm=row.confirm)
+def _rule(row: Shape | Command | Text) -> Rule:
+    if isinstance(row, Command):
+        return Rule(row, programs(row), cache(lambda: re.compile(command_pattern(row))))
+    if isinstance(row, Shape):
+        anchors = [head.lower() for head in heads(row)]
+        if min(map(len, anchors)) == 1:  # in nearly every text
+            anchors = []
+        compiled = cache(lambda: re.compile(shape_pattern(row)))
+        return Rule(row, anchors, compiled, before=length_before(row))
+    return Rule(
+        row,
+        row.anchors.removeprefix("^").split("|"),
+        cache(lambda: re.compile(row.pattern)),
+        folded=True,
+        begins=row.anchors.startswith("^"),
+        confirm=row.confirm,
+    )
 
 
-RULES = (
-    *map(_text_rule, TEXTS),
-    *(Rule(row, programs(row), partial(command_pattern, row)) for row in COMMANDS),
-    *(
-        Rule(
-            row,
-            heads(row),
-            partial(shape_pattern, row),
-            before=length_before(row),
-        )
-        for row in SHAPES
-    ),
-)
+RULES = (*map(_rule, TEXTS), *map(_rule, COMMANDS), *map(_rule, SHAPES))
 """All rules but those for names and for private keys."""
 
 

@@ -124,7 +124,6 @@ SHAPES = (
     Shape("Mollie", "!live_<A24+>", "live_<A8>"),
     Shape("Paddle", "pdl_{live|sdbx}_apikey_<w40+>", "pdl_live_<w8>"),
     Shape("RunPod", "!rpa_<U40+>", "rpa_<U8>"),
-    Shape("Mapbox", "!{sk|pk}.eyJ<w40+>.<w20+>", "sk.eyJ<w6>"),
     Shape("Neon", "!napi_<l50+>", "napi_<l8>"),
     Shape("Neon", "!npg_<A12>!", "npg_<A4>"),
     Shape("Netlify", "!nf{p|c|o|u|b}_<A36+>", "nfp_<A8>"),
