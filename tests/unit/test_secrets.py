@@ -278,8 +278,8 @@ def ordinary_log() -> str:
 def test_a_long_ordinary_log_takes_milliseconds() -> None:
     text = ordinary_log()
     masked(text)  # compiles the patterns
-    # Measured: 2 ms where one line is much like the next, 8 to 12 ms in a mixture; this one is full
-    # of passwords and keys that aren't, and takes 20 to 30.
+    # Measured: 5 ms where one line is much like the next, 20 in a mixture; this one is full
+    # of passwords and keys that aren't, and takes 30.
     assert seconds_for(lambda: masked(text), enough=0.05) < 0.15
 
 
