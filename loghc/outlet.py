@@ -5,8 +5,6 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-import operator
-from collections import deque
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -170,7 +168,7 @@ class Service(Outlet):
             self.tail = WholeTail(self._limit)
             self.tail.body_size = self._body_size
         self._crash_watch = CrashWatch()
-        self._seen: deque[tuple[object, ...]] = deque(maxlen=_REMEMBERED)
+        self._seen: dict[tuple[int, ...], tuple[object, ...]] = {}  # the newest last
         self._lock = native.RLock()  # a signal handler may log where a marker is dealt with
 
     @property
@@ -241,9 +239,12 @@ class Service(Outlet):
         # Not the record itself is kept, which holds its exception's frames, but parts that loguru
         # makes anew for each. A patcher of the app's may replace some, but hardly all of them.
         parts = tuple(record.get(name) for name in _OWN_PARTS)
-        if any(all(map(operator.is_, parts, seen)) for seen in tuple(self._seen)):
+        identity = tuple(map(id, parts))
+        if identity in self._seen:
             return True
-        self._seen.append(parts)
+        self._seen[identity] = parts  # held, so that no other has this identity
+        if len(self._seen) > _REMEMBERED:
+            self._seen.pop(next(iter(self._seen)), None)
         return False
 
     def _body_size(self) -> int:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
+from loghc.clock import monotonic
 from loghc.delivery.capabilities import Capabilities
 from loghc.delivery.policy import Policy
 from loghc.delivery.queued import Queued
 from loghc.log.body import SHORTEST
 from loghc.ping import Attempt
 
-__all__ = ["Next", "after_failure", "blames_size", "why_shortened"]
+__all__ = ["LessThatPassed", "Next", "after_failure", "blames_size"]
 
 _LOG_REFUSED = frozenset({400, 403, 413, 422})
 _AWAY = frozenset({502, 503, 504})  # what a proxy answers while the service behind it is away
@@ -69,7 +71,42 @@ def blames_size(attempt: Attempt) -> bool:
     return attempt.was_sending or attempt.status == _TOO_LARGE
 
 
-def why_shortened(attempt: Attempt) -> str:
+class LessThatPassed:
+    """How much of a log a service took, where all of it was too large. It is asked again hourly.
+
+    Args:
+        ask_again_s: until all of a log is tried again.
+    """
+
+    def __init__(self, ask_again_s: float) -> None:
+        self._ask_again_s = ask_again_s
+        self._step = 0
+        self._until = -math.inf
+        self._why = ""
+
+    def leave_out(self, queued: Queued) -> str:
+        """Leave out of a ping, before its first attempt, what would not pass.
+
+        Returns:
+            Why something is left out of it, if something is.
+        """
+        if not queued.attempts and monotonic() < self._until:
+            queued.step = self._step
+        return self._why if queued.shed_for is None else _why_shortened(queued.shed_for)
+
+    def remember(self, queued: Queued, failed: Attempt) -> str:
+        """Take in that a ping passed with less, after an attempt that failed; why less."""
+        why = _why_shortened(failed)
+        if blames_size(failed):
+            self._step, self._until, self._why = (
+                queued.step,
+                monotonic() + self._ask_again_s,
+                why,
+            )
+        return why
+
+
+def _why_shortened(attempt: Attempt) -> str:
     """Why a ping has less of its log."""
     if attempt.was_sending:
         return "all of it could not be sent in time"

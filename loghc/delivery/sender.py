@@ -16,7 +16,7 @@ from loghc.delivery.inbox import Inbox
 from loghc.delivery.outcomes import Outcomes
 from loghc.delivery.policy import Policy
 from loghc.delivery.queued import Queued
-from loghc.delivery.retry import Next, after_failure, blames_size, why_shortened
+from loghc.delivery.retry import LessThatPassed, Next, after_failure, blames_size
 from loghc.delivery.troubles import Troubles
 from loghc.delivery.waiting import Waiting
 from loghc.ping import Attempt, Event, Ping
@@ -79,7 +79,7 @@ class Sender:
         self._failures = 0  # in a row
         self._passed = 0
         self._newest_end = -1  # the number of the newest end that the service took
-        self._usual: tuple[int, float, str] = (0, -math.inf, "")  # step, until when, why
+        self._less = LessThatPassed(policy.ask_again_s)
 
     @property
     def has_work(self) -> bool:
@@ -160,7 +160,7 @@ class Sender:
         successor._waiting.inherit(self._waiting)
         successor._passed = self._passed
         successor._newest_end = self._newest_end
-        successor._usual = self._usual
+        successor._less = self._less
         return successor
 
     @contextlib.contextmanager
@@ -237,11 +237,7 @@ class Sender:
 
     def _attempt(self, queued: Queued, ping: Ping) -> Attempt:
         self._waiting.note_attempt(ping)
-        step, until, why = self._usual
-        if not queued.attempts and monotonic() < until:
-            queued.step = step
-        if queued.shed_for is not None:
-            why = why_shortened(queued.shed_for)
+        why = self._less.leave_out(queued)
         with self._away():
             queued.attempts += 1
             try:
@@ -330,11 +326,12 @@ class Sender:
         failed = queued.shed_for
         if failed is None:  # it was known before that all of it would not pass
             return
-        why = why_shortened(failed)
-        self._troubles.shortened(ping, why, too_large=blames_size(failed))
-        if blames_size(failed):
-            self._usual = (queued.step, monotonic() + self._policy.ask_again_s, why)
-        elif ping.event is Event.FAIL and self._capabilities.knows_log():
+        too_large = blames_size(failed)
+        why = self._less.remember(queued, failed)
+        self._troubles.shortened(ping, why, too_large=too_large)
+        if too_large:
+            return
+        if ping.event is Event.FAIL and self._capabilities.knows_log():
             self._offer_log_of(queued)
 
     def _offer_log_of(self, queued: Queued) -> None:

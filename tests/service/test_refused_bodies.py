@@ -317,6 +317,7 @@ def test_a_failure_of_an_outage_stays_one_and_comes_before_the_success_that_foll
         assert delivery.wait(20)
         delivery.put(failure())
         wait_until(lambda: len(tried) > 8)  # it was set aside
+        time.sleep(0.2)  # until it rests, for a second or more
         up.set()
         delivery.put(ping(Event.SUCCESS))
         assert delivery.wait(20)
