@@ -40,6 +40,7 @@ _DIRECTORY = 0o040700  # and closed to others
 _MODE = 0o170777
 _FIFO = 0o010000
 _TYPE = 0o170000
+_TO_READ = posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NOFOLLOW
 # For reading, too, so that a write without a reader is no SIGPIPE.
 _TO_WRITE = posix.O_RDWR | posix.O_NONBLOCK | posix.O_CLOEXEC | posix.O_NOFOLLOW
 _LOCK_TIMEOUT_S = 1.0
@@ -133,22 +134,29 @@ def _arrive(directory: str) -> None:
     The text names the program that runs here, not the process, which may become another: where its
     stack begins, which forks share.
     """
-    owners = (posix.geteuid(), 0)
-    found = posix.lstat(directory)
-    if found.st_mode & _MODE != _DIRECTORY or found.st_uid not in owners:
-        return
     pid = posix.getpid()
     stack = _read("/proc/self/stat").rpartition(b")")[2].split()[_STACK]
+    opened = posix.open(directory, _TO_READ | posix.O_DIRECTORY)
     try:
-        channel = posix.open(directory + "/channel", _TO_WRITE)
+        if not _is_ours(opened, _DIRECTORY, _MODE):
+            return
         try:
-            found = posix.fstat(channel)
-            if found.st_mode & _TYPE == _FIFO and found.st_uid in owners:
-                posix.write(channel, b"loghc2\t%d\t0\t0\t0\tpython\t\t-\t%s\n" % (pid, stack))
-        finally:
-            posix.close(channel)
-    except OSError:  # it is full, say
-        posix.symlink(stack.decode(), f"{directory}/{pid}.python")
+            channel = posix.open("channel", _TO_WRITE, dir_fd=opened)
+            try:
+                if _is_ours(channel, _FIFO, _TYPE):
+                    posix.write(channel, b"loghc2\t%d\t0\t0\t0\tpython\t\t-\t%s\n" % (pid, stack))
+            finally:
+                posix.close(channel)
+        except OSError:  # it is full, say
+            posix.symlink(stack.decode(), f"{pid}.python", dir_fd=opened)
+    finally:
+        posix.close(opened)
+
+
+def _is_ours(descriptor: int, kind: int, mask: int) -> bool:
+    """Whether something is what `portable.trusted` would open, which is not loaded yet."""
+    found = posix.fstat(descriptor)
+    return found.st_mode & mask == kind and found.st_uid in (posix.geteuid(), 0)
 
 
 def _read(path: str) -> bytes:

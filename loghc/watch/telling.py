@@ -407,6 +407,7 @@ class Teller:
         if self._run is None or not self._run.deleted:
             return
         self._take_in()  # what came through the channel that goes
+        self._pythons.directory_lost = True
         try:
             self._rings_lost = not self._run.make_anew() or self._rings_lost
         except OSError as error:

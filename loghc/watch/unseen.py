@@ -33,6 +33,8 @@ _MAX_REMEMBERED = 20_000
 _NAMED = 3
 _DIGITS = 20
 _VARIABLE = b"LOGHC_RUN"
+_NOT_KNOWN = "perhaps it is no CPython of 3.8 or newer"
+_LOST = "perhaps it started when the run directory was deleted"
 _NO_PROGRAM = ("-V", "-VV", "--version", "-h", "-?", "--help")  # options that run none
 
 
@@ -60,6 +62,9 @@ class Pythons:
     Args:
         bootstrap: the directory that PYTHONPATH has to begin with.
         run: the run directory's path.
+
+    Attributes:
+        directory_lost: the run directory was deleted for a while.
     """
 
     def __init__(self, bootstrap: str, run: str) -> None:
@@ -74,6 +79,7 @@ class Pythons:
         self._newest = b""
         self._end: tuple[Unseen, bool] | None = None  # the program's, and as another user
         self._stopped = threading.Event()
+        self.directory_lost = False
 
     def start(self, main: int) -> None:
         """Look at a program and what is below it, from now on, on a thread.
@@ -160,8 +166,9 @@ class Pythons:
                 found[end.pid] = end._replace(cause="it became another user before it logged")
             elif end.pid not in self._arrived:
                 found.setdefault(end.pid, end)
+        known = {_NOT_KNOWN: _LOST} if self.directory_lost else {}
         return [
-            each
+            each._replace(cause=known.get(each.cause, each.cause))
             for pid, each in found.items()
             if pid not in self._recorded
             and (each.since < young or not is_alive(pid))  # what is young may still be starting
@@ -223,7 +230,7 @@ class Pythons:
         for folder in folders[: folders.index(self._bootstrap)]:
             if os.path.exists(os.path.join(folder, b"sitecustomize.py")):
                 return f"another sitecustomize stands in front, in {os.fsdecode(folder)}"
-        return "perhaps it is no CPython of 3.8 or newer"
+        return _NOT_KNOWN
 
 
 def read_arrivals(directory: Directory) -> list[tuple[int, bytes]]:

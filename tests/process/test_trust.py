@@ -38,6 +38,72 @@ def _delete(path: Path) -> None:
         shutil.rmtree(path)
 
 
+# What a Python says when it arrives
+
+
+def a_pipe_of_another(directory: Path) -> None:
+    os.mkfifo(directory / "channel")
+    os.chown(directory / "channel", NOBODY, NOBODY)
+
+
+def a_file(directory: Path) -> None:
+    (directory / "channel").touch()
+
+
+def a_link(directory: Path) -> None:
+    os.mkfifo(directory.parent / "pipe")
+    (directory / "channel").symlink_to(directory.parent / "pipe")
+
+
+def a_directory_of_another(directory: Path) -> None:
+    os.mkfifo(directory / "channel")
+    os.chown(directory, NOBODY, NOBODY)
+
+
+def an_open_directory(directory: Path) -> None:
+    os.mkfifo(directory / "channel")
+    directory.chmod(0o755)
+
+
+def a_linked_directory(directory: Path) -> None:
+    os.mkfifo(directory / "channel")
+    directory.rename(directory.with_name("elsewhere"))
+    directory.symlink_to(directory.with_name("elsewhere"))
+
+
+def nothing_wrong(directory: Path) -> None:
+    os.mkfifo(directory / "channel")
+
+
+@needs_root
+@pytest.mark.parametrize(
+    ("prepare", "arrives"),
+    [
+        (nothing_wrong, True),
+        (a_pipe_of_another, False),
+        (a_file, False),
+        (a_link, False),
+        (a_directory_of_another, False),
+        (an_open_directory, False),
+        (a_linked_directory, False),
+    ],
+)
+def test_a_python_says_that_it_arrives_to_its_watcher_alone(tmp_path, prepare, arrives):
+    directory = tmp_path / "run"
+    directory.mkdir(0o700)
+    prepare(directory)
+    channel = os.open(directory / "channel", os.O_RDWR | os.O_NONBLOCK)
+    env = {"LOGHC_RUN": str(directory), "PYTHONPATH": str(BOOTSTRAP)}
+    done = run(sys.executable, "-c", "print('done')", cwd=tmp_path, env=env)
+    assert (done.stdout, done.stderr) == ("done\n", "")
+    try:
+        said = os.read(channel, 100)
+    except BlockingIOError:
+        said = b""
+    os.close(channel)
+    assert said.startswith(b"loghc2\t") == arrives
+
+
 # Run directories, to which an entry points
 
 
