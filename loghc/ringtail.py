@@ -117,7 +117,7 @@ class RingTail(Tail):
             return
         self._ring = self._header = ring
         self._send(options, b"", now, ring.started_ns, ring.append_marker(options, b"", now))
-        self._send(b"ring\t\t-", b"", now)
+        self._send(b"ring\t\t-", b"", now, ring.started_ns)
 
     def after_fork(self) -> None:
         """In a forked child: leave the ring to the parent."""

@@ -188,7 +188,7 @@ class Tap:
         self._ring = self._header = ring
         self.append = ring.append
         self._use_ring()
-        self._tell(about("ring", {}), b"", _monotonic_ns())
+        self._tell(about("ring", {}), b"", _monotonic_ns(), ring.started_ns)
 
     def _tell(self, what: bytes, data: bytes, now: int, opened: int = 0, number: int = 0) -> bool:
         try:

@@ -59,14 +59,14 @@ class RunDirectory(Directory):
         self._fields = list(fields)
         self.write_fields(FILE_NAME, self._fields)
 
-    def hold_rings(self, pid: int) -> bool:
-        """Hold the rings open that came since the last time; whether this process's are here."""
+    def hold_rings(self, newest: str) -> bool:
+        """Hold the rings open that came since the last time; whether the one that just came is."""
         names = self.names()
         for name in names:
             if name.endswith(SUFFIX) and name not in self._held and len(self._held) < _MAX_HELD:
                 with contextlib.suppress(OSError):
                     self._held[name] = super().open(name)
-        return any(name.startswith(f"{pid}-") for name in names)
+        return newest in names
 
     @property
     def deleted(self) -> bool:

@@ -281,7 +281,7 @@ class Teller:
             elif message.event == "ring":
                 self._opened += 1
                 self._pythons.recorded(message.pid)
-                self._hold_ring(message.pid)
+                self._hold_ring(f"{message.pid}-{message.ring}{layout.SUFFIX}")
             elif message.event == "sink":
                 self._pings.tighten(parse_fields(message.line))
             # The process itself tells its start and end.
@@ -397,9 +397,9 @@ class Teller:
             return []
         return [Unseen(os.path.basename(self._command.argv[0]), pid, why_isolated(option), 0.0)]
 
-    def _hold_ring(self, pid: int) -> None:
+    def _hold_ring(self, name: str) -> None:
         """A process has opened a ring: keep it, whatever becomes of the run directory."""
-        if self._run is not None and not self._run.hold_rings(pid) and self._run.deleted:
+        if self._run is not None and not self._run.hold_rings(name) and self._run.deleted:
             self._rings_lost = True
 
     def _keep_directory(self) -> None:
