@@ -17,6 +17,9 @@ SHORTEST = 2
 
 _SHORT_LOG_BYTES = 8_000
 _SHORT_RECORD_BYTES = 2_000
+_FOOTER_BYTES = 2_000  # of a kept body, whose footer is not told apart from its log
+_LATE = b" (told late, of "
+_LATE_LINE = b"loghc: told late: this happened at "
 _GAP = b"... loghc left out the middle here ...\n"
 
 
@@ -100,14 +103,18 @@ class Body(NamedTuple):
     def late(self, happened: float) -> Body:
         """The same for a ping that comes late, with the moment that it tells of.
 
+        It stays as it is if it has that moment already: the end of an earlier run may wait, too.
+
         Args:
             happened: that moment, in seconds of the wall clock.
         """
+        end = self.log[-_FOOTER_BYTES:] + self.footer
+        if _LATE in self.headline or _LATE_LINE in end:
+            return self
         when = moment(happened)
         if not self.headline:
-            line = f"loghc: told late: this happened at {when}\n"
-            return self._replace(footer=self.footer + line.encode())
-        added = f" (told late, of {when})"
+            return self._replace(footer=self.footer + _LATE_LINE + f"{when}\n".encode())
+        added = f"{_LATE.decode()}{when})"
         cause = self.headline.decode("utf-8", "replace")
         return self._replace(headline=(shorten(cause, len(added)) + added).encode())
 

@@ -334,3 +334,22 @@ def test_a_fault_of_the_connection_says_nothing_of_a_log(ping_receiver: PingRece
     assert delivery.wait(20)
     assert ping_receiver.pings[-1].body.endswith(LOG[-50_000:] + RECORD)
     delivery.stop(5)
+
+
+def test_a_ping_that_arrives_more_than_a_minute_after_its_marker_says_so() -> None:
+    faster = 200.0  # a minute is 0.3 s
+    up = threading.Event()
+    with strict(lambda _: 200 if up.is_set() else 503, Policy().scaled(faster)) as (
+        refusing,
+        *rest,
+    ):
+        delivery, _ = rest
+        delivery.put(failure())
+        time.sleep(3 * 60 / faster)
+        up.set()
+        assert delivery.wait(20)
+        delivery.put(failure())
+        assert delivery.wait(20)
+        late, prompt = (body.partition(b"\n")[0] for _, body in refusing.taken)
+        assert late.startswith(b"OSError: disk full (told late, of 20")
+        assert prompt == b"OSError: disk full"

@@ -205,6 +205,14 @@ def test_a_late_body_says_when_it_happened_in_front_where_it_has_a_headline() ->
     assert log == b"sync.done\nloghc: told late: this happened at 1970-01-01 00:00:00 UTC\n"
 
 
+@pytest.mark.parametrize(
+    "body",
+    [PARTS.late(0), Body(log=b"sync.done\n").late(0), Body(log=Body(log=b"a\n").late(0).whole())],
+)
+def test_a_body_that_comes_late_twice_says_so_once(body: Body) -> None:
+    assert body.late(1_000_000_000) is body
+
+
 def test_a_headline_is_one_line_of_300_characters_at_most() -> None:
     headline = "a\n\tb\0\x1b[31m\u202ec\x85 ```d``` " + "\u00e9" * 400
     body = Renderer(10_000, MASKER, None).render(LOG, headline=headline)
