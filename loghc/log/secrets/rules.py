@@ -18,6 +18,8 @@ from loghc.log.secrets.texts import TEXTS, Text
 
 __all__ = ["RULES", "Rule", "searched_for_rules"]
 
+_ESCAPE = re.compile(r"\\(?:u[0-9a-f]{4}|x[0-9a-f]{2}|[nrt\"'])")
+
 
 class Rule(NamedTuple):
     """Finds the secrets of one row of a table.
@@ -47,7 +49,7 @@ class Rule(NamedTuple):
             first, last = match.span("secret")
             if self.before:
                 first = match.start() - self.before
-            secret = searched.text[first:last]
+            secret = _ESCAPE.sub("", searched.text[first:last])  # its digits tell nothing
             if any(map(str.isalnum, secret)) and (not self.confirm or self.confirm(secret)):
                 yield first, last
 
