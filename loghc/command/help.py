@@ -26,7 +26,7 @@ _COLUMN = 24  # where the explanation of an option begins
 
 _RUN = f"""\
 Run a program, and ping a monitoring service when it starts and when it ends, whatever ends it. The
-end of what it logs with loguru goes along.
+end of what it logs with loguru is attached.
 
 COMMAND is a Python script, directory or zip file, "-m MODULE", "-c CODE", or any other program on
 the PATH: "python app.py", "bash nightly.sh", an installed console script. What follows it belongs

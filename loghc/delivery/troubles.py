@@ -70,7 +70,7 @@ class Troubles:
     def exposed(self) -> None:
         """Pings go unencrypted to a host that isn't local."""
         report_if_seen(
-            f"pings to {self._where} are not encrypted: whoever is on their way can read the log "
+            f"pings to {self._where} are not encrypted: anyone on their way can read the log "
             "and the ping URL. Use https, if the service offers it."
         )
 

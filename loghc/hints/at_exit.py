@@ -1,4 +1,4 @@
-"""What is said at the exit of a process in which no sink saw a marker, where someone looks."""
+"""What is reported, on a terminal, at the exit of a process in which no sink saw a marker."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ def report_no_url(message: str) -> None:
 
 
 def report_off() -> None:
-    """Report, once and where someone looks, that pings are turned off."""
+    """Report, once and on a terminal, that pings are turned off."""
     if known.once.is_due("off"):
         report_if_seen(f"{URL_VARIABLE}=off: no HealthSink of this process pings.")
 

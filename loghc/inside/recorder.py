@@ -27,7 +27,7 @@ def attach(loguru: object, directory: str) -> None:
         directory: the run's.
 
     Raises:
-        Exception: there is no run any more, or this loguru is of another make.
+        Exception: there is no run any more, or this loguru is unsupported.
     """
     tap = _tap(directory)
     try:

@@ -36,7 +36,7 @@ class Tap:
         emit: records a record. Whatever goes wrong there is no concern of the program's.
         levelno: its say in what loguru formats. Without a level of its own it has none, and takes
             all that is formatted.
-        levels: the part of a line that tells the level, by the level's name; filled by and by.
+        levels: the part of a line that tells the level, by the level's name; filled lazily.
         append: takes data and a time into the ring of this process, if it has one.
     """
 

@@ -94,7 +94,7 @@ class Masker:
     def _found(self) -> tuple[list[tuple[bytes, bytes]], list[_Place]]:
         """The secrets that are masked everywhere, and those that are in some places.
 
-        The former in small letters, and as patterns: to look for the former first takes a tenth of
+        The former in lower case, and as patterns: to look for the former first takes a tenth of
         the time of a search in either case.
         """
         secrets: list[str | _Place] = [*_url_secrets(self._url), *_proxy_secrets(self._url)]

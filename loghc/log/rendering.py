@@ -35,7 +35,7 @@ class Renderer:
         limit: bytes of a body at most.
         masker: takes out the ping URL's secret.
         redact: the user's own rules, or None.
-        mask_secrets: the ready-made rules hold, too, before the user's.
+        mask_secrets: the built-in rules are on, and run before the user's.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Renderer:
             record: the marker's own record, the last of the snapshot.
 
         Raises:
-            ImportError, OSError: the ready-made rules can't be imported at the moment.
+            ImportError, OSError: the built-in rules can't be imported at the moment.
         """
         ready_made = _secrets() if self._mask_secrets else ()
         limit = self._limit
