@@ -10,6 +10,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from loghc.deadline import SendingTimeoutError
 from loghc.ping import Answer, Attempt, Event
@@ -23,6 +24,10 @@ _ERROR_CHARS = 240  # characters
 _TRANSIENT = frozenset({408, 425, 429})
 
 _PRIVATE_CA = "If a private CA signed it, name that CA's file in HEALTH_CHECK_CA_FILE."
+_NO_CA = (
+    "This machine has no CA certificates: install the package ca-certificates, or name the file of "
+    "a private CA in HEALTH_CHECK_CA_FILE."
+)
 _PROXY = "Check the proxy that HTTPS_PROXY, HTTP_PROXY or ALL_PROXY names."
 _MEANING = {
     400: ("malformed", "Check the ping URL's form."),
@@ -238,7 +243,18 @@ def _about_trust() -> str:
             check_ca_file(path, "SSL_CERT_FILE")
     except ValueError as error:
         return f"{error}."
-    return _PRIVATE_CA
+    return _PRIVATE_CA if _has_certificates() else _NO_CA
+
+
+def _has_certificates() -> bool:
+    """Whether the system has any certificates to trust, or may have them where nobody can look."""
+    try:
+        if ssl.create_default_context().get_ca_certs():
+            return True
+        folder = ssl.get_default_verify_paths().capath  # of files that are opened when needed
+        return folder is not None and any(Path(folder).iterdir())
+    except (OSError, ValueError):
+        return True
 
 
 def _detailed(words: str, cause: BaseException) -> tuple[str, str]:

@@ -7,6 +7,7 @@ import http.client
 import socket
 import ssl
 import time
+from pathlib import Path
 
 import pytest
 
@@ -314,6 +315,18 @@ def test_what_is_wrong_with_a_certificate_comes_with_advice(code: int, advice: s
     assert attempt.error == "the certificate can't be verified: the reason"
     assert attempt.advice.startswith(advice)
     assert bool(attempt.advice) is bool(advice)
+
+
+def test_a_machine_without_any_ca_certificate_is_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", "")
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
+    error = ssl.SSLCertVerificationError()
+    error.verify_code = 20
+    assert failed(error).advice.startswith("This machine has no CA certificates: install")
+    (tmp_path / "0a1b2c3d.0").touch()
+    assert failed(error).advice.startswith("If a private CA signed it")
 
 
 @pytest.mark.parametrize(
