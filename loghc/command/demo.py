@@ -147,7 +147,7 @@ def _show_run(page: _Page, receiver: PingReceiver, photos: Sequence[Path], targe
 def _show_killed_run(page: _Page, receiver: PingReceiver, folder: Path) -> None:
     """Run the program under ``loghc run``, and show the two pings, as for the sync."""
     first = len(receiver.pings)
-    program = folder / "copy.py"
+    program = folder / "copy_photos.py"
     program.write_text(_PROGRAM, encoding="utf-8")
     page.heading("The third run is killed. loghc is not in this program, but around it:")
     page.line()

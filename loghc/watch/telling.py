@@ -391,9 +391,9 @@ class Teller:
         return self._pythons.unseen() or self._isolated(pid, facts)
 
     def _isolated(self, pid: int, facts: Facts) -> list[Unseen]:
-        """The same where nobody tells of processes: by the command line alone."""
+        """The same where no process was seen in time, or can be: by the command line alone."""
         option = self._command.isolated
-        if not option or facts.rings or os.path.exists("/proc/self/stat"):
+        if not option or facts.rings:
             return []
         return [Unseen(os.path.basename(self._command.argv[0]), pid, why_isolated(option), 0.0)]
 

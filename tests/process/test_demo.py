@@ -45,7 +45,7 @@ def test_it_shows_three_runs_as_the_service_sees_them(
     assert second.endswith("The check is now down.\n\n")
     assert "the log still has the first run's lines" in second
     assert re.search(r"(?m)^  start .*\n      \| \.\.\. 11 lines before$", second)
-    assert "\n    loghc run copy.py\n" in third
+    assert "\n    loghc run copy_photos.py\n" in third
     assert "            os.kill(os.getpid(), signal.SIGKILL)" in third
     assert re.search(r"(?m)^  start    run \w{8}, no log yet$", third)
     assert re.search(

@@ -1380,4 +1380,4 @@ def test_a_watcher_uses_little_memory_and_no_time(receiver, program, tmp_path):
     status = Path(f"/proc/{process.pid}/status").read_text()
     resident = next(line for line in status.splitlines() if line.startswith("VmRSS"))
     process.communicate(timeout=TIMEOUT)
-    assert int(resident.split()[1]) < 32_000
+    assert int(resident.split()[1]) < 36_000  # Python 3.14 itself takes more than those before
