@@ -205,7 +205,8 @@ class Scenario:
         children = [child for node in self.nodes() for child in node["children"]]
         leaves = [n for n in self.nodes() if not n["children"] and n["end"][0] != "exec"]
         if kind in ("user", "variables", "path"):
-            if not children:
+            # What a daemon starts is not below the program, and is not looked at.
+            if not children or any(node["how"] == "daemon" for node in self.nodes()):
                 return
             node = chance.choice(children)
             node["how"] = kind
