@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from loghc.outlet import Outlet
 from loghc.ping import Event
 from loghc.portable.fields import format_fields
 from loghc.portable.markers import Markers
+from loghc.privacy import privacy_fields
 from loghc.report import Once, report
 from loghc.ringtail import RingTail
 from loghc.utf8 import encode
@@ -158,23 +158,10 @@ class HandOver(Outlet):
 
 
 def _as_fields(options: Mapping[str, Any]) -> bytes:
-    """What keeps a log from leaving the machine, as lines of ``key=value``."""
+    """The same for a message. Rules too long for one are as good as none that can be carried."""
     from loghc.portable.channel import escape
 
-    limit = ("limit", str(options["limit"]))
-    fields = [limit]
-    if not options["send_logs"]:
-        fields.append(("send_logs", "0"))
-    rules = options["redact"]
-    rules = (rules,) if isinstance(rules, (str, re.Pattern)) or callable(rules) else rules
-    for rule in rules:
-        pattern = rule.pattern if isinstance(rule, re.Pattern) and not _flags(rule) else rule
-        fields.append(("redact", pattern if isinstance(pattern, str) else ""))
-    lines = format_fields(fields)
-    # Rules that are too long for a message are as good as ones that can't be carried over.
-    return lines if len(escape(lines)) <= _OPTIONS_BYTES else format_fields([limit, ("redact", "")])
-
-
-def _flags(pattern: re.Pattern[str]) -> int:
-    """The flags that a pattern's own text doesn't give it."""
-    return pattern.flags & ~re.compile(pattern.pattern).flags
+    lines = format_fields(privacy_fields(options))
+    if len(escape(lines)) <= _OPTIONS_BYTES:
+        return lines
+    return format_fields([("limit", str(options["limit"])), ("redact", "")])

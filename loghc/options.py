@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import os
 import re
 import threading
 from collections.abc import Iterable, Mapping
@@ -13,6 +14,7 @@ from loghc.ping import Event
 
 __all__ = [
     "chosen_events",
+    "directory",
     "exceptions",
     "flag",
     "function",
@@ -98,6 +100,18 @@ def exceptions(name: str, value: object) -> tuple[type[BaseException], ...]:
         if not (isinstance(each, type) and issubclass(each, BaseException)):
             raise TypeError(f"{expected}, not {each!r}")
     return classes
+
+
+def directory(name: str, value: object) -> str | None:
+    """The absolute path of a directory, or None. Whether it can be used is another question."""
+    if value is None:
+        return None
+    if not isinstance(value, (str, os.PathLike)):
+        raise TypeError(f"{name}: expected a path, not {type(value).__name__}")
+    path = os.fspath(value)
+    if not isinstance(path, str) or not path or "\0" in path:
+        raise ValueError(f"{name}: expected the path of a directory, not {path!r}")
+    return os.path.abspath(path)  # noqa: PTH100 - pathlib takes long to import
 
 
 def function(name: str, value: object) -> object:

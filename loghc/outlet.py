@@ -15,14 +15,16 @@ from loghc.exit import CrashWatch, uncaught_exception
 from loghc.hints.process import quote
 from loghc.log.body import Body
 from loghc.log.headline import of_exception, of_message
-from loghc.log.tail import Tail
+from loghc.log.tail import EMPTY, Snapshot, Tail
 from loghc.ping import Event, Ping, Stats
-from loghc.report import debugging, report_debug, traceback_text
+from loghc.privacy import privacy_fields
+from loghc.report import debugging, report, report_debug, traceback_text
 from loghc.runs import RecordRuns, origin
 from loghc.scope import RunTails, WholeTail
 from loghc.version import __version__
 
 if TYPE_CHECKING:
+    from loghc.entry.keeper import Keeper
     from loghc.log.redaction import Redactor
     from loghc.markers import Markers
     from loghc.service.url import PingUrl
@@ -152,6 +154,8 @@ class Service(Outlet):
         troubles = Troubles(url.masked, masker.text)
         if url.exposed:
             troubles.exposed()
+        self._keeper = _keeper(url, options, self._cleaned)
+        troubles.is_left = self._keeper is not None
         client = PingClient(url, masker.text, options["timeout"], headers, http, __version__)
         self._delivery = Delivery(
             client,
@@ -159,14 +163,19 @@ class Service(Outlet):
             options["on_outcome"],
             events=options["events"],
             drain=options["drain"],
+            on_settled=None if self._keeper is None else self._keeper.settled,
         )
+        self._events = options["events"]
         self._runs = RecordRuns()
-        self.tail: RunTails | WholeTail
+        self._log: RunTails | WholeTail
         if options["scope"] == "run":
-            self.tail = RunTails(self._limit, self._body_size, self._runs, markers)
+            self._log = RunTails(self._limit, self._body_size, self._runs, markers)
         else:
-            self.tail = WholeTail(self._limit)
-            self.tail.body_size = self._body_size
+            self._log = WholeTail(self._limit)
+            self._log.body_size = self._body_size
+        self.tail = self._log
+        if self._keeper is not None:
+            self.tail = self._keeper.beside(self._log.append)
         self._crash_watch = CrashWatch()
         self._seen: dict[tuple[int, ...], tuple[object, ...]] = {}  # the newest last
         self._lock = native.RLock()  # a signal handler may log where a marker is dealt with
@@ -194,6 +203,9 @@ class Service(Outlet):
     def _take(self, event: Event, record: Mapping[str, Any], text: str) -> None:
         if self._is_repeated(record):
             return
+        if self._keeper is not None:
+            log = self._log.of_run("", text)
+            self._keeper.begin(self, log, starts=event is Event.START)
         run_id = self._runs.assign(event, record)
         if debugging():
             quoted = quote(record["message"], self.mask)
@@ -201,7 +213,7 @@ class Service(Outlet):
             report_debug(f"{sink} saw {quoted}: {event.value}, run {run_id}.")
         cause = ""
         if event is Event.START:
-            self.tail.begin(run_id, text)
+            self._log.begin(run_id, text)
             self._crash_watch.start(run_id)
             if len(self._runs.pairing.open) == 1:  # what others log may be another run's
                 self._errors.pop(None, None)
@@ -211,7 +223,7 @@ class Service(Outlet):
             cause = self._cause_of(record, run_id)
         self._put(event, run_id, headline=cause, record=text + "")
         if not self._runs.pairing.is_open(run_id):
-            self.tail.end(run_id)
+            self._log.end(run_id)
             self._errors.pop(run_id, None)
 
     def wait(self, timeout: float | None) -> bool:
@@ -227,11 +239,15 @@ class Service(Outlet):
                 self._fail_open_runs()
         finally:
             self._delivery.stop(self._drain, exiting=exiting)
+            if self._keeper is not None:
+                self._keeper.finish()
 
     def after_fork(self) -> None:
         """The parent's locks may be held by threads that are gone, its pings are its own."""
         self._lock = native.RLock()
-        self.tail.after_fork()
+        self._log.after_fork()
+        if self._keeper is not None:
+            self._keeper.after_fork()
         self._delivery.after_fork()
 
     def _is_repeated(self, record: Mapping[str, Any]) -> bool:
@@ -253,11 +269,36 @@ class Service(Outlet):
 
     def _put(self, event: Event, run_id: str, **around: Any) -> None:
         """Queue a ping with the log as it is now, and what ``Renderer.render`` puts around it."""
-        body: Callable[[], Body] = Body
-        if self._send_logs:
-            log = self.tail.of_run(run_id, around.get("record", ""))
-            body = functools.partial(self._renderer.render, log, **around)
-        self._delivery.put(Ping(event, run_id, body))
+        if self._keeper is not None:
+            ends = event.ends_run or (event is Event.LOG and not self._runs.pairing.is_open(run_id))
+            owed = event.ends_run and event in self._events
+            self._keeper.note(event, run_id, around.get("headline", ""), ends=ends, owed=owed)
+        log = self._log.of_run(run_id, around.get("record", "")) if self._send_logs else EMPTY
+        self._delivery.put(Ping(event, run_id, self.render(log, **around)))
+
+    def render(self, log: Snapshot, **around: Any) -> Callable[[], Body]:
+        """A body that is not queued yet.
+
+        Args:
+            log: the log.
+            around: what ``Renderer.render`` puts around it.
+        """
+        return functools.partial(self._renderer.render, log, **around) if self._send_logs else Body
+
+    def put_late(
+        self, event: Event, run_id: str, body: Callable[[], Body], exit_status: int | None = None
+    ) -> bool:
+        """Queue the end of an earlier run; whether its event is to be sent."""
+        if event not in self._events:
+            return False
+        self._delivery.put(Ping(event, run_id, body if self._send_logs else Body, exit_status))
+        return True
+
+    def _cleaned(self, cause: str) -> str:
+        """A cause without secrets, as it may be kept."""
+        if not self._send_logs:
+            return ""
+        return self._renderer.render(EMPTY, headline=cause).headline.decode("utf-8", "replace")
 
     def _cause_of(self, record: Mapping[str, Any], run_id: str) -> str:
         """The headline of a failure that a marker tells."""
@@ -304,3 +345,19 @@ class Service(Outlet):
                 )
 
         native.holding(self._lock, fail)
+
+
+def _keeper(url: PingUrl, options: Mapping[str, Any], clean: Callable[[str], str]) -> Keeper | None:
+    """What keeps a sink's entry in its state directory, if it has one."""
+    state = options["state"]
+    if state is None:
+        return None
+    # Imported here: who has no state directory must not pay for it.
+    try:
+        from loghc.entry.keeper import Keeper
+        from loghc.portable.fields import format_fields
+    except ImportError:  # it needs a POSIX system
+        report(f"state={state!r} has no effect on this system: nothing is kept for the next start.")
+        return None
+    fields = format_fields(privacy_fields(options))
+    return Keeper(state, url, options["limit"], fields, clean)

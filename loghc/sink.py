@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import re
 import sys
 import weakref
@@ -96,6 +97,10 @@ class HealthSink(metaclass=_SinkType):
         headers: more request headers, from name to value.
         http: a urllib3 PoolManager of the caller's own (private CA, client certificates). It is
             used as it is: proxies from the environment don't count then.
+        state: a directory that outlives a crash of the machine or container. The end of this
+            sink's log, its open runs and its undelivered ends lie there as well, in a subdirectory
+            that only this user can enter; the next start of the same check there tells what could
+            not be told. None, the default: nothing is kept.
         on_outcome: called with each Outcome, on a thread of its own, for which nothing waits but
             ``wait()`` and, for half a second, the interpreter's exit. What it raises is reported.
             What it logs is kept, but triggers no ping.
@@ -128,6 +133,7 @@ class HealthSink(metaclass=_SinkType):
         redact: str | re.Pattern[str] | Redactor | Iterable[str | re.Pattern[str] | Redactor] = (),
         headers: Mapping[str, str] | None = None,
         http: urllib3.PoolManager | None = None,
+        state: str | os.PathLike[str] | None = None,
         on_outcome: Callable[[Outcome], object] | None = None,
     ) -> None:
         if isinstance(redact, Iterable) and not isinstance(redact, (str, Mapping)):
@@ -146,6 +152,7 @@ class HealthSink(metaclass=_SinkType):
             "redact": redact,
             "headers": options.request_headers(headers),
             "http": options.pool_manager(http),
+            "state": options.directory("state", state),
             "on_outcome": options.function("on_outcome", on_outcome),
         }
         own = job_markers(job)

@@ -88,7 +88,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ),
     ),
     "collector": (
-        ("watch/collector.py",),
+        ("entry/collector.py",),
         ("unit/test_collector.py", "unit/test_rings.py", "unit/test_watch.py"),
     ),
 }  # fmt: skip

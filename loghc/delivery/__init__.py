@@ -20,7 +20,7 @@ from loghc.delivery.sender import Sender
 from loghc.delivery.thread import ThreadOnDemand
 from loghc.delivery.troubles import Troubles
 from loghc.fork import waiting_for_pings
-from loghc.ping import Event, Outcome, Ping, Stats
+from loghc.ping import Attempt, Event, Outcome, Ping, Stats
 
 if TYPE_CHECKING:
     from loghc.service.client import PingClient
@@ -44,6 +44,7 @@ class Delivery:
         policy: how patient to be.
         events: the events to send; a ping of another one is left out, and has no outcome.
         drain: seconds that a stop at the exit may take. The longest counts for all.
+        on_settled: called with each ping and its last attempt, at once. It is loghc's own.
 
     Attributes:
         drain: as given.
@@ -57,10 +58,12 @@ class Delivery:
         policy: Policy = Policy(),  # noqa: B008 - a tuple
         events: Collection[Event] = tuple(Event),
         drain: float = 0.0,
+        on_settled: Callable[[Ping, Attempt], object] | None = None,
     ) -> None:
         self._client = client
         self._troubles = troubles
         self._on_outcome = on_outcome
+        self._on_settled = on_settled
         self._policy = policy
         self._capabilities = Capabilities(policy, events)
         self.drain = drain
@@ -69,7 +72,7 @@ class Delivery:
 
     def _open(self) -> None:
         self._inbox = Inbox(self._drop)
-        self._outcomes = Outcomes(self._troubles, self._on_outcome)
+        self._outcomes = Outcomes(self._troubles, self._on_outcome, self._on_settled)
         self._give_work_to(
             Sender(
                 self._inbox,

@@ -14,11 +14,23 @@ from loghc.delivery.queued import Queued
 from loghc.delivery.tally import Tally
 from loghc.delivery.thread import ThreadOnDemand
 from loghc.delivery.troubles import Troubles
-from loghc.ping import Attempt, Outcome, Stats
+from loghc.ping import Attempt, Outcome, Ping, Stats
 
-__all__ = ["Outcomes"]
+__all__ = ["Outcomes", "is_settled"]
 
 _WAITING = 10_000  # outcomes for on_outcome, at most; the oldest go first, and that is reported
+_NOT_FOR_GOOD = (408, 425, 429)  # refusals that may not last
+
+
+def is_settled(told: object, status: int | None) -> bool:
+    """Whether nothing is owed of a ping: it was told, or refused for good.
+
+    Args:
+        told: it was delivered, or is superseded.
+        status: the last HTTP status.
+    """
+    refused = status is not None and 400 <= status < 500 and status not in _NOT_FOR_GOOD
+    return bool(told) or refused
 
 
 class Outcomes:
@@ -30,11 +42,18 @@ class Outcomes:
     Args:
         troubles: reports what ``on_outcome`` raises.
         on_outcome: called with each Outcome on a thread of its own, which nothing waits for.
+        on_settled: called with each ping and its last attempt at once. It is loghc's own.
     """
 
-    def __init__(self, troubles: Troubles, on_outcome: Callable[[Outcome], object] | None) -> None:
+    def __init__(
+        self,
+        troubles: Troubles,
+        on_outcome: Callable[[Outcome], object] | None,
+        on_settled: Callable[[Ping, Attempt], object] | None = None,
+    ) -> None:
         self._troubles = troubles
         self._on_outcome = on_outcome
+        self._on_settled = on_settled
         self._open: deque[Queued] = deque()  # in the order of their markers
         self._delivered, self._failed, self._superseded = Tally(), Tally(), Tally()
         self._bells: list[native.Bell] = []
@@ -127,6 +146,8 @@ class Outcomes:
             self._failed.add()
         seconds = monotonic() - queued.since
         self._troubles.outcome(queued.ping, attempt, queued.attempts, seconds)
+        if self._on_settled is not None:
+            self._on_settled(queued.ping, attempt)
         if self._on_outcome is not None:
             self._to_call.append(_outcome(queued, attempt, seconds))
             if len(self._to_call) > _WAITING:

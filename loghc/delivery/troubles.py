@@ -53,13 +53,20 @@ class Troubles:
         self._lost: Counter[tuple[Event, int | str | None]] = Counter()
         self._superseded: Counter[str] = Counter()  # by event, since that was last reported
         self._given_up = 0
+        self.is_left = False  # what is given up: the next start tells it
         self._dropped = Tally()
         self._dropped_reported = 0
         self._logs_left_out = 0
 
+    @property
+    def _fate(self) -> str:
+        return "left to the next start" if self.is_left else "given up"
+
     def clone(self) -> Troubles:
         """The same place, with nothing reported yet."""
-        return Troubles(self._where, self._mask, self._limit_name, self._policy)
+        other = Troubles(self._where, self._mask, self._limit_name, self._policy)
+        other.is_left = self.is_left
+        return other
 
     # What any thread may call.
 
@@ -213,7 +220,7 @@ class Troubles:
             self._given_up += len(pings)
         report(
             f"{_count(len(pings))} ({_listed([each.event.value for each in pings])}) to "
-            f"{self._where} not delivered within {seconds:.1f} s{because}; given up."
+            f"{self._where} not delivered within {seconds:.1f} s{because}; {self._fate}."
             f"{f' {numbers[0].upper()}{numbers[1:]}.' if numbers else ''}"
         )
 
@@ -251,6 +258,7 @@ class Troubles:
             report(f"pings to {self._where} came faster than they could be delivered: {numbers}.")
         self._announced = False
         self._given_up = 0
+        self.is_left = False  # what is given up: the next start tells it
 
     def _advice(self, attempt: Attempt) -> str:
         if attempt.status == _TOO_LARGE:

@@ -8,86 +8,105 @@ lives. Nothing in it tells the ping URL: the check is known by a salted hash.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import time
+from collections.abc import Iterable
 
-from loghc.entry.directory import Directory, make_directory, state_directory
-from loghc.entry.processes import boot_id, living
+from loghc.entry.claim import BODY, END, Claim, open_claim, remove, where
+from loghc.entry.directory import STATE, Directory, make_directory, state_directory
+from loghc.entry.memory import RUN_PREFIX
+from loghc.entry.processes import living
+from loghc.portable.fields import format_fields
+from loghc.portable.layout import PRINTED_SUFFIX, SUFFIX
+from loghc.portable.trusted import FILE, open_trusted
 
-__all__ = ["BlackBox", "Entry", "clean"]
+__all__ = ["BlackBox", "Entry", "clean", "entry_names"]
 
 _OLD_S = 30 * 24 * 3600  # after which nobody will claim it any more
-_MAX_ENTRIES = 20  # of the dead that are kept
+_MAX_OF_CHECK = 20  # entries of the dead that are kept of a check
+_MAX_BYTES = 10_000_000  # of the dead's entries in all
 _YOUNG_S = 60  # in which a directory may not be complete yet
 _REFERRED_TO = "referred-to"  # a file in a run directory outside of the state directory
 _ENTRY = "loghc-state-"
-_RUN = "loghc-run-"
-_BODY = "body"
-_BODY_LIMIT_BYTES = 1 << 28
+_END_BYTES = 1024  # that are reserved for how a run ended
+_CHECK_DIGITS = 16  # of its hash
+_MAX_NOTED = 64  # entries of the living
+_NEWEST_BYTES = 1 << 16
 _SALT_BYTES = 16
 
 
 class Entry:
-    """One run in a state directory, locked by this process.
+    """One run in a state directory, locked by this process, which is the run's watcher.
 
     Args:
         directory: its own, or the run directory where that lies in the state directory.
 
     Attributes:
         fields: what is known of the run: see ``BlackBox.record``.
-        body: of an end that could not be delivered; None where the run was cut off.
     """
 
     def __init__(self, directory: Directory) -> None:
         self.directory = directory
         self.fields: dict[str, str] = {}
-        self.body: bytes | None = None
+        self._more: list[tuple[str, str]] = []
 
     def write(
-        self, fields: dict[str, str], body: bytes | None = None, *, sync: bool = True
+        self,
+        fields: dict[str, str],
+        body: bytes | None = None,
+        *,
+        more: Iterable[tuple[str, str]] = (),
+        sync: bool = True,
     ) -> None:
         """Write; if ``sync``, so that a power failure doesn't undo it."""
         if body is not None:
-            self.directory.write(_BODY, body)
-        self.fields = fields
-        self.directory.write_fields("run", fields.items(), sync=sync)
+            self.directory.write(BODY, body)
+        self.fields, self._more = fields, [*more]
+        self.directory.write_fields("run", [*fields.items(), *self._more], sync=sync)
 
-    def rings(self) -> Directory | None:
-        """The run directory with the records, which may be this one; None if it is gone.
+    def renew(self, run: Directory) -> None:
+        """Write it anew for a run directory that was deleted, and made anew.
 
-        In memory, where others may make directories as well, another one may be in its place.
+        Raises:
+            OSError: it can't be written.
         """
-        path = self.fields.get("rings") or self.directory.path
-        if path == self.directory.path:
-            return self.directory
-        if not os.path.basename(path).startswith(_RUN):
-            return None
-        try:
-            found = Directory(path)
-        except OSError:
-            return None
-        if not _is(found, self.fields):
-            found.close()
-            return None
-        return found
+        if run is self.directory:
+            self.reserve()
+        else:
+            run.write(_REFERRED_TO, b"")
+        self.write({**self.fields, **where(run)}, more=self._more)
 
-    def is_over(self) -> bool:
-        """Whether none of its processes lives on."""
-        return not living(self.fields.get("rings") or self.directory.path)
+    def reserve(self) -> None:
+        """Take the room for ``write_end``, so that a full disk can't keep it from being written."""
+        self.directory.write(END, bytes(_END_BYTES), sync=True)
+
+    def write_end(self, fields: Iterable[tuple[str, str]]) -> None:
+        """Write how the run ended, in the room that was reserved.
+
+        Raises:
+            OSError: it can't be written.
+        """
+        data = format_fields([*fields, ("complete", "1")])
+        if len(data) > _END_BYTES:
+            return
+        flags = os.O_WRONLY
+        descriptor = open_trusted(END, FILE, flags, directory=self.directory.descriptor)
+        try:
+            os.pwrite(descriptor, data.ljust(_END_BYTES, b"\0"), 0)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
     def drop_rings(self) -> None:
         """Delete the records: they are in the body now, and without secrets."""
         for name in self.directory.names():
-            if name.endswith(".ring"):
+            if name.endswith((SUFFIX, PRINTED_SUFFIX)):
                 self.directory.delete(name)
 
     def remove(self) -> None:
         """Its end has been told."""
-        rings = self.rings()
-        if rings is not None and rings is not self.directory:
-            rings.remove()
-            rings.close()
-        self.directory.remove()
+        remove(self.directory, self.fields)
 
     def release(self) -> None:
         """Leave it to another."""
@@ -118,7 +137,7 @@ class BlackBox:
         Returns:
             The entry, and the fields that tell the run directory from any other.
         """
-        fields = _identify(run)
+        fields = where(run)
         if os.path.dirname(run.path) == self.directory.path:
             return Entry(run), fields
         run.write(_REFERRED_TO, b"")
@@ -130,22 +149,61 @@ class BlackBox:
         directory.lock(create=True)
         return Entry(directory)
 
-    def claim(self, check: str) -> list[Entry]:
+    def claim(self, check: str) -> list[Claim]:
         """The entries of the dead for a check, oldest first; they are locked by this process.
 
-        A run whose processes live on, though its watcher doesn't, is not over.
+        A run whose processes live on, though its watcher doesn't, is not over. Of more than 20 the
+        newest stay, and the rest are counted in the oldest of those.
         """
         claimed = []
         for _, name in _ours(self.directory.descriptor):
-            entry = _open(self.directory, name)
-            if entry is None:
+            claim = open_claim(self.directory, name)
+            if claim is None:
                 continue
-            over = entry.body is not None or entry.is_over()
-            if entry.fields.get("check") == check and over:
-                claimed.append(entry)
+            if claim.fields.get("check") == check and claim.is_over():
+                claimed.append(claim)
             else:
-                entry.release()
-        return claimed
+                claim.release()
+        surplus, kept = claimed[:-_MAX_OF_CHECK], claimed[-_MAX_OF_CHECK:]
+        for claim in surplus:
+            kept[0].count(claim)
+        return kept
+
+    def note_end(self, check: str, happened: float) -> None:
+        """An end of a check was delivered that came at this time, in seconds of the wall clock.
+
+        Who lives at this moment dies later, whatever its last record says.
+        """
+        with contextlib.suppress(OSError):
+            if happened > self.newest_end(check)[0]:
+                text = " ".join([f"{happened:.6f}", *self._living()[-_MAX_NOTED:]])
+                self.directory.write(_newest(check), text.encode())
+
+    def newest_end(self, check: str) -> tuple[float, list[str]]:
+        """When the newest end came that was delivered for a check, and whose entries lived then.
+
+        Returns:
+            The time, -inf for never; and the names of the entries.
+        """
+        with contextlib.suppress(OSError, ValueError):
+            text = self.directory.read(_newest(check), _NEWEST_BYTES).decode("ascii")
+            time_, *names = text.split()
+            return float(time_), names
+        return -math.inf, []
+
+    def _living(self) -> list[str]:
+        living_ = []
+        for _, name in _ours(self.directory.descriptor):
+            claim = open_claim(self.directory, name)
+            if claim is None or not claim.is_over():
+                living_.append(name)
+            if claim is not None:
+                claim.release()
+        return living_
+
+    def close(self) -> None:
+        """Let go of the directory."""
+        self.directory.close()
 
     def clean(self) -> None:
         """Delete what nobody claims of the entries: the old, and the oldest of many."""
@@ -179,12 +237,12 @@ def _clean(path: str, parent: int, now: float) -> None:
             directory = Directory(os.path.join(path, name), parent)
             try:
                 claimable = now - changed < _OLD_S and _is_claimable(directory)
-                if claimable and len(found) <= _MAX_ENTRIES:
+                size = directory.size() if claimable else 0
+                if claimable and kept + size <= _MAX_BYTES:
+                    kept += size
                     continue
                 if directory.lock() and not living(directory.path):  # nobody uses it
-                    kept += claimable
-                    if not claimable or kept > _MAX_ENTRIES:
-                        directory.remove()
+                    directory.remove()
             finally:
                 directory.close()
 
@@ -193,11 +251,19 @@ def _is_claimable(directory: Directory) -> bool:
     return directory.has("run") or directory.has(_REFERRED_TO)
 
 
+def entry_names(path: str) -> set[str]:
+    """The names of what may be entries in a state directory; none if it can't be read."""
+    with contextlib.suppress(OSError):
+        names = os.listdir(os.path.join(path, STATE))
+        return {name for name in names if name.startswith((_ENTRY, RUN_PREFIX))}
+    return set()
+
+
 def _ours(parent: int) -> list[tuple[float, str]]:
     """The names of this user's entries and runs, oldest first, and when each changed last."""
     found = []
     for name in os.listdir(parent):
-        if name.startswith((_ENTRY, _RUN)):
+        if name.startswith((_ENTRY, RUN_PREFIX)):
             with contextlib.suppress(OSError):
                 status = os.stat(name, dir_fd=parent, follow_symlinks=False)
                 if status.st_uid == os.geteuid():
@@ -205,36 +271,8 @@ def _ours(parent: int) -> list[tuple[float, str]]:
     return sorted(found)
 
 
-def _open(parent: Directory, name: str) -> Entry | None:
-    """The entry in a directory, locked; None where it is in use, or none."""
-    try:
-        directory = Directory(os.path.join(parent.path, name), parent.descriptor)
-    except OSError:
-        return None
-    entry = Entry(directory)
-    try:
-        if directory.lock():
-            entry.fields = directory.read_fields("run")
-            if "event" in entry.fields and directory.has(_BODY):
-                entry.body = directory.read(_BODY, _BODY_LIMIT_BYTES)
-            return entry
-    except OSError:
-        pass
-    directory.close()
-    return None
-
-
-def _identify(run: Directory) -> dict[str, str]:
-    device, inode = run.identity
-    return {"rings": run.path, "boot": boot_id(), "device": str(device), "inode": str(inode)}
-
-
-def _is(run: Directory, fields: dict[str, str]) -> bool:
-    """Whether a run directory is the one that an entry was made for, not one made later there."""
-    known = _identify(run)
-    same_boot = fields.get("boot") == known["boot"]
-    told_by = ("inode", "device") if same_boot else ("inode",)  # disks may be renumbered
-    return all(fields.get(key) == known[key] for key in told_by)
+def _newest(check: str) -> str:
+    return f"newest-{check[:_CHECK_DIGITS]}"
 
 
 def _salt(directory: Directory) -> bytes:

@@ -11,9 +11,9 @@ from loghc.portable.fields import format_fields, parse_fields
 from loghc.portable.layout import LOCK
 from loghc.portable.trusted import DIRECTORY, FILE, open_trusted, read_trusted
 
-__all__ = ["Directory", "state_directory"]
+__all__ = ["STATE", "Directory", "HeldLock", "make_directory", "state_directory"]
 
-_STATE = "loghc"  # our own directory in the one that was given, which others may write
+STATE = "loghc"  # our own directory in the one that was given, which others may write
 _FIELDS_LIMIT_BYTES = 1 << 20
 
 
@@ -56,6 +56,15 @@ class Directory:
             return False
         return True
 
+    def size(self) -> int:
+        """Bytes of all the files in it."""
+        total = 0
+        for name in self.names():
+            with contextlib.suppress(OSError):
+                found = os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
+                total += found.st_size
+        return total
+
     def open(self, name: str, limit: int | None = None) -> int:
         """Open a file of ours to be read; its descriptor.
 
@@ -93,7 +102,15 @@ class Directory:
         Raises:
             OSError: it can't be read.
         """
-        return dict(parse_fields(self.read(name, _FIELDS_LIMIT_BYTES)))
+        return dict(self.read_pairs(name))
+
+    def read_pairs(self, name: str) -> list[tuple[str, str]]:
+        """The same in its order, with all of the keys that are repeated.
+
+        Raises:
+            OSError: it can't be read.
+        """
+        return parse_fields(self.read(name, _FIELDS_LIMIT_BYTES))
 
     def write_fields(
         self, name: str, fields: Iterable[tuple[str, str]], *, sync: bool = False
@@ -127,8 +144,15 @@ class Directory:
         except BaseException:
             os.close(descriptor)
             raise
+        if self._locked is not None:  # of a directory that was deleted, and made anew
+            os.close(self._locked)
         self._locked = descriptor
         return True
+
+    def detach_lock(self) -> HeldLock | None:
+        """Hand the lock over: it holds though this is closed. None where there is none."""
+        descriptor, self._locked = self._locked, None
+        return None if descriptor is None else HeldLock(descriptor)
 
     @property
     def identity(self) -> tuple[int, int]:
@@ -162,6 +186,32 @@ class Directory:
                 os.close(descriptor)
 
 
+class HeldLock:
+    """A lock on a directory, in a process whose program may close any descriptor, and reuse it.
+
+    Args:
+        descriptor: of the lock's file. The lock holds until it, and what forks made of it, closes.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._identity = _identity(descriptor)
+
+    def release(self) -> None:
+        """Let go of it, unless the descriptor is another file's by now. In a child, of its copy."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0 and _identity(descriptor) == self._identity:
+            os.close(descriptor)
+
+
+def _identity(descriptor: int) -> tuple[int, int] | None:
+    try:
+        found = os.fstat(descriptor)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def make_directory(parent: str, prefix: str) -> str:
     """A new directory with a random name, for this user alone; its path."""
     path = os.path.join(parent, prefix + os.urandom(8).hex())
@@ -176,7 +226,7 @@ def state_directory(path: str) -> Directory:
         OSError: it can't be made, or what is there isn't ours.
     """
     os.makedirs(path, mode=0o700, exist_ok=True)
-    own = os.path.join(os.path.abspath(path), _STATE)
+    own = os.path.join(os.path.abspath(path), STATE)
     with contextlib.suppress(FileExistsError):
         os.mkdir(own, 0o700)
     return Directory(own)

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Mapping
 
-__all__ = ["belongs", "boot_id", "is_alive", "living"]
+__all__ = ["belongs", "boot_id", "identify", "in_use", "is_alive", "lives", "living", "mapped"]
+
+_DIGITS = 19  # of a number that fits into 64 bits
 
 
 def boot_id() -> str:
@@ -56,3 +59,68 @@ def is_alive(pid: int) -> bool:
     except OSError:
         return True
     return not os.path.isdir("/proc/self")
+
+
+def identify() -> dict[str, str]:
+    """What tells this process from any other: facts for ``lives``."""
+    pid = os.getpid()
+    return {
+        "boot": boot_id(),
+        "namespace": _namespace(),
+        "pid": str(pid),
+        "began": _began(pid),
+    }
+
+
+def lives(facts: Mapping[str, str]) -> bool:
+    """Whether the process that ``identify`` described has not ended, as far as its id can tell.
+
+    After another boot, and in another container, an id tells nothing: there a lock decides alone.
+    """
+    text = facts.get("pid", "")
+    if not (text.isascii() and text.isdigit() and len(text) < _DIGITS):
+        return False
+    if facts.get("boot") != boot_id() or facts.get("namespace") != _namespace():
+        return False
+    return is_alive(int(text)) and _began(int(text)) == facts.get("began")
+
+
+def _namespace() -> str:
+    """What tells the pid namespace of this process from others."""
+    try:
+        return os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return ""
+
+
+def _began(pid: int) -> str:
+    """When a process began, in ticks since the boot; it stays the same when it executes another."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()[19].decode("ascii", "replace")
+    except (OSError, IndexError):
+        return ""
+
+
+def in_use(pid: int, ring: str) -> bool:
+    """Whether a process has a ring mapped.
+
+    Raises:
+        OSError: that can't be seen.
+    """
+    with open(f"/proc/{pid}/maps", "rb") as file:
+        return _name(ring) in file.read()
+
+
+def mapped(pids: list[int], rings: list[str]) -> set[str]:
+    """Which of some rings a process has in use, as far as that can be seen."""
+    found: set[str] = set()
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            found.update(ring for ring in rings if in_use(pid, ring))
+    return found
+
+
+def _name(ring: str) -> bytes:
+    """What is the same of its path wherever its directory is mounted."""
+    return os.fsencode(os.sep.join(ring.split(os.sep)[-2:]))

@@ -9,7 +9,7 @@ from loghc import native
 from loghc.log.tracebacks import without_middle
 from loghc.utf8 import encode
 
-__all__ = ["CONTEXT", "Snapshot", "Tail"]
+__all__ = ["CONTEXT", "EMPTY", "Snapshot", "Tail"]
 
 _BATCH = 64  # records that wait in a plain list
 _LONG = 2048  # characters beyond which a record doesn't wait: batches of such would hold too much
@@ -42,6 +42,9 @@ class Snapshot:
     def __init__(self, chunks: tuple[bytes, ...], *, begins_inside_record: bool) -> None:
         self.chunks = chunks
         self.begins_inside_record = begins_inside_record
+
+
+EMPTY = Snapshot((), begins_inside_record=False)
 
 
 class Tail:

@@ -45,6 +45,7 @@ WRITTEN_MASK = MARKER - 1
 
 LOCK = "lock"  # the name of the file that the watcher holds a lock on
 SUFFIX = ".ring"
+PRINTED_SUFFIX = ".printed"  # of a ring with what was printed, where that has to outlive loghc
 NOTE_SUFFIX = (
     ".note"  # a symbolic link whose target is the text: it takes no descriptor and no page
 )

@@ -68,13 +68,14 @@ class Ring:
             self._lock.release()
 
 
-def open_ring(path: str, capacity: int, pid: int) -> Ring:
+def open_ring(path: str, capacity: int, pid: int, suffix: str = layout.SUFFIX) -> Ring:
     """Open a new ring, in a file of its own.
 
     Args:
         path: the run directory's.
         capacity: bytes of its data area.
         pid: this process.
+        suffix: of the file's name.
 
     Raises:
         OSError, ValueError: it can't be opened, or there is no room for it.
@@ -83,7 +84,7 @@ def open_ring(path: str, capacity: int, pid: int) -> Ring:
     now = time.monotonic_ns()
     wall = time.time_ns()
     with TrustedDirectory(path) as directory:
-        mapping = _create(f"{pid}-{now}{layout.SUFFIX}", directory, layout.HEADER + capacity)
+        mapping = _create(f"{pid}-{now}{suffix}", directory, layout.HEADER + capacity)
     words = memoryview(mapping).cast("Q")
     words[layout.RING_PID] = pid
     words[layout.RING_STARTED] = now

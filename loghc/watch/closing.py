@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loghc.watch.collector import Facts
+from loghc.entry.collector import Facts
 from loghc.watch.processes import name_of
 
 __all__ = ["left_running", "why_no_log"]

@@ -10,7 +10,9 @@ from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from loghc.delivery import Delivery
+from loghc.delivery.outcomes import is_settled
 from loghc.delivery.troubles import Troubles
+from loghc.entry.earlier import LazyBody
 from loghc.log.body import Body
 from loghc.log.masking import Masker
 from loghc.log.redaction import Redactor, redactor
@@ -23,9 +25,8 @@ from loghc.version import __version__
 if TYPE_CHECKING:
     from loghc.service.url import PingUrl
 
-__all__ = ["LazyBody", "Pings"]
+__all__ = ["Pings"]
 
-_NOT_FOR_GOOD = (408, 425, 429)  # refusals that may not last
 _RULE_LEFT_BEHIND = (
     "has a redact rule that can't leave its process. Give --redact to loghc run instead."
 )
@@ -60,22 +61,6 @@ def _delivery(
     )
 
 
-class LazyBody:
-    """A ping's body, rendered when it is first asked for."""
-
-    def __init__(self, render: Callable[[], Body]) -> None:
-        self._render = render
-        self._body: Body | None = None
-        self._lock = threading.Lock()
-
-    def __call__(self) -> Body:
-        """The body, the same each time."""
-        with self._lock:
-            if self._body is None:
-                self._body = self._render()
-            return self._body
-
-
 class Pings:
     """Queues the pings of one watcher.
 
@@ -88,7 +73,8 @@ class Pings:
         events: which ones to send; None: all.
         headers: more request headers.
         ca_file: a PEM file of the certificates to trust; None: what the system trusts.
-        on_end: called, on another thread, with the run id of each end that was delivered.
+        on_end: called, on another thread, with the run id of each end that was delivered,
+            and when it came.
     """
 
     def __init__(
@@ -102,7 +88,7 @@ class Pings:
         events: Collection[str] | None,
         headers: Mapping[str, str],
         ca_file: str | None,
-        on_end: Callable[[str], object],
+        on_end: Callable[[str, float], object],
     ) -> None:
         self._limit = limit
         self._redact = [*redact]
@@ -112,6 +98,7 @@ class Pings:
         self._masker = Masker(url)
         self._renderer = Renderer(limit, self._masker, redactor(redact))
         self._ends: Counter[str] = Counter()  # by run id, queued and without an outcome yet
+        self._late: set[str] = set()  # run ids of earlier runs, whose end may go as a note
         self._owed: dict[str, Ping] = {}  # by run id, the last end, if it may still be delivered
         self._delivery = _delivery(url, self._masker, timeout, self._told, events, headers, ca_file)
 
@@ -165,6 +152,7 @@ class Pings:
             body: what to attach.
             exit_status: sent in place of the event; None: the event itself.
         """
+        self._late.add(run_id)
         return self._put(Ping(event, run_id, body if self._send_logs else Body, exit_status))
 
     def render(self, log: Snapshot, **around: Any) -> Callable[[], Body]:
@@ -225,7 +213,7 @@ class Pings:
     def _put(self, ping: Ping) -> bool:
         if self._events is not None and ping.event.value not in self._events:
             return False
-        if ping.event.ends_run:
+        if ping.event.ends_run or ping.run_id in self._late:
             self._ends[ping.run_id] += 1
             self._owed.pop(ping.run_id, None)
             self._owed[ping.run_id] = ping
@@ -235,13 +223,13 @@ class Pings:
         return True
 
     def _told(self, outcome: Outcome) -> None:
-        if not outcome.event.ends_run:
+        run_id = outcome.run_id
+        if run_id not in self._ends or not (outcome.event.ends_run or run_id in self._late):
             return
-        run_id, status = outcome.run_id, outcome.status
         self._ends[run_id] -= 1
-        refused = status is not None and 400 <= status < 500 and status not in _NOT_FOR_GOOD
         told = outcome.delivered or outcome.superseded
-        if not self._ends[run_id] and (told or refused):
+        if not self._ends[run_id] and is_settled(told, outcome.status):
             del self._ends[run_id]
+            self._late.discard(run_id)
             self._owed.pop(run_id, None)
-            self._on_end(run_id)
+            self._on_end(run_id, time.time() - outcome.elapsed)

@@ -8,12 +8,11 @@ import os
 import select
 import time
 
-from loghc.entry.processes import is_alive
+from loghc.entry.processes import in_use, is_alive
 
 __all__ = [
     "ends_of",
     "has_ring",
-    "mapped",
     "name_of",
     "takes_signal",
     "wait_for",
@@ -36,29 +35,9 @@ def has_ring(pid: int, ring: str, opened_ns: int) -> bool:
         opened_ns: when it was opened, by CLOCK_MONOTONIC.
     """
     try:
-        return _name(ring) in _maps(pid)
+        return in_use(pid, ring)
     except OSError:  # another user's
         return is_alive(pid) and _started(os.getpid()) <= _started(pid) <= opened_ns
-
-
-def mapped(pids: list[int], rings: list[str]) -> set[str]:
-    """Which of some rings a process has in use, as far as that can be seen."""
-    found: set[str] = set()
-    for pid in pids:
-        with contextlib.suppress(OSError):
-            maps = _maps(pid)
-            found.update(ring for ring in rings if _name(ring) in maps)
-    return found
-
-
-def _maps(pid: int) -> bytes:
-    with open(f"/proc/{pid}/maps", "rb") as file:
-        return file.read()
-
-
-def _name(ring: str) -> bytes:
-    """What is the same of its path wherever its directory is mounted."""
-    return os.fsencode(os.sep.join(ring.split(os.sep)[-2:]))
 
 
 def _started(pid: int) -> float:

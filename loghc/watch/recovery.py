@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import time
 from typing import TYPE_CHECKING
 
 from loghc.entry.black_box import BlackBox, Entry, clean
-from loghc.log.body import Body, moment
+from loghc.entry.earlier import EarlierRuns
+from loghc.entry.memory import memory_directory
+from loghc.entry.processes import identify
 from loghc.ping import Event, Ping
-from loghc.portable.run_ids import run_id_from
+from loghc.portable import layout
 from loghc.report import report
 from loghc.service.identity import identity
 from loghc.version import __version__
-from loghc.watch.collector import Collector
 from loghc.watch.options import Options
-from loghc.watch.pings import LazyBody, Pings
-from loghc.watch.run_directory import RunDirectory, memory_directory
+from loghc.watch.pings import Pings
+from loghc.watch.run_directory import RunDirectory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
+
+    from loghc.portable.ring import Ring
 
 __all__ = ["Recovery"]
 
-_OTHER_VERSION = "loghc: its log was kept by another version of loghc, and can't be read"
-_CUT_OFF = "cut off: loghc died with this run (a power failure, a killed container)"
+_CAUSE_CHARACTERS = 150
+_MIN_RING_BYTES = 65_536
 
 
 class Recovery:
@@ -46,7 +48,7 @@ class Recovery:
         self._box: BlackBox | None = None
         self._entry: Entry | None = None  # this run's
         self._where: dict[str, str] = {}  # fields that tell its run directory from others
-        self._claimed: dict[str, Entry] = {}  # by run id
+        self._earlier = EarlierRuns(options.limit)
         directory = options.state or default_directory()
         if directory is None:
             return
@@ -62,32 +64,63 @@ class Recovery:
             try:
                 if self._run is not None:
                     self._entry, self._where = self._box.record(self._run)
-                    self._write(run_id, "")
-                for entry in self._box.claim(self._check):
-                    self._tell(entry, pings)
+                    self._write([] if self._markers_only else [run_id])
+                    if not self._markers_only:
+                        self._entry.reserve()
+                self._earlier.tell(self._box, self._check, pings)
                 self._box.clean()
             except OSError as error:
                 report(f"the state directory can't be used: {error.strerror}.")
         clean(memory_directory())
 
+    def open_printed_ring(self) -> Ring | None:
+        """A ring for what the program prints; None where nothing is to outlive this process."""
+        if self._box is None or self._run is None:
+            return None
+        from loghc.portable.ring import open_ring
+
+        capacity = max(_MIN_RING_BYTES, 2 * self._limit)
+        try:
+            return open_ring(self._run.path, capacity, os.getpid(), layout.PRINTED_SUFFIX)
+        except (OSError, ValueError) as error:
+            report(f"what the program prints can't be kept in the state directory: {error}.")
+            return None
+
+    def renew(self) -> None:
+        """The run directory was deleted, and made anew."""
+        if self._entry is not None and self._run is not None:
+            with contextlib.suppress(OSError):
+                self._entry.renew(self._run)
+
     def note_open(self, run_ids: Iterable[str]) -> None:
         """With ``--markers-only``: these are the runs that are open now."""
         if self._entry is not None:
             with contextlib.suppress(OSError):
-                self._write(self._entry.fields["run_id"], " ".join(run_ids), sync=False)
+                self._write([*run_ids], sync=False)
 
-    def told(self, run_id: str) -> None:
-        """The end of a run was delivered. May be called from any thread."""
-        entry = self._claimed.pop(run_id, None)
-        if entry is not None and entry not in self._claimed.values():
-            _forget(entry)
+    def note_end(self, event: Event, run_id: str, exit_status: int | None, cause: str) -> None:
+        """The run is about to be told as ended: note that first, in room that a full disk has."""
+        if self._entry is not None and not self._markers_only:
+            with contextlib.suppress(OSError):
+                fields = _end_fields(event, run_id, exit_status)
+                self._entry.write_end([*fields.items(), ("cause", cause[:_CAUSE_CHARACTERS])])
+
+    def told(self, run_id: str, happened: float) -> None:
+        """The end of a run was delivered. May be called from any thread.
+
+        Args:
+            run_id: which run's.
+            happened: when it came, in seconds of the wall clock.
+        """
+        if not self._earlier.told(run_id) and self._box is not None:
+            self._box.note_end(self._check, happened)
 
     def finish(self, owed: list[Ping]) -> None:
         """Keep the ends that could not be delivered; forget the rest."""
         own, self._entry = self._entry, None
         kept = False
         for ping in owed:
-            if self._box is None or ping.run_id in self._claimed:
+            if self._box is None or ping.run_id in self._earlier:
                 continue
             try:
                 entry = own if own is not None and not kept else self._box.new()
@@ -100,88 +133,39 @@ class Recovery:
         if own is not None and not kept:
             own.remove()
 
-    def _write(self, run_id: str, open_runs: str, *, sync: bool = True) -> None:
-        assert self._entry is not None and self._run is not None  # noqa: S101, PT018
-        started = self._entry.fields.get("started") or str(time.time())
-        self._entry.write(
-            {
-                "version": __version__,
-                "check": self._check,
-                "run_id": run_id,
-                "started": started,
-                **self._where,
-                **({"open": open_runs} if self._markers_only else {}),
-            },
-            sync=sync,
-        )
-
-    def _keep(self, entry: Entry, ping: Ping) -> None:
-        status = "" if ping.exit_status is None else str(ping.exit_status)
+    def _write(self, open_runs: list[str], *, sync: bool = True) -> None:
+        assert self._entry is not None  # noqa: S101
+        began = self._entry.fields.get("started") or str(time.time())
         fields = {
             "version": __version__,
             "check": self._check,
-            "run_id": ping.run_id,
-            "event": ping.event.value,
-            "status": status,
-            "ended": str(time.time()),
+            "started": began,
+            **identify(),
+            **self._where,
+        }
+        noted = [("open", f"{run_id} {began}") for run_id in open_runs]
+        self._entry.write(fields, more=noted, sync=sync)
+
+    def _keep(self, entry: Entry, ping: Ping) -> None:
+        fields = {
+            "version": __version__,
+            "check": self._check,
+            **_end_fields(ping.event, ping.run_id, ping.exit_status),
         }
         entry.write(fields, ping.body().whole(self._limit))
         entry.drop_rings()
 
-    def _tell(self, entry: Entry, pings: Pings) -> None:
-        """Queue the end of an earlier run, or delete what has nothing to tell."""
-        fields = entry.fields
-        run_ids = fields.get("open", fields.get("run_id", "")).split()
-        if entry.body is not None:
-            try:
-                end, body = Event(fields["event"]), entry.body
-                status = int(fields["status"]) if fields.get("status") else None
-            except ValueError as error:
-                report(f"an earlier run's end can't be told, what was kept is damaged: {error}.")
-                _forget(entry)
-                return
-            kept = Body.of_failure(body) if end is Event.FAIL else Body(log=body)
-            render: Callable[[], Body] = LazyBody(
-                functools.partial(kept.late, _seconds(fields.get("ended")))
-            )
-        else:
-            end, status = Event.FAIL, None
-            rings = entry.rings()
-            log, facts = Collector(rings, self._limit).read()
-            if rings is not None and rings is not entry.directory:
-                rings.close()
-            seen = f", logged last at {moment(facts.last_wall_ns / 1e9)}" if facts.rings else ""
-            began = moment(_seconds(fields.get("started")))
-            render = pings.render(
-                log,
-                headline=f"{_CUT_OFF}; it began at {began}{seen}",
-                tracebacks=[traceback.text for traceback in facts.tracebacks],
-                lines=[_OTHER_VERSION] if facts.unreadable else [],
-            )
-        queued = False
-        for run_id in map(run_id_from, run_ids):
-            self._claimed[run_id] = entry
-            if pings.put_late(end, run_id, render, status):
-                queued = True
-            else:
-                del self._claimed[run_id]
-        if not queued:
-            _forget(entry)
 
-
-def _forget(entry: Entry) -> None:
-    entry.remove()
-    entry.release()
+def _end_fields(event: Event, run_id: str, exit_status: int | None) -> dict[str, str]:
+    return {
+        "run_id": run_id,
+        "event": event.value,
+        "status": "" if exit_status is None else str(exit_status),
+        "ended": str(time.time()),
+    }
 
 
 def default_directory() -> str | None:
     """The state directory if nobody names one; None: nowhere."""
     home = os.environ.get("XDG_STATE_HOME", "")
     return home if os.path.isabs(home) else None
-
-
-def _seconds(text: str | None) -> float:
-    try:
-        return float(text or "nan")
-    except ValueError:
-        return float("nan")

@@ -8,15 +8,13 @@ import os
 from collections.abc import Iterable
 
 from loghc.entry.directory import Directory, make_directory
+from loghc.entry.memory import RUN_PREFIX, memory_directory
 from loghc.portable.config import FILE_NAME
 from loghc.portable.layout import SUFFIX
 from loghc.portable.trusted import FIFO, open_trusted
 
-__all__ = ["PREFIX", "RunDirectory", "memory_directory"]
+__all__ = ["RunDirectory"]
 
-_IN_MEMORY = "/dev/shm"  # noqa: S108 - the directory made in it is the user's alone
-_ROOM_BYTES = 32 * 2**20  # that have to be free there; containers have 64 MB by default
-PREFIX = "loghc-run-"
 _MAX_HELD = 64  # rings: descriptors are few
 _CHANNEL_READ_BYTES = 65_536  # at a time
 _CHANNEL_BYTES = 1 << 20  # as much as the system allows everybody, where it allows it
@@ -38,7 +36,7 @@ class RunDirectory(Directory):
         Raises:
             OSError: there is no room for one.
         """
-        super().__init__(make_directory(parent or memory_directory(), PREFIX))
+        super().__init__(make_directory(parent or memory_directory(), RUN_PREFIX))
         self._held: dict[str, int] = {}  # rings, and their descriptors
         self._known: set[str] = set()  # rings that were there when it was last looked
         self._told_failure = False
@@ -133,19 +131,3 @@ class RunDirectory(Directory):
         for descriptor in (self.channel, *self._held.values()):
             os.close(descriptor)
         self._held.clear()
-
-
-def memory_directory() -> str:
-    """A directory in memory where there is one with room, else the one for temporary files."""
-    try:
-        room = os.statvfs(_IN_MEMORY)
-        free = room.f_bavail * room.f_frsize
-        if os.access(_IN_MEMORY, os.W_OK | os.X_OK) and free >= _ROOM_BYTES:
-            return _IN_MEMORY
-    except OSError:
-        pass
-    for name in ("TMPDIR", "TEMP", "TMP"):  # as the tempfile module looks for it
-        path = os.environ.get(name)
-        if path and os.access(path, os.W_OK | os.X_OK):
-            return os.path.abspath(path)
-    return "/tmp"  # noqa: S108

@@ -7,6 +7,7 @@ from collections import Counter, deque
 from itertools import islice
 
 from loghc.delivery.inbox import LOGS
+from loghc.entry.collector import Collector, Facts
 from loghc.entry.processes import living
 from loghc.entry.rings import read_notes
 from loghc.log.redaction import Redactor
@@ -22,7 +23,6 @@ from loghc.watch import processes
 from loghc.watch.cause import NOT_ENDED, Causes
 from loghc.watch.child import CannotStartError
 from loghc.watch.closing import left_running, why_no_log
-from loghc.watch.collector import Collector, Facts
 from loghc.watch.command import Command
 from loghc.watch.error_file import ErrorFile
 from loghc.watch.intake import Intake
@@ -101,6 +101,8 @@ class Teller:
         keep = options.limit * (_LOGS_OF_RUNS if options.by_run else 1)
         self.collector = Collector(run, keep)
         self._recovery = Recovery(options, run)
+        if options.output:
+            self.collector.printed_ring = self._recovery.open_printed_ring()
         self._pings = Pings(
             options.url,
             timeout=options.timeout,
@@ -221,6 +223,7 @@ class Teller:
                 ends = ends or [(unended, new_run_id())]
         lines += verdict.lines
         if verdict.event is Event.SUCCESS and self._runs is None:
+            self._recovery.note_end(Event.SUCCESS, self._run_id, None, "")
             self._pings.put(Event.SUCCESS, self._run_id, log, lines=lines)
             return
         cause, in_file, printed_text = "", b"", ""
@@ -242,6 +245,8 @@ class Teller:
                 log = self._log_of(run_id) if number < LOGS else _NO_LOG
                 if verdict.event is not Event.LOG:  # its own last error, and no other run's
                     cause = self._causes.of_end(verdict, own, others, log, printed_text)
+            masked = self._pings.masked(cause)
+            self._recovery.note_end(event, run_id, verdict.exit_status, masked)
             self._pings.put(
                 event,
                 run_id,
@@ -415,6 +420,7 @@ class Teller:
             what = f"the run directory was deleted, and can't be made anew: {error.strerror}."
         else:
             what = "the run directory was deleted; it was made anew."
+            self._recovery.renew()
         self._once.report("deleted", what)
 
     def _trouble_with_log(self) -> Counter[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -48,7 +49,11 @@ def state(tmp_path):
 
 def left_in(directory):
     """What is in our own directory of a state directory."""
-    return sorted(path.name for path in Path(directory).glob("loghc/*") if path.name != "salt")
+    return sorted(
+        path.name
+        for path in Path(directory).glob("loghc/*")
+        if not path.name.startswith(("salt", "newest-"))
+    )
 
 
 def killed_together(receiver, command, cwd, env=None):
@@ -226,8 +231,8 @@ def test_an_end_that_was_damaged_is_said_and_keeps_no_other_from_being_told(
         run(*RUN, *state, "--drain", "0.3", "sh", "-c", f"exit {status}", cwd=tmp_path)
     receiver.always(None)
     receiver.clear()
-    for path in (tmp_path / "state").glob("loghc/*/run"):
-        fields = path.read_text()
+    for path in (tmp_path / "state").glob("loghc/*/*"):
+        fields = path.read_text() if path.name in ("run", "end") else ""
         if "status=3" in fields:
             path.write_text(fields.replace(*damage))
     done = run(*RUN, *state, "true", cwd=tmp_path)
@@ -384,11 +389,11 @@ def aged(path, seconds):
     os.utime(path, (time.time() - seconds,) * 2)
 
 
-def test_the_old_and_the_oldest_of_many_are_cleaned_up(tmp_path):
+def test_the_old_and_the_oldest_of_many_bytes_are_cleaned_up(tmp_path):
     box = BlackBox(str(tmp_path))
     for number in range(25):
         entry = box.new()
-        entry.write({"check": "c"})
+        entry.write({"check": "c"}, bytes(900_000))
         entry.release()
         aged(entry.directory.path, 100 + 10_000 * number)
     old = box.new()
@@ -399,14 +404,23 @@ def test_the_old_and_the_oldest_of_many_are_cleaned_up(tmp_path):
     aged(held.directory.path, 99 * 24 * 3600)
     box.clean()
     left = [tmp_path / "loghc" / name for name in left_in(tmp_path)]
-    assert len(left) == 21
+    assert len(left) == 12
     assert Path(held.directory.path) in left
     oldest = min(path.stat().st_mtime for path in left if path != Path(held.directory.path))
-    assert oldest > time.time() - 200_000
-    claimed = box.claim("c")
-    assert len(claimed) == 20
-    for entry in claimed:
+    assert oldest > time.time() - 111_000
+
+
+def test_of_many_entries_of_a_check_the_newest_stay_and_the_rest_are_counted(tmp_path):
+    box = BlackBox(str(tmp_path))
+    for number in range(25):
+        entry = box.new()
+        entry.write({"check": "c", "number": str(number)})
         entry.release()
+        aged(entry.directory.path, 200 - number)
+    claimed = box.claim("c")
+    assert [claim.fields["number"] for claim in claimed] == [str(n) for n in range(5, 25)]
+    assert [claim.counted for claim in claimed] == [5] + [0] * 19
+    assert len(left_in(tmp_path)) == 20
 
 
 def test_what_is_in_use_takes_no_room_from_what_the_dead_left(tmp_path):
@@ -492,3 +506,36 @@ def test_a_run_directory_is_locked_while_its_watcher_lives(tmp_path):
     assert not Directory(made.path).lock()
     made.close()
     assert Directory(made.path).lock()
+
+
+def test_what_was_printed_is_told_too(receiver, program, tmp_path, state):
+    name = program(
+        """
+        import os, time
+        print(os.getpid(), flush=True)
+        print("copied 7", flush=True)
+        time.sleep(600)
+        """
+    )
+    killed_together(receiver, (*RUN, *state, "--output", name), tmp_path)
+    run(*RUN, *state, "true", cwd=tmp_path)
+    late = receiver.wait(4, timeout=TIMEOUT)[1]
+    assert late.event is Event.FAIL
+    assert late.text.startswith("cut off: ")
+    assert "\ncopied 7\n" in late.text
+    assert left_in(tmp_path / "state") == []
+
+
+def test_a_run_directory_that_was_made_anew_is_still_an_entry(receiver, program, tmp_path, state):
+    process = started(*RUN, *state, program(SLEEPER), cwd=tmp_path)
+    pid = int(process.stdout.readline())
+    receiver.wait(1, timeout=TIMEOUT)
+    (directory,) = (tmp_path / "state").glob("loghc/loghc-run-*")
+    shutil.rmtree(directory)
+    wait_until((directory / "run").exists, TIMEOUT)
+    process.kill()
+    os.kill(pid, signal.SIGKILL)
+    process.communicate(timeout=TIMEOUT)
+    wait_until_gone(pid)
+    run(*RUN, *state, "true", cwd=tmp_path)
+    assert receiver.wait(4, timeout=TIMEOUT)[1].event is Event.FAIL

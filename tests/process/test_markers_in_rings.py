@@ -121,7 +121,7 @@ def test_of_many_processes_that_begin_and_end_runs_none_fails(receiver, program,
 
 @pytest.mark.parametrize("made_up", ["empty frames", "places like frames", "zeros"])
 def test_a_ring_that_was_made_up_costs_no_time(tmp_path, made_up):
-    from loghc.watch.collector import Collector
+    from loghc.entry.collector import Collector
 
     size = 1 << 26
     ring = open_ring(str(tmp_path), size, os.getpid())

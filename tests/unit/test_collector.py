@@ -15,13 +15,13 @@ import pytest
 if os.name != "posix":
     pytest.skip("the watcher needs a POSIX system", allow_module_level=True)
 
+from loghc.entry.collector import Collector, Facts
 from loghc.entry.directory import Directory
+from loghc.entry.end import End
 from loghc.entry.processes import is_alive
 from loghc.entry.rings import Frame, Reading
 from loghc.log.tail import CONTEXT
 from loghc.portable.ring import open_ring
-from loghc.watch.collector import Collector, Facts
-from loghc.watch.end import End
 from loghc.watch.processes import has_ring, name_of
 from waiting import wait_until_in
 

@@ -43,7 +43,7 @@ PING = {
 }
 SERVICE = {"service", *PING}
 MIDDLE = {"log", "delivery", *SERVICE}
-SINK = {"sink", "outlet", "scope", "handover", "ringtail", "jobs", *LEAVES, *MIDDLE}
+SINK = {"sink", "outlet", "privacy", "scope", "handover", "ringtail", "jobs", *LEAVES, *MIDDLE}
 ALLOWED = {
     "log.body": {"utf8"},  # the value that goes from the log to the service
     "ping": {"log.body"},
@@ -81,8 +81,9 @@ ALLOWED = {
     "portable": {"portable"},
     "inside": {"inside", "portable"},
     "scope": {*LEAVES, *MIDDLE},
-    "outlet": {"scope", *LEAVES, *MIDDLE},
-    "handover": {"outlet", "log", "ringtail", *SERVICE},
+    "privacy": set(),
+    "outlet": {"scope", "entry", "privacy", *LEAVES, *MIDDLE},
+    "handover": {"outlet", "privacy", "log", "ringtail", *SERVICE},
     "ringtail": {"log", *PING},
     "command": {"command", "watch", *SINK},
     "testing": {"testing", *PING},

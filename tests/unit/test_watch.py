@@ -21,11 +21,11 @@ from loghc.service.url import PingUrl
 if os.name != "posix":
     pytest.skip("the watcher needs a POSIX system", allow_module_level=True)
 
+from loghc.entry.collector import Collector, Facts
 from loghc.portable.fields import parse_fields
 from loghc.portable.ring import open_ring
 from loghc.service.identity import identity
 from loghc.watch.closing import left_running, why_no_log
-from loghc.watch.collector import Collector, Facts
 from loghc.watch.command import resolve
 from loghc.watch.processes import name_of
 from loghc.watch.run_directory import RunDirectory

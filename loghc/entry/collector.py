@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import time
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from loghc.entry.directory import Directory
-from loghc.entry.processes import is_alive, living
+from loghc.entry.end import End
+from loghc.entry.printed import Printed, Records, fold
+from loghc.entry.processes import is_alive, living, mapped
 from loghc.entry.rings import Frame, Reading, UnknownVersionError, read_ring
 from loghc.log.tail import CONTEXT, Snapshot
+from loghc.portable import layout
 from loghc.utf8 import encode
-from loghc.watch.end import End
-from loghc.watch.printed import Printed, Records, fold
-from loghc.watch.processes import mapped
+
+if TYPE_CHECKING:
+    from loghc.portable.ring import Ring
 
 __all__ = ["Collector", "Facts", "Traceback"]
 
@@ -108,6 +113,7 @@ class Collector:
         self._folded = End(self._keep)
         self._facts = Facts()
         self._printed = Printed(self._keep)
+        self.printed_ring: Ring | None = None
         self._recorded: list[Frame] = []  # when the log was last read
 
     def add_output(self, data: bytes | memoryview, stream: int) -> None:
@@ -117,6 +123,19 @@ class Collector:
             MemoryError: then nothing of it is kept, so that there is memory for the pings.
         """
         self._printed.add(data, stream)
+        ring = self.printed_ring
+        if ring is not None:
+            ring.append(bytes(data), time.monotonic_ns())
+
+    def load_printed(self) -> None:
+        """Take in what a watcher that died had kept of what was printed."""
+        directory = self._directory
+        for name in directory.names() if directory is not None else ():
+            if directory is not None and name.endswith(layout.PRINTED_SUFFIX):
+                with contextlib.suppress(UnknownVersionError):
+                    reading = read_ring(directory, name, self._keep)
+                    for frame in reading.frames if reading is not None else ():
+                        self._printed.add(frame.data, 1, frame.time_ns)
 
     def error_text(self) -> bytes:
         """The end of what the program printed to standard error, where it was kept."""

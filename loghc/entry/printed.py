@@ -40,15 +40,15 @@ class Printed:
         """Keep nothing of what was printed so far."""
         self._streams = {stream: _Stream() for stream in (1, 2)}
 
-    def add(self, data: bytes | memoryview, stream: int) -> None:
-        """Add what was printed to a stream.
+    def add(self, data: bytes | memoryview, stream: int, time_ns: int | None = None) -> None:
+        """Add what was printed to a stream, now or at a time of CLOCK_MONOTONIC.
 
         Raises:
             MemoryError: then nothing is kept, so that there is memory for the pings.
         """
         try:
             with self._lock:
-                self._streams[stream].add(bytes(data), self._size)
+                self._streams[stream].add(bytes(data), self._size, time_ns)
         except MemoryError:
             self.forget()
             raise
@@ -148,7 +148,7 @@ class _Stream:
         self._size = 0
         self._cut = False  # the first piece begins inside a line
 
-    def add(self, data: bytes, keep: int) -> None:
+    def add(self, data: bytes, keep: int, time_ns: int | None = None) -> None:
         pieces = self.pieces
         if pieces and len(pieces[-1][1]) < _SMALL_BYTES and b"\n" not in pieces[-1][1]:
             begun = pieces.pop()[1]
@@ -156,7 +156,7 @@ class _Stream:
             data = begun + data
         if b"\r" in data:  # a progress bar's updates would leave no room for the rest
             data = b"\r" * data.startswith(b"\r") + fold(data)
-        pieces.append((time.monotonic_ns(), data))
+        pieces.append((time_ns or time.monotonic_ns(), data))
         self._size += len(data)
         while self._size - len(pieces[0][1]) >= keep:
             dropped = pieces.popleft()[1]

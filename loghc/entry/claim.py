@@ -1,0 +1,299 @@
+"""An entry of a dead process, claimed by this one: what it says, and what it owes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from loghc.entry.directory import Directory, HeldLock
+from loghc.entry.memory import RUN_PREFIX
+from loghc.entry.processes import boot_id, lives, living
+from loghc.entry.rings import Frame, UnknownVersionError, count_markers, read_ring
+from loghc.portable import layout
+from loghc.portable.fields import parse_fields
+
+__all__ = ["BODY", "END", "TOLD", "Claim", "Owed", "open_claim", "own_entries", "remove", "where"]
+
+BODY = "body"
+"""The name of the file with the body of an end that could not be delivered."""
+
+END = "end"
+"""The name of the file that says how a run ended, in room that was reserved for it."""
+
+TOLD = "told"
+"""What a sink notes in its ring of a run whose end was delivered."""
+
+_BODY_LIMIT_BYTES = 1 << 28
+_END_LIMIT_BYTES = 1 << 16
+_RING_LIMIT_BYTES = 1 << 20  # of records between which markers are looked for
+_COUNTED = "counted"
+_ENDS = ("success", "fail")
+
+own_entries: set[str] = set()
+"""Where the entries are that this process made since it was last executed.
+
+They are not the dead's, though a program that closes all descriptors loses its locks.
+"""
+
+
+class Owed(NamedTuple):
+    """What is to be told of one run.
+
+    Attributes:
+        event: the event's value; ``"fail"`` for a run that was cut off.
+        run_id: which run.
+        happened: when, in seconds of the wall clock; NaN where nobody knows.
+        until_ns: when the end was logged, by CLOCK_MONOTONIC; None: at the end of the log.
+        cause: the headline.
+        status: the exit status; None: none.
+        began: when a run that was cut off began; None: it had ended.
+    """
+
+    event: str
+    run_id: str
+    happened: float
+    until_ns: int | None = None
+    cause: str = ""
+    status: int | None = None
+    began: float | None = None
+
+
+class Claim:
+    """An entry of the dead, locked by this process.
+
+    No directory is held open: the program that this is part of may close any descriptor.
+
+    Args:
+        directory: the entry's, locked and open. It is closed.
+
+    Attributes:
+        name: the entry's in the state directory.
+        fields: what is known of the run; of keys that are repeated, the last.
+        body: of an end that could not be delivered; None where there is none.
+        counted: how many older entries were let go, and are only counted in this one.
+    """
+
+    def __init__(self, directory: Directory) -> None:
+        self.path = directory.path
+        self.name = os.path.basename(directory.path)
+        self._identity = directory.identity
+        self.body: bytes | None = None
+        try:
+            pairs = directory.read_pairs("run") if directory.has("run") else []
+            with contextlib.suppress(OSError):
+                end = dict(parse_fields(directory.read(END, _END_LIMIT_BYTES).rstrip(b"\0")))
+                if "complete" in end:
+                    pairs += [*end.items()]
+            self.fields = dict(pairs)
+            self._pairs = pairs
+            if "event" in self.fields and directory.has(BODY):
+                self.body = directory.read(BODY, _BODY_LIMIT_BYTES)
+            self.counted = _count(directory)
+            self._lock: HeldLock | None = directory.detach_lock()
+        finally:
+            directory.close()
+
+    def is_over(self) -> bool:
+        """Whether its process is dead, and none of its program's processes lives on."""
+        if self.path in own_entries:
+            return False
+        if self.body is not None:
+            return True
+        facts = self.fields
+        # The same process with another program: what it was has ended.
+        if lives(facts) and facts.get("pid") != str(os.getpid()):
+            return False
+        return not living(facts.get("rings") or self.path)
+
+    def owed(self) -> list[Owed]:
+        """What is to be told, oldest first.
+
+        Raises:
+            ValueError: what was kept is damaged.
+        """
+        if "event" in self.fields:
+            fields = self.fields
+            status = int(fields["status"]) if fields.get("status") else None
+            happened, cause = _seconds(fields.get("ended")), fields.get("cause", "")
+            return [Owed(fields["event"], fields["run_id"], happened, None, cause, status)]
+        last = self._last_record()
+        found: dict[str, Owed] = {}
+        for key, value in self._pairs:
+            words = value.split(" ", 4)
+            if key == "open" and words[0]:
+                began = _seconds(words[1] if words[1:] else self.fields.get("started"))
+                found[words[0]] = Owed("fail", words[0], last, began=began)
+            elif key == "owed" and len(words) > 3:
+                event, run_id, time_ns, wall, *rest = words
+                found.pop(run_id, None)
+                found[run_id] = Owed(event, run_id, _seconds(wall), int(time_ns), "".join(rest))
+        for frame, offset_ns in self._unnoted():
+            _, event, _, run_id, *rest = frame.marker.decode("utf-8", "replace").split("\t", 4)
+            at = (frame.time_ns + offset_ns) / 1e9
+            if event == "start":
+                found[run_id] = Owed("fail", run_id, last, began=at)
+            elif event in _ENDS:
+                found.pop(run_id, None)
+                found[run_id] = Owed(event, run_id, at, frame.time_ns, "".join(rest))
+            elif event in (layout.END, TOLD):
+                found.pop(run_id, None)
+        return list(found.values())
+
+    def options(self) -> list[tuple[str, str]]:
+        """What keeps a log from leaving the machine, as its sink had it."""
+        with contextlib.suppress(OSError), self.opened() as directory:
+            return directory.read_pairs("options") if directory.has("options") else []
+        return []
+
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[Directory]:
+        """The directory, as long as a ``with`` statement lasts.
+
+        Raises:
+            OSError: it is gone, or another one is in its place.
+        """
+        directory = Directory(self.path)
+        try:
+            if directory.identity != self._identity:
+                raise OSError("another directory is in its place")
+            yield directory
+        finally:
+            directory.close()
+
+    @contextlib.contextmanager
+    def rings(self) -> Iterator[Directory | None]:
+        """The directory with the records, as long as a ``with`` statement lasts; None: gone."""
+        try:
+            with self.opened() as directory:
+                found = rings_of(directory, self.fields)
+                try:
+                    yield found
+                finally:
+                    if found is not None and found is not directory:
+                        found.close()
+        except OSError:
+            yield None
+
+    def count(self, other: Claim) -> None:
+        """Let another entry go: it is only counted in this one."""
+        self.counted += other.counted + 1
+        with contextlib.suppress(OSError), self.opened() as directory:
+            directory.write(_COUNTED, b"%d" % self.counted)
+        other.remove()
+        other.release()
+
+    def remove(self) -> None:
+        """What it owes has been told."""
+        with contextlib.suppress(OSError), self.opened() as directory:
+            remove(directory, self.fields)
+
+    def release(self) -> None:
+        """Leave it to another."""
+        if self._lock is not None:
+            self._lock.release()
+
+    def _last_record(self) -> float:
+        """When the last record was logged, by the wall clock."""
+        times = [0.0]
+        with self.rings() as directory:
+            for name in _rings(directory):
+                with contextlib.suppress(UnknownVersionError):
+                    reading = directory and read_ring(directory, name, 1)
+                    if reading and reading.frames:
+                        newest = reading.frames[-1].time_ns + reading.wall_offset_ns
+                        times.append(newest / 1e9)
+        return max(times) or _seconds(self.fields.get("started"))
+
+    def _unnoted(self) -> list[tuple[Frame, int]]:
+        """The markers that came after what is noted; and what makes wall times of theirs."""
+        noted = self.fields.get("through")
+        if noted is None or not noted.isdigit():
+            return []
+        frames = []
+        with self.rings() as directory:
+            for name in _rings(directory):
+                if directory is None or count_markers(directory, name) <= int(noted):
+                    continue
+                with contextlib.suppress(UnknownVersionError):
+                    reading = read_ring(directory, name, _RING_LIMIT_BYTES)
+                    for frame in reading.frames if reading else ():
+                        number = frame.marker.partition(b"\t")[0]
+                        if number.isdigit() and int(number) > int(noted):
+                            frames.append((frame, reading.wall_offset_ns if reading else 0))
+        return frames
+
+
+def open_claim(parent: Directory, name: str) -> Claim | None:
+    """The entry in a directory, locked; None where it is in use, or none."""
+    try:
+        directory = Directory(os.path.join(parent.path, name), parent.descriptor)
+    except OSError:
+        return None
+    with contextlib.suppress(OSError):
+        if directory.lock():
+            return Claim(directory)
+    directory.close()
+    return None
+
+
+def where(run: Directory) -> dict[str, str]:
+    """The fields that tell a run directory from any other."""
+    device, inode = run.identity
+    return {"rings": run.path, "boot": boot_id(), "device": str(device), "inode": str(inode)}
+
+
+def rings_of(directory: Directory, fields: dict[str, str]) -> Directory | None:
+    """The directory with the records of an entry, which may be its own; None if it is gone.
+
+    In memory, where others may make directories as well, another one may be in its place.
+    """
+    path = fields.get("rings") or directory.path
+    if path == directory.path:
+        return directory
+    if not os.path.basename(path).startswith(RUN_PREFIX):
+        return None
+    try:
+        found = Directory(path)
+    except OSError:
+        return None
+    if not _is(found, fields):
+        found.close()
+        return None
+    return found
+
+
+def remove(directory: Directory, fields: dict[str, str]) -> None:
+    """Delete an entry, and the run directory that it refers to."""
+    rings = rings_of(directory, fields)
+    if rings is not None and rings is not directory:
+        rings.remove()
+        rings.close()
+    directory.remove()
+
+
+def _is(run: Directory, fields: dict[str, str]) -> bool:
+    """Whether a run directory is the one that an entry was made for, not one made later there."""
+    known = where(run)
+    same_boot = fields.get("boot") == known["boot"]
+    told_by = ("inode", "device") if same_boot else ("inode",)  # disks may be renumbered
+    return all(fields.get(key) == known[key] for key in told_by)
+
+
+def _rings(directory: Directory | None) -> list[str]:
+    names = directory.names() if directory is not None else []
+    return [name for name in names if name.endswith(layout.SUFFIX)]
+
+
+def _count(directory: Directory) -> int:
+    with contextlib.suppress(OSError, ValueError):
+        return int(directory.read(_COUNTED, 20))
+    return 0
+
+
+def _seconds(text: str | None) -> float:
+    try:
+        return float(text or "nan")
+    except ValueError:
+        return float("nan")

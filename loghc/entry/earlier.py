@@ -1,0 +1,196 @@
+"""Tells what earlier processes owe a check: ends not delivered, and runs that were cut off."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from loghc.entry.claim import Claim, Owed
+from loghc.entry.collector import Collector, Facts
+from loghc.fork import InChild, in_child
+from loghc.log.body import Body, moment
+from loghc.log.redaction import Redactor, redactor
+from loghc.log.tail import Snapshot
+from loghc.ping import Event
+from loghc.portable.run_ids import run_id_from
+from loghc.report import Once, report
+from loghc.utf8 import encode
+
+if TYPE_CHECKING:
+    from loghc.entry.black_box import BlackBox
+
+__all__ = ["EarlierRuns", "LazyBody", "Teller"]
+
+_OTHER_VERSION = "loghc: its log was kept by another version of loghc, and can't be read"
+_WATCHER_DIED = "cut off: loghc died with this run (a power failure, a killed container)"
+_PROCESS_DIED = "cut off: the process died in this run (killed, out of memory, a power failure)"
+_NEWER_END = "loghc: a newer run of this check has ended since; so this is a note"
+_WITHHELD = (
+    "an earlier process's log is not sent: its HealthSink says send_logs=False, or has a redact "
+    "rule that can't leave its process."
+)
+
+_once = Once()
+_claims: set[Claim] = set()  # that this process holds
+
+
+def _let_go() -> None:
+    """In a forked child: what the parent claimed is the parent's."""
+    for claim in list(_claims):
+        claim.release()
+    _claims.clear()
+
+
+in_child(InChild.REPORT, _let_go)
+
+
+class Teller(Protocol):
+    """What sends the pings of this process."""
+
+    def put_late(
+        self, event: Event, run_id: str, body: Callable[[], Body], exit_status: int | None = None
+    ) -> bool:
+        """Queue the end of an earlier run; whether its event is to be sent."""
+
+    def render(self, log: Snapshot, **around: Any) -> Callable[[], Body]:
+        """A body that is not queued yet."""
+
+
+class LazyBody:
+    """A ping's body, rendered when it is first asked for."""
+
+    def __init__(self, render: Callable[[], Body]) -> None:
+        self._render = render
+        self._body: Body | None = None
+        self._lock = threading.Lock()
+
+    def __call__(self) -> Body:
+        """The body, the same each time."""
+        with self._lock:
+            if self._body is None:
+                self._body = self._render()
+            return self._body
+
+
+class EarlierRuns:
+    """What one check is owed by the dead, until it has been told.
+
+    Args:
+        limit: bytes of log that a ping carries at most.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._left: dict[str, Claim] = {}  # by run id
+
+    def __contains__(self, run_id: str) -> bool:
+        return run_id in self._left
+
+    def tell(self, box: BlackBox, check: str, teller: Teller) -> None:
+        """Claim what is owed, and queue it.
+
+        Raises:
+            OSError: the state directory can't be read.
+        """
+        newest, lived = box.newest_end(check)
+        for claim in box.claim(check):
+            _claims.add(claim)
+            try:
+                owed = claim.owed()
+                events = [Event(each.event) for each in owed]
+            except (ValueError, KeyError) as error:
+                report(f"an earlier run's end can't be told, what was kept is damaged: {error}.")
+                owed, events = [], []
+            queued = False
+            for event, each in zip(events, owed, strict=True):
+                run_id = run_id_from(each.run_id)
+                is_late = each.happened < newest and claim.name not in lived
+                body = self._body(claim, event, each, teller, is_late=is_late)
+                status = None if is_late else each.status
+                self._left[run_id] = claim
+                if teller.put_late(Event.LOG if is_late else event, run_id, body, status):
+                    queued = True
+                else:
+                    del self._left[run_id]
+            if not queued:
+                _forget(claim)
+
+    def told(self, run_id: str) -> bool:
+        """A ping of a run came to its outcome, for good; whether it was one of these."""
+        claim = self._left.pop(run_id, None)
+        if claim is None:
+            return False
+        if claim not in self._left.values():
+            _forget(claim)
+        return True
+
+    def after_fork(self) -> None:
+        """In a forked child: these are the parent's to tell."""
+        self._left.clear()
+
+    def _body(
+        self, claim: Claim, event: Event, owed: Owed, teller: Teller, *, is_late: bool
+    ) -> Callable[[], Body]:
+        lines = [_NEWER_END] if is_late else []
+        if claim.counted:
+            lines.append(f"loghc: {claim.counted:,} more before it are only counted here")
+        if claim.body is not None:
+            kept = claim.body
+            body = Body.of_failure(kept) if event is Event.FAIL else Body(log=kept)
+            footer = body.footer + encode("".join(f"{line}\n" for line in lines))
+            late = body._replace(footer=footer)
+            return LazyBody(functools.partial(late.late, owed.happened))
+        options = claim.options()
+        if any((key, value) in (("send_logs", "0"), ("redact", "")) for key, value in options):
+            _once.report("withheld", _WITHHELD)
+            return Body
+        return LazyBody(functools.partial(self._rendered, claim, owed, teller, lines, options))
+
+    def _rendered(
+        self,
+        claim: Claim,
+        owed: Owed,
+        teller: Teller,
+        lines: list[str],
+        options: list[tuple[str, str]],
+    ) -> Body:
+        with claim.rings() as rings:
+            collector = Collector(rings, self._limit)
+            collector.load_printed()
+            log, facts = collector.read(owed.until_ns)
+        redact = redactor([value for key, value in options if key == "redact"])
+        if facts.unreadable:
+            lines = [*lines, _OTHER_VERSION]
+        headline = owed.cause if owed.began is None else _cut_off(claim, owed.began, facts)
+        render = teller.render(
+            _redacted(log, redact),
+            headline=headline if redact is None else redact(headline),
+            tracebacks=[traceback.text for traceback in facts.tracebacks],
+            lines=lines,
+        )
+        body = render()
+        limits = [int(value) for key, value in options if key == "limit" and value.isdigit()]
+        if limits:
+            body = body._replace(limit=min([*limits, *([body.limit] if body.limit else [])]))
+        return body if owed.began is not None else body.late(owed.happened)
+
+
+def _cut_off(claim: Claim, began: float, facts: Facts) -> str:
+    cause = _PROCESS_DIED if "through" in claim.fields else _WATCHER_DIED
+    seen = f", logged last at {moment(facts.last_wall_ns / 1e9)}" if facts.last_wall_ns else ""
+    return f"{cause}; it began at {moment(began)}{seen}"
+
+
+def _redacted(log: Snapshot, redact: Redactor | None) -> Snapshot:
+    if redact is None:
+        return log
+    chunks = (encode(redact(chunk.decode("utf-8", "replace"))) for chunk in log.chunks)
+    return Snapshot(tuple(chunks), begins_inside_record=log.begins_inside_record)
+
+
+def _forget(claim: Claim) -> None:
+    claim.remove()
+    claim.release()
+    _claims.discard(claim)

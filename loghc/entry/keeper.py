@@ -1,0 +1,349 @@
+"""What a HealthSink keeps outside of its process: its log, its open runs, and the ends it owes.
+
+Nothing of it stays open but a lock: the program may close any descriptor. Whatever becomes of the
+state directory, the sink works as without.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from loghc.delivery.outcomes import is_settled
+from loghc.delivery.thread import ThreadOnDemand
+from loghc.entry.black_box import BlackBox, entry_names
+from loghc.entry.claim import TOLD, own_entries
+from loghc.entry.directory import Directory, HeldLock
+from loghc.entry.earlier import EarlierRuns, Teller
+from loghc.entry.memory import memory_directory, on_network, run_directory
+from loghc.entry.processes import identify
+from loghc.fork import InChild, in_child
+from loghc.log.body import one_line
+from loghc.portable import layout
+from loghc.report import Once
+from loghc.service.identity import identity
+from loghc.utf8 import encode
+from loghc.version import __version__
+
+if TYPE_CHECKING:
+    from loghc.log.tail import Snapshot
+    from loghc.ping import Attempt, Event, Ping
+    from loghc.portable.ring import Ring
+    from loghc.service.url import PingUrl
+
+__all__ = ["Keeper", "KeptTail"]
+
+_MAX_OPEN = 256  # runs that are noted
+_MAX_OWED = 32  # ends that are noted
+_THREAD_GRACE_S = 0.5
+_MIN_RING_BYTES = 65_536
+
+_monotonic_ns = time.monotonic_ns
+_once = Once()
+in_child(InChild.REPORT, own_entries.clear)
+
+
+class _Owed:
+    """An end on its way to its outcome."""
+
+    __slots__ = ("cause", "event", "happened", "pending", "time_ns")
+
+    def __init__(self, event: str, cause: str) -> None:
+        self.event = event
+        self.cause = cause
+        self.happened = time.time()
+        self.time_ns = time.monotonic_ns()
+        self.pending = 1
+
+
+class Keeper:
+    """The entry of one sink in a state directory, from its first marker on.
+
+    A marker is noted in the ring at once, which costs the caller no system call. What the file
+    says of it is written, and synced, on a thread of its own.
+
+    Args:
+        state: the state directory.
+        url: the ping URL; only its hash is kept.
+        limit: bytes of log that a ping carries at most.
+        options: the sink's that keep a log from leaving the machine, as ``key=value``.
+        clean: makes of a cause what may be kept of it.
+
+    Attributes:
+        append: takes a record, and its time; None before the first marker, and without an entry.
+    """
+
+    def __init__(
+        self,
+        state: str,
+        url: PingUrl,
+        limit: int,
+        options: bytes,
+        clean: Callable[[str], str],
+    ) -> None:
+        self._state = state
+        self._url = url
+        self._limit = limit
+        self._options = options
+        self._clean = clean
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        self.append: Callable[[bytes, int], None] | None = None
+        self._ring: Ring | None = None
+        self._pid = 0
+        self._path: str | None = None
+        self._lock: HeldLock | None = None
+        self._facts: dict[str, str] = {}
+        self._earlier = EarlierRuns(self._limit)
+        self._open: dict[str, float] = {}  # by run id: when it began, by the wall clock
+        self._owed: dict[str, _Owed] = {}  # by run id
+        self._through = 0  # the last marker that is in these
+        self._newest_end = 0.0  # that was delivered, and is not noted yet
+        self._is_clean = False
+        self._dirty = False
+        self._thread = ThreadOnDemand(self._write, lambda: self._dirty, self._at_rest)
+
+    def beside(self, append: Callable[[str], None]) -> KeptTail:
+        """What adds a record to a tail in this process, and to what is outside of it."""
+        return KeptTail(append, self)
+
+    def begin(self, teller: Teller, tail: Snapshot, *, starts: bool) -> None:
+        """A marker came: open the entry, and queue what the dead owe before that marker's ping.
+
+        Args:
+            teller: sends the pings.
+            tail: the log so far.
+            starts: it is a start.
+        """
+        is_new = self._pid != os.getpid()
+        if not is_new and not (starts and self._has_others()):
+            return
+        self._pid = os.getpid()
+        try:
+            box = BlackBox(self._state)
+        except (OSError, ValueError) as error:
+            self._complain(error)
+            return
+        try:
+            check = identity(self._url, box.salt)
+            self._earlier.tell(box, check, teller)
+            if is_new:
+                self._make_entry(box, check, tail)
+        except (OSError, ValueError) as error:
+            self._complain(error)
+        finally:
+            box.close()
+
+    def note(self, event: Event, run_id: str, cause: str, *, ends: bool, owed: bool) -> None:
+        """A marker's ping is about to be queued.
+
+        Args:
+            event: what it tells.
+            run_id: its run.
+            cause: a failure's headline.
+            ends: it ends its run.
+            owed: its end is to be delivered.
+        """
+        if self._path is None:
+            return
+        number = self._mark(layout.END if ends and not owed else event.value, run_id, cause)
+        if ends:
+            self._open.pop(run_id, None)
+            if owed:
+                self._owe(event.value, run_id, cause)
+        elif event.value == "start":
+            self._open[run_id] = time.time()
+            if len(self._open) > _MAX_OPEN:
+                self._open.pop(next(iter(self._open)), None)
+        self._through = max(number, self._through)
+        self._changed()
+
+    def settled(self, ping: Ping, attempt: Attempt) -> None:
+        """A ping came to its outcome. Any thread may call this."""
+        told = is_settled(attempt.delivered or attempt.superseded, attempt.status)
+        if ping.run_id in self._earlier:
+            if told:
+                self._earlier.told(ping.run_id)
+            return
+        owed = self._owed.get(ping.run_id)
+        if owed is None or not ping.event.ends_run:
+            return
+        owed.pending -= 1
+        if told and owed.pending <= 0:
+            self._owed.pop(ping.run_id, None)
+            self._mark(TOLD, ping.run_id)
+            if attempt.delivered:
+                self._newest_end = max(self._newest_end, owed.happened)
+            self._changed()
+
+    def finish(self) -> None:
+        """The sink was stopped: keep what is still owed, or leave nothing behind."""
+        if self._path is None or self._pid != os.getpid():
+            return
+        self._thread.end(_THREAD_GRACE_S)
+        self._thread.run_here(self._write)
+        if self._open or self._owed:
+            return
+        path, lock = self._path, self._lock
+        self._begin_anew()
+        with contextlib.suppress(OSError):
+            directory = Directory(path)
+            directory.remove()
+            directory.close()
+        own_entries.discard(path)
+        if lock is not None:
+            lock.release()
+
+    def after_fork(self) -> None:
+        """In a forked child: the entry is the parent's. This process has none yet."""
+        if self._lock is not None:
+            self._lock.release()
+        self._begin_anew()
+
+    def _make_entry(self, box: BlackBox, check: str, tail: Snapshot) -> None:
+        where: dict[str, str] = {}
+        entry = box.new() if not on_network(self._state) else None
+        rings = None
+        if entry is None:
+            rings = run_directory(memory_directory())
+            entry, where = box.record(rings)
+            _once.report(
+                "network",
+                f"the state directory {self._state!r} is on a network file system: the log of a "
+                "process that dies is kept in memory alone.",
+            )
+        directory = entry.directory
+        try:
+            self._facts = {
+                "version": __version__,
+                "check": check,
+                "started": str(time.time()),
+                **identify(),
+                **where,
+            }
+            directory.write("options", self._options)
+            directory.write_fields("run", [*self._facts.items(), ("through", "0")])
+            own_entries.add(directory.path)
+            self._lock = directory.detach_lock()
+            self._path = directory.path
+        except OSError:
+            directory.remove()
+            raise
+        finally:
+            directory.close()
+            if rings is not None:
+                rings.close()
+        self._open_ring(rings.path if rings is not None else directory.path, tail)
+
+    def _open_ring(self, path: str, tail: Snapshot) -> None:
+        from loghc.portable.ring import open_ring
+
+        capacity = max(_MIN_RING_BYTES, 2 * self._limit + layout.HEADER) // 4096 * 4096
+        ring = open_ring(path, capacity, os.getpid())
+        cut = tail.begins_inside_record
+        for chunk in tail.chunks:
+            is_long = len(chunk) > capacity // 2 - layout.FRAME_BYTES
+            ring.append(chunk, time.monotonic_ns(), layout.CUT if cut and not is_long else 0)
+            cut = False
+        self._ring, self.append = ring, ring.append
+
+    def _owe(self, event: str, run_id: str, cause: str) -> None:
+        before = self._owed.pop(run_id, None)
+        self._owed[run_id] = owed = _Owed(event, cause)
+        if before is not None:
+            owed.pending += before.pending
+        if len(self._owed) > _MAX_OWED:
+            self._owed.pop(next(iter(self._owed)), None)
+
+    def _mark(self, name: str, run_id: str, cause: str = "") -> int:
+        """Note in the ring what became of a run: at once, and whatever the disk does."""
+        ring = self._ring
+        if ring is None:
+            return 0
+        about = encode(f"{name}\t\t{run_id}\t{one_line(cause)}")
+        number: int = ring.append_marker(about, b"", time.monotonic_ns())
+        return number
+
+    def _changed(self) -> None:
+        self._dirty = True
+        self._thread.start()
+
+    def _at_rest(self) -> None:
+        self._thread.start()  # for what came as the thread was about to finish
+
+    def _write(self) -> None:
+        """Write what is owed to the disk; on a thread that nobody waits for."""
+        self._dirty = False
+        path = self._path
+        if path is None or self._pid != os.getpid():
+            return
+        try:
+            through = self._through  # first: what comes meanwhile is found in the ring
+            noted = [("open", f"{run_id} {began}") for run_id, began in list(self._open.items())]
+            for run_id, owed in list(self._owed.items()):
+                cause = self._clean(owed.cause) if owed.cause else ""
+                line = f"{owed.event} {run_id} {owed.time_ns} {owed.happened} {cause}"
+                noted.append(("owed", line))
+            directory = Directory(path)
+            try:
+                pairs = [*self._facts.items(), ("through", str(through)), *noted]
+                directory.write_fields("run", pairs, sync=True)
+            finally:
+                directory.close()
+            self._note_newest()
+        except (OSError, ValueError, ImportError) as error:
+            self._complain(error)
+
+    def _note_newest(self) -> None:
+        if self._newest_end or not self._is_clean:
+            box = BlackBox(self._state)
+            try:
+                if self._newest_end:
+                    box.note_end(self._facts["check"], self._newest_end)
+                    self._newest_end = 0.0
+                if not self._is_clean:
+                    box.clean()
+                    self._is_clean = True
+            finally:
+                box.close()
+
+    def _has_others(self) -> bool:
+        names = entry_names(self._state)
+        return bool(names - {os.path.basename(self._path or "")})
+
+    def _complain(self, error: Exception) -> None:
+        why = getattr(error, "strerror", None) or str(error)
+        _once.report(
+            self._state,
+            f"the state directory {self._state!r} can't be used: {why}. What this process can't "
+            "tell itself is lost with it.",
+        )
+
+
+class KeptTail:
+    """A tail, and what is outside of the process for as long as there is something.
+
+    Args:
+        append: adds a record to the tail.
+        keeper: of the sink.
+    """
+
+    __slots__ = ("_append", "_keeper")
+
+    def __init__(self, append: Callable[[str], None], keeper: Keeper) -> None:
+        self._append = append
+        self._keeper = keeper
+
+    def append(self, text: str) -> None:
+        """Add one record."""
+        self._append(text)
+        append = self._keeper.append
+        if append is not None:
+            try:
+                append(encode(text), _monotonic_ns())
+            except Exception:  # noqa: BLE001 - whatever it is, the app must not notice
+                self._keeper.append = None

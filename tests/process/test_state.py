@@ -1,0 +1,435 @@
+"""HealthSink(state=DIR): what its process could not tell is told by the next start."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from loghc.ping import Event
+from loghc.testing import Fault
+from processes import RUN, TIMEOUT, first_process, needs_posix, run
+from waiting import wait_until
+
+pytestmark = needs_posix
+
+SINK = """
+    import os, signal, sys, time
+    from loguru import logger
+    from loghc import HealthSink
+    logger.remove()
+    sink = HealthSink(os.environ["URL"], state="state")
+    logger.add(sink)
+"""
+KILL = "os.kill(os.getpid(), signal.SIGKILL)\n"
+WELL = "logger.info('sync.start')\nlogger.info('sync.done')\n"
+
+
+@pytest.fixture
+def job(receiver, tmp_path):
+    """Runs a program with a sink that has a state directory; its status and standard error."""
+
+    def run_job(source: str, *, sink: str = SINK, env: dict[str, str] | None = None, **options):
+        lines = [line.removeprefix("    ") for line in sink.splitlines()]
+        path = tmp_path / "job.py"
+        path.write_text("\n".join(lines) + "\n" + source)
+        env = {"URL": receiver.url, "LOGHC_DEBUG": "", **(env or {})}
+        return run(sys.executable, str(path), cwd=tmp_path, env=env, **options)
+
+    return run_job
+
+
+def told(receiver):
+    return [(ping.event, ping.run_id) for ping in receiver.pings]
+
+
+def left(tmp_path):
+    return [path.name for path in tmp_path.glob("state/loghc/loghc-*")]
+
+
+def test_a_kill_in_a_run_is_told_by_the_next_start_before_its_own(receiver, job, tmp_path):
+    source = "logger.info('before')\nlogger.info('sync.start')\nlogger.info('copied 7')\n" + KILL
+    assert job(source).returncode == -signal.SIGKILL
+    assert len(left(tmp_path)) == 1
+    receiver.wait(1, timeout=TIMEOUT) if receiver.pings else None
+    begun = [ping.run_id for ping in receiver.pings]
+    receiver.clear()
+    assert job(WELL).returncode == 0
+    failure, start, done = receiver.wait(3, timeout=TIMEOUT)
+    assert [ping.event for ping in (failure, start, done)] == [
+        Event.FAIL,
+        Event.START,
+        Event.SUCCESS,
+    ]
+    assert begun in ([], [failure.run_id])
+    first, second, *_, last = failure.text.splitlines()
+    assert first.startswith("cut off: the process died in this run (killed, out of memory, a power")
+    assert "; it began at 20" in first
+    assert ", logged last at 20" in first
+    assert second == ""
+    assert " - before\n" in failure.text
+    assert last.endswith(" - copied 7")
+    assert left(tmp_path) == []
+    job(WELL)
+    assert len(receiver.wait(5, timeout=TIMEOUT)) == 5  # it is told once
+
+
+def test_a_kill_before_any_run_is_nothing_to_tell(receiver, job, tmp_path):
+    job("logger.info('up')\n" + KILL)
+    noted = "sink.wait()\nwhile 'owed=' in open(glob.glob('state/loghc/*/run')[0]).read(): pass\n"
+    job("import glob\n" + WELL + noted + KILL)
+    receiver.clear()
+    job(WELL)
+    assert [ping.event for ping in receiver.wait(2, timeout=TIMEOUT)] == [
+        Event.START,
+        Event.SUCCESS,
+    ]
+    assert left(tmp_path) == []
+
+
+@pytest.mark.parametrize("end", ["done", "error: disk full"])
+def test_an_end_that_hangs_at_the_service_survives_a_kill(receiver, job, end):
+    receiver.always(Fault(delay=float("inf")))
+    job(
+        f"logger.info('sync.start')\nlogger.info('one')\nlogger.info('sync.{end}')\n"
+        "logger.info('later')\n" + KILL
+    )
+    receiver.always(None)
+    receiver.clear()
+    job(WELL)
+    late, *_ = receiver.wait(3, timeout=TIMEOUT)
+    assert late.event is (Event.SUCCESS if end == "done" else Event.FAIL)
+    assert " - one\n" in late.text
+    assert f" - sync.{end}\n" in late.text
+    assert "later" not in late.text
+    assert "told late" in late.text
+    if end != "done":
+        assert late.text.startswith("disk full (told late, of 20")
+
+
+def test_what_a_stop_gives_up_is_left_to_the_next_start(receiver, job, tmp_path):
+    receiver.always(503)
+    sink = SINK.replace('state="state"', 'state="state", drain=0.3')
+    done = job("logger.info('sync.start')\nlogger.error('sync.error: no disk')\n", sink=sink)
+    assert "; left to the next start." in done.stderr
+    assert len(left(tmp_path)) == 1
+    receiver.always(None)
+    receiver.clear()
+    job(WELL)
+    late, start, _ = receiver.wait(3, timeout=TIMEOUT)
+    assert (late.event, start.event) == (Event.FAIL, Event.START)
+    assert late.text.startswith("no disk (told late, of 20")
+
+
+def test_loghc_run_tells_what_a_sink_owes_and_the_other_way_round(receiver, job, tmp_path):
+    job("logger.info('sync.start')\nlogger.info('last')\n" + KILL)
+    receiver.clear()
+    run(*RUN, "--state", "state", "true", cwd=tmp_path)
+    failure, start, done = receiver.wait(3, timeout=TIMEOUT)
+    assert [ping.event for ping in (failure, start, done)] == [
+        Event.FAIL, Event.START, Event.SUCCESS,
+    ]  # fmt: skip
+    assert failure.text.endswith(" - last\n")
+    receiver.always(503)
+    run(*RUN, "--state", "state", "--drain", "0.3", "sh", "-c", "exit 3", cwd=tmp_path)
+    receiver.always(None)
+    receiver.clear()
+    job(WELL)
+    late, *_ = receiver.wait(3, timeout=TIMEOUT)
+    assert (late.event, late.exit_status) == (Event.FAIL, 3)
+    assert left(tmp_path) == []
+
+
+def test_a_start_that_dies_while_it_tells_repeats_it(receiver, job):
+    job("logger.info('sync.start')\n" + KILL)
+    receiver.always(Fault(delay=float("inf")))
+    receiver.clear()
+    job("logger.info('sync.start')\nwhile not sink.stats.pending: pass\n" + KILL)
+    receiver.always(None)
+    receiver.clear()
+    job(WELL)
+    first, second, *_ = receiver.wait(4, timeout=TIMEOUT)
+    assert (first.event, second.event) == (Event.FAIL, Event.FAIL)
+    assert first.run_id != second.run_id
+
+
+def test_a_whole_process_group_that_is_killed(receiver, job):
+    source = (
+        "os.setpgrp()\nlogger.info('sync.start')\n"
+        "pid = os.fork()\nif not pid: time.sleep(99)\n"
+        "os.killpg(0, signal.SIGKILL)\n"
+    )
+    assert job(source).returncode == -signal.SIGKILL
+    receiver.clear()
+    job(WELL)
+    assert receiver.wait(3, timeout=TIMEOUT)[0].event is Event.FAIL
+
+
+def test_a_forked_child_that_outlives_its_parent_hides_nothing(receiver, job, tmp_path):
+    source = (
+        "logger.info('sync.start')\n"
+        "if not os.fork():\n    os.close(1); os.close(2)\n"
+        "    while not os.path.exists('go'): time.sleep(0.01)\n    os._exit(0)\n"
+    ) + KILL
+    job(source)
+    receiver.clear()
+    job(WELL)
+    (tmp_path / "go").touch()
+    assert receiver.wait(3, timeout=TIMEOUT)[0].event is Event.FAIL
+
+
+def test_a_forked_child_that_dies_is_told_while_its_parent_lives(receiver, job):
+    source = (
+        "logger.info('sync.start')\nlogger.info('of the parent')\n"
+        "pid = os.fork()\n"
+        "if not pid:\n    logger.info('sync.start')\n    logger.info('of the child')\n    " + KILL
+        + "os.waitpid(pid, 0)\nlogger.info('sync.done')\n"
+        "logger.info('sync.start')\nlogger.info('sync.done')\n"
+    )  # fmt: skip
+    assert job(source).returncode == 0
+    pings = receiver.wait(5, timeout=TIMEOUT)
+    (failure,) = [ping for ping in pings if ping.event is Event.FAIL or "told" in ping.text]
+    assert "cut off: the process died" in failure.text
+    assert " - of the parent\n" in failure.text
+    assert failure.text.endswith(" - of the child\n")
+    assert failure.run_id not in {p.run_id for p in pings if p.event is Event.SUCCESS}
+
+
+def test_a_restart_by_execv_tells_what_it_was_before(receiver, job, tmp_path):
+    source = (
+        "if os.path.exists('again'):\n    logger.info('sync.start')\n    logger.info('sync.done')\n"
+        "else:\n    open('again', 'w').close()\n    logger.info('sync.start')\n"
+        "    logger.info('before')\n    os.execv(sys.executable, [sys.executable, *sys.argv])\n"
+    )
+    assert job(source).returncode == 0
+    events = [ping.event for ping in receiver.wait(3, timeout=TIMEOUT)]
+    assert events[-3:] == [Event.FAIL, Event.START, Event.SUCCESS]
+    assert receiver.pings[-3].text.endswith(" - before\n")
+    assert left(tmp_path) == []
+
+
+def test_a_daemon_that_closes_all_descriptors_lives(receiver, job, tmp_path):
+    source = (
+        "os.mkfifo('fifo')\n"
+        "if os.fork(): os._exit(0)\n"
+        "os.setsid()\nos.closerange(0, 4096)\nos.open('/dev/null', os.O_RDWR)\n"
+        "[os.open('/dev/null', os.O_RDWR) for _ in range(20)]\n"
+        "logger.info('sync.start')\nos.closerange(3, 4096)\nopen('up', 'w').close()\n"
+        "while not os.path.exists('go'): time.sleep(0.01)\n"
+        "logger.info('sync.done')\n"
+    )
+    job(source)
+    wait_until((tmp_path / "up").exists, TIMEOUT)
+    receiver.wait(1, timeout=TIMEOUT)
+    job(WELL)
+    (tmp_path / "go").touch()
+    pings = receiver.wait(4, timeout=TIMEOUT)
+    assert sorted(ping.event.value for ping in pings) == ["start", "start", "success", "success"]
+    wait_until(lambda: not left(tmp_path), TIMEOUT)
+
+
+def test_two_processes_at_one_check_and_directory(receiver, job, tmp_path):
+    other = tmp_path / "job2.py"
+    text = "\n".join(line.removeprefix("    ") for line in SINK.splitlines())
+    other.write_text(
+        text + "\nlogger.info('sync.start')\nprint('up', flush=True)\ninput()\n" + KILL
+    )
+    process = subprocess.Popen(
+        [sys.executable, str(other)], cwd=tmp_path, env={**os.environ, "URL": receiver.url},
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    process.stdout.readline()
+    receiver.wait(1, timeout=TIMEOUT)
+    job(WELL)
+    assert len(receiver.wait(3, timeout=TIMEOUT)) == 3  # it lives: nothing is told
+    process.communicate(b"\n", timeout=TIMEOUT)
+    job(WELL)
+    assert receiver.wait(6, timeout=TIMEOUT)[3].event is Event.FAIL
+
+
+def test_a_pid_of_another_namespace_tells_nothing(receiver, job, tmp_path):
+    container = first_process(tmp_path)
+    path = tmp_path / "job2.py"
+    text = "\n".join(line.removeprefix("    ") for line in SINK.splitlines())
+    env = {**os.environ, "URL": receiver.url}
+    path.write_text(text + "\nlogger.info('sync.start')\nlogger.info('last')\n" + "sink.wait()\n"
+                    "print('up', flush=True)\ninput()\n")  # fmt: skip
+    process = subprocess.Popen([*container, sys.executable, str(path)], cwd=tmp_path, env=env,
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # fmt: skip
+    process.stdout.readline()
+    process.kill()
+    process.communicate(timeout=TIMEOUT)
+    receiver.clear()
+    path.write_text(text + "\n" + WELL)
+    subprocess.run([*container, sys.executable, str(path)], cwd=tmp_path, env=env, check=True)
+    assert receiver.wait(3, timeout=TIMEOUT)[0].event is Event.FAIL
+
+
+def test_a_directory_of_another_user_and_mode(receiver, job, tmp_path):
+    if os.geteuid():
+        pytest.skip("only root can give a directory away")
+    for mode, user in ((0o2775, 12345), (0o755, 0)):
+        (tmp_path / "state").mkdir()
+        os.chown(tmp_path / "state", user, user)
+        (tmp_path / "state").chmod(mode)
+        job("logger.info('sync.start')\n" + KILL)
+        (own,) = (tmp_path / "state").iterdir()
+        assert own.stat().st_mode & 0o777 == 0o700
+        receiver.clear()
+        job(WELL)
+        assert receiver.wait(3, timeout=TIMEOUT)[0].event is Event.FAIL
+        (tmp_path / "state").rename(tmp_path / f"old-{user}")
+        receiver.clear()
+
+
+@pytest.mark.parametrize("trouble", ["a file", "another user's", "read-only", "gone"])
+def test_a_directory_that_can_not_be_used_is_said_once(receiver, job, tmp_path, trouble):
+    source = WELL + WELL
+    if trouble == "a file":
+        (tmp_path / "state").touch()
+    elif trouble == "read-only":
+        sink = SINK.replace('state="state"', 'state="/proc/state"')
+        done = job(source, sink=sink)
+    elif trouble == "another user's":
+        if os.geteuid():
+            pytest.skip("only root can give a directory away")
+        (tmp_path / "state" / "loghc").mkdir(parents=True, mode=0o700)
+        os.chown(tmp_path / "state" / "loghc", 12345, 12345)
+    else:
+        source = "import shutil\n" + WELL + "sink.wait()\nshutil.rmtree('state')\n" + WELL
+    if trouble != "read-only":
+        done = job(source)
+    assert done.returncode == 0
+    assert [ping.event for ping in receiver.wait(4, timeout=TIMEOUT)] == [
+        Event.START, Event.SUCCESS,
+    ] * 2  # fmt: skip
+    lines = [line for line in done.stderr.splitlines() if line]
+    assert len(lines) <= 1
+    if trouble != "gone":
+        assert "the state directory" in lines[0]
+        assert "can't be used" in lines[0]
+
+
+def test_a_directory_that_is_full(receiver, job, tmp_path):
+    if os.geteuid() or subprocess.run(["unshare", "-m", "true"], check=False).returncode:
+        pytest.skip("a small file system can't be mounted")
+    path = tmp_path / "job.py"
+    text = "\n".join(line.removeprefix("    ") for line in SINK.splitlines())
+    fill = "f = open('state/fill', 'wb')\ntry:\n while f.write(bytes(4096)): f.flush()\n"
+    fill += "except OSError: pass\n"
+    path.write_text(text + "\nlogger.info('sync.start')\nsink.wait()\n" + fill
+                    + "logger.info('last')\nlogger.error('sync.error: full')\n" + KILL)  # fmt: skip
+    after = tmp_path / "after.py"
+    after.write_text(text + "\n" + WELL)
+    (tmp_path / "state").mkdir()
+    script = f"mount -t tmpfs -o size=1m none state && ({sys.executable} job.py; rm state/fill; "
+    script += f"{sys.executable} after.py)"
+    env = {**os.environ, "URL": receiver.url}
+    receiver.script(200, 503, 503, 503)
+    done = subprocess.run(["unshare", "-m", "sh", "-c", script], cwd=tmp_path, env=env, check=False,
+                          capture_output=True, text=True, timeout=TIMEOUT)  # fmt: skip
+    assert done.stderr.count("state directory") <= 1
+    events = [ping.event for ping in receiver.pings]
+    assert Event.FAIL in events
+    assert events[-1] is Event.SUCCESS
+
+
+def test_a_crash_loop_while_the_service_is_down_is_bounded_and_counted(receiver, job, tmp_path):
+    receiver.always(503)
+    loop = (
+        "for number in range(26):\n    pid = os.fork()\n    if not pid:\n"
+        "        logger.info('sync.start')\n        " + KILL + "    os.waitpid(pid, 0)\n"
+    )
+    job(loop)
+    assert 20 <= len(left(tmp_path)) <= 21
+    receiver.always(None)
+    receiver.clear()
+    job(WELL, sink=SINK.replace('state="state"', 'state="state", drain=50'))
+    wait_until(lambda: receiver.pings and receiver.pings[-1].event is Event.SUCCESS, TIMEOUT)
+    failures = [ping for ping in receiver.pings if ping.event is Event.FAIL]
+    assert len(failures) == 20
+    assert "more before it are only counted here" in failures[0].text
+    assert left(tmp_path) == []
+
+
+def test_another_versions_entry_is_told_without_its_log(receiver, job, tmp_path):
+    noted = (
+        "import glob\nwhile 'open=' not in open(glob.glob('state/loghc/*/run')[0]).read(): pass\n"
+    )
+    job("logger.info('sync.start')\nlogger.info('last')\n" + noted + KILL)
+    (ring,) = tmp_path.glob("state/loghc/*/*.ring")
+    data = bytearray(ring.read_bytes())
+    data[7] = 99
+    ring.write_bytes(data)
+    receiver.clear()
+    job(WELL)
+    failure = receiver.wait(3, timeout=TIMEOUT)[0]
+    assert failure.event is Event.FAIL
+    assert "was kept by another version of loghc" in failure.text
+    assert " - last\n" not in failure.text
+
+
+def test_a_late_failure_does_not_turn_a_check_red_that_is_well_again(receiver, job, tmp_path):
+    job("logger.info('sync.start')\nlogger.info('last')\n" + KILL)
+    (entry,) = tmp_path.glob("state/loghc/loghc-state-*")
+    entry.rename(tmp_path / entry.name)  # as if its process had lived on meanwhile
+    job(WELL)
+    (tmp_path / entry.name).rename(entry)
+    receiver.clear()
+    job(WELL)
+    late = receiver.wait(3, timeout=TIMEOUT)[0]
+    assert late.event is Event.LOG
+    assert late.text.startswith("cut off: ")
+    assert "a newer run of this check has ended since" in late.text
+    assert left(tmp_path) == []
+
+
+def test_sinks_of_three_jobs(receiver, job):
+    sink = SINK.replace("logger.add(sink)", "").replace(
+        'sink = HealthSink(os.environ["URL"], state="state")',
+        "for name in 'abc': logger.add(HealthSink(os.environ['URL'] + '/' + name, job=name,"
+        " state='state'))",
+    )
+    urls = f"{receiver.base_url}/{receiver.ping_key}"
+    env = {"URL": urls}
+    job("for name in 'abc': logger.info(f'{name}.start')\n" + KILL, sink=sink, env=env)
+    done = job("for name in 'abc': logger.info(f'{name}.start'); logger.info(f'{name}.done')",
+               sink=sink, env=env)  # fmt: skip
+    assert done.returncode == 0
+    assert done.stderr == "" or "404" in done.stderr
+
+
+def test_with_enqueue(receiver, job):
+    sink = SINK.replace("logger.add(sink)", "logger.add(sink, enqueue=True)")
+    job("logger.info('sync.start')\nlogger.info('last')\nlogger.complete()\n" + KILL, sink=sink)
+    receiver.clear()
+    job(WELL, sink=sink)
+    failure, *_ = receiver.wait(3, timeout=TIMEOUT)
+    assert failure.event is Event.FAIL
+    assert failure.text.endswith(" - last\n")
+
+
+def test_with_a_redact_callable_no_log_is_sent_late(receiver, job):
+    sink = SINK.replace('state="state"', 'state="state", redact=(str.upper,)')
+    job("logger.info('sync.start')\nlogger.info('last')\n" + KILL, sink=sink)
+    receiver.clear()
+    done = job(WELL)
+    failure, *_ = receiver.wait(3, timeout=TIMEOUT)
+    assert (failure.event, failure.text) == (Event.FAIL, "")
+    assert done.stderr.count("an earlier process's log is not sent") == 1
+
+
+def test_its_patterns_and_secrets_are_redacted_late(receiver, job):
+    sink = SINK.replace('state="state"', 'state="state", redact=("copper",)')
+    job("logger.info('sync.start')\nlogger.info('copper password=hunter22 ' + os.environ['URL'])\n"
+        + KILL, sink=sink)  # fmt: skip
+    receiver.clear()
+    job(WELL)
+    failure, *_ = receiver.wait(3, timeout=TIMEOUT)
+    assert "[redacted]" in failure.text
+    assert "copper" not in failure.text
+    assert "hunter22" not in failure.text
+    assert receiver.url.rpartition("/")[2] not in failure.text
