@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -524,6 +525,29 @@ def test_what_was_printed_is_told_too(receiver, program, tmp_path, state):
     assert late.text.startswith("cut off: ")
     assert "\ncopied 7\n" in late.text
     assert left_in(tmp_path / "state") == []
+
+
+def test_a_full_disk_keeps_no_success_from_being_told(receiver, tmp_path):
+    if os.geteuid() or subprocess.run(["unshare", "-m", "true"], check=False).returncode:
+        pytest.skip("a small file system can't be mounted")
+    (tmp_path / "state").mkdir()
+    loghc = " ".join(map(shlex.quote, (*RUN, "--state", "state", "--drain", "0.5")))
+    script = (
+        "mount -t tmpfs -o size=1m none state || exit 77\n"
+        f"{loghc} sh -c 'while ! ls state/loghc/*/end; do sleep 0.05; done; "
+        "cat /dev/zero > state/fill; exit 0' 2>&1\n"
+        f"touch told; while [ -e told ]; do sleep 0.05; done; rm state/fill\n{loghc} true\n"
+    )
+    receiver.always(503)
+    process = started("unshare", "-m", "sh", "-c", script, cwd=tmp_path)
+    wait_until((tmp_path / "told").exists, TIMEOUT)
+    receiver.always(None)
+    receiver.clear()
+    (tmp_path / "told").unlink()
+    process.communicate(timeout=TIMEOUT)
+    late, *_ = receiver.wait(3, timeout=TIMEOUT)
+    assert late.event is Event.SUCCESS
+    assert "told late" in late.text
 
 
 def test_a_run_directory_that_was_made_anew_is_still_an_entry(receiver, program, tmp_path, state):
