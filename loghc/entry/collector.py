@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from loghc.entry.directory import Directory
-from loghc.entry.end import End
+from loghc.entry.merged_tail import MergedTail
 from loghc.entry.printed import Printed, Records, fold
 from loghc.entry.processes import is_alive, living, mapped
 from loghc.entry.rings import Frame, Reading, UnknownVersionError, read_ring
@@ -110,7 +110,7 @@ class Collector:
     def __init__(self, directory: Directory | None, limit: int) -> None:
         self._directory = directory
         self._keep = limit + CONTEXT
-        self._folded = End(self._keep)
+        self._folded = MergedTail(self._keep)
         self._facts = Facts()
         self._printed = Printed(self._keep)
         self.printed_ring: Ring | None = None

@@ -168,7 +168,7 @@ class Pings:
         # The watched program may say, until it is rendered, that no log is to be sent.
         return LazyBody(lambda: renderer.render(log, **around) if self._send_logs else Body())
 
-    def tighten(self, fields: list[tuple[str, str]]) -> None:
+    def apply_sink_options(self, fields: list[tuple[str, str]]) -> None:
         """Respect the options of a sink that handed its markers over. Nothing is loosened.
 
         Args:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from collections import Counter, deque
-from itertools import islice
+from typing import NamedTuple
 
 from loghc.delivery.inbox import LOGS
 from loghc.entry.collector import Collector, Facts
 from loghc.entry.processes import living
-from loghc.entry.rings import read_notes
 from loghc.log.redaction import Redactor
 from loghc.log.tail import Snapshot
 from loghc.ping import Event
@@ -17,35 +14,35 @@ from loghc.portable import layout
 from loghc.portable.expected import Expected
 from loghc.portable.fields import parse_fields
 from loghc.portable.run_ids import new_run_id
-from loghc.report import Once, report
+from loghc.report import report
 from loghc.runs import Pairing
 from loghc.watch import processes
 from loghc.watch.cause import NOT_ENDED, Causes
 from loghc.watch.child import CannotStartError
-from loghc.watch.closing import left_running, why_no_log
 from loghc.watch.command import Command
 from loghc.watch.error_file import ErrorFile
+from loghc.watch.footer import left_running, lost_markers, why_no_log
 from loghc.watch.intake import Intake
 from loghc.watch.memory import Memory
 from loghc.watch.messages import Message
+from loghc.watch.notices import report_idle_options, report_no_markers, report_trouble
 from loghc.watch.options import Options
 from loghc.watch.pings import Pings
 from loghc.watch.recovery import Recovery
 from loghc.watch.run_directory import RunDirectory
 from loghc.watch.scope import RunScopes
+from loghc.watch.sight import Sight
 from loghc.watch.spoken import Spoken
-from loghc.watch.unseen import Pythons, Unseen, describe, read_arrivals, why_isolated
-from loghc.watch.verdict import judge
+from loghc.watch.unseen import Pythons, describe
+from loghc.watch.verdict import Verdict, judge
+from loghc.watch.waiting import WaitingMarkers
 
 __all__ = ["Teller"]
 
 _FOLD_AT = 64  # rings that were opened since the last look for finished ones
-_MAX_WAITING = 10_000  # markers; then no more are taken in
-_MAX_NOTES_WAITING = 1_000
 _TOO_FAST = "loghc: too many markers came at once to put the rest of the log here"
-_NOTES = 3
 _LOGS_OF_RUNS = 4  # are kept together, for each of them to have enough
-_ENDING = 0.05  # seconds that what the program started has, to end after it
+_HELPER_EXIT_S = 0.05  # that what the program started has, to end after it
 _NO_LOG = Snapshot((), begins_inside_record=False)
 
 
@@ -78,16 +75,13 @@ class Teller:
         self._options = options
         self._command = command
         self._run = run
-        self._trouble = trouble
-        self._rings_lost = False  # some that were not held open, with the run directory
-        self._once = Once()
         self._pythons = pythons
+        self._sight = Sight(command, run, trouble, pythons)
         self._run_id = new_run_id()
         self._runs = Pairing() if options.markers_only else None
         self._failed = False  # a failure was told by a marker
         self._intake = Intake(run, options.limit) if run is not None else None
-        self._waiting: deque[Message] = deque()  # markers to be told
-        self._dropped = 0  # notes that were not
+        self._waiting = WaitingMarkers()
         self._opened = 0  # rings, since the last fold
         self._printed = False
         self._causes = Causes(options.all_markers())
@@ -151,10 +145,10 @@ class Teller:
         """
         self._memory.sample()
         self._keep_directory()
-        if len(self._waiting) < _MAX_WAITING:
+        if not self._waiting.is_full:
             self._take_in()
         if self._waiting:
-            self._tell(self._waiting.popleft())
+            self._tell(self._waiting.take())
         self._fold()
         return bool(self._waiting)
 
@@ -176,24 +170,24 @@ class Teller:
 
         Args:
             pid: the program's process.
-        error_file: standard error as it was before, None where it is kept otherwise.
             status: its wait status.
         """
         # Helpers, such as multiprocessing's, end a moment after the program.
-        left = processes.without_helpers(processes.wait_for(self.living(), _ENDING))
+        left = processes.without_helpers(processes.wait_for(self.living(), _HELPER_EXIT_S))
         self._keep_directory()
         self._take_last_messages()
         log, facts = self.collector.read()
-        trouble = self._trouble_with_log()
-        unseen = describe(self._unseen(pid, facts))
+        owners = [owner for owner, _, _ in self.collector.owners()]
+        trouble = self._sight.trouble()
+        unseen = describe(self._sight.unseen(pid, facts, owners))
         blind = bool(trouble or facts.lost or unseen)
-        notes = self._say_what_was_not_seen(facts, trouble, blind=blind)
+        notes = report_trouble(trouble, facts.orphans, self._pings.masked)
+        if not blind:
+            self._report_idle(facts)
         unknown = self._unknown(facts, blind=blind)
         for line in unseen if unknown else ():
             report(self._pings.masked(line.removeprefix("loghc: ")))
-        failures = [*self._failures(facts), *unknown]
-        if status == 0:
-            failures += self._unsaid()
+        failures = [*self._failures(facts), *unknown, *(self._unsaid() if status == 0 else [])]
         verdict = judge(
             status,
             self._options.statuses,
@@ -201,31 +195,58 @@ class Teller:
             self._memory.about_kill(),
             self._options.on_failure,
         )
-        told = self._printed or bool(facts.tracebacks)
         lines = [
-            *why_no_log(facts, notes, unseen, printed=told),
-            *self._about_lost_markers(facts),
+            *why_no_log(facts, notes, unseen, printed=self._printed or bool(facts.tracebacks)),
+            *lost_markers(self._waiting.dropped + self._lost_markers(facts)),
             *left_running(left),
         ]
-        # The program's own comes last.
-        own = next((each.text for each in facts.tracebacks if each.of(pid)), "")
-        others = [each.text for each in facts.tracebacks if not each.of(pid)]
-        in_threads = [each.text for each in facts.tracebacks if each.pid == pid and not each.ended]
         ends = [(verdict.event, self._run_id)]
         if self._runs is not None:
-            unended = Event.LOG if verdict.event is Event.LOG else Event.FAIL
-            ends = [(unended, run_id) for run_id in self._runs.take_open()]
-            if ends:
-                lines.append(f"loghc: {NOT_ENDED}")
-            if self._lost_failures(facts):
-                lines.append("loghc: a failure was logged, and which run's it was is unknown")
-            if unknown or self._lost_failures(facts):
-                ends = ends or [(unended, new_run_id())]
+            ends, why = self._ends_of_marked_runs(verdict, facts, unknown=bool(unknown))
+            lines += why
         lines += verdict.lines
         if verdict.event is Event.SUCCESS and self._runs is None:
             self._recovery.note_end(Event.SUCCESS, self._run_id, None, "")
             self._pings.put(Event.SUCCESS, self._run_id, log, lines=lines)
-            return
+        else:
+            self._tell_ends(ends, verdict, log, _Exceptions.of(pid, facts), lines)
+
+    def deliver(self) -> None:
+        """Deliver what is queued, within the time for it."""
+        self._pings.stop(self._options.drain)
+
+    def abort(self) -> None:
+        """Have ``deliver`` give up now. May be called from any thread."""
+        self._pings.abort()
+
+    def close(self) -> None:
+        """Keep what could not be delivered, and delete the run directory."""
+        self._recovery.finish(self._pings.owed())
+
+    def _ends_of_marked_runs(
+        self, verdict: Verdict, facts: Facts, *, unknown: bool
+    ) -> tuple[list[tuple[Event, str]], list[str]]:
+        """How the runs end that no marker ended, and what the log's end says of it."""
+        event = Event.LOG if verdict.event is Event.LOG else Event.FAIL
+        ends = [(event, run_id) for run_id in self._runs.take_open()] if self._runs else []
+        lines = [f"loghc: {NOT_ENDED}"] if ends else []
+        lost = self._lost_failures(facts)
+        if lost:
+            lines.append("loghc: a failure was logged, and which run's it was is unknown")
+        if not ends and (unknown or lost):
+            ends = [(event, new_run_id())]
+        return ends, lines
+
+    def _tell_ends(
+        self,
+        ends: list[tuple[Event, str]],
+        verdict: Verdict,
+        log: Snapshot,
+        exceptions: _Exceptions,
+        lines: list[str],
+    ) -> None:
+        """Tell ends that are no success, with their cause in front."""
+        own, others = exceptions.own, exceptions.others
         cause, in_file, printed_text = "", b"", ""
         if verdict.event is not Event.LOG:
             in_file = self._error_file.added() if self._error_file is not None else b""
@@ -233,11 +254,12 @@ class Teller:
                 in_file or self.collector.error_text(), [*others, own]
             )
             printed_text = printed.decode("utf-8", "replace")
-            in_thread = in_threads[-1] if in_threads else ""
-            cause = self._causes.of_end(verdict, own, others, log, printed_text, in_thread)
+            cause = self._causes.of_end(
+                verdict, own, others, log, printed_text, exceptions.in_thread
+            )
         if verdict.death and not verdict.death.startswith("exit status"):
             lines.append(f"loghc: {verdict.death}")
-        tracebacks = [*others, *([own] if own else [])]
+        tracebacks = [*others, *([own] if own else [])]  # the program's own comes last
         if in_file and printed_text.strip():
             tracebacks.insert(0, f"loghc: at the end of standard error:\n{printed_text}")
         for number, (event, run_id) in enumerate(ends):
@@ -257,18 +279,6 @@ class Teller:
                 lines=[line for line in lines if line.removeprefix("loghc: ") not in cause],
             )
 
-    def deliver(self) -> None:
-        """Deliver what is queued, within the time for it."""
-        self._pings.stop(self._options.drain)
-
-    def abort(self) -> None:
-        """Have ``deliver`` give up now. May be called from any thread."""
-        self._pings.abort()
-
-    def close(self) -> None:
-        """Keep what could not be delivered, and delete the run directory."""
-        self._recovery.finish(self._pings.owed())
-
     def _take_in(self, *, last: bool = False) -> None:
         """Take in what processes told since the last time."""
         messages = self._intake.take(last=last) if self._intake is not None else []
@@ -277,6 +287,7 @@ class Teller:
                 if message.is_marker:
                     self._spoken.record(message)
             messages += self._spoken.take()
+        markers = []
         for message in messages:
             if message.event == "expect":
                 for number in message.lane:
@@ -286,33 +297,20 @@ class Teller:
             elif message.event == "ring":
                 self._opened += 1
                 self._pythons.recorded(message.pid)
-                self._hold_ring(f"{message.pid}-{message.ring}{layout.SUFFIX}")
+                self._sight.hold_ring(f"{message.pid}-{message.ring}{layout.SUFFIX}")
             elif message.event == "sink":
-                self._pings.tighten(parse_fields(message.line))
+                self._pings.apply_sink_options(parse_fields(message.line))
             # The process itself tells its start and end.
             elif self._runs is not None or message.event not in ("start", "success"):
-                self._waiting.append(message)
-        excess = sum(message.event == "log" for message in self._waiting) - _MAX_NOTES_WAITING
-        if excess > 0:
-            self._drop_notes(excess)
-
-    def _drop_notes(self, count: int) -> None:
-        """Tell the oldest notes that wait not one by one: no flood of them holds up a verdict."""
-        self._dropped += count
-        kept: deque[Message] = deque()
-        for message in self._waiting:
-            if count and message.event == "log":
-                count -= 1
-            else:
-                kept.append(message)
-        self._waiting = kept
+                markers.append(message)
+        self._waiting.add(markers)
 
     def _take_last_messages(self) -> None:
         if self._spoken is not None:
             self._spoken.finish()
         self._take_in(last=True)
         while self._waiting:
-            self._tell(self._waiting.popleft())
+            self._tell(self._waiting.take())
 
     def _fold(self) -> None:
         if self._opened >= _FOLD_AT:
@@ -338,8 +336,7 @@ class Teller:
         if event is Event.FAIL and self._options.on_failure == "log":
             event = Event.LOG
         # No more of them are kept with their logs. Those of failures are kept longest.
-        rivals = (m for m in self._waiting if event is not Event.FAIL or m.event == "fail")
-        if len(tuple(islice(rivals, LOGS))) == LOGS:  # no further: thousands may wait
+        if self._waiting.many_follow(event):
             log, lines = Snapshot((message.line,), begins_inside_record=False), [_TOO_FAST]
         else:
             log, lines = self._log_of(run_id, message.time_ns, message.line), []
@@ -371,7 +368,7 @@ class Teller:
         """What may have failed the run unseen. No success is told then."""
         level = self._options.fail_on
         unknown = []
-        if self._rings_lost or (self._runs is not None and blind):
+        if self._sight.rings_lost or (self._runs is not None and blind):
             unknown.append("a marker")
         if level is not None and blind and facts.level < level:
             unknown.append(f"a record of level {self._options.fail_on_name} or above (--fail-on)")
@@ -384,94 +381,46 @@ class Teller:
         told = self._intake.failures if self._intake is not None else 0
         return facts.failures > told or (self._run is not None and self._run.told_failure)
 
-    def _unseen(self, pid: int, facts: Facts) -> list[Unseen]:
-        """The Pythons that may have logged unseen."""
-        self._pythons.stop()
-        if self._run is None:
-            return []
-        for owner, _, _ in self.collector.owners():
-            self._pythons.recorded(owner)
-        for process, text in read_arrivals(self._run):
-            self._pythons.arrived(process, text)
-        return self._pythons.unseen() or self._isolated(pid, facts)
-
-    def _isolated(self, pid: int, facts: Facts) -> list[Unseen]:
-        """The same where no process was seen in time, or can be: by the command line alone."""
-        option = self._command.isolated
-        if not option or facts.rings:
-            return []
-        return [Unseen(os.path.basename(self._command.argv[0]), pid, why_isolated(option), 0.0)]
-
-    def _hold_ring(self, name: str) -> None:
-        """A process has opened a ring: keep it, whatever becomes of the run directory."""
-        if self._run is not None and not self._run.hold_rings(name) and self._run.deleted:
-            self._rings_lost = True
-
     def _keep_directory(self) -> None:
         """Make the run directory anew if it was deleted."""
-        if self._run is None or not self._run.deleted:
-            return
-        self._take_in()  # what came through the channel that goes
-        self._pythons.directory_lost = True
-        try:
-            self._rings_lost = not self._run.make_anew() or self._rings_lost
-        except OSError as error:
-            self._rings_lost = True
-            what = f"the run directory was deleted, and can't be made anew: {error.strerror}."
-        else:
-            what = "the run directory was deleted; it was made anew."
-            self._recovery.renew()
-        self._once.report("deleted", what)
+        if self._sight.directory_deleted:
+            self._take_in()  # what came through the channel that goes
+            if self._sight.renew_directory():
+                self._recovery.renew()
 
-    def _trouble_with_log(self) -> Counter[str]:
-        """Why records could not be seen, and of how many processes."""
-        if self._run is None:
-            return Counter([self._trouble])
-        if self._rings_lost:
-            return Counter(["the run directory was deleted"])
-        return Counter(note.text for note in read_notes(self._run))
-
-    def _say_what_was_not_seen(
-        self, facts: Facts, trouble: Counter[str], *, blind: bool
-    ) -> list[str]:
-        """Say on standard error what the log or the pings lack; what the log's end tells of it."""
-        trouble = trouble.copy()
-        if (orphans := facts.orphans - trouble.total()) > 0:  # for whom their parent's ring tells
-            trouble["it can't write to the run directory any more"] = orphans
-        notes = [
-            f"{text} ({count:,} processes)" if count > 1 else text
-            for text, count in trouble.most_common(_NOTES)
-        ]
-        for note in notes:
-            report(self._pings.masked(f"the log of a process could not be kept: {note}."))
-        if self._options.fail_on is not None and not facts.rings and not blind:
-            name = self._options.fail_on_name
-            report(f"no process that logs with loguru was seen, so --fail-on {name} had no effect.")
-        if not facts.rings and not blind and self._spoken is None:
-            for option, given in (
-                ("--marker", self._options.markers),
-                ("--expect", self._options.expected),
-            ):
-                if given:
-                    report(
-                        f"no process that logs with loguru was seen, so {option} had no effect; "
-                        "with --output it looks at what is printed, too."
-                    )
+    def _report_idle(self, facts: Facts) -> None:
+        """Report what had no effect, though everything was seen."""
+        report_idle_options(self._options, facts, printed=self._spoken is not None)
         received = self._intake.received if self._intake is not None else 0
-        if self._runs is not None and not received and not facts.markers and not blind:
-            listened = self._pings.masked(", ".join(self._options.all_markers()))
-            report(
-                f"no marker was seen, so nothing was pinged: --markers-only listens for {listened}."
-            )
-        return notes
+        if self._runs is not None and not received and not facts.markers:
+            report_no_markers(self._options, self._pings.masked)
 
     def _lost_markers(self, facts: Facts) -> int:
         """How many were logged, and brought neither by the channel nor by a ring."""
         return facts.markers - self._intake.numbered if self._intake is not None else 0
 
-    def _about_lost_markers(self, facts: Facts) -> list[str]:
-        lost = self._dropped + self._lost_markers(facts)
-        return [f"loghc: {lost:,} markers came too fast to be told one by one"] if lost > 0 else []
+
+class _Exceptions(NamedTuple):
+    """The exceptions that ended processes and threads of a run, as tracebacks.
+
+    Attributes:
+        own: the one that ended the program itself, or an empty str.
+        others: those of other processes, and of threads.
+        in_thread: the newest of those in the program's own threads, or an empty str.
+    """
+
+    own: str
+    others: list[str]
+    in_thread: str
+
+    @classmethod
+    def of(cls, pid: int, facts: Facts) -> _Exceptions:
+        """Those of a run whose program was this process."""
+        found = facts.tracebacks
+        own = next((each.text for each in found if each.of(pid)), "")
+        others = [each.text for each in found if not each.of(pid)]
+        in_threads = [each.text for each in found if each.pid == pid and not each.ended]
+        return cls(own, others, in_threads[-1] if in_threads else "")
 
 
 def _rules(options: Options) -> list[str | Redactor]:

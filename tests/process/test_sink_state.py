@@ -299,7 +299,8 @@ def test_a_directory_that_can_not_be_used_is_said_once(receiver, job, tmp_path, 
         (tmp_path / "state" / "loghc").mkdir(parents=True, mode=0o700)
         os.chown(tmp_path / "state" / "loghc", 12345, 12345)
     else:
-        source = "import shutil\n" + WELL + "sink.wait()\nshutil.rmtree('state', ignore_errors=True)\n" + WELL
+        gone = "import shutil\nsink.wait()\nshutil.rmtree('state', ignore_errors=True)\n"
+        source = WELL + gone + WELL
     if trouble != "read-only":
         done = job(source)
     assert done.returncode == 0

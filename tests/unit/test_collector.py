@@ -17,7 +17,7 @@ if os.name != "posix":
 
 from loghc.entry.collector import Collector, Facts
 from loghc.entry.directory import Directory
-from loghc.entry.end import End
+from loghc.entry.merged_tail import MergedTail
 from loghc.entry.processes import is_alive
 from loghc.entry.rings import Frame, Reading
 from loghc.log.tail import CONTEXT
@@ -109,7 +109,7 @@ def test_as_much_is_kept_as_a_body_needs_and_no_record_more(tmp_path: Path) -> N
 
 
 def test_what_is_held_meanwhile_is_not_much_more_than_what_is_kept() -> None:
-    end = End(1000)
+    end = MergedTail(1000)
     for number in range(1000):
         end.add([Frame(number, b"x" * 10)])
         assert max(0, number - 125) <= end.since_ns <= max(0, number - 99)

@@ -25,8 +25,8 @@ from loghc.entry.collector import Collector, Facts
 from loghc.portable.fields import parse_fields
 from loghc.portable.ring import open_ring
 from loghc.service.identity import identity
-from loghc.watch.closing import left_running, why_no_log
 from loghc.watch.command import resolve
+from loghc.watch.footer import left_running, why_no_log
 from loghc.watch.processes import name_of
 from loghc.watch.run_directory import RunDirectory
 from loghc.watch.signals import Caught

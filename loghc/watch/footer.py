@@ -5,7 +5,7 @@ from __future__ import annotations
 from loghc.entry.collector import Facts
 from loghc.watch.processes import name_of
 
-__all__ = ["left_running", "why_no_log"]
+__all__ = ["left_running", "lost_markers", "why_no_log"]
 
 _NAMED = 5  # processes that are named one by one
 
@@ -35,3 +35,8 @@ def left_running(pids: list[int]) -> list[str]:
     names = ", ".join(f"{name_of(pid)} ({pid})" for pid in pids[:_NAMED])
     more = f" and {len(pids) - _NAMED} more" if len(pids) > _NAMED else ""
     return [f"loghc: still running, and no longer watched: {names}{more}"]
+
+
+def lost_markers(count: int) -> list[str]:
+    """How many markers became no pings, in a line."""
+    return [f"loghc: {count:,} markers came too fast to be told one by one"] if count > 0 else []

@@ -6,12 +6,12 @@ from operator import attrgetter
 
 from loghc.entry.rings import Frame
 
-__all__ = ["End"]
+__all__ = ["MergedTail"]
 
 _time = attrgetter("time_ns")
 
 
-class End:
+class MergedTail:
     """The newest frames of those that are added, in order of time.
 
     Args:
@@ -38,9 +38,9 @@ class End:
         self._trim()
         return self._frames
 
-    def copy(self) -> End:
+    def copy(self) -> MergedTail:
         """The same, to add to."""
-        other = End(self._keep)
+        other = MergedTail(self._keep)
         other.__dict__.update(self.__dict__)
         other._frames = list(self._frames)
         return other
