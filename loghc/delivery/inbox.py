@@ -18,7 +18,9 @@ LOGS = 32
 """Logs that are held at most, with the one that is being sent."""
 
 PINGS = 10_000
-"""Pings that wait here at most. In trouble far fewer are kept: see ``state.py``."""
+"""Pings that wait here at most, and as many with the thread that sends. In trouble that keeps far
+fewer, see ``state.py``; for a moment there may be twice as many, as no end is to make room for a
+note that was taken before."""
 
 
 class Inbox:
