@@ -478,7 +478,7 @@ def test_of_many_markers_at_once_the_newest_and_failures_have_the_log(receiver, 
             assert "before" not in ping.text
         elif ping.event is Event.FAIL:
             assert "before" in ping.text
-    # While nothing is sent yet, 32 logs wait at most: those of the 25 ends, and of the newest notes.
+    # While nothing is sent yet, 32 logs wait: those of the 25 ends, and of the newest notes.
     assert all("before" in ping.text for ping in receiver.pings[-5:])
 
 
