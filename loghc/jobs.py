@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from loghc import options
-from loghc.hints.job_marker import marker_of_job
+from loghc.hints.unheard import marker_of_job
 from loghc.log.body import one_line, shorten
 from loghc.log.headline import of_exception
 from loghc.markers import job_markers

@@ -12,7 +12,7 @@ from loghc import native
 from loghc.delivery import Delivery
 from loghc.delivery.troubles import Troubles
 from loghc.exit import CrashWatch, uncaught_exception
-from loghc.hints.process import quote
+from loghc.hints.listener import quote
 from loghc.log.body import Body
 from loghc.log.headline import of_exception, of_message
 from loghc.log.tail import EMPTY, Snapshot, Tail

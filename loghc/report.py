@@ -27,6 +27,7 @@ __all__ = [
     "report_debug",
     "report_exception",
     "report_if_seen",
+    "someone_looks",
     "traceback_text",
 ]
 
@@ -81,8 +82,13 @@ def report_debug(text: str) -> None:
 def report_if_seen(text: str) -> None:
     """Report a line that nobody should get by mail: on a terminal, or with ``LOGHC_DEBUG=1``."""
     with contextlib.suppress(Exception):
-        if debugging() or (sys.stderr is not None and sys.stderr.isatty()):
+        if someone_looks():
             report(text)
+
+
+def someone_looks() -> bool:
+    """Whether standard error is a terminal, or ``LOGHC_DEBUG=1`` asks for more lines."""
+    return debugging() or (sys.stderr is not None and sys.stderr.isatty())
 
 
 def debugging() -> bool:

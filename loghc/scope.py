@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from loghc import native
-from loghc.hints.listener import Listener
-from loghc.hints.process import known
+from loghc.hints.listener import Listener, known
 from loghc.log.tail import Snapshot, Tail
 from loghc.markers import Markers
 from loghc.ping import Event

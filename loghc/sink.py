@@ -15,9 +15,8 @@ from loghc.callbacks import within_callback
 from loghc.exit import Completion, interpreter_is_exiting, sink_made, stop_at_exit, stopped
 from loghc.fork import InChild, in_child, prepare
 from loghc.handover import watcher_of
-from loghc.hints import at_exit  # noqa: F401 - it says at the exit what no marker came to
-from loghc.hints.listener import Listener
-from loghc.hints.process import quote
+from loghc.hints import unheard  # noqa: F401 - it says at the exit that no marker came
+from loghc.hints.listener import Listener, quote
 from loghc.log.redaction import Redactor, redactor
 from loghc.markers import Markers, job_markers
 from loghc.outlet import Off, Outlet, Service
@@ -156,15 +155,17 @@ class HealthSink(metaclass=_SinkType):
             "on_outcome": options.function("on_outcome", on_outcome),
         }
         own = job_markers(job)
-        self._markers = Markers(own if markers is None else markers)
+        given = self._options["markers"]
+        told = own if given is None else given
+        self._markers = Markers(told)
         self._outlet = _outlet_for(self._options, self._markers, redactor(redact))
         self.enabled = self._outlet.enabled
         """Whether there is a URL to ping, or a ``loghc run`` that does."""
         self._tail = self._outlet.tail
         self._listener = Listener(
             repr(self),
-            job=job,
-            own=self._options["markers"],
+            job=job if given is None else None,
+            events=told,
             markers=self._markers,
             mask=self._outlet.mask,
             target=self._outlet.target,

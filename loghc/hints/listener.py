@@ -1,24 +1,40 @@
-"""What one sink listens for, and what is said at once when it pings nothing, or too much."""
+"""What each sink of this process listens for, and what is said at once of its messages."""
 
 from __future__ import annotations
 
+import os
 import sys
+from collections import deque
 from collections.abc import Callable, Mapping
 
 from loghc import native
 from loghc.hints.near_misses import NearMisses
-from loghc.hints.process import known, quote
-from loghc.markers import Markers, job_markers
+from loghc.markers import Markers
 from loghc.ping import Event
+from loghc.report import Once
 
-__all__ = ["Listener", "this_thread"]
+__all__ = ["Listener", "known", "program_is_watched", "quote"]
 
+_MAX_REMEMBERED = 100  # sinks, and names of jobs
+_QUOTED = 80  # characters of a message that are shown
+_MASKED = 10_000  # characters of it that are masked first: a cut must not leave half a secret
 _SAMPLED = 1000  # records: of all messages, and then of those that begin with the job's name
-_LAST_BUT_SURROGATES = "\ud7ff"
-_ALL = ("", 100 * chr(sys.maxunicode))  # bounds that all messages lie within
+_LAST = chr(sys.maxunicode)
 
-this_thread = native.local()
-"""Where ``heard`` tells whether a sink heard the marker that this thread logged last."""
+
+class _Process:
+    """What is known of this process's sinks."""
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.listeners: deque[Listener] = deque(maxlen=_MAX_REMEMBERED)
+        self.jobs: deque[str] = deque(maxlen=_MAX_REMEMBERED)  # the names that job() was given
+        self.marker_seen = False
+        self.thread = native.local()  # `heard`: a sink heard the marker that it logged last
+        self.once = Once()
+
+
+known = _Process()
 
 
 class Listener:
@@ -26,9 +42,9 @@ class Listener:
 
     Args:
         sink: how the sink is shown, without secrets.
-        job: its job.
-        own: the ``markers=`` that replace the job's, or None.
-        markers: what makes a message a marker.
+        job: its job; None where ``markers=`` replace the job's.
+        events: its markers, and what they tell.
+        markers: finds them.
         mask: takes secrets out of a text.
         target: tells two sinks with the same ping URL; None: the sink has none.
         off: it is turned off on purpose.
@@ -42,15 +58,15 @@ class Listener:
         self,
         sink: str,
         *,
-        job: str,
-        own: Mapping[str, Event] | None,
+        job: str | None,
+        events: Mapping[str, Event],
         markers: Markers,
         mask: Callable[[str], str],
         target: object,
         off: bool,
     ) -> None:
         self.sink = sink
-        self.texts = ", ".join(job_markers(job) if own is None else own) or "nothing"
+        self.texts = ", ".join(events) or "nothing"
         self.markers = markers
         self.target = target
         self.off = off
@@ -59,24 +75,20 @@ class Listener:
         self.records = 0  # that were no markers
         self._mask = mask
         self._events: set[Event] = set()
-        self._near_misses = NearMisses(job, own)
-        self._wider = []  # type: list[tuple[str, str]]
-        self.bounds = markers.first, markers.after
-        if target is not None:
-            if own is None and job[-1] < _LAST_BUT_SURROGATES:
-                self._wider.append((job, job[:-1] + chr(ord(job[-1]) + 1)))
-            self._wider.append(_ALL)
-            self.bounds = _ALL
+        self._near_misses = NearMisses(events, job)
+        bounds = [("", 100 * _LAST)] if target is not None else []
+        if target is not None and job is not None:
+            bounds.append((job, job + _LAST))
+        self._narrower = iter([*bounds, (markers.first, markers.after)])
+        self.bounds = next(self._narrower)
         known.listeners.append(self)
 
     def record_seen(self, message: str) -> None:
         """Examine a message within the bounds that is no marker."""
-        self.added, self.removed = True, False
+        self.removed = False
         self.records += 1
-        if self._wider and self.records % _SAMPLED == 0:
-            self._wider.pop()
-            last = self.markers.first, self.markers.after
-            self.bounds = self._wider[-1] if self._wider else last
+        if self.records % _SAMPLED == 0:
+            self.bounds = next(self._narrower, self.bounds)
         miss = None if self.target is None else self._near_misses.find(message)
         if miss is None or miss[0] in self._events:
             return
@@ -94,27 +106,35 @@ class Listener:
 
     def marker_seen(self, event: Event) -> None:
         """A marker came, whatever becomes of it."""
-        self.added, self.removed = True, False
-        this_thread.heard = True
-        known.marker_seen = True
+        self.removed = False
+        known.thread.heard = known.marker_seen = True
         self._events.add(event)
-        if len(known.listeners) > 1 and self.target is not None:
-            self._report_same_url()
-
-    def _report_same_url(self) -> None:
-        for other in tuple(known.listeners):
-            if other is self or other.target != self.target:
+        for other in tuple(known.listeners) if self.target is not None else ():
+            if other is self or other.removed or other.target != self.target or not other._events:
                 continue
-            if other._events and not other.removed:
-                twice = ", and each ping is sent twice" if other.texts == self.texts else ""
-                known.once.report(
-                    ("same URL", self.target),
-                    f"{other.sink} and {self.sink} ping the same URL: a success of one hides a "
-                    f"failure of the other{twice}. Give each job a check of its own, and each "
-                    "check one HealthSink.",
-                )
+            twice = ", and each ping is sent twice" if other.texts == self.texts else ""
+            known.once.report(
+                ("same URL", self.target),
+                f"{other.sink} and {self.sink} ping the same URL: a success of one hides a "
+                f"failure of the other{twice}. Give each job a check of its own, and each "
+                "check one HealthSink.",
+            )
 
     def stop(self, *, exiting: bool) -> None:
         """The sink was stopped: at the interpreter's exit, or by a removal before."""
-        self.added = True
-        self.removed = not exiting
+        self.added, self.removed = True, not exiting
+
+
+def program_is_watched() -> bool:
+    """Whether it is ``loghc run`` that the process's markers, and its end, are for."""
+    run = os.environ.get("LOGHC_RUN")
+    if not run or os.name != "posix":
+        return False
+    from loghc.portable.config import watcher_lives
+
+    return watcher_lives(run)
+
+
+def quote(message: str, mask: Callable[[str], str] = str) -> str:
+    """The beginning of a message, fit to be shown; ``mask`` takes secrets out of it."""
+    return repr(mask(message[:_MASKED])[:_QUOTED])

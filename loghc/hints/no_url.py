@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from loghc.hints.process import known, program_is_watched, quote
+from loghc.hints.listener import known, program_is_watched, quote
 from loghc.report import report_if_seen
 from loghc.service.environment import URL_FILE_VARIABLE, URL_VARIABLE
 

@@ -196,10 +196,13 @@ def test_late_near_misses_are_told_and_a_thousand_of_ordinary_messages_are_not(
             "add(HealthSink(sys.argv[1], job='photos')); logger.remove(); add(sys.stdout.write)",
             "was removed from the global logger",
         ),
-        ("add(HealthSink(sys.argv[1], job='photos'), level='ERROR')", "level= keeps it from"),
+        (
+            "add(HealthSink(sys.argv[1], job='photos'), level='ERROR')",
+            "Its level='ERROR' drops less severe records.",
+        ),
         (
             "add(HealthSink(sys.argv[1], job='photos'), filter=lambda record: False)",
-            ": filter= keeps",
+            "Its filter= may drop records.",
         ),
         (
             "add(HealthSink(sys.argv[1], job='photos')); logger.disable('__main__')",
@@ -319,35 +322,38 @@ NO_MARKER = [
         "add(HealthSink(sys.argv[1]), level='INFO'); logger.info('hello')",
         "was given records. It listens for",
     ),
-    ("HealthSink(sys.argv[1]); add(sys.stdout.write); logger.info('hello')", "was never added"),
+    (
+        "HealthSink(sys.argv[1]); add(sys.stdout.write); logger.info('hello')",
+        "was given no record. It was not added",
+    ),
     (
         "add(HealthSink(sys.argv[1])); logger.info('hello'); logger.remove()",
-        "was given records, and then removed from the logger.",
+        "was given records. It was removed from the global logger",
     ),
     (
         "add(HealthSink(sys.argv[1])); logger.remove(); add(print); logger.info('hello')",
-        "was removed before any record came",
+        "was given no record. It was removed from the global logger",
     ),
     (
         "add(HealthSink(sys.argv[1])); logger.configure(handlers=[{'sink': print}]); "
         "logger.info('hello')",
-        "was removed before any record came",
+        "was given no record. It was removed from the global logger",
     ),
     (
         "add(HealthSink(sys.argv[1]), level='WARNING'); add(print); logger.info('hello')",
-        "was given no record. Its level='WARNING' keeps less severe records from it.",
+        "was given no record. Its level='WARNING' drops less severe records.",
     ),
     (
         "add(HealthSink(sys.argv[1]), level='WARNING'); logger.warning('hello')",
-        "was given records. Its level='WARNING' keeps less severe records",
+        "was given records. Its level='WARNING' drops less severe records",
     ),
     (
         "add(HealthSink(sys.argv[1]), filter='other'); add(print); logger.info('hello')",
-        "was given no record: its level= or filter=",
+        "was given no record. Its filter= may drop records.",
     ),
     (
         "add(HealthSink(sys.argv[1])); logger.disable('__main__'); logger.info('hello')",
-        "was given no record: logger.disable() drops those of __main__.",
+        "was given no record. logger.disable() drops what __main__ logs. It listens",
     ),
     (
         "import logging; add(HealthSink(sys.argv[1])); logging.warning('sync.start')",
@@ -356,7 +362,17 @@ NO_MARKER = [
     ("add(HealthSink(sys.argv[1]), enqueue=True); logger.info('hello')", "was given records."),
     (
         "add(HealthSink()); add(print); logger.info('hello')",
-        "was given no marker. It has no ping URL, either. It listens for",
+        "has no ping URL.",
+    ),
+    (
+        "import logging; logging.basicConfig(level='INFO'); add(HealthSink(sys.argv[1])); "
+        "logging.info('sync.start')",
+        "was given no record. Those of Python's own logging module come to loguru through an",
+    ),
+    (
+        "add(HealthSink(sys.argv[1]), level='INFO'); logger.disable('__main__'); "
+        "logger.info('sync.start')",
+        "was given no record. logger.disable() drops what __main__ logs. It listens for",
     ),
 ]
 
@@ -372,6 +388,34 @@ def test_a_process_without_a_marker_is_told_at_its_exit_when_asked(
     assert "sync.start, sync.done, sync.error, sync.log" in lines[0]
 
 
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("logger.info('hello')", "was given records. It listens for"),
+        (
+            "logger.disable('__main__'); logger.info('hello')",
+            "logger.disable() drops what __main__",
+        ),
+        ("import logging; logging.warning('sync.start')", "Those of Python's own logging module"),
+    ],
+)
+def test_the_order_of_the_imports_changes_no_cause(
+    text: str, why: str, run_script: RunScript
+) -> None:
+    # loguru removes its handlers at the exit, here before loghc looks at them.
+    begin = f"""
+import sys
+from loghc import HealthSink
+from loguru import logger
+logger.remove()
+logger.add(HealthSink(sys.argv[1]))
+{text}
+"""
+    (line,) = complaints(run_script(begin, URL, env={"LOGHC_DEBUG": "1"}).stderr)
+    assert why in line
+    assert "added" not in line
+
+
 @pytest.mark.parametrize("number", [2, 3, 5])
 def test_many_sinks_without_a_marker_are_told_in_few_lines(
     number: int, run_script: RunScript
@@ -383,7 +427,7 @@ def test_many_sinks_without_a_marker_are_told_in_few_lines(
         logger.info("hello")
     """
     lines = said(run_script, text, env={"LOGHC_DEBUG": "1"})
-    named = [line for line in lines if "was never added to the logger" in line]
+    named = [line for line in lines if "was not added to the global logger" in line]
     assert len(named) == min(number, 3)
     more = ["loghc: no marker was seen by 2 more sinks."] if number == 5 else []
     assert lines == [*named, *more]
@@ -397,10 +441,6 @@ def test_nobody_is_told_in_a_pipe_and_a_help_that_logged_nothing_is_quiet(
     for text in ("HealthSink(sys.argv[1])", "add(HealthSink(sys.argv[1]))"):
         help_ = f"add(print); {text}; import argparse; argparse.ArgumentParser().parse_args(['-h'])"
         assert said(run_script, help_, env={"LOGHC_DEBUG": "1"}) == []
-    alone = "HealthSink(sys.argv[1]); sys.argv.append({!r})"
-    for option, lines in (("-h", 0), ("--help", 0), ("--version", 0), ("--hello", 1)):
-        told = said(run_script, alone.format(option), env={"LOGHC_DEBUG": "1"})
-        assert len(told) == lines
 
 
 def test_a_marker_in_the_last_moment_counts(
