@@ -135,9 +135,18 @@ class RunTails:
 
 
 class WholeTail(Tail):
-    """``scope="all"``: one tail for all runs."""
+    """``scope="all"``: one tail for all runs.
+
+    Args:
+        limit: bytes of UTF-8 that it keeps.
+        body_size: as of a Tail.
+    """
 
     __slots__ = ()
+
+    def __init__(self, limit: int, body_size: Callable[[], int]) -> None:
+        super().__init__(limit)
+        self.body_size = body_size
 
     def begin(self, run_id: str, text: str) -> None:
         """Nothing is kept for one run."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 
 from loghc import options
 from loghc.callbacks import within_callback
+from loghc.direct import Direct
 from loghc.exit import Completion, interpreter_is_exiting, sink_made, stop_at_exit, stopped
 from loghc.fork import InChild, in_child, prepare
 from loghc.handover import watcher_of
@@ -19,7 +20,7 @@ from loghc.hints import unheard  # noqa: F401 - it says at the exit that no mark
 from loghc.hints.listener import Listener, quote
 from loghc.log.redaction import Redactor, redactor
 from loghc.markers import Markers, job_markers
-from loghc.outlet import Off, Outlet, Service
+from loghc.outlet import Off, Outlet
 from loghc.ping import Event, Outcome, Stats
 from loghc.report import report_debug, report_exception
 
@@ -287,4 +288,4 @@ def _outlet_for(options: Mapping[str, Any], markers: Markers, redact: Redactor |
         return Off(on_purpose=False)
     own = options["markers"]
     texts = tuple(job_markers(options["job"]) if own is None else own)
-    return Service(url, options, markers, texts, redact)
+    return Direct(url, options, markers, texts, redact)

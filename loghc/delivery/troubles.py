@@ -258,7 +258,6 @@ class Troubles:
             report(f"pings to {self._where} came faster than they could be delivered: {numbers}.")
         self._announced = False
         self._given_up = 0
-        self.is_left = False  # what is given up: the next start tells it
 
     def _advice(self, attempt: Attempt) -> str:
         if attempt.status == _TOO_LARGE:

@@ -20,21 +20,22 @@ from loghc.entry.directory import Directory, HeldLock
 from loghc.entry.earlier import EarlierRuns, Teller
 from loghc.entry.memory import memory_directory, on_network, run_directory
 from loghc.entry.processes import identify
+from loghc.entry.sink_entry import SinkEntry
 from loghc.fork import InChild, in_child
 from loghc.log.body import one_line
 from loghc.portable import layout
+from loghc.portable.ring import Ring, open_ring
 from loghc.report import Once
 from loghc.service.identity import identity
 from loghc.utf8 import encode
 from loghc.version import __version__
 
 if TYPE_CHECKING:
-    from loghc.log.tail import Snapshot
+    from loghc.log.tail import Log, Snapshot
     from loghc.ping import Attempt, Event, Ping
-    from loghc.portable.ring import Ring
     from loghc.service.url import PingUrl
 
-__all__ = ["Keeper", "KeptTail"]
+__all__ = ["Keeper"]
 
 _MAX_OPEN = 256  # runs that are noted
 _MAX_OWED = 32  # ends that are noted
@@ -59,7 +60,7 @@ class _Owed:
         self.pending = 1
 
 
-class Keeper:
+class Keeper(SinkEntry):
     """The entry of one sink in a state directory, from its first marker on.
 
     A marker is noted in the ring at once, which costs the caller no system call. What the file
@@ -75,6 +76,8 @@ class Keeper:
     Attributes:
         append: takes a record, and its time; None before the first marker, and without an entry.
     """
+
+    is_kept = True
 
     def __init__(
         self,
@@ -107,18 +110,12 @@ class Keeper:
         self._dirty = False
         self._thread = ThreadOnDemand(self._write, lambda: self._dirty, self._at_rest)
 
-    def beside(self, append: Callable[[str], None]) -> KeptTail:
-        """What adds a record to a tail in this process, and to what is outside of it."""
-        return KeptTail(append, self)
+    def kept_with(self, log: Log) -> Log:
+        """What adds a record to a log in this process, and to what is outside of it."""
+        return _KeptLog(log.append, self)
 
-    def begin(self, teller: Teller, tail: Snapshot, *, starts: bool) -> None:
-        """A marker came: open the entry, and queue what the dead owe before that marker's ping.
-
-        Args:
-            teller: sends the pings.
-            tail: the log so far.
-            starts: it is a start.
-        """
+    def marker_seen(self, teller: Teller, log: Callable[[], Snapshot], *, starts: bool) -> None:
+        """Open the entry at the first marker; at a start, look for what others left since."""
         is_new = self._pid != os.getpid()
         if not is_new and not (starts and self._has_others()):
             return
@@ -132,22 +129,14 @@ class Keeper:
             check = identity(self._url, box.salt)
             self._earlier.tell(box, check, teller)
             if is_new:
-                self._make_entry(box, check, tail)
+                self._make_entry(box, check, log())
         except (OSError, ValueError) as error:
             self._complain(error)
         finally:
             box.close()
 
     def note(self, event: Event, run_id: str, cause: str, *, ends: bool, owed: bool) -> None:
-        """A marker's ping is about to be queued.
-
-        Args:
-            event: what it tells.
-            run_id: its run.
-            cause: a failure's headline.
-            ends: it ends its run.
-            owed: its end is to be delivered.
-        """
+        """Note it in the ring at once, and in the file soon."""
         if self._path is None:
             return
         number = self._mark(layout.END if ends and not owed else event.value, run_id, cause)
@@ -163,7 +152,7 @@ class Keeper:
         self._changed()
 
     def settled(self, ping: Ping, attempt: Attempt) -> None:
-        """A ping came to its outcome. Any thread may call this."""
+        """An end that came to its outcome is owed no more."""
         told = is_settled(attempt.delivered or attempt.superseded, attempt.status)
         if ping.run_id in self._earlier:
             if told:
@@ -240,8 +229,6 @@ class Keeper:
         self._open_ring(rings.path if rings is not None else directory.path, tail)
 
     def _open_ring(self, path: str, tail: Snapshot) -> None:
-        from loghc.portable.ring import open_ring
-
         capacity = max(_MIN_RING_BYTES, 2 * self._limit + layout.HEADER) // 4096 * 4096
         ring = open_ring(path, capacity, os.getpid())
         cut = tail.begins_inside_record
@@ -324,11 +311,11 @@ class Keeper:
         )
 
 
-class KeptTail:
-    """A tail, and what is outside of the process for as long as there is something.
+class _KeptLog:
+    """A log, and what is outside of the process for as long as there is something.
 
     Args:
-        append: adds a record to the tail.
+        append: adds a record to the log.
         keeper: of the sink.
     """
 

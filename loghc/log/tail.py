@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from typing import Protocol
 
 from loghc import native
 from loghc.log.tracebacks import without_middle
 from loghc.utf8 import encode
 
-__all__ = ["CONTEXT", "EMPTY", "Snapshot", "Tail"]
+__all__ = ["CONTEXT", "EMPTY", "Log", "Snapshot", "Tail"]
 
 _BATCH = 64  # records that wait in a plain list
 _LONG = 2048  # characters beyond which a record doesn't wait: batches of such would hold too much
@@ -21,6 +22,13 @@ _CHUNK = 4096  # bytes
 CONTEXT = 8192
 """Characters kept in front of the limit when one record alone exceeds it, so that a secret which
 lies across the limit is still whole when it is looked for."""
+
+
+class Log(Protocol):
+    """What keeps a log."""
+
+    def append(self, text: str) -> None:
+        """Add one record."""
 
 
 class _CutRecord(bytes):

@@ -42,7 +42,7 @@ def proxy_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Short pauses between attempts."""
     policy = Policy(Backoff(first=0.002, cap=0.05), repeat_after_s=0.01, refused_for_s=2.0)
-    monkeypatch.setattr("loghc.outlet.Delivery", functools.partial(Delivery, policy=policy))
+    monkeypatch.setattr("loghc.direct.Delivery", functools.partial(Delivery, policy=policy))
 
 
 # A TLS connection whose attempt was cut off may be left to the garbage collector, which says so.

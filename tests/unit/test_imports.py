@@ -43,7 +43,18 @@ PING = {
 }
 SERVICE = {"service", *PING}
 MIDDLE = {"log", "delivery", *SERVICE}
-SINK = {"sink", "outlet", "privacy", "scope", "handover", "ringtail", "jobs", *LEAVES, *MIDDLE}
+SINK = {
+    "sink",
+    "direct",
+    "outlet",
+    "privacy",
+    "scope",
+    "handover",
+    "ringtail",
+    "jobs",
+    *LEAVES,
+    *MIDDLE,
+}
 ALLOWED = {
     "log.body": {"utf8"},  # the value that goes from the log to the service
     "ping": {"log.body"},
@@ -77,12 +88,15 @@ ALLOWED = {
     "delivery": {"delivery", *SERVICE},
     "sink": SINK,
     "entry": {"entry", *MIDDLE},
+    "causes": {"log", "runs"},
+    "repeats": set(),
     "watch": {"watch", "entry", *SINK},
     "portable": {"portable"},
     "inside": {"inside", "portable"},
     "scope": {*LEAVES, *MIDDLE},
     "privacy": set(),
-    "outlet": {"scope", "entry", "privacy", *LEAVES, *MIDDLE},
+    "outlet": {"hints", "log", "ping"},
+    "direct": {"causes", "outlet", "repeats", "scope", "entry", "privacy", *LEAVES, *MIDDLE},
     "handover": {"outlet", "privacy", "log", "ringtail", *SERVICE},
     "ringtail": {"log", *PING},
     "command": {"command", "watch", *SINK},

@@ -1,0 +1,33 @@
+"""Whether a record has come before, as to a sink that was added twice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["Repeats"]
+
+_MOST_REMEMBERED = 64  # records
+_OWN_PARTS = ("elapsed", "time", "level", "process", "thread")  # of each record, made by loguru
+
+
+class Repeats:
+    """Tells a record that came through two handlers from two records.
+
+    It keeps not the record itself, which holds its exception's frames, but parts that loguru makes
+    anew for each. A patcher of the app's may replace some of them, but hardly all.
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[tuple[int, ...], tuple[object, ...]] = {}  # the newest last
+
+    def is_repeated(self, record: Mapping[str, Any]) -> bool:
+        """Whether this record was given before; remembers it."""
+        parts = tuple(record.get(name) for name in _OWN_PARTS)
+        identity = tuple(map(id, parts))
+        if identity in self._seen:
+            return True
+        self._seen[identity] = parts  # held, so that no other has this identity
+        if len(self._seen) > _MOST_REMEMBERED:
+            self._seen.pop(next(iter(self._seen)), None)
+        return False
