@@ -179,15 +179,17 @@ def _show_ping(page: _Page, ping: ReceivedPing) -> None:
     run = (ping.run_id or "unknown")[:8]
     took = "" if ping.duration is None else f" after {ping.duration:.2f} s"
     status = "" if ping.exit_status is None else f", exit status {ping.exit_status}"
-    size = f"{len(ping.body):,} bytes of log, ending:" if ping.body else "no log yet"
+    size = f"{len(ping.body):,} bytes of log" if ping.body else "no log yet"
     page.line(f"  {ping.event.value:7}  run {run}{took}{status}, {size}", _COLOURS[ping.event])
-    for line in _ending(ping.text):
+    lines = [line for line in ping.text.splitlines() if line.strip()]
+    if lines and ping.event is Event.FAIL:
+        page.line(f"      | {lines.pop(0)}", _COLOURS[ping.event])  # what an alert shows
+    for line in _ending(lines):
         page.line(f"      | {line}", "2")
 
 
-def _ending(text: str) -> Iterator[str]:
+def _ending(lines: Sequence[str]) -> Iterator[str]:
     """The last lines, and the one with the marker: a traceback may stand between."""
-    lines = [line for line in text.splitlines() if line.strip()]
     last = max(0, len(lines) - _BODY_LINES)
     marker = max((number for number, line in enumerate(lines) if "sync." in line), default=last)
     first = min(marker, last)

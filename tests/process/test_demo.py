@@ -36,10 +36,14 @@ def test_it_shows_three_runs_as_the_service_sees_them(
         r'(?m)^    url = "http://127\.0\.0\.1:\d+/.*"\n    logger\.add\(HealthSink\(url\)\)$', code
     )
     assert '        logger.info("sync.start")' in code
-    assert re.search(r"(?m)^  start    run \w{8}, \d+ bytes of log, ending:$", first)
-    assert re.search(r"(?m)^  success  run \w{8} after \d\.\d\d s, [\d,]+ bytes of log,", first)
+    assert re.search(r"(?m)^  start    run \w{8}, \d+ bytes of log$", first)
+    assert re.search(r"(?m)^  success  run \w{8} after \d\.\d\d s, [\d,]+ bytes of log$", first)
     assert re.search(r"(?m)^      \| .* sync\.done, 12 photos\nThe check is now up\.$", first)
-    assert re.search(r"(?m)^  fail     run \w{8} after \d\.\d\d s, [\d,]+ bytes of log,", second)
+    assert re.search(
+        r"(?m)^  fail     run \w{8} after \d\.\d\d s, [\d,]+ bytes of log\n"
+        r"      \| FileNotFoundError: ",
+        second,
+    )
     assert re.search(r"(?m)^      \| .* sync\.error: photo-08\.jpg$", second)
     assert re.search(r"(?m)^      \| FileNotFoundError: .*photo-08\.jpg'$", second)
     assert second.endswith("The check is now down.\n\n")
@@ -49,7 +53,8 @@ def test_it_shows_three_runs_as_the_service_sees_them(
     assert "            os.kill(os.getpid(), signal.SIGKILL)" in third
     assert re.search(r"(?m)^  start    run \w{8}, no log yet$", third)
     assert re.search(
-        r"(?m)^  fail     run \w{8} after \d\.\d\d s, exit status 137, \d+ bytes of log, ending:$",
+        r"(?m)^  fail     run \w{8} after \d\.\d\d s, exit status 137, \d+ bytes of log\n"
+        r"      \| killed by SIGKILL",
         third,
     )
     assert re.search(r"(?m)^      \| .* copied photo-08\.jpg$", third)
