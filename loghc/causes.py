@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
-from loghc.log.headline import of_exception, of_message
+from loghc.log.headline import of_exception, of_message, without_cause
 from loghc.runs import RecordRuns, origin
 
 __all__ = ["Causes"]
@@ -56,7 +56,7 @@ class Causes:
         message = record["message"]
         cause = of_exception(error) if error is not None else of_message(message, self._markers)
         cause = cause or self._last_error(run_id, origin(record))
-        return cause or f"{message} was logged, with no cause"
+        return cause or without_cause(message)
 
     def of_open_run(self, run_id: str) -> str:
         """The last error of a run that did not end, or of none; empty without one."""

@@ -15,7 +15,7 @@ from loghc.entry.sink_entry import SinkEntry
 from loghc.exit import CrashWatch, uncaught_exception
 from loghc.hints.listener import quote
 from loghc.log.body import Body
-from loghc.log.headline import of_exception
+from loghc.log.headline import NOT_ENDED, of_exception
 from loghc.log.tail import EMPTY, Snapshot
 from loghc.outlet import Outlet
 from loghc.ping import Event, Ping, Stats
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Direct"]
 
-_NOT_ENDED = "the program ended and this run had not"
 _TAKEN_BACK = "loghc: the program crashed, though this run was told as a success."
 
 
@@ -198,8 +197,8 @@ class Direct(Outlet):
         cause = "" if error is None else of_exception(error)
         for run_id in self._runs.pairing.take_open():
             headline = cause or self._causes.of_open_run(run_id)
-            lines = (f"loghc: {_NOT_ENDED}",) if headline else ()
-            headline = headline or _NOT_ENDED
+            lines = (f"loghc: {NOT_ENDED}",) if headline else ()
+            headline = headline or NOT_ENDED
             self._put(Event.FAIL, run_id, headline=headline, tracebacks=tracebacks, lines=lines)
         for run_id in self._crash_watch.take_back(error):
             self._put(

@@ -7,7 +7,19 @@ from collections.abc import Collection
 
 from loghc.report import description
 
-__all__ = ["after", "last_error", "of_exception", "of_message", "of_record", "of_traceback"]
+__all__ = [
+    "NOT_ENDED",
+    "after",
+    "last_error",
+    "of_exception",
+    "of_message",
+    "of_record",
+    "of_traceback",
+    "without_cause",
+]
+
+NOT_ENDED = "the program ended and this run had not"
+"""Why a run failed that nothing else is known of."""
 
 _TRACEBACK = "Traceback (most recent call last):"
 _NESTED = "Traceback (most recent call last)"  # without a colon, as IPython prints it
@@ -102,6 +114,11 @@ def of_message(message: str, markers: Collection[str]) -> str:
         if message.startswith(marker):
             return message[len(marker) :].strip(_AFTER_MARKER)
     return ""
+
+
+def without_cause(marker: str) -> str:
+    """The headline of a failure of which the marker is all that is known."""
+    return f"{marker} was logged, with no cause"
 
 
 def after(seconds: float) -> str:

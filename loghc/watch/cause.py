@@ -4,17 +4,54 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from typing import NamedTuple
 
-from loghc.log.headline import after, last_error, of_record, of_traceback
+from loghc.entry.collector import Facts
+from loghc.log.headline import (
+    NOT_ENDED,
+    after,
+    last_error,
+    of_record,
+    of_traceback,
+    without_cause,
+)
 from loghc.log.tail import Snapshot
 from loghc.watch.verdict import Verdict
 
-__all__ = ["NOT_ENDED", "Causes"]
+__all__ = ["Causes", "Exceptions"]
 
-NOT_ENDED = "the program ended and this run had not"
 _RECORD = re.compile(rb"(?m)^\d{4}-\d\d-\d\d [\d:.]+ \| ")
 _OF_AN_EXCEPTION = (1, 130)  # the exit statuses of a Python that an exception ended
+
+
+class Exceptions(NamedTuple):
+    """The exceptions that ended processes and threads of a run, as tracebacks.
+
+    Attributes:
+        own: the one that ended the program itself, or an empty str.
+        others: those of other processes, and of threads, the newest last. One is the cause only
+            where the program passed its failing status on.
+        in_thread: the newest of those in the program's own threads, or an empty str.
+    """
+
+    own: str
+    others: list[str]
+    in_thread: str
+
+    @classmethod
+    def of(cls, pid: int, facts: Facts) -> Exceptions:
+        """Those of a run whose program was this process."""
+        found = facts.tracebacks
+        own = next((each.text for each in found if each.of(pid)), "")
+        others = [each.text for each in found if not each.of(pid)]
+        in_threads = [each.text for each in found if each.pid == pid and not each.ended]
+        return cls(own, others, in_threads[-1] if in_threads else "")
+
+    @property
+    def all(self) -> list[str]:
+        """All of them, the program's own last."""
+        return [*self.others, *([self.own] if self.own else [])]
 
 
 class Causes:
@@ -43,30 +80,22 @@ class Causes:
         self._marked = (
             of_record(record, self._markers)
             or last_error(_text(data[: max(at, 0)]))
-            or f"{marker} was logged, with no cause"
+            or without_cause(marker)
         )
         return self._marked
 
     def of_end(
-        self,
-        verdict: Verdict,
-        own: str,
-        others: Sequence[str],
-        log: Snapshot,
-        printed: str = "",
-        in_thread: str = "",
+        self, verdict: Verdict, exceptions: Exceptions, log: Snapshot, printed: str = ""
     ) -> str:
         """The cause of a run's failure at the program's end.
 
         Args:
             verdict: how it ended.
-            own: the traceback of the program's uncaught exception, or empty.
-            others: those of other processes, the newest last. One is the cause only where the
-                program passed its failing status on.
+            exceptions: that ended processes and threads.
             log: the log.
             printed: what is known to have been printed to standard error at the end.
-            in_thread: the traceback of an exception that ended a thread of the program, or empty.
         """
+        own, others, in_thread = exceptions
         status = verdict.exit_status
         raised = of_traceback(own) if status in _OF_AN_EXCEPTION else ""
         passed_on = of_traceback(others[-1]) if status == 1 and others else ""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 
+from loghc.entry.collector import Facts
 from loghc.entry.rings import UnknownVersionError, count_markers, read_ring
 from loghc.watch.messages import Message, parse_frame, parse_messages
 from loghc.watch.run_directory import RunDirectory
@@ -26,24 +27,22 @@ class Intake:
     """What a run's processes told, as far as it wasn't taken yet.
 
     Args:
-        run: the run directory.
+        run: the run directory; None: there is none, and nothing is told.
         limit: bytes of log that a ping carries at most; rings are made for as much.
 
     Attributes:
         received: markers that were taken, in all.
-        numbered: those of them, and of other news, that stand in a ring.
-        failures: those that tell a failure.
     """
 
-    def __init__(self, run: RunDirectory, limit: int) -> None:
+    def __init__(self, run: RunDirectory | None, limit: int) -> None:
         self._run = run
         self._limit = max(limit, _MIN_RING_BYTES)
         self._rest = b""  # the beginning of a message
         self._rings: dict[str, _Numbers] = {}  # by the ring's name
         self._looked = 0.0
         self.received = 0
-        self.numbered = 0
-        self.failures = 0
+        self._numbered = 0  # of them, and of other news, that stand in a ring
+        self._failures = 0  # of them that tell a failure
 
     def take(self, *, last: bool = False) -> list[Message]:
         """The markers since the last call, in order of time, and other news.
@@ -51,44 +50,59 @@ class Intake:
         Args:
             last: nothing comes after this: look at each ring as a whole.
         """
-        messages = self._from_channel()
+        if self._run is None:
+            return []
+        messages = self._from_channel(self._run)
         now = time.monotonic()
         if messages or last or now - self._looked >= _LOOK_EVERY_S:
             self._looked = now
-            messages += self._from_rings(whole=last)
+            messages += self._from_rings(self._run, whole=last)
             messages.sort(key=lambda message: message.time_ns)
         markers = [message for message in messages if message.is_marker]
         self.received += len(markers)
-        self.numbered += sum(message.number > 0 for message in messages)
-        self.failures += sum(message.event == "fail" for message in markers)
+        self._numbered += sum(message.number > 0 for message in messages)
+        self._failures += sum(message.event == "fail" for message in markers)
         return messages
 
-    def _from_channel(self) -> list[Message]:
+    @property
+    def failure_left(self) -> bool:
+        """Whether a process left word of a failure that it could not send."""
+        return self._run is not None and self._run.told_failure
+
+    def failure_lost(self, facts: Facts) -> bool:
+        """Whether a failure was logged, and brought neither by the channel nor by a ring."""
+        return facts.failures > self._failures or self.failure_left
+
+    def markers_lost(self, facts: Facts) -> int:
+        """How many markers were logged, and brought neither by the channel nor by a ring."""
+        return facts.markers - self._numbered
+
+    def _from_channel(self, run: RunDirectory) -> list[Message]:
         taken = []
         for _ in range(_MAX_READS):
-            data = self._run.read_channel()
+            data = run.read_channel()
             messages, self._rest = parse_messages(self._rest + data)
             taken += [message for message in messages if self._is_new(message)]
             if not data:
                 break
         return taken
 
-    def _from_rings(self, *, whole: bool) -> list[Message]:
-        names = [name for name in self._run.names() if name.endswith(".ring")]
-        taken = [message for name in names for message in self._from_ring(name, whole=whole)]
+    def _from_rings(self, run: RunDirectory, *, whole: bool) -> list[Message]:
+        names = [name for name in run.names() if name.endswith(".ring")]
+        taken = [message for name in names for message in self._from_ring(run, name, whole=whole)]
         if len(self._rings) > _MAX_RINGS:  # what is in the channel may be of one that is deleted
             gone = [name for name in self._rings if name not in names]
             for name in gone[: len(self._rings) - _MAX_RINGS]:
                 del self._rings[name]
         return taken
 
-    def _from_ring(self, name: str, *, whole: bool) -> list[Message]:
+    def _from_ring(self, run: RunDirectory, name: str, *, whole: bool) -> list[Message]:
         numbers = self._rings.setdefault(name, _Numbers())
-        if count_markers(self._run, name) <= numbers.taken:
+        if count_markers(run, name) <= numbers.taken:
             return []
         after = 0 if whole else numbers.position
         try:
-            reading = read_ring(self._run, name, self._limit, after=after)
+            reading = read_ring(run, name, self._limit, after=after)
         except UnknownVersionError:
             reading = None
         if reading is None:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import NoReturn, ParamSpec, TypeVar
 
-    from loghc.watch.telling import Teller
     from loghc.watch.unseen import Pythons
+    from loghc.watch.watched_run import WatchedRun
 
     _P = ParamSpec("_P")
     _T = TypeVar("_T")
@@ -52,31 +52,31 @@ def watch(options: Options, command: Command) -> NoReturn:
     examine_end = functools.partial(pythons.examine_end, started.pid, command.argv)
     watcher = _Watcher(started.pid, started.run, examine_end)
     watcher.signals.start()
-    teller = _safely(_teller, options, command, started, pythons)
+    watched = _safely(_watched_run, options, command, started, pythons)
     output = started.output
     if started.error is not None:
         output = None
         status = started.error.status << 8
-        if teller is not None:
-            _safely(teller.cannot_start, started.error)
+        if watched is not None:
+            _safely(watched.cannot_start, started.error)
     else:
         if output is not None:
-            output.start(teller.keep_output if teller is not None else lambda *_: None)
-        if teller is not None:
-            _safely(teller.begin, output.terminals if output else [])
-        status = watcher.until_end(teller)
+            output.start(watched.keep_output if watched is not None else lambda *_: None)
+        if watched is not None:
+            _safely(watched.begin, output.terminals if output else [])
+        status = watcher.until_end(watched)
         if output is not None:
             output.finish()
             output.wait(_OUTPUT_WAIT_S)
-        if teller is not None:
-            _safely(teller.end, started.pid, status)
-    if teller is not None:
-        watcher.signals.call(watcher.interrupting(teller, status))
-        _safely(teller.deliver)
+        if watched is not None:
+            _safely(watched.end, started.pid, status)
+    if watched is not None:
+        watcher.signals.call(watcher.interrupting(watched, status))
+        _safely(watched.deliver)
     while output is not None and not watcher.interrupted and not output.wait(_OUTPUT_WAIT_S):
         pass  # as long as it takes, as the program itself would have had to
-    if teller is not None:
-        _safely(teller.close)
+    if watched is not None:
+        _safely(watched.close)
     _flush()
     child.end_like(status)
 
@@ -90,11 +90,13 @@ def _look_for_pythons(started: Started) -> Pythons:
     return pythons
 
 
-def _teller(options: Options, command: Command, started: Started, pythons: Pythons) -> Teller:
-    from loghc.watch.telling import Teller
+def _watched_run(
+    options: Options, command: Command, started: Started, pythons: Pythons
+) -> WatchedRun:
+    from loghc.watch.watched_run import WatchedRun
 
     run, pid, error_file = started.run, started.pid, started.error_file
-    return Teller(options, command, run, started.trouble, pythons, pid, error_file)
+    return WatchedRun(options, command, run, started.trouble, pythons, pid, error_file)
 
 
 def _safely(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T | None:
@@ -134,7 +136,7 @@ class _Watcher:
         self.signals = signals.Signals(self._wake_up)
         self.interrupted = False
 
-    def until_end(self, teller: Teller | None) -> int:
+    def until_end(self, watched: WatchedRun | None) -> int:
         """Take in what comes until the program has ended; its wait status."""
         poll = select.poll()
         poll.register(self._woken, select.POLLIN)
@@ -142,14 +144,14 @@ class _Watcher:
             poll.register(self._run.channel, select.POLLIN)
         while self._status is None:
             self._take_signals()
-            more = teller is not None and _safely(teller.take_messages)
+            more = watched is not None and _safely(watched.take_messages)
             if self._status is None:
                 poll.poll(0 if more else self._pause)
-        while teller is not None and (living := _safely(teller.waited_for)):
-            self._until_all_ended(living, poll, teller)
+        while watched is not None and (living := _safely(watched.waited_for)):
+            self._until_all_ended(living, poll, watched)
         return self._status
 
-    def _until_all_ended(self, living: list[int], poll: select.poll, teller: Teller) -> None:
+    def _until_all_ended(self, living: list[int], poll: select.poll, watched: WatchedRun) -> None:
         """Take in what comes until all of these processes have ended."""
         from loghc.watch.processes import ends_of
 
@@ -160,7 +162,7 @@ class _Watcher:
             poll.register(descriptor, select.POLLIN)
         while True:
             self._take_signals(living)
-            more = _safely(teller.take_messages)
+            more = _safely(watched.take_messages)
             ready = poll.poll(0 if more else self._pause)
             for descriptor, _ in ready:
                 if ends.pop(descriptor, None) is not None:
@@ -175,7 +177,7 @@ class _Watcher:
         pause = self.signals.pause
         return _LOOK_EVERY_MS if pause is None else min(pause, _LOOK_EVERY_MS)
 
-    def interrupting(self, teller: Teller, status: int) -> Callable[[signals.Caught], None]:
+    def interrupting(self, watched: WatchedRun, status: int) -> Callable[[signals.Caught], None]:
         """What to do with a signal while the last ping is delivered."""
         ended = time.monotonic()
         died_of = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
@@ -190,7 +192,7 @@ class _Watcher:
             late = caught.number == died_of != self._forwarded and not caught.kernel
             if not late or time.monotonic() - ended > _DUPLICATE_SIGNAL_WINDOW_S:
                 self.interrupted = True
-                teller.abort()
+                watched.abort()
 
         return interrupt
 
