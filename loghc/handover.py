@@ -68,7 +68,8 @@ def watcher_of(url: PingUrl | None, options: Mapping[str, Any]) -> HandOver | No
             _other_version.report(
                 fields["version"],
                 f"this program's loghc is version {__version__}, that of loghc run is "
-                f"{fields['version']}: the HealthSink pings by itself.",
+                f"{fields['version']}: the HealthSink "
+                f"{'pings nothing' if url is None else 'pings by itself'}.",
             )
             return None
         return HandOver(directory, config, url, options)

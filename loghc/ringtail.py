@@ -134,7 +134,7 @@ class RingTail(Tail):
 
         try:
             ring = open_ring(self._directory, self._capacity, pid)
-        except (OSError, ValueError):
+        except (ImportError, OSError, ValueError):  # markers are handed over without it
             return None
         _rings.clear()
         _rings[self._directory, pid] = ring

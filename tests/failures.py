@@ -7,8 +7,11 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from dataclasses import dataclass
 from pathlib import Path
+
+from loghc.watch.sightings import sight
 
 __all__ = ["FAILURES", "Failure"]
 
@@ -82,10 +85,12 @@ class Failure:
     ) -> None:
         """Kill the watcher with its program, and start the next run."""
         assert process.stdout is not None
-        process.stdout.readline()
+        program = int(process.stdout.readline())
         process.send_signal(signal.SIGSTOP)  # it sees nothing of what comes
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate(timeout=_TIMEOUT_S)
+        while (left := sight(program)) is not None and not left.zombie:  # it is still exiting
+            time.sleep(0.01)
         (folder / "program.py").write_text("", encoding="utf-8")
         subprocess.run(
             run, cwd=folder, env=env, capture_output=True, timeout=_TIMEOUT_S, check=True
@@ -228,8 +233,8 @@ logger.info("sync.start")
 {}["photos"]
 """, options=("--markers-only",)),
     _run("the container or the machine dies", "cut off: loghc died with this run", _LOGURU + """
-import time
-print("begun", flush=True)
+import os, time
+print(os.getpid(), flush=True)
 time.sleep(60)
 """),
 )  # fmt: skip

@@ -169,13 +169,20 @@ def _identity(fd: int) -> "tuple[int, int] | None":
     return found.st_dev, found.st_ino
 
 
+_kept = []  # type: list[object]
+
+
 def _keep(value: object) -> None:
     """Keep an object alive until the process has gone, even while the interpreter tears down.
 
-    A datetime holds its tzinfo, but the garbage collector doesn't look into a datetime: a cycle
-    through one is never found.
+    A datetime holds its tzinfo, but CPython's garbage collector doesn't look into a datetime: a
+    cycle through one is never found. Other Pythons tear nothing down.
     """
-    datetime = load("_datetime")
+    _kept.append(value)
+    try:
+        datetime = load("_datetime")
+    except ImportError:
+        return
 
     class Keeper(datetime.tzinfo):  # type: ignore[misc, name-defined]
         pass

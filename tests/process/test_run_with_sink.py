@@ -143,6 +143,18 @@ def test_a_sink_of_another_version_says_so_once_and_pings_by_itself(
     assert stderr.count("the HealthSink pings by itself") == 1
 
 
+def test_a_sink_of_another_version_without_a_url_says_that_it_pings_nothing(
+    watched: Watched,
+) -> None:
+    _, stderr = watched(
+        'config = os.environ["LOGHC_RUN"] + "/config"\n'
+        'text = open(config).read().replace("version=", "version=0.")\n'
+        'open(config, "w").write(text)\n'
+        "HealthSink()\n"
+    )
+    assert "the HealthSink pings nothing" in stderr
+
+
 @pytest.mark.parametrize("added", ["", 'logger.add(HealthSink(job="photos"))\n'])
 def test_a_job_that_ends_without_a_verdict_leaves_no_run_open(watched: Watched, added: str) -> None:
     told, _ = watched(

@@ -403,3 +403,19 @@ def test_the_configuration_is_read(tmp_path):
     config = read_config(str(tmp_path))
     assert (config.capacity, config.level) == (4096, 15)
     assert config.markers == {"a\nb\\n=\r": "fail", "x y": "log"}
+
+
+def test_a_python_without_some_modules_in_c_has_rings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    genuine = portable_ring.load
+
+    def load(name: str) -> object:
+        if name == "_datetime":  # as on PyPy
+            raise ImportError(name)
+        return genuine(name)
+
+    monkeypatch.setattr(portable_ring, "load", load)
+    ring, path = opened(tmp_path)
+    ring.append(b"a record", 1)
+    assert [frame.data for frame in read_ring(path, ALL).frames] == [b"a record"]
