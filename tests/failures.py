@@ -7,11 +7,10 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from loghc.watch.sightings import sight
+from waiting import wait_until_gone
 
 __all__ = ["FAILURES", "Failure"]
 
@@ -85,12 +84,11 @@ class Failure:
     ) -> None:
         """Kill the watcher with its program, and start the next run."""
         assert process.stdout is not None
-        program = int(process.stdout.readline())
+        pid = int(process.stdout.readline())
         process.send_signal(signal.SIGSTOP)  # it sees nothing of what comes
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate(timeout=_TIMEOUT_S)
-        while (left := sight(program)) is not None and not left.zombie:  # it is still exiting
-            time.sleep(0.01)
+        wait_until_gone(pid)  # else its run isn't over
         (folder / "program.py").write_text("", encoding="utf-8")
         subprocess.run(
             run, cwd=folder, env=env, capture_output=True, timeout=_TIMEOUT_S, check=True

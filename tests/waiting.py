@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 
 
@@ -22,6 +23,19 @@ def seconds_for(action: Callable[[], object]) -> float:
     started = time.monotonic()
     action()
     return time.monotonic() - started
+
+
+def wait_until_gone(pid: int) -> None:
+    """Wait until a process has ended, whether it was waited for or not."""
+
+    def is_gone() -> bool:
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_text()
+        except OSError:
+            return True
+        return stat.rpartition(")")[2].split()[0] == "Z"
+
+    wait_until(is_gone, 60)
 
 
 def wait_until_in(thread: threading.Thread | None, function: str) -> None:

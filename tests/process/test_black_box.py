@@ -20,7 +20,7 @@ from loghc.ping import Event
 from loghc.testing import Fault
 from loghc.watch.run_directory import RunDirectory
 from processes import RUN, TIMEOUT, events, first_process, needs_posix, run, started
-from waiting import wait_until
+from waiting import wait_until, wait_until_gone
 
 pytestmark = needs_posix
 
@@ -66,19 +66,6 @@ def killed_together(receiver, command, cwd, env=None):
     os.kill(pid, signal.SIGKILL)
     process.communicate(timeout=TIMEOUT)
     wait_until_gone(pid)
-
-
-def wait_until_gone(pid):
-    deadline = time.monotonic() + TIMEOUT
-    while time.monotonic() < deadline:
-        try:
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        except OSError:
-            return
-        if state == "Z":
-            return
-        time.sleep(0.01)
-    raise AssertionError(f"process {pid} is still there")
 
 
 def test_a_watcher_that_died_with_its_program_is_told_of_by_the_next(
@@ -531,10 +518,10 @@ def test_a_full_disk_keeps_no_success_from_being_told(receiver, tmp_path):
     if os.geteuid() or subprocess.run(["unshare", "-m", "true"], check=False).returncode:
         pytest.skip("a small file system can't be mounted")
     (tmp_path / "state").mkdir()
-    loghc = " ".join(map(shlex.quote, (*RUN, "--state", "state", "--drain", "0.5")))
+    loghc = " ".join(map(shlex.quote, (*RUN, "--state", "state")))
     script = (
         "mount -t tmpfs -o size=1m none state || exit 77\n"
-        f"{loghc} sh -c 'while ! ls state/loghc/*/end; do sleep 0.05; done; "
+        f"{loghc} --drain 0.5 sh -c 'while ! ls state/loghc/*/end; do sleep 0.05; done; "
         "cat /dev/zero > state/fill; exit 0' 2>&1\n"
         f"touch told; while [ -e told ]; do sleep 0.05; done; rm state/fill\n{loghc} true\n"
     )

@@ -191,7 +191,8 @@ def test_without_its_setting_a_service_that_knows_the_plain_url_alone_never_take
     simulate: Callable[..., Simulator], said: Callable[[], list[str]]
 ) -> None:
     service = simulate(plain_url)
-    policy = Policy().scaled(100)  # a check that answered is asked for 5 minutes
+    # A check that answered is asked for 5 minutes.
+    policy = Policy().scaled(100)._replace(overloaded_after_s=10.0, refused_for_s=1.0)
     delivery = deliver_to(service, policy)
     for event in (Event.START, Event.SUCCESS, Event.START, Event.FAIL):
         delivery.put(Ping(event, new_run_id(), Body))

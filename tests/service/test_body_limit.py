@@ -93,7 +93,8 @@ def test_a_traceback_leaves_two_thirds_of_what_the_service_keeps_for_the_log(
 def test_the_limit_is_obeyed_when_a_ping_is_sent_and_not_when_its_marker_is_logged(
     small_service: PingReceiver, sink: HealthSink
 ) -> None:
-    small_service.script(503)  # all four markers are queued when the first answer comes
+    # All four markers are queued when the first answer comes.
+    small_service.script(Fault(503, delay=0.5))
     logger.info("sync.start")
     log_lines()
     for marker in ("sync.error: one", "sync.start", "sync.done: two"):

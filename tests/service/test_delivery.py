@@ -1315,8 +1315,9 @@ def test_a_child_that_is_forked_in_mid_delivery_sends_its_own_pings_alone(
 # Many threads put, wait and stop.
 
 
+@pytest.mark.parametrize("seconds", [1, pytest.param(10, marks=pytest.mark.slow)])
 def test_a_storm_of_puts_stops_and_waits_keeps_the_order_and_every_ping_has_one_outcome(
-    ping_receiver: PingReceiver, monkeypatch: pytest.MonkeyPatch
+    seconds: int, ping_receiver: PingReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun: list[int] = []
     delivered: set[int] = set()
@@ -1358,7 +1359,7 @@ def test_a_storm_of_puts_stops_and_waits_keeps_the_order_and_every_ping_has_one_
     try:
         for thread in threads:
             thread.start()
-        over.wait(3)
+        over.wait(seconds)
         over.set()
         for thread in threads:
             thread.join()

@@ -318,7 +318,7 @@ LASTING = {
 }
 
 
-def assert_bounded_exit(run_script: RunScript, url: str, drain: float = 1.0) -> str:
+def assert_bounded_exit(run_script: RunScript, url: str, drain: float = 2.0) -> str:
     begun = time.monotonic()
     done = run_script(SHORT_JOB, url, str(drain))
     took = time.monotonic() - begun

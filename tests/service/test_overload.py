@@ -178,13 +178,14 @@ def test_many_failures_of_an_outage_are_counted_in_one_that_is_told() -> None:
 
 STRESS = """
 outcomes = []
-sink = HealthSink(sys.argv[1], drain=30, on_outcome=outcomes.append)
+each, failing, drain = map(int, sys.argv[2:])
+sink = HealthSink(sys.argv[1], drain=drain, on_outcome=outcomes.append)
 logger.add(sink)
 
 def log(thread):
-    for number in range(int(sys.argv[2])):
+    for number in range(each):
         logger.info("sync.log")
-        if number % 1000 == 999:
+        if number % failing == failing - 1:
             logger.bind(run_id=f"{thread} {number}").error("sync.error")
 
 threads = [threading.Thread(target=log, args=(n,)) for n in range(16)]
@@ -202,18 +203,22 @@ print(stats.delivered, stats.failed, stats.superseded, len(outcomes))
 
 
 @pytest.mark.parametrize(
-    "each", [200, pytest.param(3750, marks=pytest.mark.slow)], ids=["3,200", "60,000"]
+    ("each", "failing", "drain"),
+    [(100, 100, 6), pytest.param(3750, 1000, 30, marks=pytest.mark.slow)],
+    ids=["1,600", "60,000"],
 )
 def test_sixteen_threads_and_a_slow_service_agree_on_every_ping(
-    each: int, ping_receiver: PingReceiver, run_script: RunScript
+    each: int, failing: int, drain: int, ping_receiver: PingReceiver, run_script: RunScript
 ) -> None:
     ping_receiver.always(Fault(delay=0.01))
-    done = run_script(BEGIN + STRESS, ping_receiver.url, str(each), timeout=120)
+    arguments = map(str, (each, failing, drain))
+    done = run_script(BEGIN + STRESS, ping_receiver.url, *arguments, timeout=120)
     assert done.returncode == 0, done.stderr
     delivered, failed, superseded, outcomes = map(int, done.stdout.split())
-    total = 16 * (each + each // 1000) + 1
+    total = 16 * (each + each // failing) + 1
     assert delivered + failed + superseded == total
     assert outcomes <= total
+    assert superseded > 0
     # A failure that is counted in another one was delivered with it.
     more = sum(
         int(found[1])

@@ -115,7 +115,7 @@ def test_a_burst_of_markers_starts_no_thread_for_each(
         return start(*args)  # type: ignore[arg-type]
 
     monkeypatch.setattr("loghc.native.start_new_thread", counted)
-    ping_receiver.always(Fault(delay=0.01))
+    ping_receiver.always(Fault(delay=0.002))
     sink = HealthSink(ping_receiver.url)
     logger.add(sink, format="{message}")
     for _ in range(300):
@@ -212,7 +212,7 @@ def test_an_hour_of_outage_at_full_speed_holds_32_logs_and_the_tail() -> None:
     logger.add(sink, format="{message}", catch=False)
     tracemalloc.start()
     try:
-        for number in range(400):
+        for number in range(120):
             for _ in range(20):
                 logger.info("{}", f"{number:8}" * 125)
             logger.info("sync.log")
@@ -221,7 +221,7 @@ def test_an_hour_of_outage_at_full_speed_holds_32_logs_and_the_tail() -> None:
         tracemalloc.stop()
     # Each body is rendered at most once, and the chunks of the log that they share are kept once.
     assert held < (LOGS + 2) * 2 * limit + 2_000_000
-    assert sink.stats.pending == 400
+    assert sink.stats.pending == 120
 
 
 @pytest.mark.slow

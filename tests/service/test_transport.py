@@ -619,6 +619,7 @@ try:
 except ssl.SSLError as error:
     print(error)
 
+import urllib3  # else a busy machine may spend the drain on that
 from loguru import logger
 from loghc import HealthSink
 sink = HealthSink(sys.argv[1], drain=1.0)
