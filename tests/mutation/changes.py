@@ -1,15 +1,19 @@
 """What could be changed in the code: its mutants.
 
-Left out are docstrings, annotations, `__all__`, `__slots__`, what is in f-strings, and a module's
-numbers with a point, which are seconds to wait.
+Never changed are strings (names, messages, patterns), annotations, `__all__`, `__slots__`, branches
+for another Python or system, and numbers with a point, which are seconds to wait.
 """
 
 from __future__ import annotations
 
 import ast
+import itertools
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+
+_MARK = "no test can tell"  # in a comment: a change of this line does the same
 
 _COMPARE = {
     ast.Lt: "<=", ast.LtE: "<", ast.Gt: ">=", ast.GtE: ">", ast.Eq: "!=", ast.NotEq: "==",
@@ -20,172 +24,155 @@ _ARITHMETIC: dict[type, ast.operator] = {
     ast.FloorDiv: ast.Mult(), ast.Mod: ast.Mult(), ast.Pow: ast.Mult(), ast.BitAnd: ast.BitOr(),
     ast.BitOr: ast.BitAnd(), ast.LShift: ast.RShift(), ast.RShift: ast.LShift(),
 }  # fmt: skip
-_NAMES = {
+_CALLED = {
     "min": "max", "max": "min", "any": "all", "all": "any", "startswith": "endswith",
     "endswith": "startswith", "append": "appendleft", "popleft": "pop", "partition": "rpartition",
-    "rpartition": "partition", "match": "search", "fullmatch": "match", "monotonic": "time",
+    "rpartition": "partition", "match": "search", "fullmatch": "match",
     "removesuffix": "removeprefix", "appendleft": "append",
 }  # fmt: skip
 _NEEDLESS = frozenset(
     ("lower", "upper", "strip", "rstrip", "lstrip", "copy", "reversed", "sorted", "removesuffix")
 )
+_TEXTS = frozenset(("daemon", "description", "encoding", "epilog", "help", "metavar", "name"))
+_ELSEWHERE = ("TYPE_CHECKING", "sys.version_info", "sys.platform", "os.name", "implementation")
+_SMALL = 10  # numbers below are counted up; those above are bounds, and doubled
 
 
 class Mutant(NamedTuple):
     """One change: the code between two offsets becomes another."""
 
-    room: str
     path: str
-    where: str
+    where: str  # the function
     line: int
     start: int
     end: int
     code: str
     before: str
     after: str
-    in_body: bool  # of a function: it has an effect only when the function is called
+    names: tuple[str, ...] | None  # what is made of it at import; None: it is in a function's body
+    equivalent: bool  # is said to be
 
-    def key(self) -> tuple[str, str, str, str]:
-        return self.path, self.where, self.before, self.after
+    @property
+    def room(self) -> str:
+        """The folder that it is in, below loghc."""
+        folders = Path(self.path).parts
+        return folders[1] if len(folders) > 2 else "loghc"
 
-
-def _replacements(node: ast.AST, top_level: bool) -> Iterator[tuple[ast.AST, str]]:
-    """What could stand instead of a node, or instead of a part of it."""
-
-    def text(part: ast.AST) -> str:
-        return ast.unparse(ast.fix_missing_locations(part))
-
-    if isinstance(node, ast.Compare) and len(node.ops) == 1:
-        operator = _COMPARE[type(node.ops[0])]
-        yield node, f"{text(node.left)} {operator} {text(node.comparators[0])}"
-    elif isinstance(node, ast.BoolOp):
-        other = ast.Or() if isinstance(node.op, ast.And) else ast.And()
-        yield node, f"({text(ast.BoolOp(other, node.values))})"
-    elif isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.Not, ast.USub)):
-        yield node, f"({text(node.operand)})"
-    elif isinstance(node, ast.BinOp) and type(node.op) in _ARITHMETIC:
-        other = _ARITHMETIC[type(node.op)]
-        yield node, f"({text(ast.BinOp(node.left, other, node.right))})"
-    elif isinstance(node, ast.AugAssign) and type(node.op) in _ARITHMETIC:
-        yield node, text(ast.AugAssign(node.target, _ARITHMETIC[type(node.op)], node.value))
-        yield node, text(ast.Assign([node.target], node.value))
-    elif isinstance(node, ast.Constant):
-        if isinstance(node.value, bool):
-            yield node, str(not node.value)
-        elif isinstance(node.value, int):
-            yield node, str(node.value + 1)
-        elif isinstance(node.value, float) and not top_level:
-            yield node, repr(node.value * 10 or 1.0)
-        elif isinstance(node.value, (str, bytes)):
-            extra = "XX" if isinstance(node.value, str) else b"XX"
-            yield node, repr(extra + node.value)
-    elif isinstance(node, (ast.If, ast.While, ast.IfExp)):
-        yield node.test, f"(not ({text(node.test)}))"
-    elif isinstance(node, ast.comprehension):
-        for condition in node.ifs:
-            yield condition, f"(not ({text(condition)}))"
-            yield condition, "True"
-    elif isinstance(node, ast.Call):
-        yield from _other_calls(node, text)
-    elif isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Slice):
-        yield node, text(node.value)
-    elif isinstance(node, ast.Return) and node.value is not None:
-        if not (isinstance(node.value, ast.Constant) and not node.value.value):
-            yield node, "return None"
-    elif isinstance(node, (ast.Expr, ast.Delete, ast.Raise)) or (
-        isinstance(node, (ast.Assign, ast.AnnAssign)) and not top_level and _keeps(node)
-    ):
-        yield node, "pass"
-    elif isinstance(node, ast.With) and "lock" in ast.unparse(node.items[0]):
-        header = ast.Pass(
-            lineno=node.lineno,
-            col_offset=node.col_offset,
-            end_lineno=node.items[-1].context_expr.end_lineno,
-            end_col_offset=node.items[-1].context_expr.end_col_offset,
-        )
-        yield header, "if True"
-    elif isinstance(node, (ast.Break, ast.Continue)):
-        yield node, "continue" if isinstance(node, ast.Break) else "break"
+    @property
+    def title(self) -> str:
+        """Where it is."""
+        return f"{self.path}:{self.line} {self.where}"
 
 
-def _other_calls(node: ast.Call, text: Any) -> Iterator[tuple[ast.AST, str]]:
-    for position, keyword in enumerate(node.keywords):
-        if keyword.arg is not None and keyword.arg != "daemon":
-            others = [*node.keywords[:position], *node.keywords[position + 1 :]]
-            yield node, text(ast.Call(node.func, node.args, others))
-    if isinstance(node.func, ast.Name):
-        if node.func.id in _NAMES:
-            other: ast.expr = ast.Name(_NAMES[node.func.id])
-            yield node, text(ast.Call(other, node.args, node.keywords))
-        if node.func.id in _NEEDLESS and node.args:
-            yield node, text(node.args[0])
-    elif isinstance(node.func, ast.Attribute):
-        if node.func.attr in _NAMES:
-            other = ast.Attribute(node.func.value, _NAMES[node.func.attr])
-            yield node, text(ast.Call(other, node.args, node.keywords))
-        if node.func.attr in _NEEDLESS:
-            yield node, text(node.func.value)
-
-
-def _keeps(node: ast.Assign | ast.AnnAssign) -> bool:
-    """Whether something outlives the function that is assigned to in it."""
-    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-    return node.value is not None and any(
-        isinstance(target, (ast.Attribute, ast.Subscript)) for target in targets
-    )
-
-
-def mutants_of(room: str, path: Path, root: Path) -> Iterator[Mutant]:
+def mutants_of(path: str, text: str) -> Iterator[Mutant]:
     """All mutants of a module."""
-    source = path.read_bytes()
-    lines = source.splitlines(keepends=True)
-    starts = [0]
-    for line in lines:
-        starts.append(starts[-1] + len(line))
+    source = text.encode()
+    starts = list(itertools.accumulate(map(len, source.splitlines(keepends=True)), initial=0))
 
-    def visit(node: ast.AST, where: str, in_function: bool, in_body: bool) -> Iterator[Mutant]:
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            where = f"{where}.{node.name}".lstrip(".")
-        function = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
-        in_function = in_function or function
-        if _uninteresting(node):
+    def mutant(part: Any, code: str, where: str, names: list[str] | None) -> Mutant:
+        first, last = starts[part.lineno - 1], starts[part.end_lineno]
+        start = first + part.col_offset
+        end = starts[part.end_lineno - 1] + part.end_col_offset
+        before = source[first:last].decode()
+        after = source[first:start].decode() + code + source[end:last].decode()
+        return Mutant(
+            path, where, part.lineno, start, end, code, " ".join(before.split()),
+            " ".join(after.split()), None if names is None else tuple(names), _MARK in before,
+        )  # fmt: skip
+
+    def visit(node: ast.AST, where: str, names: list[str] | None) -> Iterator[Mutant]:
+        if _is_left_out(node):
             return
-        for part, code in _replacements(node, not in_function):
-            start = starts[part.lineno - 1] + part.col_offset  # type: ignore[attr-defined]
-            end = starts[part.end_lineno - 1] + part.end_col_offset  # type: ignore[attr-defined]
-            first, last = starts[part.lineno - 1], starts[part.end_lineno]  # type: ignore[attr-defined]
-            before = source[first:last].decode()
-            after = (source[first:start] + code.encode() + source[end:last]).decode()
-            yield Mutant(
-                room, str(path.relative_to(root)), where, part.lineno,  # type: ignore[attr-defined]
-                start, end, code, _flat(before), _flat(after), in_body,
-            )  # fmt: skip
-        for name, value in ast.iter_fields(node):
-            if name in ("annotation", "returns", "decorator_list", "ctx", "op", "ops"):
-                continue
-            for child in value if isinstance(value, list) else [value]:
-                if isinstance(child, ast.AST):
-                    in_it = in_body or (function and name == "body")
-                    yield from visit(child, where, in_function, in_it)
+        body_names = names
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            where = f"{where}.{node.name}".lstrip(".")
+            names = names if names is None else [*names, node.name]
+            body_names = names if isinstance(node, ast.ClassDef) else None
+        elif names is not None and (bound := bound_by(node)):
+            names = bound
+        for part, code in _replacements(node, top_level=names is not None):
+            yield mutant(part, code, where, names)
+        for field, value in ast.iter_fields(node):
+            if field not in ("annotation", "returns", "decorator_list", "ctx", "op", "ops"):
+                for child in value if isinstance(value, list) else [value]:
+                    if isinstance(child, ast.AST):
+                        yield from visit(child, where, body_names if field == "body" else names)
 
-    for mutant in visit(ast.parse(source), "", in_function=False, in_body=False):
-        if mutant.before != mutant.after:
-            yield mutant
+    yield from (each for each in visit(ast.parse(source), "", []) if each.before != each.after)
 
 
-def _flat(code: str) -> str:
-    return " ".join(code.split())
+def bound_by(statement: ast.AST) -> list[str]:
+    """The names that an assignment binds."""
+    targets = getattr(statement, "targets", [getattr(statement, "target", ast.Pass())])
+    found = (each for target in targets for each in ast.walk(target))
+    return [each.id for each in found if isinstance(each, ast.Name)]
 
 
-def _uninteresting(node: ast.AST) -> bool:
-    if isinstance(node, (ast.JoinedStr, ast.Import, ast.ImportFrom)):
-        return True
-    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-        return True  # a docstring
-    if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-        return True
-    if isinstance(node, ast.Raise):
-        return False
-    if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-        return node.targets[0].id in ("__all__", "__slots__")
-    return False
+def _is_left_out(node: ast.AST) -> bool:
+    match node:
+        case ast.JoinedStr() | ast.Import() | ast.ImportFrom() | ast.Expr(ast.Constant()):
+            return True  # the last one is a docstring
+        case ast.If(test) | ast.IfExp(test):
+            return any(name in _text(test) for name in _ELSEWHERE)
+    return isinstance(node, ast.Assign) and bound_by(node) in (["__all__"], ["__slots__"])
+
+
+def _replacements(node: ast.AST, top_level: bool) -> Iterator[tuple[ast.expr | ast.stmt, str]]:
+    """What could stand instead of a node, or instead of a part of it."""
+    match node:
+        case ast.Compare(left, [operator], [right]):
+            yield node, f"{_text(left)} {_COMPARE[type(operator)]} {_text(right)}"
+        case ast.BoolOp(operator, values):
+            other = ast.Or() if isinstance(operator, ast.And) else ast.And()
+            yield node, f"({_text(ast.BoolOp(other, values))})"
+        case ast.UnaryOp(ast.Not() | ast.USub(), operand):
+            yield node, f"({_text(operand)})"
+        case ast.BinOp(left, operator, right) if type(operator) in _ARITHMETIC:
+            if not isinstance(getattr(left, "value", None), str | bytes):  # a message's text
+                yield node, f"({_text(ast.BinOp(left, _ARITHMETIC[type(operator)], right))})"
+        case ast.AugAssign(target, operator, value) if type(operator) in _ARITHMETIC:
+            yield node, _text(ast.AugAssign(target, _ARITHMETIC[type(operator)], value))
+            yield node, _text(ast.Assign([target], value))
+        case ast.Constant(bool() as value):
+            yield node, str(not value)
+        case ast.Constant(int() as value):
+            yield node, str(value + 1 if value < _SMALL else value * 2)
+        case ast.If(test) | ast.While(test) | ast.IfExp(test):
+            yield test, f"(not ({_text(test)}))"
+        case ast.Call():
+            yield from _other_calls(node)
+        case ast.Subscript(value, ast.Slice()):
+            yield node, _text(value)
+        case ast.Return(ast.expr() as value):
+            if not (isinstance(value, ast.Constant) and not value.value):
+                yield node, "return None"
+        case ast.Expr() | ast.Delete() | ast.Raise():
+            yield node, "pass"
+        case ast.Assign(value=ast.expr()) | ast.AnnAssign(value=ast.expr()) if not top_level:
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            if any(isinstance(each, ast.Attribute | ast.Subscript) for each in targets):
+                yield node, "pass"  # else a name would be missing, which any test notices
+        case ast.Break() | ast.Continue():
+            yield node, "continue" if isinstance(node, ast.Break) else "break"
+        case ast.comprehension(ifs=conditions):
+            for condition in conditions:
+                yield condition, f"(not ({_text(condition)}))"
+                yield condition, "True"
+
+
+def _other_calls(node: ast.Call) -> Iterator[tuple[ast.expr, str]]:
+    for keyword in node.keywords:
+        if keyword.arg is not None and keyword.arg not in _TEXTS:
+            others = [each for each in node.keywords if each is not keyword]
+            yield node, _text(ast.Call(node.func, node.args, others))
+    name = getattr(node.func, "id", getattr(node.func, "attr", None))
+    base = [node.func.value] if isinstance(node.func, ast.Attribute) else node.args
+    if name in _CALLED:
+        other = re.sub(rf"{name}$", _CALLED[name], _text(node.func))
+        yield node, _text(ast.Call(ast.Name(other), node.args, node.keywords))
+    if name in _NEEDLESS and base:
+        yield node, _text(base[0])
+
+
+def _text(node: ast.AST) -> str:
+    return ast.unparse(ast.fix_missing_locations(node))
