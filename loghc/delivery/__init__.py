@@ -17,6 +17,7 @@ from loghc.delivery.outcomes import Outcomes
 from loghc.delivery.policy import Policy
 from loghc.delivery.queued import Queued
 from loghc.delivery.sender import Sender
+from loghc.delivery.shared import Shared
 from loghc.delivery.thread import ThreadOnDemand
 from loghc.delivery.troubles import Troubles
 from loghc.fork import waiting_for_pings
@@ -73,16 +74,10 @@ class Delivery:
     def _open(self) -> None:
         self._inbox = Inbox(self._drop)
         self._outcomes = Outcomes(self._troubles, self._on_outcome, self._on_settled)
-        self._give_work_to(
-            Sender(
-                self._inbox,
-                self._outcomes,
-                self._client,
-                self._troubles,
-                self._capabilities,
-                self._policy,
-            )
+        shared = Shared(
+            self._inbox, self._outcomes, self._troubles, self._capabilities, self._policy
         )
+        self._give_work_to(Sender(shared, self._client))
 
     def _give_work_to(self, sender: Sender) -> None:
         self._sender = sender

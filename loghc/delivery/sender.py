@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from loghc import native
 from loghc.clock import monotonic
 from loghc.deadline import Deadline
 from loghc.delivery.bodies import rendered, to_send
-from loghc.delivery.capabilities import Capabilities, without_status
-from loghc.delivery.inbox import Inbox
-from loghc.delivery.outcomes import Outcomes
-from loghc.delivery.policy import Policy
+from loghc.delivery.capabilities import without_status
+from loghc.delivery.ownership import Ownership, TakenOverError
 from loghc.delivery.queued import Queued
 from loghc.delivery.retry import LessThatPassed, Next, after_failure, blames_size
-from loghc.delivery.troubles import Troubles
+from loghc.delivery.shared import Shared
 from loghc.delivery.waiting import Waiting
 from loghc.ping import Attempt, Event, Ping
 
@@ -26,12 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Sender"]
 
-_OWNER_INTERVAL_S = 0.05  # between two looks at whether somebody has taken over
 _ANNOUNCED_AT = 2  # failed attempts in a row: a single one heals by itself within a second
-
-
-class _TakenOverError(Exception):
-    pass
 
 
 class Sender:
@@ -45,41 +35,27 @@ class Sender:
     that idled through a job may be dead without a word, and would cost the last ping its time.
 
     Args:
-        inbox: where new pings are.
-        outcomes: where what becomes of them goes.
+        shared: what it shares with its successors.
         client: makes the attempts; nobody else uses it.
-        troubles: reports them.
-        capabilities: what is known of the service.
-        policy: how patient to be.
 
     Attributes:
         stop: when sending has to end; never, while nobody stops it.
     """
 
-    def __init__(
-        self,
-        inbox: Inbox,
-        outcomes: Outcomes,
-        client: PingClient,
-        troubles: Troubles,
-        capabilities: Capabilities,
-        policy: Policy,
-    ) -> None:
+    def __init__(self, shared: Shared, client: PingClient) -> None:
         self.stop = Deadline()
-        self._inbox = inbox
-        self._outcomes = outcomes
+        self._shared = shared
+        self._inbox = shared.inbox
+        self._troubles = shared.troubles
+        self._capabilities = shared.capabilities
+        self._policy = shared.policy
         self._client = client
-        self._troubles = troubles
-        self._capabilities = capabilities
-        self._policy = policy
-        self._owner = native.RLock()
-        self._is_owner = False
-        self._is_taken_over = False
-        self._waiting = Waiting(inbox, outcomes, troubles, policy, self.stop)
+        self._ownership = Ownership()
+        self._waiting = Waiting(shared, self.stop)
         self._failures = 0  # in a row
         self._passed = 0
         self._newest_end = -1  # the number of the newest end that the service took
-        self._less = LessThatPassed(policy.ask_again_s)
+        self._less = LessThatPassed(shared.policy.ask_again_s)
 
     @property
     def has_work(self) -> bool:
@@ -102,20 +78,18 @@ class Sender:
         Args:
             until: when to be done.
         """
-        if not self._become_owner():
+        if not self._ownership.acquire():
             return
         # A clone of the last one: it knows the limit for a body that the service announced.
         client = self._client = self._client.clone(until)
         try:
             while not until.over and (queued := self._next(until)) is not None:
                 self._handle(queued)
-        except _TakenOverError:
+        except TakenOverError:
             pass
         finally:
             client.close()
-            if self._is_owner:
-                self._is_owner = False
-                self._owner.release()
+            self._ownership.release()
 
     def finish(self, seconds: float) -> None:
         """The sink was stopped, and everything sent: report what was not reported yet.
@@ -123,13 +97,12 @@ class Sender:
         Args:
             seconds: to wait for the thread that sends, at most.
         """
-        try:
-            if self._owner.acquire(timeout=seconds):
-                self._troubles.over(stopped=True)
-                self.stop.end_at(math.inf)
-        finally:
-            with contextlib.suppress(RuntimeError):  # not acquired
-                self._owner.release()
+
+        def report() -> None:
+            self._troubles.over(stopped=True)
+            self.stop.end_at(math.inf)
+
+        self._ownership.run_owned(report, seconds)
 
     def cancel(self) -> None:
         """Send nothing any more: what is in progress is cut off. Any thread may call this."""
@@ -147,43 +120,13 @@ class Sender:
             Who goes on with it.
         """
         self.cancel()
-        self._owner.acquire(timeout=seconds)  # and never release it
-        self._is_taken_over = True
-        successor = Sender(
-            self._inbox,
-            self._outcomes,
-            self._client,
-            self._troubles,
-            self._capabilities,
-            self._policy,
-        )
+        self._ownership.take_over(seconds)
+        successor = Sender(self._shared, self._client)
         successor._waiting.inherit(self._waiting)
         successor._passed = self._passed
         successor._newest_end = self._newest_end
         successor._less = self._less
         return successor
-
-    @contextlib.contextmanager
-    def _away(self) -> Iterator[None]:
-        """Wait for the network, or call the app: somebody may take over within this block."""
-        self._is_owner = False
-        self._owner.release()
-        try:
-            yield
-        finally:
-            if not self._become_owner():
-                raise _TakenOverError
-
-    def _become_owner(self) -> bool:
-        """Wait for who has it for a moment; False where somebody has taken over."""
-        while not self._owner.acquire(timeout=_OWNER_INTERVAL_S):
-            if self._is_taken_over:
-                return False
-        if self._is_taken_over:  # it could not wait for this thread
-            self._owner.release()
-            return False
-        self._is_owner = True
-        return True
 
     # Which ping is next.
 
@@ -193,7 +136,7 @@ class Sender:
             queued, seconds = self._waiting.next()
             if queued is not None:
                 return queued
-            with self._away():
+            with self._ownership.away():
                 self._inbox.wait(min(seconds, until.seconds))
             if until.over:
                 return None
@@ -210,7 +153,7 @@ class Sender:
             ping = self._as_understood(queued)
             if ping is not None:
                 self._judge(queued, ping, self._attempt(queued, ping))
-        except _TakenOverError:
+        except TakenOverError:
             raise
         except Exception:  # noqa: BLE001 - a bug of ours must not end the thread
             try:
@@ -238,7 +181,7 @@ class Sender:
     def _attempt(self, queued: Queued, ping: Ping) -> Attempt:
         self._waiting.note_attempt(ping)
         why = self._less.leave_out(queued)
-        with self._away():
+        with self._ownership.away():
             queued.attempts += 1
             try:
                 body = queued.body = queued.body or rendered(queued, self._troubles)

@@ -6,12 +6,10 @@ import math
 
 from loghc.clock import monotonic
 from loghc.deadline import Deadline
-from loghc.delivery.inbox import PINGS, Inbox
-from loghc.delivery.outcomes import Outcomes
-from loghc.delivery.policy import Policy
+from loghc.delivery.inbox import PINGS
 from loghc.delivery.queued import LOG_LEFT_OUT, SUPERSEDED, Queued
+from loghc.delivery.shared import Shared
 from loghc.delivery.state import BY_IMPORTANCE, sort_out
-from loghc.delivery.troubles import Troubles
 from loghc.ping import Attempt, Event, Ping
 
 __all__ = ["Waiting"]
@@ -23,24 +21,19 @@ class Waiting:
     """The pings that wait, in order. They belong to the thread that sends.
 
     Args:
-        inbox: where new pings are.
-        outcomes: where what becomes of them goes.
-        troubles: reports what is left out.
-        policy: how patient to be.
+        shared: what the senders share.
         stop: when sending has to end; never, while nobody stops it.
 
     Attributes:
         in_trouble: not all of them can be sent in time.
     """
 
-    def __init__(
-        self, inbox: Inbox, outcomes: Outcomes, troubles: Troubles, policy: Policy, stop: Deadline
-    ) -> None:
+    def __init__(self, shared: Shared, stop: Deadline) -> None:
         self.in_trouble = False
-        self._inbox = inbox
-        self._outcomes = outcomes
-        self._troubles = troubles
-        self._policy = policy
+        self._inbox = shared.inbox
+        self._outcomes = shared.outcomes
+        self._troubles = shared.troubles
+        self._policy = shared.policy
         self._stop = stop
         self._pings: list[Queued] = []
         self._started: dict[str, None] = {}  # runs whose start was ever attempted

@@ -29,7 +29,7 @@ class _Process:
         self.pid = os.getpid()
         self.listeners: deque[Listener] = deque(maxlen=_MAX_REMEMBERED)
         self.jobs: deque[str] = deque(maxlen=_MAX_REMEMBERED)  # the names that job() was given
-        self.marker_seen = False
+        self.is_explained = False  # a marker came, or a line was reported on why none did
         self.thread = native.local()  # `heard`: a sink heard the marker that it logged last
         self.once = Once()
 
@@ -96,6 +96,7 @@ class Listener:
             return  # another sink's marker
         if message.startswith(tuple(f"{name}." for name in tuple(known.jobs))):
             return  # job() says it, and knows more
+        known.is_explained = True
         event, meant = miss
         instead = f" Did you mean {meant}?" if meant else ""
         known.once.report(
@@ -107,7 +108,7 @@ class Listener:
     def marker_seen(self, event: Event) -> None:
         """A marker came, whatever becomes of it."""
         self.removed = False
-        known.thread.heard = known.marker_seen = True
+        known.thread.heard = known.is_explained = True
         self._events.add(event)
         for other in tuple(known.listeners) if self.target is not None else ():
             if other is self or other.removed or other.target != self.target or not other._events:

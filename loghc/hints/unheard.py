@@ -62,6 +62,7 @@ def _report_unheard(name: str, message: str, level: int, *, own_logger: bool) ->
             "there is no HealthSink in this process. Add one: "
             f"logger.add(HealthSink(job={name!r})). {MEANT}"
         )
+    known.is_explained = True
     known.once.report(("job", name), f"{message!r}, logged by job({name!r}), pinged nothing: {why}")
 
 
@@ -76,7 +77,7 @@ def _report_no_marker() -> None:
             handler.complete_queue()  # a marker may still wait in it
         # A --help logs nothing. loguru keeps each module that has logged in `enabled`; logging
         # configures itself when it is first used.
-        if known.marker_seen or not (core().enabled or logging.root.handlers):
+        if known.is_explained or not (core().enabled or logging.root.handlers):
             return
         listeners = [each for each in known.listeners if not each.off]
         for each in listeners[:_NAMED]:

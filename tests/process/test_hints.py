@@ -118,7 +118,7 @@ def test_near_misses_are_told_once_each(run_script: RunScript) -> None:
             logger.info("Sync.Start")
             logger.info("[photos] sync.error")
     """
-    finish, start, error = said(run_script, text)
+    finish, start, error = said(run_script, text, env={"LOGHC_DEBUG": "1"})
     assert finish.startswith("loghc: 'sync.finish *** sync.started' isn't a marker of HealthSink(")
     assert "listens for sync.start, sync.done, sync.error, sync.log." in finish
     assert finish.endswith("Did you mean sync.done?")
@@ -295,7 +295,7 @@ def test_a_job_in_other_capitals_than_the_sink_gets_one_advice(run_script: RunSc
             pass
     """
     for queued in (False, True):
-        (line,) = said(run_script, text.format(queued=queued))
+        (line,) = said(run_script, text.format(queued=queued), env={"LOGHC_DEBUG": "1"})
         assert line.endswith("Give both the same name, job='Photos'.")
 
 
