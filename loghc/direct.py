@@ -75,7 +75,7 @@ class Direct(Outlet):
         self._renderer = Renderer(self._limit, masker, redact, mask_secrets=options["mask_secrets"])
         self._entry = _entry_for(url, options, self._without_secrets)
         troubles = Troubles(url.masked, masker.text)
-        troubles.is_left = self._entry.is_kept
+        troubles.left_to = lambda: self._entry.left_to
         if url.exposed:
             troubles.exposed()
         client = PingClient(url, masker.text, options["timeout"], headers, http, __version__)
@@ -217,14 +217,22 @@ class Direct(Outlet):
 
 
 def _entry_for(url: PingUrl, options: Mapping[str, Any], clean: Callable[[str], str]) -> SinkEntry:
-    state = options["state"]
-    if state is None:
+    state, guard = options["state"], options["guard"]
+    if state is None and not guard:
         return SinkEntry()
-    # Imported here: who has no state directory must not pay for it.
+    # Imported here: who has neither must not pay for it.
     try:
         from loghc.entry.keeper import Keeper
+
+        fields = format_fields(privacy_fields(options))
+        keeper = Keeper(state, url, options["limit"], fields, clean)
+        if guard:
+            from loghc.guard.guarded import GuardedEntry
+
+            return GuardedEntry(keeper, url, options)
     except ImportError:  # it needs a POSIX system
-        report(f"state={state!r} has no effect on this system: nothing is kept for the next start.")
+        report(
+            "state= and guard= have no effect on this system: what this process can't tell is lost."
+        )
         return SinkEntry()
-    fields = format_fields(privacy_fields(options))
-    return Keeper(state, url, options["limit"], fields, clean)
+    return keeper

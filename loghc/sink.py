@@ -97,6 +97,12 @@ class HealthSink(metaclass=_SinkType):
         headers: more request headers, from name to value.
         http: a urllib3 PoolManager of the caller's own (private CA, client certificates). It is
             used as it is: proxies from the environment don't count then.
+        guard: True: from the first start on a small process of its own, which shares nothing with
+            this one, waits for its end, and tells at once what this one can't: SIGKILL, lack of
+            memory, a native crash, ``os._exit``, a SIGTERM that nobody handles. It takes 25 MB,
+            ends with the sinks of this process, or ``drain`` seconds after it. Linux 5.3 and newer,
+            not in a container: there ``state``, or ``loghc run``. With ``http`` there is none.
+            Default False.
         state: a directory that outlives a crash of the machine or container. The end of this
             sink's log, its open runs and its undelivered ends lie there as well, in a subdirectory
             that only this user can enter; the next start of the same check there tells what could
@@ -133,6 +139,7 @@ class HealthSink(metaclass=_SinkType):
         redact: str | re.Pattern[str] | Redactor | Iterable[str | re.Pattern[str] | Redactor] = (),
         headers: Mapping[str, str] | None = None,
         http: urllib3.PoolManager | None = None,
+        guard: bool = False,
         state: str | os.PathLike[str] | None = None,
         on_outcome: Callable[[Outcome], object] | None = None,
     ) -> None:
@@ -152,6 +159,7 @@ class HealthSink(metaclass=_SinkType):
             "redact": redact,
             "headers": options.request_headers(headers),
             "http": options.pool_manager(http),
+            "guard": options.flag("guard", guard),
             "state": options.directory("state", state),
             "on_outcome": options.function("on_outcome", on_outcome),
         }

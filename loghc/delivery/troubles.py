@@ -53,19 +53,20 @@ class Troubles:
         self._lost: Counter[tuple[Event, int | str | None]] = Counter()
         self._superseded: Counter[str] = Counter()  # by event, since that was last reported
         self._given_up = 0
-        self.is_left = False  # what is given up: the next start tells it
+        self.left_to: Callable[[], str] = str  # who tells what is given up; empty: nobody
         self._dropped = Tally()
         self._dropped_reported = 0
         self._logs_left_out = 0
 
     @property
     def _fate(self) -> str:
-        return "left to the next start" if self.is_left else "given up"
+        left_to = self.left_to()
+        return f"left to {left_to}" if left_to else "given up"
 
     def clone(self) -> Troubles:
         """The same place, with nothing reported yet."""
         other = Troubles(self._where, self._mask, self._limit_name, self._policy)
-        other.is_left = self.is_left
+        other.left_to = self.left_to
         return other
 
     # What any thread may call.

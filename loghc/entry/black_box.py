@@ -13,15 +13,15 @@ import os
 import time
 from collections.abc import Iterable
 
-from loghc.entry.claim import BODY, END, Claim, open_claim, remove, where
+from loghc.entry.claim import BODY, END, GUARDED, Claim, open_claim, remove, where
 from loghc.entry.directory import STATE, Directory, make_directory, state_directory
 from loghc.entry.memory import RUN_PREFIX
-from loghc.entry.processes import living
+from loghc.entry.processes import living, may_live
 from loghc.portable.fields import format_fields
 from loghc.portable.layout import PRINTED_SUFFIX, SUFFIX
 from loghc.portable.trusted import FILE, open_trusted
 
-__all__ = ["BlackBox", "Entry", "clean", "entry_names"]
+__all__ = ["BlackBox", "Entry", "clean", "entry_names", "new_entry"]
 
 _OLD_S = 30 * 24 * 3600  # after which nobody will claim it any more
 _MAX_OF_CHECK = 20  # entries of the dead that are kept of a check
@@ -145,7 +145,7 @@ class BlackBox:
 
     def new(self) -> Entry:
         """A new entry, apart from a run directory."""
-        directory = Directory(make_directory(self.directory.path, _ENTRY))
+        directory = new_entry(self.directory.path)
         directory.lock(create=True)
         return Entry(directory)
 
@@ -210,6 +210,11 @@ class BlackBox:
         _clean(self.directory.path, self.directory.descriptor, time.time())
 
 
+def new_entry(parent: str) -> Directory:
+    """A new directory for an entry."""
+    return Directory(make_directory(parent, _ENTRY))
+
+
 def clean(path: str, now: float | None = None) -> None:
     """Delete what nobody claims of entries or run directories: the old, and the oldest of many.
 
@@ -241,14 +246,22 @@ def _clean(path: str, parent: int, now: float) -> None:
                 if claimable and kept + size <= _MAX_BYTES:
                     kept += size
                     continue
-                if directory.lock() and not living(directory.path):  # nobody uses it
+                if directory.lock() and not _is_used(directory):
                     directory.remove()
             finally:
                 directory.close()
 
 
 def _is_claimable(directory: Directory) -> bool:
+    if directory.has(GUARDED):
+        return False
     return directory.has("run") or directory.has(_REFERRED_TO)
+
+
+def _is_used(directory: Directory) -> bool:
+    if directory.has(GUARDED):
+        return directory.has("run") and may_live(directory.read_fields("run"))
+    return bool(living(directory.path))
 
 
 def entry_names(path: str) -> set[str]:

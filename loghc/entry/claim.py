@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from loghc.entry.directory import Directory, HeldLock
@@ -14,7 +15,19 @@ from loghc.entry.rings import Frame, UnknownVersionError, count_markers, read_ri
 from loghc.portable import layout
 from loghc.portable.fields import parse_fields
 
-__all__ = ["BODY", "END", "TOLD", "Claim", "Owed", "open_claim", "own_entries", "remove", "where"]
+__all__ = [
+    "BODY",
+    "END",
+    "GUARDED",
+    "TOLD",
+    "Claim",
+    "Owed",
+    "note_death",
+    "open_claim",
+    "own_entries",
+    "remove",
+    "where",
+]
 
 BODY = "body"
 """The name of the file with the body of an end that could not be delivered."""
@@ -22,9 +35,13 @@ BODY = "body"
 END = "end"
 """The name of the file that says how a run ended, in room that was reserved for it."""
 
+GUARDED = "guarded"
+"""The name of a file in an entry in memory, which a guard tells and nobody else."""
+
 TOLD = "told"
 """What a sink notes in its ring of a run whose end was delivered."""
 
+_DEATH = "death"  # the name of the file that says how the process of a sink died
 _BODY_LIMIT_BYTES = 1 << 28
 _END_LIMIT_BYTES = 1 << 16
 _RING_LIMIT_BYTES = 1 << 20  # of records between which markers are looked for
@@ -86,6 +103,8 @@ class Claim:
                 end = dict(parse_fields(directory.read(END, _END_LIMIT_BYTES).rstrip(b"\0")))
                 if "complete" in end:
                     pairs += [*end.items()]
+            if directory.has(_DEATH):
+                pairs += directory.read_pairs(_DEATH)
             self.fields = dict(pairs)
             self._pairs = pairs
             if "event" in self.fields and directory.has(BODY):
@@ -118,13 +137,15 @@ class Claim:
             status = int(fields["status"]) if fields.get("status") else None
             happened, cause = _seconds(fields.get("ended")), fields.get("cause", "")
             return [Owed(fields["event"], fields["run_id"], happened, None, cause, status)]
-        last = self._last_record()
+        died = _seconds(self.fields.get("died"))
+        last = self._last_record() if math.isnan(died) else died
+        cause, status = self.fields.get("death", ""), self._exit_status()
         found: dict[str, Owed] = {}
         for key, value in self._pairs:
             words = value.split(" ", 4)
             if key == "open" and words[0]:
                 began = _seconds(words[1] if words[1:] else self.fields.get("started"))
-                found[words[0]] = Owed("fail", words[0], last, began=began)
+                found[words[0]] = Owed("fail", words[0], last, None, cause, status, began)
             elif key == "owed" and len(words) > 3:
                 event, run_id, time_ns, wall, *rest = words
                 found.pop(run_id, None)
@@ -133,7 +154,7 @@ class Claim:
             _, event, _, run_id, *rest = frame.marker.decode("utf-8", "replace").split("\t", 4)
             at = (frame.time_ns + offset_ns) / 1e9
             if event == "start":
-                found[run_id] = Owed("fail", run_id, last, began=at)
+                found[run_id] = Owed("fail", run_id, last, None, cause, status, at)
             elif event in _ENDS:
                 found.pop(run_id, None)
                 found[run_id] = Owed(event, run_id, at, frame.time_ns, "".join(rest))
@@ -194,6 +215,11 @@ class Claim:
         if self._lock is not None:
             self._lock.release()
 
+    def _exit_status(self) -> int | None:
+        """That of a sink's process, where it is known."""
+        text = self.fields.get("exit_status", "")
+        return int(text) if text else None
+
     def _last_record(self) -> float:
         """When the last record was logged, by the wall clock."""
         times = [0.0]
@@ -236,6 +262,17 @@ def open_claim(parent: Directory, name: str) -> Claim | None:
             return Claim(directory)
     directory.close()
     return None
+
+
+def note_death(directory: Directory, facts: Mapping[str, str]) -> None:
+    """Note in a sink's entry how its process died, for whoever tells it.
+
+    Args:
+        directory: the entry's.
+        facts: ``died``, when, in seconds of the wall clock; ``death``, for people; and
+            ``exit_status``, where it is known, to be sent in place of the event.
+    """
+    directory.write_fields(_DEATH, facts.items())
 
 
 def where(run: Directory) -> dict[str, str]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import functools
+import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from loghc.entry.claim import Claim, Owed
 from loghc.entry.collector import Collector, Facts
 from loghc.fork import InChild, in_child
 from loghc.log.body import Body, moment
+from loghc.log.headline import after
 from loghc.log.redaction import Redactor, redactor
 from loghc.log.tail import Snapshot
 from loghc.ping import Event
@@ -20,6 +22,7 @@ from loghc.utf8 import encode
 
 if TYPE_CHECKING:
     from loghc.entry.black_box import BlackBox
+    from loghc.entry.memory_box import MemoryBox
 
 __all__ = ["EarlierRuns", "LazyBody", "Teller"]
 
@@ -88,14 +91,30 @@ class EarlierRuns:
     def __contains__(self, run_id: str) -> bool:
         return run_id in self._left
 
-    def tell(self, box: BlackBox, check: str, teller: Teller) -> None:
+    def tell(self, box: BlackBox | MemoryBox, check: str, teller: Teller) -> None:
         """Claim what is owed, and queue it.
 
         Raises:
             OSError: the state directory can't be read.
         """
-        newest, lived = box.newest_end(check)
-        for claim in box.claim(check):
+        self.tell_claims(box.claim(check), teller, *box.newest_end(check))
+
+    def tell_claims(
+        self,
+        claims: Iterable[Claim],
+        teller: Teller,
+        newest: float = -math.inf,
+        lived: Collection[str] = (),
+    ) -> None:
+        """Queue what is owed by some.
+
+        Args:
+            claims: the entries.
+            teller: sends the pings.
+            newest: when the newest end came that was delivered for their check.
+            lived: whose entries lived then.
+        """
+        for claim in claims:
             _claims.add(claim)
             try:
                 owed = claim.owed()
@@ -163,7 +182,9 @@ class EarlierRuns:
         redact = redactor([value for key, value in options if key == "redact"])
         if facts.unreadable:
             lines = [*lines, _OTHER_VERSION]
-        headline = owed.cause if owed.began is None else _cut_off(claim, owed.began, facts)
+        headline = owed.cause
+        if owed.began is not None:
+            headline = _death(owed) or _cut_off(claim, owed.began, facts)
         render = teller.render(
             _redacted(log, redact),
             headline=headline if redact is None else redact(headline),
@@ -175,6 +196,13 @@ class EarlierRuns:
         if limits:
             body = body._replace(limit=min([*limits, *([body.limit] if body.limit else [])]))
         return body if owed.began is not None else body.late(owed.happened)
+
+
+def _death(owed: Owed) -> str:
+    """How the process of a run that was cut off died, if anybody saw it."""
+    if not owed.cause or owed.began is None:
+        return ""
+    return owed.cause + after(max(0.0, owed.happened - owed.began))
 
 
 def _cut_off(claim: Claim, began: float, facts: Facts) -> str:

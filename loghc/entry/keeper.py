@@ -19,6 +19,7 @@ from loghc.entry.claim import TOLD, own_entries
 from loghc.entry.directory import Directory, HeldLock
 from loghc.entry.earlier import EarlierRuns, Teller
 from loghc.entry.memory import memory_directory, on_network, run_directory
+from loghc.entry.memory_box import MemoryBox
 from loghc.entry.processes import identify
 from loghc.entry.sink_entry import SinkEntry
 from loghc.fork import InChild, in_child
@@ -61,13 +62,13 @@ class _Owed:
 
 
 class Keeper(SinkEntry):
-    """The entry of one sink in a state directory, from its first marker on.
+    """The entry of one sink, from its first marker on.
 
     A marker is noted in the ring at once, which costs the caller no system call. What the file
     says of it is written, and synced, on a thread of its own.
 
     Args:
-        state: the state directory.
+        state: the state directory; None: in memory, for a guard.
         url: the ping URL; only its hash is kept.
         limit: bytes of log that a ping carries at most.
         options: the sink's that keep a log from leaving the machine, as ``key=value``.
@@ -77,17 +78,16 @@ class Keeper(SinkEntry):
         append: takes a record, and its time; None before the first marker, and without an entry.
     """
 
-    is_kept = True
-
     def __init__(
         self,
-        state: str,
+        state: str | None,
         url: PingUrl,
         limit: int,
         options: bytes,
         clean: Callable[[str], str],
     ) -> None:
         self._state = state
+        self.left_to = "" if state is None else "the next start"
         self._url = url
         self._limit = limit
         self._options = options
@@ -110,6 +110,16 @@ class Keeper(SinkEntry):
         self._dirty = False
         self._thread = ThreadOnDemand(self._write, lambda: self._dirty, self._at_rest)
 
+    @property
+    def path(self) -> str | None:
+        """Where the entry is; None as long as there is none."""
+        return self._path
+
+    @property
+    def owes(self) -> bool:
+        """Whether there is an end that was not told yet."""
+        return bool(self._owed)
+
     def kept_with(self, log: Log) -> Log:
         """What adds a record to a log in this process, and to what is outside of it."""
         return _KeptLog(log.append, self)
@@ -121,7 +131,7 @@ class Keeper(SinkEntry):
             return
         self._pid = os.getpid()
         try:
-            box = BlackBox(self._state)
+            box = self._open_box()
         except (OSError, ValueError) as error:
             self._complain(error)
             return
@@ -175,7 +185,7 @@ class Keeper(SinkEntry):
             return
         self._thread.end(_THREAD_GRACE_S)
         self._thread.run_here(self._write)
-        if self._open or self._owed:
+        if self._owed or (self._open and self._state is not None):
             return
         path, lock = self._path, self._lock
         self._begin_anew()
@@ -193,11 +203,15 @@ class Keeper(SinkEntry):
             self._lock.release()
         self._begin_anew()
 
-    def _make_entry(self, box: BlackBox, check: str, tail: Snapshot) -> None:
+    def _open_box(self) -> BlackBox | MemoryBox:
+        return MemoryBox() if self._state is None else BlackBox(self._state)
+
+    def _make_entry(self, box: BlackBox | MemoryBox, check: str, tail: Snapshot) -> None:
         where: dict[str, str] = {}
-        entry = box.new() if not on_network(self._state) else None
         rings = None
-        if entry is None:
+        if isinstance(box, MemoryBox) or not on_network(box.directory.path):
+            entry = box.new()
+        else:
             rings = run_directory(memory_directory())
             entry, where = box.record(rings)
             _once.report(
@@ -287,7 +301,7 @@ class Keeper(SinkEntry):
 
     def _note_newest(self) -> None:
         if self._newest_end or not self._is_clean:
-            box = BlackBox(self._state)
+            box = self._open_box()
             try:
                 if self._newest_end:
                     box.note_end(self._facts["check"], self._newest_end)
@@ -299,15 +313,14 @@ class Keeper(SinkEntry):
                 box.close()
 
     def _has_others(self) -> bool:
-        names = entry_names(self._state)
+        names = entry_names(self._state) if self._state is not None else set()
         return bool(names - {os.path.basename(self._path or "")})
 
     def _complain(self, error: Exception) -> None:
         why = getattr(error, "strerror", None) or str(error)
+        where = "memory" if self._state is None else f"the state directory {self._state!r}"
         _once.report(
-            self._state,
-            f"the state directory {self._state!r} can't be used: {why}. What this process can't "
-            "tell itself is lost with it.",
+            where, f"{where} can't be used: {why}. What this process can't tell is lost with it."
         )
 
 

@@ -10,7 +10,17 @@ import contextlib
 import os
 from collections.abc import Mapping
 
-__all__ = ["belongs", "boot_id", "identify", "in_use", "is_alive", "lives", "living", "mapped"]
+__all__ = [
+    "belongs",
+    "boot_id",
+    "identify",
+    "in_use",
+    "is_alive",
+    "lives",
+    "living",
+    "mapped",
+    "may_live",
+]
 
 _DIGITS = 19  # of a number that fits into 64 bits
 
@@ -83,6 +93,12 @@ def lives(facts: Mapping[str, str]) -> bool:
     if facts.get("boot") != boot_id() or facts.get("namespace") != _namespace():
         return False
     return is_alive(int(text)) and _began(int(text)) == facts.get("began")
+
+
+def may_live(facts: Mapping[str, str]) -> bool:
+    """Whether it lives, or may do so in a container that shares this directory."""
+    elsewhere = facts.get("namespace") != _namespace()
+    return lives(facts) or (elsewhere and facts.get("boot") == boot_id())
 
 
 def _namespace() -> str:

@@ -19,10 +19,10 @@ class SinkEntry:
     Nothing in here raises, or waits for a disk.
 
     Attributes:
-        is_kept: what this process can't deliver is told by the next start.
+        left_to: who tells what this process can't deliver; empty: nobody.
     """
 
-    is_kept = False
+    left_to = ""
 
     def kept_with(self, log: Log) -> Log:
         """What the sink appends its records to, so that they are in this log and outside."""

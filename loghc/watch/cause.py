@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from loghc.death.verdict import Verdict
 from loghc.entry.collector import Facts
 from loghc.log.headline import (
     NOT_ENDED,
@@ -17,7 +18,6 @@ from loghc.log.headline import (
     without_cause,
 )
 from loghc.log.tail import Snapshot
-from loghc.watch.verdict import Verdict
 
 __all__ = ["Causes", "Exceptions"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from loghc.death.verdict import Verdict
 from loghc.delivery.inbox import LOGS
 from loghc.log.tail import EMPTY, Snapshot
 from loghc.ping import Event
@@ -12,7 +13,6 @@ from loghc.watch.error_file import ErrorFile
 from loghc.watch.pings import Pings
 from loghc.watch.recovery import Recovery
 from loghc.watch.run_logs import RunLogs
-from loghc.watch.verdict import Verdict
 
 __all__ = ["End", "Ends"]
 

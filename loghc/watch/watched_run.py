@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from loghc.death.memory import Memory
+from loghc.death.verdict import Verdict, judge, status_of
 from loghc.entry.collector import Collector, Facts
 from loghc.entry.processes import living
 from loghc.log.headline import NOT_ENDED
@@ -23,7 +25,6 @@ from loghc.watch.error_file import ErrorFile
 from loghc.watch.failures import Failures
 from loghc.watch.footer import left_running, lost_markers, why_no_log
 from loghc.watch.intake import Intake
-from loghc.watch.memory import Memory
 from loghc.watch.messages import Message
 from loghc.watch.notices import report_idle_options, report_no_markers, report_trouble
 from loghc.watch.options import Options
@@ -34,7 +35,6 @@ from loghc.watch.run_logs import RunLogs
 from loghc.watch.sight import Sight
 from loghc.watch.spoken import Spoken
 from loghc.watch.unseen import Pythons, describe
-from loghc.watch.verdict import Verdict, judge, status_of
 from loghc.watch.waiting import WaitingMarkers
 
 __all__ = ["WatchedRun"]

@@ -21,6 +21,7 @@ from loghc.service.url import PingUrl
 if os.name != "posix":
     pytest.skip("the watcher needs a POSIX system", allow_module_level=True)
 
+from loghc.death.verdict import judge
 from loghc.entry.collector import Collector, Facts
 from loghc.portable.fields import parse_fields
 from loghc.portable.ring import open_ring
@@ -30,7 +31,6 @@ from loghc.watch.footer import left_running, why_no_log
 from loghc.watch.processes import name_of
 from loghc.watch.run_directory import RunDirectory
 from loghc.watch.signals import Caught
-from loghc.watch.verdict import judge
 
 # Verdicts
 

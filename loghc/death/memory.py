@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import time
 
 __all__ = ["Memory"]
 
 _MOUNT = "/sys/fs/cgroup"
+_NOTIFYING = "memory.events.local"
 _PROOF_S = 5.0
 _HINT_S = 60.0
 
@@ -26,7 +28,19 @@ class Memory:
     def __init__(self, pid: int) -> None:
         self._pid = pid
         self._group = _Count(_count_file(pid), _PROOF_S)
-        self._machine = _Count("/proc/vmstat", _HINT_S)
+        self._machine = _Count("/proc/vmstat", _HINT_S, _HINT_S)
+
+    def notifier(self) -> int | None:
+        """A descriptor on which ``poll`` sees POLLPRI when the group's count may have risen.
+
+        It has to be read, then. None: there is none, as with version 1 of control groups.
+        """
+        if not self._group.path.endswith(_NOTIFYING):
+            return None
+        try:
+            return os.open(self._group.path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return None
 
     def sample(self) -> None:
         """Look at the counts: when one rose is known as well as this is called often."""
@@ -51,20 +65,24 @@ class _Count:
     Args:
         path: the file's.
         seconds: for which a rise counts.
+        gap: seconds between two looks after which nobody knows when it rose.
     """
 
-    def __init__(self, path: str, seconds: float) -> None:
+    def __init__(self, path: str, seconds: float, gap: float = math.inf) -> None:
         self.path = path
         self._seconds = seconds
+        self._gap = gap
         self._number = _count(path)
+        self._seen_at = time.monotonic()
         self._rose_at: float | None = None
 
     def sample(self) -> None:
         """Read it."""
-        number = _count(self.path)
-        if number is not None and self._number is not None and number > self._number:
-            self._rose_at = time.monotonic()
-        self._number = number
+        now, number = time.monotonic(), _count(self.path)
+        rose = number is not None and self._number is not None and number > self._number
+        if rose and now - self._seen_at <= self._gap:
+            self._rose_at = now
+        self._number, self._seen_at = number, now
 
     @property
     def known(self) -> bool:
@@ -93,7 +111,7 @@ def _count_file(pid: int) -> str:
         if "memory" in controllers.split(","):
             path = f"{_MOUNT}/memory{group}/memory.oom_control"
         elif not controllers:
-            path = f"{_MOUNT}{group}/memory.events.local"
+            path = f"{_MOUNT}{group}/{_NOTIFYING}"
         if path and os.path.exists(path):
             return path
     return ""

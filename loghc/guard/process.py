@@ -1,0 +1,136 @@
+"""What the guard's process does: it waits for the other's end, and then tells it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from loghc.death.memory import Memory
+from loghc.death.verdict import judge, status_of
+from loghc.death.wait_status import wait_status
+from loghc.guard.channel import Listener
+from loghc.guard.settings import Settings
+from loghc.guard.spawning import PIDFD
+from loghc.guard.telling import GuardedSink
+from loghc.log.secrets import SECRETS
+from loghc.service.client import import_what_sends
+
+__all__ = ["main"]
+
+_NAME = b"loghc-guard"  # `pkill python` spares it
+_UNKNOWN = "the process is gone, and the kernel does not say how"
+
+
+def main(message: Mapping[str, Any]) -> None:
+    """Guard the process that ``PIDFD`` is of, until it has ended and its end is told.
+
+    Args:
+        message: the first one; later ones come by the channel.
+    """
+    try:
+        _detach()
+        os.environ.update(message["environment"])
+        # All that it needs, before it is needed: a deployment may replace these files by then, a
+        # machine without memory may not read them, and who may write there may have changed.
+        import_what_sends()
+        assert SECRETS  # noqa: S101
+        _Guard(message["pid"], message["address"], message["watch"]).run()
+    finally:
+        os._exit(0)  # at once: nobody waits for it
+
+
+def _detach() -> None:
+    """Hold nothing of the program that started this."""
+    with contextlib.suppress(OSError):
+        os.setsid()
+    os.chdir("/")
+    os.umask(0o077)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for number in range(3):
+        os.dup2(nothing, number)
+    for number in sorted(map(int, os.listdir("/proc/self/fd"))):
+        if number > 2 and number != PIDFD:
+            with contextlib.suppress(OSError):
+                os.close(number)
+    os.set_inheritable(PIDFD, False)  # noqa: FBT003 - it has no name
+    for number in signal.valid_signals():
+        with contextlib.suppress(OSError, ValueError):
+            signal.signal(number, signal.SIG_DFL)
+    # These are sent to all of a service's processes, and the end is told after that.
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGPIPE):
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    with contextlib.suppress(OSError), open("/proc/self/comm", "wb") as file:
+        file.write(_NAME)
+
+
+class _Guard:
+    """Guards one process.
+
+    Args:
+        pid: its id.
+        address: what tells the socket from others.
+        first: its first sink's settings.
+    """
+
+    def __init__(self, pid: int, address: str, first: Mapping[str, Any]) -> None:
+        self._pid = pid
+        self._sinks: dict[str, GuardedSink] = {}  # by entry
+        self._memory = Memory(pid)
+        self._watch(first)
+        self._listener = Listener(address, pid)
+
+    def run(self) -> None:
+        """Wait, without any processor time, and tell."""
+        poll = select.poll()
+        poll.register(PIDFD, select.POLLIN)
+        poll.register(self._listener, select.POLLIN)
+        kills = self._memory.notifier()
+        if kills is not None:
+            poll.register(kills, select.POLLPRI)
+        while self._sinks:
+            ready = [descriptor for descriptor, _ in poll.poll()]
+            if PIDFD in ready:
+                self._tell()
+                return
+            if kills is not None and kills in ready:
+                self._memory.sample()
+                try:
+                    os.pread(kills, 1, 0)
+                except OSError:  # the group is gone
+                    poll.unregister(kills)
+            if self._listener.fileno() in ready:
+                with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+                    self._listener.receive(self._take)
+
+    def _take(self, message: Mapping[str, Any]) -> None:
+        if "watch" in message:
+            self._watch(message["watch"])
+        sink = self._sinks.pop(message.get("release", ""), None)
+        if sink is not None:
+            sink.release()
+
+    def _watch(self, values: Mapping[str, Any]) -> None:
+        self._sinks.setdefault(values["entry"], GuardedSink(Settings(values)))
+
+    def _tell(self) -> None:
+        died = time.time()
+        facts = {"died": str(died), "death": _UNKNOWN}
+        status = wait_status(PIDFD, self._pid)
+        if status is not None:
+            exit_status = status_of(status)
+            verdict = judge(status, {}, about_kill=self._memory.about_kill())
+            facts |= {"death": verdict.death or "exit status 0, in this run"}
+            facts |= {"exit_status": str(exit_status)} if exit_status else {}
+        telling = []
+        for sink in self._sinks.values():
+            with contextlib.suppress(OSError, KeyError):  # it owed nothing, and its entry is gone
+                sink.tell(facts)
+                telling.append(sink)
+        for sink in telling:
+            sink.finish()

@@ -1,0 +1,127 @@
+"""A process's own part in being guarded: it starts the guard, and tells it of its sinks.
+
+All of that happens on a thread of its own: neither the app waits for it, nor a ping.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+from loghc import native
+from loghc.delivery.thread import ThreadOnDemand
+from loghc.fork import InChild, in_child
+from loghc.guard.channel import send
+from loghc.guard.settings import environment, import_paths
+from loghc.guard.spawning import known_python, spawn_detached
+from loghc.report import Once
+
+__all__ = ["Guard", "obstacle", "the_guard"]
+
+_ALONE = "pid:[4026531836]"  # the namespace that the system begins with: PROC_PID_INIT_INO
+_STARTED_WITHIN_S = 15.0
+_PAUSE_S = 0.05
+_ADDRESS_BYTES = 16
+_INSTEAD = "Use state=, or loghc run, to be told how this process ends."
+
+_once = Once()
+
+
+def obstacle(options: Mapping[str, Any]) -> str | None:
+    """Why a sink of this process can't be guarded; None: it can.
+
+    Args:
+        options: the sink's.
+    """
+    if options["http"] is not None:
+        return (
+            "a PoolManager can't leave this process (HEALTH_CHECK_CA_FILE names certificates "
+            "without one)"
+        )
+    if not hasattr(os, "pidfd_open"):
+        return "this system doesn't tell other processes of an end (it has no pidfd)"
+    try:
+        namespace = os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return "there is no /proc here"
+    if namespace != _ALONE:
+        return "this is a container, or another pid namespace, and a guard would die with it"
+    if known_python() is None:
+        return "this program isn't run by a Python of its own, but frozen or embedded"
+    return None
+
+
+def report_obstacle(why: str) -> None:
+    """Say, once, that sinks aren't guarded."""
+    _once.report("obstacle", f"guard=True has no effect: {why}. {_INSTEAD}")
+
+
+class Guard:
+    """The guard of this process, as it knows it. Any thread may call this."""
+
+    def __init__(self) -> None:
+        self.renew()
+
+    def renew(self) -> None:
+        """This is another process, in which there is none yet."""
+        self._messages: deque[dict[str, Any]] = deque()
+        self._address = ""
+        self._uid = -1  # whose it is
+        self._thread = ThreadOnDemand(self._work, lambda: self._messages, self._at_rest)
+
+    def watch(self, settings: dict[str, Any]) -> None:
+        """Have a sink guarded. Returns at once.
+
+        Args:
+            settings: as ``Settings.of_sink`` gives them.
+        """
+        self._put({"watch": settings})
+
+    def release(self, entry: str) -> None:
+        """A sink was stopped, and owes nothing."""
+        self._put({"release": entry})
+
+    def _put(self, message: dict[str, Any]) -> None:
+        self._messages.append(message)
+        if not self._thread.start():
+            report_obstacle("there are no more threads to be had")
+
+    def _at_rest(self) -> None:
+        self._thread.start()
+
+    def _work(self) -> None:
+        while self._messages:
+            message = self._messages.popleft()
+            try:
+                told = bool(self._address) and send(self._address, self._uid, message)
+                if not told and "watch" in message:
+                    self._start(message)
+            except (OSError, ImportError, NotImplementedError) as error:
+                why = getattr(error, "strerror", None) or str(error)
+                report_obstacle(f"no process can be started ({why})")
+
+    def _start(self, message: dict[str, Any]) -> None:
+        python = known_python()
+        if python is None:
+            raise OSError("this program isn't run by a Python of its own")
+        self._address, self._uid = os.urandom(_ADDRESS_BYTES).hex(), os.geteuid()
+        about = {
+            "pid": os.getpid(),
+            "address": self._address,
+            "paths": import_paths(),
+            "environment": environment(),
+        }
+        spawn_detached(python, {**about, **message})
+        until = time.monotonic() + _STARTED_WITHIN_S
+        while not send(self._address, self._uid, {}):
+            if time.monotonic() > until:
+                report_obstacle("it was started, and is not there")
+                return
+            native.sleep(_PAUSE_S)
+
+
+the_guard = Guard()
+in_child(InChild.THREADS, the_guard.renew)

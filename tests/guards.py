@@ -1,0 +1,61 @@
+"""Programs with a guard, and the guards that are there."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+# Ends with a run open, and with a guard that watches.
+JOB = """\
+import os, signal, sys, time
+from loguru import logger
+from loghc import HealthSink
+
+def guards():
+    return [name for name in os.listdir("/proc") if name.isdigit() and is_guard(name)]
+
+def is_guard(name):
+    try:
+        with open(f"/proc/{name}/comm") as file:
+            if file.read() != "loghc-guard\\n":
+                return False
+        with open(f"/proc/{name}/fdinfo/4") as file:
+            return f"Pid:\\t{os.getpid()}\\n" in file.read()
+    except OSError:
+        return False
+
+def guarded():
+    until = time.monotonic() + 30
+    while not guards():
+        assert time.monotonic() < until
+        time.sleep(0.005)
+
+def kill(number=signal.SIGKILL):
+    os.kill(os.getpid(), number)
+
+logger.remove()
+"""
+SINK = 'sink = HealthSink(os.environ["URL"], guard=True)\nlogger.add(sink)\n'
+STARTED = """\
+logger.info("before")
+logger.info("sync.start")
+logger.info("copied 7")
+guarded()
+sink.wait()
+"""
+
+
+def guards_of(pid: int) -> list[int]:
+    """The guards of a process that lives."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            is_guard = (process / "comm").read_text() == "loghc-guard\n"
+            if is_guard and f"Pid:\t{pid}\n" in (process / "fdinfo/4").read_text():
+                found.append(int(process.name))
+    return found
+
+
+def entries() -> set[str]:
+    """Entries in memory, this user's or others'."""
+    return {path.name for path in Path("/dev/shm").glob("loghc-state-*")}
