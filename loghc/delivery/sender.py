@@ -222,11 +222,11 @@ class Sender:
 
     def _take_failed(self, queued: Queued, attempt: Attempt) -> None:
         now = monotonic()
+        check_known = self._capabilities.check_known
         after = after_failure(
             queued, attempt, self._capabilities, self._policy, passed=self._passed, now=now
         )
         if after.refused:
-            check_known = self._capabilities.check_known
             self._troubles.refused(queued.ping, attempt, check_known=check_known)
             self._waiting.settle(queued, attempt)
             return
@@ -234,7 +234,7 @@ class Sender:
             self._waiting.in_trouble = True
         self._failures += 1
         if self._failures >= _ANNOUNCED_AT and not self.stop.over:
-            self._troubles.retrying(queued.ping, attempt)
+            self._troubles.retrying(queued.ping, attempt, check_known=check_known)
         self._waiting.pause(self._pause_for(queued, attempt, after))
 
     def _pause_for(self, queued: Queued, attempt: Attempt, after: Next) -> float:

@@ -120,13 +120,19 @@ class Troubles:
 
     # What goes wrong.
 
-    def retrying(self, ping: Ping, attempt: Attempt) -> None:
-        """Attempts fail, and there will be others."""
+    def retrying(self, ping: Ping, attempt: Attempt, *, check_known: bool = False) -> None:
+        """Attempts fail, and there will be others.
+
+        Args:
+            ping: which one.
+            attempt: the last of them.
+            check_known: the service has taken other pings for the same check.
+        """
         if not self._announced and self._once.is_due("trouble"):
             self._announced, self._recovered = True, False
             report(
                 f"{_name(ping)} to {self._where} not delivered: {attempt.error}; "
-                f"trying again until it is.{self._advice(attempt)}"
+                f"trying again until it is.{self._advice(ping, attempt, check_known=check_known)}"
             )
 
     def refused(self, ping: Ping, attempt: Attempt, *, check_known: bool) -> None:
@@ -139,13 +145,10 @@ class Troubles:
         """
         # Not by the answer's text, which may be another each time.
         trouble = ping.event, attempt.status or attempt.error
-        advice = ""
-        if attempt.status in _REFUSED:
-            advice = _about_suffix(ping, check_known=check_known)
         if self._once.is_due(trouble):
             report(
                 f"{_name(ping)} to {self._where} not delivered: {attempt.error}."
-                f"{f' {advice}' if advice else self._advice(attempt)}"
+                f"{self._advice(ping, attempt, check_known=check_known)}"
             )
         self._lost[trouble] += 1
 
@@ -260,10 +263,13 @@ class Troubles:
         self._announced = False
         self._given_up = 0
 
-    def _advice(self, attempt: Attempt) -> str:
+    def _advice(self, ping: Ping, attempt: Attempt, *, check_known: bool) -> str:
+        advice = attempt.advice
         if attempt.status == _TOO_LARGE:
-            return f" Lower {self._limit_name}."
-        return f" {attempt.advice}".rstrip()
+            advice = f"Lower {self._limit_name}."
+        elif attempt.status in _REFUSED:
+            advice = _about_suffix(ping, check_known=check_known) or advice
+        return f" {advice}".rstrip()
 
 
 def _about_suffix(ping: Ping, *, check_known: bool) -> str:
@@ -274,12 +280,14 @@ def _about_suffix(ping: Ping, *, check_known: bool) -> str:
             f"The service knows no check by this URL, or does not know /{name}: if it takes other "
             f"pings, no more {name}s are sent. events= leaves them out from the beginning."
         )
-    if ping.event is Event.FAIL and check_known:
+    if not check_known:
+        return ""
+    if ping.event is Event.FAIL:
         return (
-            "The service knows the check, but not /fail: a missing success is all that tells "
-            "it of a failure."
+            "The service has taken other pings of this check: it doesn't know /fail, and a missing "
+            "success is all that tells it of a failure, or the check was deleted."
         )
-    return ""
+    return "The service has taken other pings of this check: it may have been deleted."
 
 
 def _name(ping: Ping) -> str:

@@ -153,7 +153,11 @@ def test_a_failure_that_is_refused_by_a_check_that_is_known_is_lost_after_a_whil
     service.log("sync.error")
     assert service.delivery.stats.failed == 1
     assert len(service.asked) > 4
-    assert any("knows the check, but not /fail" in line for line in said())
+    lines = said()
+    assert lines
+    for line in lines:  # what is said at once, and in the end
+        assert "it doesn't know /fail" in line
+        assert "the service knows no check" not in line
 
 
 def test_one_404_to_a_start_during_an_update_changes_nothing(service: Service, said: Said) -> None:
