@@ -70,17 +70,16 @@ class Tap:
     def record(self, record: "dict[str, Any]", from_decorator: object, is_raw: object) -> None:
         """Record what is out of the ordinary: an exception, a marker, a level that is new."""
         try:
-            level = record["level"]
-            if level.no < self._least:
-                return
-            self._see(level)
+            kept = self._see(record["level"])
             message = str(record["message"])
+            event = self.markers.match(message)
+            if not kept and event is None:
+                return
             text = message if is_raw else _text(record, from_decorator)
             data = text.encode("utf-8", "replace")
             now = _monotonic_ns()
             if self._expected.left:
                 self._expect(message, now)
-            event = self.markers.match(message)
             if event is None:
                 line = about_record(record) if self._by_run else b""
                 self.append(data, now, MARKER if line else 0, line)
@@ -92,16 +91,23 @@ class Tap:
         except Exception:
             self._lose()
 
-    def _see(self, level: "Any") -> None:
-        """Raise the highest level, the first time that a level is seen here."""
+    def _see(self, level: "Any") -> bool:
+        """Raise the highest level that was seen; whether records of this one are kept.
+
+        One that isn't never comes into the table: only its markers count, as they do whatever
+        their level.
+        """
         name = level.name
         if name in self.levels:
-            return
+            return True
         if self._pid != posix.getpid():
             self.renew()
         if self._header is not None:
             self._header.raise_level(level.no)
+        if level.no < self._least:
+            return False
         self.levels[name] = format_level(name)
+        return True
 
     def mark(self, event: str, data: bytes, now: int, record: "dict[str, Any]") -> bool:
         """Put a marker into the ring, and tell of it; whether it is kept anywhere.

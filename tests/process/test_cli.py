@@ -149,6 +149,13 @@ def test_a_small_limit_is_explained_and_the_end_of_the_text_still_arrives(capsys
     assert "It kept the first 10 of 17 bytes; the end was sent after them, as a log." in out
 
 
+def test_an_end_that_the_service_refuses_is_said_to_be_lost(capsys, receiver):
+    receiver.body_limit = 10
+    receiver.script(None, 404)
+    assert main(["ping", "--message", "0123456789the end"]) == 0
+    assert "of 17 bytes; the end was lost: 404 not found." in capsys.readouterr().out
+
+
 def test_a_service_that_announces_no_limit_is_said_so(capsys, receiver):
     receiver.body_limit = None
     assert main(["ping"]) == 0

@@ -267,6 +267,7 @@ def test_no_secret_is_in_the_run_directory(receiver, program, tmp_path):
         (["--ok-status", "3,143"], "exit 3", 3, Event.SUCCESS, None),
         (["--ok-status", "3,143"], "kill -TERM $$", -15, Event.SUCCESS, None),
         (["--ok-status", "3"], "exit 4", 4, Event.FAIL, 4),
+        (["--ok-status", "255"], "exit 255", 255, Event.SUCCESS, None),
     ],
 )
 def test_the_exit_status_is_the_verdict(
@@ -555,6 +556,55 @@ def test_helpers_of_multiprocessing_are_not_said_to_be_left_running(receiver, pr
         os.kill(pid, signal.SIGKILL)
     assert len(helpers) == 2
     assert "still running" not in told(receiver)[-1].text
+
+
+def test_a_helper_that_ends_a_moment_after_the_program_is_not_said_to_be_left_running(
+    receiver, program, tmp_path
+):
+    name = program(
+        """
+        import os, select
+        reading, writing = os.pipe()
+        if os.fork() == 0:
+            os.close(writing)
+            for stream in (1, 2):
+                os.dup2(os.open(os.devnull, os.O_RDWR), stream)
+            os.read(reading, 1)  # until the program has ended
+            select.select([], [], [], 0.01)
+        os._exit(0)
+        """
+    )
+    for _ in range(10):  # a busy machine may be late, but not each time
+        receiver.clear()
+        run(*RUN, name, cwd=tmp_path)
+        if "still running" not in told(receiver)[-1].text:
+            return
+    raise AssertionError("it was said to be left running")
+
+
+BROKEN = """
+import sys
+from loghc.command.main import main
+from loghc.watch.telling import Teller
+
+def raise_error(*args, **kwargs):
+    raise ValueError("a bug")
+
+setattr(Teller, sys.argv.pop(1), raise_error)
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("method", "__init__ begin take_messages end deliver close".split())
+def test_a_bug_in_what_tells_the_service_changes_nothing_for_the_program(
+    receiver, program, tmp_path, method
+):
+    name = program(BROKEN)
+    words = ("run", "sh", "-c", "sleep 0.1; echo done; exit 3")
+    done = run(sys.executable, name, method, *words, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (3, "done\n")
+    assert "the run could not be told, please report this:" in done.stderr
+    assert "ValueError: a bug" in done.stderr
 
 
 # Markers only

@@ -40,13 +40,16 @@ def handing_over(program):
         ("send('fail', 'disk full')", [Event.FAIL, Event.FAIL]),
         ("send('fail', 'x')\nsend('success', 'y')", [Event.FAIL, Event.FAIL]),
         ("open(os.environ['LOGHC_RUN'] + '/failed', 'w')", [Event.FAIL]),
-        ("send('nonsense', 'x')\nsend('fail\\tx', 'x')", [Event.SUCCESS]),
+        ("send('nonsense', 'x')", [Event.SUCCESS]),
+        ("send('fail\\tx', 'x')", [Event.SUCCESS]),  # a field too many
+        ("send('fail', 'x', 'y\\nz')", [Event.SUCCESS]),  # one too few
     ],
 )
 def test_markers_that_were_handed_over_count_as_logged_ones(
     receiver, handing_over, tmp_path, lines, told
 ):
-    run(*RUN, handing_over(lines), cwd=tmp_path)
+    done = run(*RUN, handing_over(lines), cwd=tmp_path)
+    assert "please report this" not in done.stderr
     assert [ping.event for ping in receiver.pings][1:] == told
     assert len({ping.run_id for ping in receiver.pings}) == 1
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import select
 import signal
 import struct
@@ -18,6 +19,7 @@ import pytest
 from loghc.ping import Event
 from loghc.testing import Fault
 from processes import RUN, TIMEOUT, events, first_process, needs_posix, run, started
+from waiting import wait_until
 
 pytestmark = needs_posix
 
@@ -116,6 +118,19 @@ def test_there_is_one_core_file_at_most(receiver, program, tmp_path):
     done = run("sh", "-c", 'ulimit -c unlimited; exec "$@"', "sh", *RUN, name, cwd=tmp_path)
     assert done.returncode == -signal.SIGABRT
     assert len(list(tmp_path.glob("core*"))) == 1
+
+
+def test_the_watcher_dies_as_the_program_did_where_no_core_file_may_be_left(receiver, tmp_path):
+    limited = ("sh", "-c", 'ulimit -c 0; exec "$@"', "sh")  # the hard limit, too
+    done = run(*limited, *RUN, "sh", "-c", "kill -QUIT $$", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (-signal.SIGQUIT, "")
+    assert events(receiver)[1:] == [(Event.FAIL, 128 + signal.SIGQUIT)]
+
+
+def test_a_program_that_leaves_the_watchers_session_is_waited_for(receiver, program, tmp_path):
+    name = program("import os, sys\nos.setsid()\nsys.exit(3)")
+    assert run(*RUN, name, cwd=tmp_path).returncode == 3
+    assert events(receiver)[1:] == [(Event.FAIL, 3)]
 
 
 def test_ctrl_c_is_a_keyboard_interrupt(receiver, program, tmp_path):
@@ -256,6 +271,11 @@ class Terminal:
     def resize(self, rows, columns):
         fcntl.ioctl(self._own, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
+    def hang_up(self):
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        os.dup2(nowhere, self._own)
+        os.close(nowhere)
+
     def end(self):
         """Read all that comes; the exit status."""
         with contextlib.suppress(OSError):  # the terminal's end
@@ -281,6 +301,39 @@ def terminal(tmp_path):
     yield open_terminal
     for one in opened:
         one.close()
+
+
+HUNG_UP = """
+import os, signal
+def note(*_):
+    with open("hung up", "a") as file:
+        file.write("x")
+signal.signal(signal.SIGHUP, note)
+signal.signal(signal.SIGTERM, lambda *_: os._exit(3))
+print(f"watcher {os.getppid()}.", flush=True)
+while True:
+    signal.pause()
+"""
+
+
+@pytest.mark.parametrize("leader", ["watcher", "shell"])
+def test_when_its_terminal_is_gone_the_program_hears_of_it_once(
+    receiver, program, terminal, tmp_path, leader
+):
+    command = (*RUN, program(HUNG_UP))
+    shell = () if leader == "watcher" else ("sh", "-c", '"$@"; true', "sh")
+    screen = terminal(*shell, *command)
+    watcher = int(re.search(r"watcher (\d+)\.", screen.read_until(".")).group(1))
+    assert (watcher == screen.process.pid) == (leader == "watcher")
+    if leader == "watcher":
+        screen.hang_up()  # the leader of the session alone hears of it
+    else:
+        screen.process.kill()  # all in the terminal's foreground do
+    wait_until((tmp_path / "hung up").exists)
+    os.kill(watcher, signal.SIGTERM)
+    receiver.wait(2, timeout=TIMEOUT)
+    assert (tmp_path / "hung up").read_text() == "x"
+    assert events(receiver)[1:] == [(Event.FAIL, 3)]
 
 
 def test_what_a_terminal_sends_reaches_the_program_once(receiver, program, terminal):

@@ -283,3 +283,28 @@ def test_a_python_without_a_recorder_hands_over_what_another_s_would_have_found(
     )
     assert [event for event, _, _ in told] == [Event.START, Event.FAIL, Event.FAIL]
     assert "sync.error: x\n" in told[1][2]
+
+
+@pytest.mark.parametrize("sink", ["HealthSink()", "print"])
+def test_a_level_above_the_markers_leaves_out_lines_and_no_marker(
+    watched: Watched, sink: str
+) -> None:
+    told, _ = watched(
+        f'logger.add({sink}, format="{{message}}")\n'
+        'logger.info("copied")\n'
+        'logger.info("sync.log: half of them")\n'
+        'logger.info("sync.error: disk full")\n',
+        *("--level", "ERROR"),
+    )
+    events = [event for event, _, _ in told]
+    assert events == [Event.START, Event.LOG, Event.FAIL, Event.FAIL]
+    assert all("copied" not in text for _, _, text in told)
+    assert all("sync.error: disk full\n" in text for _, _, text in told[2:])
+
+
+def test_what_fails_the_run_counts_though_its_level_is_not_kept(watched: Watched) -> None:
+    told, _ = watched(
+        'logger.add(print)\nlogger.warning("odd")\n',
+        *("--level", "ERROR", "--fail-on", "WARNING"),
+    )
+    assert [event for event, _, _ in told] == [Event.START, Event.FAIL]

@@ -377,6 +377,15 @@ def test_a_cut_character_shows_as_a_replacement(receiver: PingReceiver) -> None:
     send(receiver.url, "café".encode())
 
     assert receiver.pings[0].text == "caf\ufffd"
+    assert str(receiver.pings[0]).endswith("4 bytes ending 'caf\ufffd'")
+
+
+@pytest.mark.parametrize("more", range(4))
+def test_a_ping_is_shown_though_what_is_shown_begins_inside_a_character(
+    receiver: PingReceiver, more: int
+) -> None:
+    send(receiver.url, ("🙂" * 200 + "x" * more).encode())
+    assert str(receiver.pings[0]).endswith(f"🙂{'x' * more}'")
 
 
 def test_chunked_bodies_are_read_but_the_service_keeps_nothing(receiver: PingReceiver) -> None:
@@ -648,7 +657,7 @@ def test_an_answer_can_be_made_up_in_all_parts(receiver: PingReceiver) -> None:
         Fault(302, reason="Over there", headers={"Location": "http://x.example/"}, body=b"\xff"),
         Fault(headers={"ping-body-limit": "7"}),
         Fault(799),
-        Fault(204),
+        Fault(204, body="never sent"),
     )
 
     moved, announcing, odd, empty = [send(receiver.url) for _ in range(4)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import time
 
@@ -28,9 +29,16 @@ from loghc.portable.ring import open_ring
 from loghc.service.identity import identity
 from loghc.watch.command import resolve
 from loghc.watch.footer import left_running, why_no_log
-from loghc.watch.processes import name_of
+from loghc.watch.processes import name_of, wait_for
 from loghc.watch.run_directory import RunDirectory
 from loghc.watch.signals import Caught
+
+def test_who_ends_soon_is_not_left_running():
+    helper = subprocess.Popen(["sleep", "0.03"])
+    assert wait_for([helper.pid, os.getpid()], 0.0) == [helper.pid, os.getpid()]
+    assert wait_for([helper.pid], 30.0) == []
+    helper.wait()
+
 
 # Verdicts
 
