@@ -65,10 +65,19 @@ def children_of(pid: int) -> list[int]:
 
 def user_of(pid: int) -> int | None:
     """The user as whom a process runs, or ran before it ended; None where nobody says."""
+    return _status(pid, b"Uid:", 2)
+
+
+def is_thread(pid: int) -> bool:
+    """Whether this is the id of a thread of some process, and not of the process itself."""
+    return _status(pid, b"Tgid:", 1) not in (None, pid)
+
+
+def _status(pid: int, name: bytes, column: int) -> int | None:
     with contextlib.suppress(OSError, ValueError, IndexError):
         for line in _read(f"/proc/{pid}/status").splitlines():
-            if line.startswith(b"Uid:"):
-                return int(line.split()[2])
+            if line.startswith(name):
+                return int(line.split()[column])
     return None
 
 

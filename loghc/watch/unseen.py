@@ -1,7 +1,8 @@
 """Which Pythons of a run the recorder did not get into, and what may have kept it out.
 
-Each Python that it got into says so. The others are found by looking at the processes below the
-program every moment: nothing of what they logged is known.
+Each Python that it got into says so. The others are found by looking every moment at the processes
+below the program, and at daemons that have its run directory in their environment: nothing of what
+they logged is known.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections import Counter
 from typing import NamedTuple, TypeVar
 
 from loghc.entry.directory import Directory
-from loghc.entry.processes import is_alive
+from loghc.entry.processes import belongs, is_alive
 from loghc.watch import sightings
 from loghc.watch.command import isolating_option
 from loghc.watch.sightings import children_of, is_python_name, newest_pid, sight
@@ -30,6 +31,7 @@ _MAX_PAUSE_S = 0.2
 _SHARE = 0.02  # of a processor's time at most is spent looking
 _YOUNG_S = 3.0  # while a process may still become another program
 _MAX_REMEMBERED = 20_000
+_MAX_NEW = 500  # processes of the whole machine that are looked at, at once
 _NAMED = 3
 _DIGITS = 20
 _VARIABLE = b"LOGHC_RUN"
@@ -88,6 +90,7 @@ class Pythons:
             main: the program's process.
         """
         self._living[main] = time.monotonic()
+        self._newest = str(main).encode()
         # The system may have no more of them. Then little is seen.
         with contextlib.suppress(RuntimeError):
             threading.Thread(target=self._keep_looking, name="loghc-processes", daemon=True).start()
@@ -186,8 +189,10 @@ class Pythons:
     def _look(self, now: float) -> None:
         newest = newest_pid()
         if newest != self._newest or not newest:
-            self._newest = newest
             self._living = {pid: since for pid, since in self._living.items() if _is_there(pid)}
+            for daemon in self._daemons(newest):
+                self._living.setdefault(daemon, now)
+            self._newest = newest
             waiting = list(self._living)
             while waiting:
                 for child in children_of(waiting.pop()):
@@ -197,6 +202,22 @@ class Pythons:
         for pid, since in list(self._living.items()):
             if now - since < _YOUNG_S:
                 self.examine(pid)
+
+    def _daemons(self, newest: bytes) -> list[int]:
+        """Processes that are new, and the run's, wherever they are now.
+
+        A daemon's parent is gone. Without its environment it is like any other process.
+        """
+        if not (newest.isdigit() and self._newest.isdigit()):
+            return []
+        last = int(newest)
+        first = max(int(self._newest), last - _MAX_NEW) + 1
+        run = os.fsdecode(self._run)
+        return [
+            pid
+            for pid in range(first, last + 1)
+            if belongs(pid, run) and not sightings.is_thread(pid)
+        ]
 
     def _is_watched_by_another(self, environment: dict[bytes, bytes]) -> bool:
         """Whether it is the program of a `loghc run` below this one."""

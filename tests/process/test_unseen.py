@@ -76,6 +76,40 @@ def test_the_body_names_a_python_that_was_not_seen_and_the_likely_cause(
     assert "nothing" not in text
 
 
+DAEMON = """
+import os, sys
+reading, writing = os.pipe()
+os.set_inheritable(writing, True)
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+    os._exit(0)
+os.close(writing)
+os.wait()
+os.read(reading, 1)  # until the daemon has ended
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "event"), [((), Event.SUCCESS), (("--markers-only", "--no-start"), Event.FAIL)]
+)
+def test_a_daemon_that_was_not_seen_is_named_though_it_is_not_below_the_program(
+    receiver: PingReceiver,
+    program: Callable[..., str],
+    tmp_path: Path,
+    options: tuple[str, ...],
+    event: Event,
+) -> None:
+    threads = "for _ in range(5): threading.Thread(target=time.sleep, args=(0.3,)).start()\n"
+    job = program(f"import threading, time\n{threads}")
+    done = run(*RUN, *options, program(DAEMON, "daemon.py"), "-I", job, cwd=tmp_path)
+    assert done.returncode == 0
+    end = receiver.wait(1 if options else 2, timeout=TIMEOUT)[-1]
+    assert end.event is event
+    assert ") logged was not seen: -I keeps it from looking at PYTHONPATH\n" in end.text
+
+
 @needs_root
 @pytest.mark.parametrize(
     "command",
