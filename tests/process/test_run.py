@@ -595,7 +595,9 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-@pytest.mark.parametrize("method", "__init__ begin take_messages end deliver close".split())
+@pytest.mark.parametrize(
+    "method", ["__init__", "begin", "take_messages", "end", "deliver", "close"]
+)
 def test_a_bug_in_what_tells_the_service_changes_nothing_for_the_program(
     receiver, program, tmp_path, method
 ):

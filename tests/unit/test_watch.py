@@ -33,6 +33,7 @@ from loghc.watch.processes import name_of, wait_for
 from loghc.watch.run_directory import RunDirectory
 from loghc.watch.signals import Caught
 
+
 def test_who_ends_soon_is_not_left_running():
     helper = subprocess.Popen(["sleep", "0.03"])
     assert wait_for([helper.pid, os.getpid()], 0.0) == [helper.pid, os.getpid()]
