@@ -18,12 +18,16 @@ import trustme
 from loguru import logger
 
 from loghc import native
-from loghc.delivery import thread
+from loghc.delivery import Delivery, thread
+from loghc.delivery.policy import Policy
 from loghc.testing import PingReceiver
 
 # No time limit for one example: the machine may be busy.
 hypothesis.settings.register_profile("loghc", deadline=None)
 hypothesis.settings.load_profile("loghc")
+
+# Nor for the pings that a test waits for: it goes on as soon as they are there.
+PingReceiver.wait.__defaults__ = (30.0,)
 
 # A shell's "&" and nohup leave these ignored, and the programs that tests start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -71,7 +75,7 @@ class RunScript(Protocol):
         source: str,
         *args: str,
         env: Mapping[str, str] | None = None,
-        timeout: float = 30,
+        timeout: float = 60,
         python_args: Sequence[str] = (),
     ) -> subprocess.CompletedProcess[str]: ...
 
@@ -103,6 +107,19 @@ def threads_asked_for(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
 
 
 @pytest.fixture
+def asked_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In this process, a check that never answered is asked once more at once, not after 2 s."""
+    defaults = Delivery.__init__.__defaults__
+    assert defaults is not None
+    soon = tuple(
+        default._replace(repeat_after_s=0.05) if isinstance(default, Policy) else default
+        for default in defaults
+    )
+    assert soon != defaults
+    monkeypatch.setattr(Delivery.__init__, "__defaults__", soon)
+
+
+@pytest.fixture
 def ping_receiver(ping_receiver: PingReceiver) -> Iterator[PingReceiver]:
     """The package's own, which stays until the test's sinks have delivered what they have."""
     yield ping_receiver
@@ -123,7 +140,7 @@ def run_script(tmp_path: Path) -> RunScript:
         source: str,
         *args: str,
         env: Mapping[str, str] | None = None,
-        timeout: float = 30,
+        timeout: float = 60,
         python_args: Sequence[str] = (),
     ) -> subprocess.CompletedProcess[str]:
         nonlocal scripts

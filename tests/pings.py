@@ -50,7 +50,7 @@ def delivery_to(
     backoff: Backoff | None = None,
     timeout: float = 5.0,
 ) -> Delivery:
-    policy = Policy(backoff or Backoff())
+    policy = Policy(backoff or Backoff(), repeat_after_s=0.05)
     return Delivery(client_of(url, timeout), Troubles("the receiver"), on_outcome, policy)
 
 

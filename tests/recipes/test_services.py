@@ -203,6 +203,7 @@ def test_without_its_setting_a_service_that_knows_the_plain_url_alone_never_take
     assert "a missing success is all that tells it of a failure" in failure
 
 
+@pytest.mark.usefixtures("asked_again_soon")
 def test_an_uptime_kuma_before_2_takes_no_post_and_that_is_said(
     simulate: Callable[..., Simulator], said: Callable[[], list[str]]
 ) -> None:
@@ -215,6 +216,7 @@ def test_an_uptime_kuma_before_2_takes_no_post_and_that_is_said(
     assert "not delivered: 404" in line
 
 
+@pytest.mark.usefixtures("asked_again_soon")
 @pytest.mark.parametrize(
     ("rules", "noted"),
     [(healthchecks, ["fail"]), (better_stack, ["fail"]), (plain_url, [])],

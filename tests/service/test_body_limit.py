@@ -286,6 +286,7 @@ def test_a_limit_that_makes_no_sense_is_ignored(
     assert all(ping.text.endswith("sync.error\n") for ping in ping_receiver.pings)
 
 
+@pytest.mark.usefixtures("asked_again_soon")
 def test_a_refused_ping_is_not_followed_by_its_end(
     small_service: PingReceiver, sink: HealthSink, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -824,7 +824,7 @@ def test_an_on_outcome_that_logs_a_marker_where_no_thread_starts_causes_no_endle
     )
     logger.add(sink, format="{message}", catch=False)
     logger.info("sync.done")
-    assert sink.wait(5)
+    assert sink.wait(20)
     logger.remove()
     assert len(ping_receiver.requests) == 1
 

@@ -109,6 +109,7 @@ def test_a_refused_start_does_not_hide_a_lost_failure(service: Service, said: Sa
     assert "Check the ping URL" in failure
 
 
+@pytest.mark.usefixtures("asked_again_soon")
 def test_causes_are_told_apart(service: Service, said: Said) -> None:
     service.connect(1.0)
     service.log("sync.done", 404, 404)

@@ -86,7 +86,7 @@ def test_a_format_that_looks_like_a_marker_is_none(
     logger.add(sink, format="sync.done {message}")
     logger.info("copied")
     logger.info("sync.log")
-    assert sink.wait(5)
+    assert sink.wait(20)
     assert events(ping_receiver.pings) == [Event.LOG]
 
 
@@ -247,7 +247,7 @@ def test_the_level_decides_what_is_kept_and_what_pings(
     logger.debug("copied")
     logger.warning("one file skipped")
     logger.error("sync.error")
-    assert sink.wait(5)
+    assert sink.wait(20)
     (ping,) = ping_receiver.pings
     headline = "sync.error was logged, with no cause\n\n"
     assert ping.text == headline + "one file skipped\nsync.error\n"
@@ -270,7 +270,7 @@ def test_the_filter_decides_what_is_kept_and_what_pings(
     logger.info("other")
     logger.bind(job=1).info("copied")
     logger.bind(job=1).info("sync.done")
-    assert sink.wait(5)
+    assert sink.wait(20)
     assert [ping.text for ping in ping_receiver.pings] == ["copied\nsync.done\n"]
 
 
@@ -358,7 +358,7 @@ def test_a_patched_message_counts_as_it_is_then(
     logger.add(sink, format="{message}")
     logger.patch(lambda record: record.update({"message": "sync.done"})).info("over")
     logger.patch(lambda record: record.update({"message": "over"})).info("sync.error")
-    assert sink.wait(5)
+    assert sink.wait(20)
     assert [ping.text for ping in ping_receiver.pings] == ["sync.done\n"]
 
 
@@ -427,6 +427,7 @@ def test_with_enqueue_complete_waits_for_the_queue_and_for_the_pings(
     asyncio.run(main())
 
 
+@pytest.mark.usefixtures("asked_again_soon")
 def test_without_catch_nothing_is_raised_though_everything_fails(
     ping_receiver: PingReceiver, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -438,7 +439,7 @@ def test_without_catch_nothing_is_raised_though_everything_fails(
     logger.add(sink, catch=False)
     logger.info("sync.start")
     logger.bind(run_id=object()).info("sync.done")
-    assert sink.wait(5)
+    assert sink.wait(20)
     assert sink.stats == Stats(delivered=0, failed=2, pending=0)
     assert "Loguru" not in capfd.readouterr().err
 
@@ -686,7 +687,7 @@ def test_a_sink_added_twice_pings_once_for_each_marker(
         logger.info(marker)
     for handler in handlers:
         logger.remove(handler)
-    assert sink.wait(5)
+    assert sink.wait(20)
     assert events(ping_receiver.pings) == [Event.START, Event.LOG, Event.LOG, Event.SUCCESS]
     assert len({ping.run_id for ping in ping_receiver.pings}) == 1
 
@@ -712,7 +713,7 @@ def test_two_sinks_ping_two_checks(sink: HealthSink, ping_receiver: PingReceiver
         logger.add(second)
         logger.info("sync.start")
         logger.info("backup.error")
-        assert sink.wait(5)
-        assert second.wait(5)
+        assert sink.wait(20)
+        assert second.wait(20)
         assert events(ping_receiver.pings) == [Event.START]
         assert events(other.pings) == [Event.FAIL]

@@ -351,7 +351,7 @@ def test_a_pool_manager_of_the_callers_own_makes_the_requests(
     logger.info("sync.start")
     logger.info("sync.done")
     pings = ping_receiver.wait(2)
-    assert sink.wait(5)
+    assert sink.wait(20)
     connections = pool.connection_from_url(ping_receiver.url)
     assert (connections.num_connections, connections.num_requests) == (1, 2)
     assert [ping.headers["X-Team"] for ping in pings] == ["backup", "backup"]
@@ -566,6 +566,7 @@ def test_all_options_but_the_url_are_named() -> None:
 # Outcomes, stats, wait
 
 
+@pytest.mark.usefixtures("asked_again_soon")
 def test_on_outcome_is_told_of_each_ping_on_the_delivery_thread(
     ping_receiver: PingReceiver,
 ) -> None:
@@ -615,7 +616,7 @@ def test_what_on_outcome_raises_is_reported_and_pings_go_on(
     ping_receiver.wait(1)
     logger.info("sync.done")
     ping_receiver.wait(2)
-    assert sink.wait(5)
+    assert sink.wait(20)
     assert sink.stats == Stats(delivered=2, failed=0, pending=0)
     said = capfd.readouterr().err
     assert said.startswith("loghc: on_outcome raised")
@@ -650,9 +651,9 @@ def test_what_on_outcome_logs_is_kept_and_triggers_no_ping(
     )
     add(sink)
     logger.info("sync.start")
-    assert sink.wait(5)
+    assert sink.wait(20)
     logger.info("sync.done")
-    assert sink.wait(5)
+    assert sink.wait(20)
     pings = ping_receiver.pings
     assert events(pings) == [Event.START, Event.SUCCESS]
     assert pings[1].text == "sync.start\nsync.log Event.START\nsync.done\n"
@@ -673,13 +674,14 @@ def test_stats_and_wait_follow_the_pings(ping_receiver: PingReceiver) -> None:
     assert sink.stats == Stats(delivered=2, failed=0, pending=0)
 
 
+@pytest.mark.usefixtures("asked_again_soon")
 def test_what_the_service_refuses_counts_as_failed(
     ping_receiver: PingReceiver, capfd: pytest.CaptureFixture[str]
 ) -> None:
     sink = HealthSink(f"{ping_receiver.base_url}/{SECRET}")
     add(sink)
     logger.info("sync.start")
-    assert sink.wait(5)
+    assert sink.wait(20)
     assert sink.stats == Stats(delivered=0, failed=1, pending=0)
     said = capfd.readouterr().err
     assert "404 not found" in said
@@ -762,7 +764,7 @@ with PingReceiver() as receiver:
         sink = HealthSink(receiver.url)
         handler = logger.add(sink, catch=False)
         logger.info("sync.done")
-        assert sink.wait(5)
+        assert sink.wait(20)
         logger.remove(handler)
         assert sink.stats.failed == 1
 print("fine")
@@ -948,6 +950,6 @@ def test_no_repr_of_a_ping_on_its_way_shows_the_log(ping_receiver: PingReceiver)
     sink = HealthSink(ping_receiver.url, on_outcome=outcomes.append)
     add(sink)
     logger.info("sync.done of {}", ping_receiver.url)
-    assert sink.wait(5)
+    assert sink.wait(20)
     assert ping_receiver.url[-36:] not in repr(outcomes)
     assert len(outcomes) == 1

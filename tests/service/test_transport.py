@@ -274,6 +274,7 @@ TOO_LARGE = {
 }
 
 
+@pytest.mark.usefixtures("asked_again_soon")
 @pytest.mark.parametrize("head", TOO_LARGE.values(), ids=TOO_LARGE)
 def test_a_head_that_is_too_large_is_a_refusal_for_good_and_named_so(
     head: bytes, ping_receiver: PingReceiver, capsys: pytest.CaptureFixture[str]

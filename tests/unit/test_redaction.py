@@ -457,7 +457,7 @@ def test_a_rule_that_fails_withholds_the_log_and_is_reported_once(
     handler = logger.add(sink, format="{message}")
     logger.info("sync.start, the log says hunter2")
     logger.info("sync.done, and hunter3")
-    assert sink.wait(5)
+    assert sink.wait(20)
     logger.remove(handler)
     assert [ping.body for ping in ping_receiver.wait(2)] == [WITHHELD, WITHHELD]
     said = capfd.readouterr().err
@@ -495,7 +495,7 @@ def test_rules_run_off_the_thread_that_logs(ping_receiver: PingReceiver) -> None
     sink = HealthSink(ping_receiver.url, redact=watch)
     handler = logger.add(sink)
     logger.info("sync.done")
-    assert sink.wait(5)
+    assert sink.wait(20)
     logger.remove(handler)
     assert threads
     assert threading.current_thread() not in threads
