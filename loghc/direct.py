@@ -19,7 +19,6 @@ from loghc.log.headline import NOT_ENDED, of_exception
 from loghc.log.tail import EMPTY, Snapshot
 from loghc.outlet import Outlet
 from loghc.ping import Event, Ping, Stats
-from loghc.portable.fields import format_fields
 from loghc.privacy import privacy_fields
 from loghc.repeats import Repeats
 from loghc.report import debugging, report, report_debug, traceback_text
@@ -86,7 +85,9 @@ class Direct(Outlet):
             events=options["events"],
             drain=options["drain"],
             on_settled=self._entry.settled,
+            earlier=self._earlier,
         )
+        self._late: list[Ping] = []  # of earlier runs; the thread that sends has it
         self._runs = RecordRuns()
         self._log: RunTails | WholeTail
         if options["scope"] == "run":
@@ -121,7 +122,8 @@ class Direct(Outlet):
         if self._repeats.is_repeated(record):
             return
         starts = event is Event.START
-        self._entry.marker_seen(self, lambda: self._log.of_run("", text), starts=starts)
+        if self._entry.marker_seen(lambda: self._log.of_run("", text), starts=starts):
+            self._delivery.ask_earlier()
         run_id = self._runs.assign(event, record)
         if debugging():
             quoted = quote(record["message"], self.mask)
@@ -178,8 +180,13 @@ class Direct(Outlet):
         """Queue the end of an earlier run; whether its event is to be sent."""
         if event not in self._events:
             return False
-        self._delivery.put(Ping(event, run_id, body if self._send_logs else Body, exit_status))
+        self._late.append(Ping(event, run_id, body if self._send_logs else Body, exit_status))
         return True
+
+    def _earlier(self) -> list[Ping]:
+        self._late = []
+        self._entry.tell_earlier(self)
+        return self._late
 
     def _put(self, event: Event, run_id: str, **around: Any) -> None:
         """Queue a ping with the log as it is now, and what ``Renderer.render`` puts around it."""
@@ -224,8 +231,7 @@ def _entry_for(url: PingUrl, options: Mapping[str, Any], clean: Callable[[str], 
     try:
         from loghc.entry.keeper import Keeper
 
-        fields = format_fields(privacy_fields(options))
-        keeper = Keeper(state, url, options["limit"], fields, clean)
+        keeper = Keeper(state, url, options["limit"], privacy_fields(options), clean)
         if guard:
             from loghc.guard.guarded import GuardedEntry
 

@@ -46,6 +46,7 @@ class Delivery:
         events: the events to send; a ping of another one is left out, and has no outcome.
         drain: seconds that a stop at the exit may take. The longest counts for all.
         on_settled: called with each ping and its last attempt, at once. It is loghc's own.
+        earlier: returns what goes in front of the next ping, see ``ask_earlier``.
 
     Attributes:
         drain: as given.
@@ -60,11 +61,13 @@ class Delivery:
         events: Collection[Event] = tuple(Event),
         drain: float = 0.0,
         on_settled: Callable[[Ping, Attempt], object] | None = None,
+        earlier: Callable[[], list[Ping]] = list,
     ) -> None:
         self._client = client
         self._troubles = troubles
         self._on_outcome = on_outcome
         self._on_settled = on_settled
+        self._earlier = earlier
         self._policy = policy
         self._capabilities = Capabilities(policy, events)
         self.drain = drain
@@ -72,7 +75,7 @@ class Delivery:
         register(self)
 
     def _open(self) -> None:
-        self._inbox = Inbox(self._drop)
+        self._inbox = Inbox(self._drop, self._in_front)
         self._outcomes = Outcomes(self._troubles, self._on_outcome, self._on_settled)
         shared = Shared(
             self._inbox, self._outcomes, self._troubles, self._capabilities, self._policy
@@ -101,6 +104,7 @@ class Delivery:
         """Queue a ping. Returns at once, whoever calls it."""
         if not self._capabilities.wants(ping.event):
             self._troubles.not_sent(ping)
+            self._thread.start()
             return
         queued = self._inbox.number(ping)
         try:
@@ -112,6 +116,10 @@ class Delivery:
             raise
         finally:
             self._thread.start()
+
+    def ask_earlier(self) -> None:
+        """Have ``earlier`` called, on the thread that sends, before the next ping is sent."""
+        self._inbox.asks_in_front = True
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until every ping that is queued has an outcome, and ``on_outcome`` knows.
@@ -191,6 +199,16 @@ class Delivery:
     def _at_rest(self) -> None:
         self._outcomes.changed()
         self._thread.start()  # for a ping that came as the thread was about to finish
+
+    def _in_front(self, number: int) -> list[Queued]:
+        try:
+            found = [Queued(ping, number) for ping in self._earlier()]
+        except Exception:  # noqa: BLE001 - a bug of ours must not end the thread
+            self._troubles.raised("what earlier runs owe can't be told, please report this:")
+            return []
+        for queued in found:
+            self._outcomes.expect(queued)
+        return found
 
     def _drop(self, queued: Queued) -> None:
         """The inbox is full."""

@@ -33,10 +33,18 @@ class Inbox:
 
     Args:
         drop: called with each ping that makes room for others.
+        in_front: returns what goes before the pings that are taken, given a number for it.
+
+    Attributes:
+        asks_in_front: it is to be called at the next ``take``.
     """
 
-    def __init__(self, drop: Callable[[Queued], object]) -> None:
+    def __init__(
+        self, drop: Callable[[Queued], object], in_front: Callable[[int], list[Queued]]
+    ) -> None:
         self._drop = drop
+        self._in_front = in_front
+        self.asks_in_front = False
         self._numbers = itertools.count()
         self._new: dict[Event, deque[Queued]] = {event: deque() for event in BY_IMPORTANCE}
         self._with_log: dict[Event, deque[Queued]] = {event: deque() for event in BY_IMPORTANCE}
@@ -68,7 +76,11 @@ class Inbox:
                 while True:
                     taken.append(waiting.popleft())
         taken.sort(key=lambda queued: queued.number)
-        return taken
+        if not self.asks_in_front:
+            return taken
+        self.asks_in_front = False
+        number = taken[0].number if taken else next(self._numbers)
+        return [*self._in_front(number), *taken]
 
     def forget_log(self, queued: Queued) -> None:
         """A ping's log is not held any more."""

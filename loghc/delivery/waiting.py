@@ -41,7 +41,7 @@ class Waiting:
         self._pause = 0.0  # seconds, from then on
 
     def __len__(self) -> int:
-        return len(self._pings) + len(self._inbox)
+        return len(self._pings) + len(self._inbox) + self._inbox.asks_in_front
 
     def inherit(self, other: Waiting) -> None:
         """Go on with what another one has."""

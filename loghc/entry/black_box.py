@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import operator
 import os
 import time
 from collections.abc import Iterable
@@ -118,6 +119,7 @@ class BlackBox:
 
     Args:
         path: the state directory, which is made if need be.
+        sync: wait until a new salt is on the disk; else ``sync`` does.
 
     Attributes:
         directory: our own in it.
@@ -127,9 +129,9 @@ class BlackBox:
         OSError: it can't be used.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, sync: bool = True) -> None:
         self.directory = state_directory(path)
-        self.salt = _salt(self.directory)
+        self.salt = _salt(self.directory, sync=sync)
 
     def record(self, run: Directory) -> tuple[Entry, dict[str, str]]:
         """A new entry for a run: its directory itself, where that lies in the state directory.
@@ -156,18 +158,29 @@ class BlackBox:
         newest stay, and the rest are counted in the oldest of those.
         """
         claimed = []
-        for _, name in _ours(self.directory.descriptor):
+        for changed, name in _ours(self.directory.descriptor):
             claim = open_claim(self.directory, name)
             if claim is None:
                 continue
             if claim.fields.get("check") == check and claim.is_over():
-                claimed.append(claim)
+                # To count others in it changes a directory: that makes it no newer.
+                claimed.append((claim.since or changed, claim))
             else:
                 claim.release()
-        surplus, kept = claimed[:-_MAX_OF_CHECK], claimed[-_MAX_OF_CHECK:]
+        claims = [claim for _, claim in sorted(claimed, key=operator.itemgetter(0))]
+        surplus, kept = claims[:-_MAX_OF_CHECK], claims[-_MAX_OF_CHECK:]
         for claim in surplus:
             kept[0].count(claim)
         return kept
+
+    def bound(self, check: str) -> None:
+        """Count the oldest of many entries of the dead in newer ones, before another one is made.
+
+        A process that dies within a moment each time never comes to claim any.
+        """
+        if len(_names(self.directory.descriptor)) > _MAX_OF_CHECK:
+            for claim in self.claim(check):
+                claim.release()
 
     def note_end(self, check: str, happened: float) -> None:
         """An end of a check was delivered that came at this time, in seconds of the wall clock.
@@ -200,6 +213,11 @@ class BlackBox:
             if claim is not None:
                 claim.release()
         return living_
+
+    def sync(self) -> None:
+        """Have the disk know the salt, and which entries there are."""
+        self.directory.sync("salt")
+        self.directory.sync()
 
     def close(self) -> None:
         """Let go of the directory."""
@@ -267,20 +285,22 @@ def _is_used(directory: Directory) -> bool:
 def entry_names(path: str) -> set[str]:
     """The names of what may be entries in a state directory; none if it can't be read."""
     with contextlib.suppress(OSError):
-        names = os.listdir(os.path.join(path, STATE))
-        return {name for name in names if name.startswith((_ENTRY, RUN_PREFIX))}
+        return set(_names(os.path.join(path, STATE)))
     return set()
+
+
+def _names(directory: str | int) -> list[str]:
+    return [name for name in os.listdir(directory) if name.startswith((_ENTRY, RUN_PREFIX))]
 
 
 def _ours(parent: int) -> list[tuple[float, str]]:
     """The names of this user's entries and runs, oldest first, and when each changed last."""
     found = []
-    for name in os.listdir(parent):
-        if name.startswith((_ENTRY, RUN_PREFIX)):
-            with contextlib.suppress(OSError):
-                status = os.stat(name, dir_fd=parent, follow_symlinks=False)
-                if status.st_uid == os.geteuid():
-                    found.append((status.st_mtime, name))
+    for name in _names(parent):
+        with contextlib.suppress(OSError):
+            status = os.stat(name, dir_fd=parent, follow_symlinks=False)
+            if status.st_uid == os.geteuid():
+                found.append((status.st_mtime, name))
     return sorted(found)
 
 
@@ -288,7 +308,7 @@ def _newest(check: str) -> str:
     return f"newest-{check[:_CHECK_DIGITS]}"
 
 
-def _salt(directory: Directory) -> bytes:
+def _salt(directory: Directory, *, sync: bool) -> bytes:
     """The salt, made when it is first used, or where it was left incomplete."""
     with contextlib.suppress(FileNotFoundError):
         known = directory.read("salt", _SALT_BYTES)
@@ -297,12 +317,13 @@ def _salt(directory: Directory) -> bytes:
         directory.delete("salt")
     # Complete, or not there at all: another watcher may do the same at this moment.
     temporary = f"salt.{os.urandom(4).hex()}"
-    directory.write(temporary, os.urandom(_SALT_BYTES), sync=True)
+    directory.write(temporary, os.urandom(_SALT_BYTES), sync=sync)
     inside = directory.descriptor
     try:
         with contextlib.suppress(FileExistsError):
             os.link(temporary, "salt", src_dir_fd=inside, dst_dir_fd=inside)
     finally:
         directory.delete(temporary)
-    directory.sync()
+    if sync:
+        directory.sync()
     return directory.read("salt", _SALT_BYTES)

@@ -47,6 +47,7 @@ _END_LIMIT_BYTES = 1 << 16
 _RING_LIMIT_BYTES = 1 << 20  # of records between which markers are looked for
 _COUNTED = "counted"
 _ENDS = ("success", "fail")
+_OPTIONS = ("limit", "send_logs", "redact")
 
 own_entries: set[str] = set()
 """Where the entries are that this process made since it was last executed.
@@ -114,6 +115,12 @@ class Claim:
         finally:
             directory.close()
 
+    @property
+    def since(self) -> float:
+        """When it ended, or else was started, in seconds of the wall clock; 0: nobody knows."""
+        time = _seconds(self.fields.get("ended") or self.fields.get("started"))
+        return time if math.isfinite(time) else 0.0
+
     def is_over(self) -> bool:
         """Whether its process is dead, and none of its program's processes lives on."""
         if self.path in own_entries:
@@ -164,9 +171,7 @@ class Claim:
 
     def options(self) -> list[tuple[str, str]]:
         """What keeps a log from leaving the machine, as its sink had it."""
-        with contextlib.suppress(OSError), self.opened() as directory:
-            return directory.read_pairs("options") if directory.has("options") else []
-        return []
+        return [(key, value) for key, value in self._pairs if key in _OPTIONS]
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[Directory]:

@@ -123,10 +123,15 @@ class Directory:
         with contextlib.suppress(OSError):
             os.unlink(name, dir_fd=self.descriptor)
 
-    def sync(self) -> None:
-        """Have the disk know which files are in it."""
+    def sync(self, name: str | None = None) -> None:
+        """Have the disk know which files are in it, or what is in one of them."""
         with contextlib.suppress(OSError):
-            os.fsync(self.descriptor)
+            descriptor = self.descriptor if name is None else self.open(name)
+            try:
+                os.fsync(descriptor)
+            finally:
+                if name is not None:
+                    os.close(descriptor)
 
     def lock(self, *, create: bool = False) -> bool:
         """Lock it until it is closed; whether nobody else has.

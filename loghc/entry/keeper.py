@@ -6,7 +6,6 @@ state directory, the sink works as without.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
 from collections.abc import Callable
@@ -15,21 +14,20 @@ from typing import TYPE_CHECKING
 from loghc.delivery.outcomes import is_settled
 from loghc.delivery.thread import ThreadOnDemand
 from loghc.entry.black_box import BlackBox, entry_names
-from loghc.entry.claim import TOLD, own_entries
-from loghc.entry.directory import Directory, HeldLock
+from loghc.entry.claim import TOLD
 from loghc.entry.earlier import EarlierRuns, Teller
-from loghc.entry.memory import memory_directory, on_network, run_directory
+from loghc.entry.memory import on_network
 from loghc.entry.memory_box import MemoryBox
-from loghc.entry.processes import identify
+from loghc.entry.processes import boot_id
 from loghc.entry.sink_entry import SinkEntry
-from loghc.fork import InChild, in_child
+from loghc.entry.sink_files import SinkFiles
+from loghc.fork import importing
 from loghc.log.body import one_line
 from loghc.portable import layout
-from loghc.portable.ring import Ring, open_ring
+from loghc.portable.ring import Ring
 from loghc.report import Once
 from loghc.service.identity import identity
 from loghc.utf8 import encode
-from loghc.version import __version__
 
 if TYPE_CHECKING:
     from loghc.log.tail import Log, Snapshot
@@ -41,11 +39,9 @@ __all__ = ["Keeper"]
 _MAX_OPEN = 256  # runs that are noted
 _MAX_OWED = 32  # ends that are noted
 _THREAD_GRACE_S = 0.5
-_MIN_RING_BYTES = 65_536
 
 _monotonic_ns = time.monotonic_ns
 _once = Once()
-in_child(InChild.REPORT, own_entries.clear)
 
 
 class _Owed:
@@ -65,13 +61,14 @@ class Keeper(SinkEntry):
     """The entry of one sink, from its first marker on.
 
     A marker is noted in the ring at once, which costs the caller no system call. What the file
-    says of it is written, and synced, on a thread of its own.
+    says of it is written, and synced, on a thread of its own. Records are in the sink's own log as
+    well: a ping takes references to that, where it would have to copy and read the ring.
 
     Args:
         state: the state directory; None: in memory, for a guard.
         url: the ping URL; only its hash is kept.
         limit: bytes of log that a ping carries at most.
-        options: the sink's that keep a log from leaving the machine, as ``key=value``.
+        options: the sink's that keep a log from leaving the machine.
         clean: makes of a cause what may be kept of it.
 
     Attributes:
@@ -83,7 +80,7 @@ class Keeper(SinkEntry):
         state: str | None,
         url: PingUrl,
         limit: int,
-        options: bytes,
+        options: list[tuple[str, str]],
         clean: Callable[[str], str],
     ) -> None:
         self._state = state
@@ -92,28 +89,30 @@ class Keeper(SinkEntry):
         self._limit = limit
         self._options = options
         self._clean = clean
+        # Asked here, and the boot's id, so that no marker pays for it.
+        self._networked = state is not None and on_network(state)
+        boot_id()
         self._begin_anew()
 
     def _begin_anew(self) -> None:
         self.append: Callable[[bytes, int], None] | None = None
         self._ring: Ring | None = None
         self._pid = 0
-        self._path: str | None = None
-        self._lock: HeldLock | None = None
-        self._facts: dict[str, str] = {}
+        self._files: SinkFiles | None = None
+        self._check = ""
         self._earlier = EarlierRuns(self._limit)
         self._open: dict[str, float] = {}  # by run id: when it began, by the wall clock
         self._owed: dict[str, _Owed] = {}  # by run id
         self._through = 0  # the last marker that is in these
         self._newest_end = 0.0  # that was delivered, and is not noted yet
-        self._is_clean = False
+        self._is_tidy = False
         self._dirty = False
         self._thread = ThreadOnDemand(self._write, lambda: self._dirty, self._at_rest)
 
     @property
     def path(self) -> str | None:
         """Where the entry is; None as long as there is none."""
-        return self._path
+        return None if self._files is None else self._files.path
 
     @property
     def owes(self) -> bool:
@@ -124,30 +123,45 @@ class Keeper(SinkEntry):
         """What adds a record to a log in this process, and to what is outside of it."""
         return _KeptLog(log.append, self)
 
-    def marker_seen(self, teller: Teller, log: Callable[[], Snapshot], *, starts: bool) -> None:
-        """Open the entry at the first marker; at a start, look for what others left since."""
-        is_new = self._pid != os.getpid()
-        if not is_new and not (starts and self._has_others()):
-            return
+    def marker_seen(self, log: Callable[[], Snapshot], *, starts: bool) -> bool:
+        """Make the entry at the first marker; at a start, look for what others left since."""
+        if self._pid == os.getpid():
+            return starts
         self._pid = os.getpid()
         try:
-            box = self._open_box()
+            box = self._open_box(sync=False)
+            try:
+                self._check = identity(self._url, box.salt)
+                box.bound(self._check)
+                facts = [("check", self._check), *self._options]
+                self._files = SinkFiles(box, facts, networked=self._networked)
+            finally:
+                box.close()
+            self._ring = self._files.open_ring(self._limit, log())
+            self.append = self._ring.append
         except (OSError, ValueError) as error:
             self._complain(error)
+        return True
+
+    def tell_earlier(self, teller: Teller) -> None:
+        """Claim the entries of the dead, and queue what they owe."""
+        own = os.path.basename(self.path or "")
+        if self._state is None or not entry_names(self._state) - {own}:
             return
         try:
-            check = identity(self._url, box.salt)
-            self._earlier.tell(box, check, teller)
-            if is_new:
-                self._make_entry(box, check, log())
+            box = BlackBox(self._state)
+            try:
+                # A child that was forked meanwhile would hold the locks of what is claimed.
+                with importing():
+                    self._earlier.tell(box, identity(self._url, box.salt), teller)
+            finally:
+                box.close()
         except (OSError, ValueError) as error:
             self._complain(error)
-        finally:
-            box.close()
 
     def note(self, event: Event, run_id: str, cause: str, *, ends: bool, owed: bool) -> None:
         """Note it in the ring at once, and in the file soon."""
-        if self._path is None:
+        if self._files is None:
             return
         number = self._mark(layout.END if ends and not owed else event.value, run_id, cause)
         if ends:
@@ -180,77 +194,24 @@ class Keeper(SinkEntry):
             self._changed()
 
     def finish(self) -> None:
-        """The sink was stopped: keep what is still owed, or leave nothing behind."""
-        if self._path is None or self._pid != os.getpid():
+        """Leave nothing behind where nothing is owed."""
+        files = self._files
+        if files is None or self._pid != os.getpid():
             return
         self._thread.end(_THREAD_GRACE_S)
         self._thread.run_here(self._write)
-        if self._owed or (self._open and self._state is not None):
-            return
-        path, lock = self._path, self._lock
-        self._begin_anew()
-        with contextlib.suppress(OSError):
-            directory = Directory(path)
-            directory.remove()
-            directory.close()
-        own_entries.discard(path)
-        if lock is not None:
-            lock.release()
+        if not self._owed and (not self._open or self._state is None):
+            self._begin_anew()
+            files.remove()
 
     def after_fork(self) -> None:
         """In a forked child: the entry is the parent's. This process has none yet."""
-        if self._lock is not None:
-            self._lock.release()
+        if self._files is not None:
+            self._files.let_go()
         self._begin_anew()
 
-    def _open_box(self) -> BlackBox | MemoryBox:
-        return MemoryBox() if self._state is None else BlackBox(self._state)
-
-    def _make_entry(self, box: BlackBox | MemoryBox, check: str, tail: Snapshot) -> None:
-        where: dict[str, str] = {}
-        rings = None
-        if isinstance(box, MemoryBox) or not on_network(box.directory.path):
-            entry = box.new()
-        else:
-            rings = run_directory(memory_directory())
-            entry, where = box.record(rings)
-            _once.report(
-                "network",
-                f"the state directory {self._state!r} is on a network file system: the log of a "
-                "process that dies is kept in memory alone.",
-            )
-        directory = entry.directory
-        try:
-            self._facts = {
-                "version": __version__,
-                "check": check,
-                "started": str(time.time()),
-                **identify(),
-                **where,
-            }
-            directory.write("options", self._options)
-            directory.write_fields("run", [*self._facts.items(), ("through", "0")])
-            own_entries.add(directory.path)
-            self._lock = directory.detach_lock()
-            self._path = directory.path
-        except OSError:
-            directory.remove()
-            raise
-        finally:
-            directory.close()
-            if rings is not None:
-                rings.close()
-        self._open_ring(rings.path if rings is not None else directory.path, tail)
-
-    def _open_ring(self, path: str, tail: Snapshot) -> None:
-        capacity = max(_MIN_RING_BYTES, 2 * self._limit + layout.HEADER) // 4096 * 4096
-        ring = open_ring(path, capacity, os.getpid())
-        cut = tail.begins_inside_record
-        for chunk in tail.chunks:
-            is_long = len(chunk) > capacity // 2 - layout.FRAME_BYTES
-            ring.append(chunk, time.monotonic_ns(), layout.CUT if cut and not is_long else 0)
-            cut = False
-        self._ring, self.append = ring, ring.append
+    def _open_box(self, *, sync: bool = True) -> BlackBox | MemoryBox:
+        return MemoryBox() if self._state is None else BlackBox(self._state, sync=sync)
 
     def _owe(self, event: str, run_id: str, cause: str) -> None:
         before = self._owed.pop(run_id, None)
@@ -279,8 +240,8 @@ class Keeper(SinkEntry):
     def _write(self) -> None:
         """Write what is owed to the disk; on a thread that nobody waits for."""
         self._dirty = False
-        path = self._path
-        if path is None or self._pid != os.getpid():
+        files = self._files
+        if files is None or self._pid != os.getpid():
             return
         try:
             through = self._through  # first: what comes meanwhile is found in the ring
@@ -289,32 +250,25 @@ class Keeper(SinkEntry):
                 cause = self._clean(owed.cause) if owed.cause else ""
                 line = f"{owed.event} {run_id} {owed.time_ns} {owed.happened} {cause}"
                 noted.append(("owed", line))
-            directory = Directory(path)
-            try:
-                pairs = [*self._facts.items(), ("through", str(through)), *noted]
-                directory.write_fields("run", pairs, sync=True)
-            finally:
-                directory.close()
-            self._note_newest()
+            files.write([("through", str(through)), *noted])
+            if self._newest_end or not self._is_tidy:
+                self._tidy()
         except (OSError, ValueError, ImportError) as error:
             self._complain(error)
 
-    def _note_newest(self) -> None:
-        if self._newest_end or not self._is_clean:
-            box = self._open_box()
-            try:
-                if self._newest_end:
-                    box.note_end(self._facts["check"], self._newest_end)
-                    self._newest_end = 0.0
-                if not self._is_clean:
-                    box.clean()
-                    self._is_clean = True
-            finally:
-                box.close()
-
-    def _has_others(self) -> bool:
-        names = entry_names(self._state) if self._state is not None else set()
-        return bool(names - {os.path.basename(self._path or "")})
+    def _tidy(self) -> None:
+        """Note the newest end that was delivered; once, look after the state directory."""
+        box = self._open_box()
+        try:
+            if not self._is_tidy:
+                box.sync()
+                box.clean()
+                self._is_tidy = True
+            if self._newest_end:
+                box.note_end(self._check, self._newest_end)
+                self._newest_end = 0.0
+        finally:
+            box.close()
 
     def _complain(self, error: Exception) -> None:
         why = getattr(error, "strerror", None) or str(error)

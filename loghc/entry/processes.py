@@ -7,6 +7,7 @@ the program. An id alone may be another's by now, and in a container begins anew
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 from collections.abc import Mapping
 
@@ -25,6 +26,7 @@ __all__ = [
 _DIGITS = 19  # of a number that fits into 64 bits
 
 
+@functools.cache
 def boot_id() -> str:
     """What tells one boot of the machine from the next; empty where nobody says."""
     try:

@@ -16,7 +16,7 @@ __all__ = ["SinkEntry"]
 class SinkEntry:
     """What one sink keeps for the next start, and tells of earlier ones; this one keeps nothing.
 
-    Nothing in here raises, or waits for a disk.
+    Nothing in here raises, nor waits for a disk on the app's threads.
 
     Attributes:
         left_to: who tells what this process can't deliver; empty: nobody.
@@ -28,14 +28,17 @@ class SinkEntry:
         """What the sink appends its records to, so that they are in this log and outside."""
         return log
 
-    def marker_seen(self, teller: Teller, log: Callable[[], Snapshot], *, starts: bool) -> None:
-        """A marker came: queue what earlier processes owe before its own ping.
+    def marker_seen(self, log: Callable[[], Snapshot], *, starts: bool) -> bool:  # noqa: ARG002
+        """A marker came, whose ping is not queued yet.
 
         Args:
-            teller: sends the pings.
             log: gives the sink's log so far.
             starts: the marker starts a run.
+
+        Returns:
+            Whether to look for what earlier processes owe: ``tell_earlier``.
         """
+        return False
 
     def note(self, event: Event, run_id: str, cause: str, *, ends: bool, owed: bool) -> None:
         """A marker's ping is about to be queued.
@@ -46,6 +49,13 @@ class SinkEntry:
             cause: a failure's headline.
             ends: it ends its run.
             owed: its end is to be delivered.
+        """
+
+    def tell_earlier(self, teller: Teller) -> None:
+        """Queue what earlier processes owe. Called on the thread that sends.
+
+        Args:
+            teller: sends the pings.
         """
 
     def settled(self, ping: Ping, attempt: Attempt) -> None:

@@ -47,19 +47,24 @@ class GuardedEntry(SinkEntry):
         """As the keeper does it."""
         return self._keeper.kept_with(log)
 
-    def marker_seen(self, teller: Teller, log: Callable[[], Snapshot], *, starts: bool) -> None:
+    def marker_seen(self, log: Callable[[], Snapshot], *, starts: bool) -> bool:
         """Have a run guarded, from its start on."""
         if starts and self._watched is None:
             why = self._obstacle()
             if why is None:
-                self._keeper.marker_seen(teller, log, starts=True)
+                looks = self._keeper.marker_seen(log, starts=True)
                 self._watched = self._keeper.path
                 if self._watched is not None:
                     the_guard.watch(self._settings(self._watched))
-                return
+                return looks
             report_obstacle(why)
         if self._watched is not None or not self._in_memory:
-            self._keeper.marker_seen(teller, log, starts=starts)
+            return self._keeper.marker_seen(log, starts=starts)
+        return False
+
+    def tell_earlier(self, teller: Teller) -> None:
+        """As the keeper does it."""
+        self._keeper.tell_earlier(teller)
 
     def note(self, event: Event, run_id: str, cause: str, *, ends: bool, owed: bool) -> None:
         """As the keeper does it."""

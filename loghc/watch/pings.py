@@ -99,7 +99,8 @@ class Pings:
         self._renderer = Renderer(limit, self._masker, redactor(redact))
         self._ends: Counter[str] = Counter()  # by run id, queued and without an outcome yet
         self._late: set[str] = set()  # run ids of earlier runs, whose end may go as a note
-        self._owed: dict[str, Ping] = {}  # by run id, the last end, if it may still be delivered
+        # By run id: the last end, if it may still be delivered, and when it came.
+        self._owed: dict[str, tuple[Ping, float]] = {}
         self._delivery = _delivery(url, self._masker, timeout, self._told, events, headers, ca_file)
 
     def warm_up(self) -> None:
@@ -198,8 +199,8 @@ class Pings:
         """A text without the ping URL's secret."""
         return self._masker.text(text)
 
-    def owed(self) -> list[Ping]:
-        """The ends that were not delivered, and may still be, oldest first."""
+    def owed(self) -> list[tuple[Ping, float]]:
+        """The ends that were not delivered, and may still be, oldest first; and when each came."""
         return list(self._owed.values())
 
     def stop(self, seconds: float) -> None:
@@ -216,7 +217,7 @@ class Pings:
         if ping.event.ends_run or ping.run_id in self._late:
             self._ends[ping.run_id] += 1
             self._owed.pop(ping.run_id, None)
-            self._owed[ping.run_id] = ping
+            self._owed[ping.run_id] = ping, time.time()
             while len(self._owed) > _MOST_OWED:
                 del self._owed[next(iter(self._owed))]
         self._delivery.put(ping)

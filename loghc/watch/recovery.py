@@ -102,7 +102,7 @@ class Recovery:
         """The run is about to be told as ended: note that first, in room that a full disk has."""
         if self._entry is not None and not self._markers_only:
             with contextlib.suppress(OSError):
-                fields = _end_fields(event, run_id, exit_status)
+                fields = _end_fields(event, run_id, exit_status, time.time())
                 self._entry.write_end([*fields.items(), ("cause", cause[:_CAUSE_CHARACTERS])])
 
     def told(self, run_id: str, happened: float) -> None:
@@ -115,17 +115,21 @@ class Recovery:
         if not self._earlier.told(run_id) and self._box is not None:
             self._box.note_end(self._check, happened)
 
-    def finish(self, owed: list[Ping]) -> None:
-        """Keep the ends that could not be delivered; forget the rest."""
+    def finish(self, owed: list[tuple[Ping, float]]) -> None:
+        """Keep the ends that could not be delivered; forget the rest.
+
+        Args:
+            owed: these ends, and when each came, in seconds of the wall clock.
+        """
         own, self._entry = self._entry, None
         kept = False
-        for ping in owed:
+        for ping, happened in owed:
             if self._box is None or ping.run_id in self._earlier:
                 continue
             try:
                 entry = own if own is not None and not kept else self._box.new()
                 kept = kept or entry is own
-                self._keep(entry, ping)
+                self._keep(entry, ping, happened)
             except OSError as error:
                 report(f"an end that was not delivered can't be kept: {error.strerror}.")
         if self._run is not None and not (kept and own is not None and own.directory is self._run):
@@ -146,22 +150,24 @@ class Recovery:
         noted = [("open", f"{run_id} {began}") for run_id in open_runs]
         self._entry.write(fields, more=noted, sync=sync)
 
-    def _keep(self, entry: Entry, ping: Ping) -> None:
+    def _keep(self, entry: Entry, ping: Ping, happened: float) -> None:
         fields = {
             "version": __version__,
             "check": self._check,
-            **_end_fields(ping.event, ping.run_id, ping.exit_status),
+            **_end_fields(ping.event, ping.run_id, ping.exit_status, happened),
         }
         entry.write(fields, ping.body().whole(self._limit))
         entry.drop_rings()
 
 
-def _end_fields(event: Event, run_id: str, exit_status: int | None) -> dict[str, str]:
+def _end_fields(
+    event: Event, run_id: str, exit_status: int | None, happened: float
+) -> dict[str, str]:
     return {
         "run_id": run_id,
         "event": event.value,
         "status": "" if exit_status is None else str(exit_status),
-        "ended": str(time.time()),
+        "ended": str(happened),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import re
 import shlex
@@ -532,9 +533,25 @@ def test_a_full_disk_keeps_no_success_from_being_told(receiver, tmp_path):
     receiver.clear()
     (tmp_path / "told").unlink()
     process.communicate(timeout=TIMEOUT)
-    late, *_ = receiver.wait(3, timeout=TIMEOUT)
+    late, *_ = receiver.wait(2, timeout=TIMEOUT)  # in half a second, a start may be superseded
     assert late.event is Event.SUCCESS
     assert "told late" in late.text
+
+
+@pytest.mark.slow
+def test_a_late_end_says_when_it_came_and_not_when_it_was_kept(receiver, tmp_path):
+    receiver.always(503)
+    state = ("--state", "state", "--drain", "6")
+    code = "from loguru import logger; logger.info('sync.start'); logger.info('sync.done')"
+    run(*RUN, *state, "--markers-only", "-c", code, cwd=tmp_path)
+    ended = receiver.requests[0].time.timestamp()
+    receiver.always(None)
+    receiver.clear()
+    run(*RUN, *state, "true", cwd=tmp_path)
+    late, *_ = receiver.wait(2, timeout=TIMEOUT)
+    said = re.search(r"this happened at ([-0-9]+ [0-9:]+) UTC", late.text)[1]
+    happened = datetime.datetime.fromisoformat(said + "+00:00").timestamp()
+    assert happened - ended < 4
 
 
 def test_a_run_directory_that_was_made_anew_is_still_an_entry(receiver, program, tmp_path, state):

@@ -231,6 +231,32 @@ def test_a_daemon_that_closes_all_descriptors_lives(receiver, job, tmp_path):
     wait_until(lambda: not left(tmp_path), TIMEOUT)
 
 
+def test_a_marker_waits_for_no_disk(receiver, job):
+    watch = """
+synced = []
+real = os.fsync
+def fsync(descriptor):
+    synced.append(threading.get_ident())
+    real(descriptor)
+import threading
+os.fsync = fsync
+"""
+    done = job(watch + WELL + "sink.wait()\nlogger.info('sync.start')\n"
+               "while not synced: time.sleep(0.01)\n"
+               "print(threading.get_ident() in synced)\n")  # fmt: skip
+    assert done.stdout == "False\n"
+
+
+def test_a_start_that_is_not_sent_itself_tells_what_is_owed(receiver, job):
+    job("logger.info('sync.start')\n" + KILL)
+    receiver.clear()
+    sink = SINK.replace('state="state"', 'state="state", events=("success", "fail")')
+    job("logger.info('sync.start')\nwhile not sink.stats.delivered: time.sleep(0.01)\n" + KILL,
+        sink=sink)  # fmt: skip
+    (failure,) = receiver.wait(1, timeout=TIMEOUT)
+    assert failure.event is Event.FAIL
+
+
 def test_two_processes_at_one_check_and_directory(receiver, job, tmp_path):
     other = tmp_path / "job2.py"
     text = "\n".join(line.removeprefix("    ") for line in SINK.splitlines())
@@ -352,7 +378,9 @@ def test_a_crash_loop_while_the_service_is_down_is_bounded_and_counted(receiver,
     wait_until(lambda: receiver.pings and receiver.pings[-1].event is Event.SUCCESS, TIMEOUT)
     failures = [ping for ping in receiver.pings if ping.event is Event.FAIL]
     assert len(failures) == 20
-    assert "more before it are only counted here" in failures[0].text
+    assert "loghc: 6 more before it are only counted here" in failures[0].text
+    began = [ping.text.partition("it began at ")[2][:19] for ping in failures]
+    assert began == sorted(began)
     assert left(tmp_path) == []
 
 
