@@ -49,7 +49,7 @@ class Workplace:
     def __init__(self, base: Path, root: Path, commit: str) -> None:
         self._base, self.tree = base, base / "tree"
         subprocess.run(["git", "clone", "-q", root, self.tree], check=True)
-        subprocess.run(["git", "checkout", "-q", commit], cwd=self.tree, check=True)
+        subprocess.run(["git", "checkout", "-q", "--detach", commit], cwd=self.tree, check=True)
         venv.create(base / "venv", symlinks=True)
         self._python = base / "venv/bin/python"
         (base / "venv/bin/loghc").write_text(_COMMAND.format(self._python))
