@@ -122,7 +122,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A question that names the most similar of the known words, or an empty str."""
     from difflib import get_close_matches
 
-    found = get_close_matches(word, list(known), n=1, cutoff=_CLOSE_ENOUGH)
+    found = get_close_matches(word, list(known), cutoff=_CLOSE_ENOUGH)
     return f"; did you mean {found[0]}?" if found else ""
 
 

@@ -288,6 +288,22 @@ def test_two_jobs_with_one_url_are_told_once(
     assert "a success of one hides a failure of the other. Give each job a check of its own" in line
 
 
+def test_two_sinks_with_one_url_are_told_though_another_was_removed(
+    run_script: RunScript, ping_receiver: PingReceiver
+) -> None:
+    text = """
+        first = add(HealthSink(sys.argv[1]))
+        logger.info("sync.log")
+        logger.remove(first)
+        add(HealthSink(sys.argv[1]))
+        add(HealthSink(sys.argv[1], job="photos"))
+        logger.info("sync.log")
+        logger.info("photos.log")
+    """
+    (line,) = said(run_script, text, ping_receiver.url)
+    assert "ping the same URL" in line
+
+
 def test_a_job_in_other_capitals_than_the_sink_gets_one_advice(run_script: RunScript) -> None:
     text = """
         add(HealthSink(sys.argv[1], job="photos"), enqueue={queued})

@@ -88,6 +88,7 @@ def test_no_verdict_takes_no_failure_back(receiver, program, tmp_path):
     ("args", "said"),
     [
         (["--status", "3"], "--status: expected N=VERDICT, with one of success, fail, log"),
+        (["--status", "3=4=fail"], "--status: expected N=VERDICT"),
         (["--status", "3=good"], "--status: expected N=VERDICT"),
         (["--status", "300=log"], "--status: expected an exit status from 0 to 255, not 300"),
         (["--on-failure", "success"], "--on-failure: expected fail or log"),

@@ -193,6 +193,24 @@ def test_a_suffix_that_is_refused_twice_a_minute_apart_is_not_sent_any_more_for_
     assert service.delivery.stats.pending == 0
 
 
+@pytest.mark.parametrize(("lost", "said_"), [(1, "are sent."), (2, "are sent (2 pings lost).")])
+def test_what_was_lost_before_a_suffix_is_known_to_be_unknown_is_counted_from_two_on(
+    lost: int, said_: str, service: Service, said: Said
+) -> None:
+    service.connect(200.0)
+    service.receiver.always(404)
+    for _ in range(lost):  # not even the check is known
+        service.put("sync.start")
+        assert service.delivery.wait(10)
+    service.receiver.always(None)
+    service.log("sync.done")
+    service.receiver.always(404)
+    service.put("sync.start")
+    assert service.delivery.wait(10)
+    [line] = [line for line in said() if "but not /start" in line]
+    assert f"no more starts {said_}" in line
+
+
 def test_a_refusal_of_one_suffix_holds_up_no_other(service: Service) -> None:
     service.connect()
     service.log("sync.done")

@@ -15,10 +15,12 @@ from loguru import logger
 
 from conftest import RunScript
 from loghc import Event, HealthSink, Outcome, Stats
+from loghc.delivery import Delivery
 from loghc.delivery.inbox import LOGS
-from loghc.delivery.policy import Backoff
+from loghc.delivery.policy import Backoff, Policy
+from loghc.delivery.troubles import Troubles
 from loghc.testing import Fault, PingReceiver
-from pings import delivery_to, numbered, numbers
+from pings import client_of, delivery_to, numbered, numbers, ping
 from services import unused_port
 from waiting import wait_until
 
@@ -220,6 +222,19 @@ def test_an_outage_is_said_once_and_its_end_once_and_what_counts_is_told(
     assert "connection refused; trying again" in said[0]
     assert "delivered again; 27 pings superseded by newer ones (15 start, 12 success)" in said[1]
     assert receiver.url.rpartition("/")[2] not in peek(capsys)
+
+
+@pytest.mark.parametrize("failures", [1, 2])
+def test_an_outage_is_said_at_its_second_failure(
+    failures: int, ping_receiver: PingReceiver, capsys: pytest.CaptureFixture[str]
+) -> None:
+    delivery = Delivery(client_of(ping_receiver.url), Troubles("here"), None, Policy().scaled(20.0))
+    ping_receiver.script(*[500] * failures)
+    delivery.put(ping(Event.START))
+    assert delivery.wait(20)
+    assert len(ping_receiver.requests) == failures + 1
+    delivery.stop(5)
+    assert capsys.readouterr().err.count("trying again until it is") == failures - 1
 
 
 def test_logs_that_overflow_are_left_out_oldest_first_and_counted(

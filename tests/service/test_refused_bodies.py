@@ -327,6 +327,22 @@ def test_a_failure_of_an_outage_stays_one_and_comes_before_the_success_that_foll
         assert [path for path in paths if path != "/x/log"] == ["/x/start", "/x/fail", "/x"]
 
 
+def test_a_status_that_was_set_aside_is_a_note_once_a_newer_end_was_taken() -> None:
+    up = threading.Event()
+
+    def judge(body: bytes) -> int:
+        return 500 if b"disk full" in body and not up.is_set() else 200
+
+    with strict(judge) as (refusing, delivery, _):
+        delivery.put(failure()._replace(exit_status=3))
+        wait_until(lambda: len(refusing.requests) > 8)
+        delivery.put(ping(Event.SUCCESS))
+        wait_until(lambda: refusing.taken)
+        up.set()
+        assert delivery.wait(20)
+    assert [path.partition("?")[0] for path, _ in refusing.taken] == ["/x", "/x/log"]
+
+
 def test_a_fault_of_the_connection_says_nothing_of_a_log(ping_receiver: PingReceiver) -> None:
     delivery = Delivery(client_of(ping_receiver.url), Troubles("here"), None, Policy().scaled(20.0))
     delivery.put(ping(Event.START))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import threading
 import time
@@ -124,6 +125,15 @@ def test_a_burst_of_markers_starts_no_thread_for_each(
     assert len(started) < 150
     assert sink.wait(30)
     assert sink.stats.delivered == 300
+
+
+def test_waiting_leaves_nothing_behind(ping_receiver: PingReceiver) -> None:
+    sink = HealthSink(ping_receiver.url)
+    logger.add(sink)
+    logger.info("sync.start")
+    assert all(sink.wait(10) for _ in range(20))
+    gc.collect()
+    assert sum(isinstance(each, native.Bell) for each in gc.get_objects()) < 10
 
 
 def test_an_on_outcome_that_logs_causes_no_deadlock_and_no_endless_pings(

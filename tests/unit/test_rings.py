@@ -263,11 +263,13 @@ def test_the_header_tells_what_happened(open_one):
     ring.count(layout.RING_LOST)
     ring.append(b"one\n", 1)
     ring.append_traceback(b"KeyError \xff\n", 2)
+    ring.append_traceback(b"Exception in thread A:\n", 2)
     assert read_ring(path, ALL).written == 4
     ring.append(b"two\n", 3)
     reading = read_ring(path, ALL)
     assert (reading.failures, reading.markers, reading.level) == (1, 0, 30)
     assert (reading.lost, reading.traceback) == (1, "KeyError \ufffd\n")
+    assert reading.threads == ["Exception in thread A:\n"]
     assert [frame.data for frame in reading.frames] == [b"one\n", b"two\n"]
     assert reading.written == 8
 
