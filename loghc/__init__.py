@@ -7,14 +7,14 @@ logger.add(HealthSink("https://hc-ping.com/<uuid>"))
 logger.info("sync.start")
 logger.info("sync.done")
 
-Public are the names below and those of ``loghc.testing``. Everything else may change at any time.
+The names below and those of ``loghc.testing`` are public. Everything else may change at any time.
 """
 
 from __future__ import annotations
 
 from loghc.version import __version__
 
-TYPE_CHECKING = False  # typing takes longer to import than "loghc run" to start a program
+TYPE_CHECKING = False  # importing typing takes longer than "loghc run" does to start a program
 if TYPE_CHECKING:
     from loghc.jobs import job
     from loghc.log.secrets import SECRETS
@@ -34,7 +34,7 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> object:
-    """Import what is asked for, when it is: `loghc run` starts a program before it needs any."""
+    """Import a name when it is first used: `loghc run` starts a program before it needs any."""
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module

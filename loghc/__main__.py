@@ -3,8 +3,8 @@
 import os
 import sys
 
-# Python puts the working directory first among the places of modules: what lies there, http.py for
-# instance, is not loghc's. (With -P or PYTHONSAFEPATH it doesn't, nor if that was deleted.)
+# Python puts the working directory first on sys.path, and loghc must not import a file there, such
+# as http.py. (With -P or PYTHONSAFEPATH it doesn't, nor if the directory was deleted.)
 try:
     if not getattr(sys.flags, "safe_path", False) and sys.path[:1] == [os.getcwd()]:  # noqa: PTH109 - pathlib may be one
         del sys.path[0]

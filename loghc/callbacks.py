@@ -1,8 +1,8 @@
-"""Whether a function that the app gave to a sink is being called at the moment.
+"""Whether a function that the app gave to a sink is being called right now.
 
-A marker that ``redact`` or ``on_outcome`` logs triggers no ping, of any sink: it would cause the
-next call, and so on without end. Anything else that runs on loghc's threads, such as a finalizer of
-the app's, is heard like on any other thread.
+A marker that ``redact`` or ``on_outcome`` logs triggers no ping of any sink: it would cause the
+next call, and so on forever. Markers from anything else that runs on loghc's threads, such as one
+of the app's finalizers, count as on any other thread.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _here = native.local()
 
 @contextlib.contextmanager
 def calling_back() -> Iterator[None]:
-    """Call the app's function within this block."""
+    """A block in which the app's function is called."""
     _here.calling = True
     try:
         yield

@@ -21,8 +21,8 @@ class _Error(NamedTuple):
 class Causes:
     """Remembers the last error of each open run, and names the cause of a failure.
 
-    An error that no run is known for may be the cause of any failure, but of one that another
-    thread logs while a run is open: it may be that run's.
+    An error whose run is unknown may be the cause of any failure, except of one that another thread
+    logs while a run is open: the error may belong to that run.
 
     Args:
         runs: the sink's.
@@ -42,12 +42,12 @@ class Causes:
             self._errors[run_id] = error
 
     def run_started(self) -> None:
-        """A run begins. What was logged before the only open one is not its cause."""
+        """A run begins. If no other is open, errors logged before it can't be its cause."""
         if len(self._runs.pairing.open) == 1:
             self._errors.pop(None, None)
 
     def run_ended(self, run_id: str) -> None:
-        """A run has ended, and its cause was asked for."""
+        """A run has ended: forget its error."""
         self._errors.pop(run_id, None)
 
     def of_marker(self, record: Mapping[str, Any], run_id: str) -> str:
@@ -59,7 +59,7 @@ class Causes:
         return cause or without_cause(message)
 
     def of_open_run(self, run_id: str) -> str:
-        """The last error of a run that did not end, or of none; empty without one."""
+        """The last error that may belong to a run which did not end; empty without one."""
         return self._last_error(run_id, None)
 
     def _last_error(self, run_id: str, thread: tuple[int, int] | None) -> str:

@@ -1,4 +1,4 @@
-"""The clock by which waits end."""
+"""The clock for all waits."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ __all__ = ["monotonic"]
 if hasattr(time, "clock_gettime"):
 
     def monotonic() -> float:
-        """Seconds of a clock that never goes back, nor stands still.
+        """Seconds of a clock that never goes back or stands still.
 
-        Not ``time.monotonic``, which is the same: tests freeze it (freezegun does), and a wait for
-        a service that can't be reached would never end.
+        It reads the same clock as ``time.monotonic``, which tests may freeze (freezegun does): a
+        wait for a service that can't be reached would never end.
         """
         return time.clock_gettime(time.CLOCK_MONOTONIC)
 

@@ -13,31 +13,31 @@ from loghc.clock import monotonic
 
 __all__ = ["Deadline", "SendingTimeoutError"]
 
-_LONGEST_S = 86_400.0  # a day; the system's own waits can't be much longer
-_SHORTEST_S = 1e-6  # a timeout of 0 would be none
-_MIN_ATTEMPT_S = 0.5  # that an attempt is worth making for, if so much is left
+_LONGEST_S = 86_400.0  # a day; the system's waits can't be much longer
+_SHORTEST_S = 1e-6  # a timeout of 0 would mean non-blocking
+_MIN_ATTEMPT_S = 0.5  # an attempt gets at least this, if that much is left
 
 
 class SendingTimeoutError(TimeoutError):
-    """The time was over while what was sent had not all arrived."""
+    """Time ran out before everything that was sent had arrived."""
 
 
 class Deadline:
     """A moment of the monotonic clock by which something ends. Another thread may change it.
 
-    Deadlines nest: that of a stop within that of a wait, that of an attempt within both. An attempt
-    gets a share of the time that is left alone: a service that swallows one request may well answer
-    the next, on a new connection. The share is taken from when both are known, so that a stop
-    shortens an attempt that is under way, whatever its age.
+    Deadlines nest: an attempt's lies within that of a stop, and both within that of a wait. An
+    attempt gets only a share of the time left: a service that swallows one request may well answer
+    the next, on a new connection. The share counts from the moment when both deadlines are known,
+    so that a stop shortens an attempt in progress, however old it is.
 
-    A socket's own timeout counts for each operation: a server that sends a byte now and then would
-    keep a request going for ever. Connections are given a Deadline when they are made, and ask it
+    A socket's own timeout applies to each operation: a server that sends a byte now and then could
+    keep a request going forever. Connections are given a Deadline when they are made, and check it
     before each operation.
 
     Args:
         seconds: from now; infinity: never.
-        within: another deadline, no later than which this one is.
-        share: of the time that is left within the other, how much this one gets.
+        within: another deadline, which this one never exceeds.
+        share: how much of the time left within the other deadline this one gets.
     """
 
     def __init__(
@@ -67,12 +67,12 @@ class Deadline:
 
     @property
     def set_at(self) -> float:
-        """When it was last set, by itself or by what it is within."""
+        """When it, or the deadline that it is within, was last set."""
         return self._set_at if self._within is None else max(self._set_at, self._within.set_at)
 
     @property
     def seconds(self) -> float:
-        """Seconds until then, 0 or less when it has passed."""
+        """Seconds until then; 0 or less once it has passed."""
         return self.at - monotonic()
 
     @property
@@ -82,7 +82,7 @@ class Deadline:
 
     @property
     def known(self) -> bool:
-        """Whether it will come."""
+        """Whether there is one: it isn't infinitely far away."""
         return self.at < math.inf
 
     @property
@@ -92,11 +92,11 @@ class Deadline:
 
     @property
     def cancelled(self) -> bool:
-        """Whether what is still done counts no more."""
+        """Whether it was cancelled."""
         return self._cancelled or (self._within is not None and self._within.cancelled)
 
     def begin(self, seconds: float) -> None:
-        """Set it anew, for an attempt of so many seconds.
+        """Set it again, for an attempt that may take ``seconds``.
 
         Raises:
             TimeoutError: cancelled, or no time is left within the other.
@@ -113,11 +113,11 @@ class Deadline:
         native.holding(self._lock, lambda: self._bring_forward(moment))
 
     def cancel(self) -> None:
-        """End what is in progress, and let nothing begin. Nothing is sent after this returns."""
+        """End what is in progress, and let nothing begin: nothing is sent after this returns."""
         native.holding(self._lock, self._cancel)
 
     def cut_if_over(self) -> None:
-        """End the wait in progress if the time for it is over."""
+        """End the wait in progress if it is out of time."""
         native.holding(self._lock, self._cut_over)
 
     def _begin(self, seconds: float) -> None:
@@ -140,13 +140,13 @@ class Deadline:
         self._cancelled = True
         self._cut_now()
 
-    # What a connection asks.
+    # For connections.
 
     def left(self) -> float:
-        """Seconds that are left.
+        """Seconds left.
 
         Raises:
-            TimeoutError: none are.
+            TimeoutError: there are none.
         """
         error = self._timed_out()
         if error is not None:
@@ -155,7 +155,7 @@ class Deadline:
 
     @contextlib.contextmanager
     def bounds(self, sock: socket.socket) -> Iterator[None]:
-        """Within this block, one operation of a socket ends with the deadline."""
+        """A block in which one socket operation ends at the deadline."""
         sock.settimeout(self.left())
         try:
             yield
@@ -166,7 +166,7 @@ class Deadline:
             raise
 
     def cut_by(self, cut: Callable[[], object] | None) -> None:
-        """Remember what ends the wait that is about to begin; None: there is none.
+        """Remember how to end the wait that is about to begin; None: none begins.
 
         Raises:
             TimeoutError: no time is left.
@@ -191,7 +191,7 @@ class Deadline:
 
 
 def _is_sending(sock: socket.socket) -> bool:
-    """Whether some of what was sent is still on its way, as far as the system tells."""
+    """Whether some of what was sent has not arrived yet, as far as the system knows."""
     if sys.platform != "linux":
         return False
     import fcntl

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Direct"]
 
-_TAKEN_BACK = "loghc: the program crashed, though this run was told as a success."
+_TAKEN_BACK = "loghc: the program crashed, though this run was reported as a success."
 
 
 class Direct(Outlet):
@@ -43,7 +43,7 @@ class Direct(Outlet):
         url: the ping URL.
         options: the sink's.
         markers: what makes a message a marker.
-        texts: those of its markers.
+        texts: the texts of its markers.
         redact: its rules, or None.
     """
 
@@ -55,7 +55,7 @@ class Direct(Outlet):
         texts: tuple[str, ...],
         redact: Redactor | None,
     ) -> None:
-        # Imported here: an app whose sink is disabled must not pay for it.
+        # Imported here, so that an app whose sink is disabled doesn't pay for it.
         from loghc.log.masking import Masker
         from loghc.log.rendering import Renderer
         from loghc.service.client import PingClient
@@ -98,19 +98,19 @@ class Direct(Outlet):
         self._causes = Causes(self._runs, texts)
         self._crash_watch = CrashWatch()
         self._repeats = Repeats()
-        self._lock = native.RLock()  # a signal handler may log where a marker is dealt with
+        self._lock = native.RLock()  # a signal handler may log while a marker is handled
 
     @property
     def stats(self) -> Stats:
-        """The delivery's."""
+        """The counts of the delivery."""
         return self._delivery.stats
 
     def mask(self, text: str) -> str:
-        """A text without the URL's secret, nor those of headers."""
+        """A text without the secrets of the URL and the headers."""
         return self._masker.text(text)
 
     def error_seen(self, record: Mapping[str, Any]) -> None:
-        """It may be the cause of a failure."""
+        """Remember it as the possible cause of a failure."""
         self._causes.error_seen(record)
 
     def take(self, event: Event, record: Mapping[str, Any], text: str) -> None:
@@ -159,14 +159,14 @@ class Direct(Outlet):
             self._entry.finish()
 
     def after_fork(self) -> None:
-        """The parent's locks may be held by threads that are gone, its pings are its own."""
+        """Get new locks, as threads that are gone may hold them, and leave the parent its pings."""
         self._lock = native.RLock()
         self._log.after_fork()
         self._entry.after_fork()
         self._delivery.after_fork()
 
     def render(self, log: Snapshot, **around: Any) -> Callable[[], Body]:
-        """A body that is not queued yet.
+        """Makes a body, later, on the thread that sends.
 
         Args:
             log: the log.
@@ -197,9 +197,9 @@ class Direct(Outlet):
         self._delivery.put(Ping(event, run_id, self.render(log, **around)))
 
     def _fail_open_runs(self) -> None:
-        """Queue a failure for each run that the end of this process makes one."""
+        """Queue a failure for each run that failed because this process ends."""
         error = uncaught_exception()
-        # No values of variables, unlike loguru's: nobody chose to send those.
+        # Unlike loguru's, without the values of variables: nobody chose to send those.
         tracebacks = () if error is None else (traceback_text(error),)
         cause = "" if error is None else of_exception(error)
         for run_id in self._runs.pairing.take_open():
@@ -217,7 +217,7 @@ class Direct(Outlet):
         return min(self._limit, self._delivery.body_limit or self._limit)
 
     def _without_secrets(self, cause: str) -> str:
-        """A cause as it may be kept."""
+        """A cause as it may be written to a disk."""
         if not self._send_logs:
             return ""
         return self._renderer.render(EMPTY, headline=cause).headline.decode("utf-8", "replace")
@@ -227,7 +227,7 @@ def _entry_for(url: PingUrl, options: Mapping[str, Any], clean: Callable[[str], 
     state, guard = options["state"], options["guard"]
     if state is None and not guard:
         return SinkEntry()
-    # Imported here: who has neither must not pay for it.
+    # Imported here, so that a sink with neither doesn't pay for it.
     try:
         from loghc.entry.keeper import Keeper
 

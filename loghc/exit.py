@@ -1,4 +1,4 @@
-"""The end of a process, as far as it matters to a sink: its exit, a crash, a wait for pings."""
+"""The exit of a process, as far as it matters to a sink: when it is, a crash, a wait for pings."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = [
     "uncaught_exception",
 ]
 
-_FIRST_PAUSE_S = 0.001  # between looks at the queue; each is twice as long as the last
+_FIRST_PAUSE_S = 0.001  # between checks of the queue; each is twice as long as the last
 _MAX_PAUSE_S = 0.05
 _MAX_SUCCESSES = 1000  # that a crash may take back
 _MAX_CHAINED = 100  # exceptions of one chain
@@ -39,8 +39,8 @@ _numbers = itertools.count()
 def interpreter_is_exiting() -> bool:
     """Whether the interpreter has begun to exit; true in every atexit callback.
 
-    CPython marks its main thread as finished before it runs those, on that thread. Other threads
-    may outlive it, and work on: what they do is no sign of an exit.
+    CPython marks its main thread as finished before it runs those callbacks, on that thread. Other
+    threads may outlive it and go on working: what they do doesn't indicate an exit.
     """
     main = threading.main_thread()
     return not main.is_alive() and main.ident == threading.get_ident()
@@ -49,10 +49,10 @@ def interpreter_is_exiting() -> bool:
 def uncaught_exception() -> BaseException | None:
     """The exception that ends the program, if one does.
 
-    CPython keeps it, for debuggers, before it prints it: no hook of the app's is in the way. In a
-    child of multiprocessing it is still being handled while the child cleans up; from Python 3.13
-    on it is gone by then, and None is returned. In a session at a prompt the exception that is kept
-    may be an hour old, and ended nothing.
+    CPython stores it, for debuggers, before it prints it: the app's hooks can't get in the way. In
+    a multiprocessing child it is still being handled while the child cleans up; from Python 3.13
+    on it is gone by then, and None is returned. At an interactive prompt the stored exception may
+    be an hour old, and has ended nothing.
     """
     handled = sys.exc_info()[1]
     if handled is not None or sys.flags.interactive or hasattr(sys, "ps1"):
@@ -64,16 +64,16 @@ def uncaught_exception() -> BaseException | None:
 class CrashWatch:
     """Knows which successes the crash of the program takes back.
 
-    A success counts for nothing if it is told while the exception is on its way that then ends the
-    program (in a ``finally``), or after the main thread has crashed, by a thread that works on.
+    A success doesn't count if it is logged while the exception that then ends the program is
+    propagating (in a ``finally``), or by another thread after the main thread has crashed.
     """
 
     def __init__(self) -> None:
-        self._begun: dict[str, int] = {}  # runs that began when an exception was on its way
-        self._told: list[tuple[str, int | None]] = []  # run id, and which exception was on its way
+        self._begun: dict[str, int] = {}  # runs that began while an exception propagated
+        self._told: list[tuple[str, int | None]] = []  # run id, and which exception propagated
 
     def start(self, run_id: str) -> None:
-        """A run begins, in the calling thread."""
+        """A run begins in the calling thread."""
         on_its_way = sys.exc_info()[1]
         if on_its_way is not None:  # the run is about cleaning up after it
             self._begun[run_id] = _number(on_its_way)
@@ -81,15 +81,15 @@ class CrashWatch:
                 del self._begun[next(iter(self._begun))]
 
     def success(self, run_id: str, thread: int) -> None:
-        """A run is told as a success.
+        """A success was logged.
 
         Args:
-            run_id: which one.
-            thread: by whom. Not the calling thread, where loguru's queue is in between.
+            run_id: its run.
+            thread: that logged it. With loguru's queue in between, it isn't the calling thread.
         """
         main, here = threading.main_thread(), thread == threading.get_ident()
         on_its_way = sys.exc_info()[1] if here else None
-        # What the main thread logged before it crashed may come through the queue after that.
+        # What the main thread logged before it crashed may arrive through the queue later.
         late = not main.is_alive() and (here or thread != main.ident)
         number = None if on_its_way is None else _number(on_its_way)
         begun = self._begun.pop(run_id, None)
@@ -98,7 +98,7 @@ class CrashWatch:
             del self._told[:-_MAX_SUCCESSES]
 
     def take_back(self, error: BaseException | None) -> list[str]:
-        """The runs whose success an exception that ends the program takes back, once."""
+        """The runs whose success is taken back by the exception that ends the program, once."""
         told, self._told = self._told, []
         if error is None:
             return []
@@ -107,16 +107,16 @@ class CrashWatch:
 
 
 def _number(error: BaseException) -> int:
-    """A number that an exception keeps.
+    """A number, stored with the exception, that identifies it.
 
-    To keep the exception itself would keep all that its frames refer to, and ``id()`` is soon
-    another's.
+    Holding the exception itself would keep everything that its frames refer to alive, and its
+    ``id()`` is soon reused.
     """
     return int(error.__dict__.setdefault(_NUMBER, next(_numbers)))
 
 
 def _chain(error: BaseException) -> list[BaseException]:
-    """An exception, those that it was raised from, or while handling, and those of a group."""
+    """An exception, those that it was raised from or while handling, and those of a group."""
     found: list[BaseException] = []
     waiting: list[BaseException | None] = [error]
     while waiting and len(found) < _MAX_CHAINED:
@@ -128,7 +128,7 @@ def _chain(error: BaseException) -> list[BaseException]:
 
 
 def _members(error: BaseException) -> list[BaseException]:
-    """The exceptions of a group. Before Python 3.11 groups are a package's own class."""
+    """The exceptions of a group. Before Python 3.11 the class comes from a package."""
     members = getattr(error, "exceptions", ())
     of_a_group = isinstance(members, tuple) and all(isinstance(e, BaseException) for e in members)
     return list(members) if of_a_group else []
@@ -139,23 +139,23 @@ class _Sink(Protocol):
 
 
 _sinks: weakref.WeakSet[_Sink] = weakref.WeakSet()  # that were not stopped
-_unstopped: set[_Sink] = set()  # those of them that a marker came to
-_looked_for_child: list[bool] = []  # one item once it is known whether this is such a child
+_unstopped: set[_Sink] = set()  # those of them that got a marker
+_looked_for_child: list[bool] = []  # one item once it is known whether multiprocessing started this
 
 in_child(InChild.THREADS, _unstopped.clear)
 in_child(InChild.THREADS, _looked_for_child.clear)
 
 
 def sink_made(sink: _Sink) -> None:
-    """Know of a sink: with ``enqueue=True``, its first marker may come at the exit."""
+    """A sink was made. With ``enqueue=True`` its first marker may come only at the exit."""
     _sinks.add(sink)
 
 
 def stop_at_exit(sink: _Sink) -> None:
-    """Have a sink stopped when this process exits, unless it is before. A marker came to it.
+    """Stop a sink that got a marker when this process exits, unless it is stopped before.
 
-    loguru's own atexit callback stops those of its global logger alone: not those of a logger that
-    was copied, and none in a child of multiprocessing, which leaves without atexit callbacks.
+    loguru's own atexit callback only stops the sinks of its global logger: not those of a copied
+    logger, and none in a multiprocessing child, which exits without atexit callbacks.
     """
     _sinks.add(sink)
     _unstopped.add(sink)
@@ -170,7 +170,7 @@ def stop_at_exit(sink: _Sink) -> None:
 
 
 def stopped(sink: _Sink) -> None:
-    """A sink was stopped: until the next marker, the exit has nothing to do for it."""
+    """A sink was stopped: the exit can ignore it until its next marker."""
     _sinks.discard(sink)
     _unstopped.discard(sink)
 
@@ -180,14 +180,14 @@ def _stop_all() -> None:
         sink._stop(exiting=True)
 
 
-# Registered when this is imported, so that callbacks which the app registers later, and what they
-# log, come first.
+# Registered on import, so that callbacks which the app registers later, and what they log, come
+# first.
 @atexit.register
 def _stop_sinks_of_copied_loggers() -> None:
     """At the exit: stop the sinks that loguru's own callback doesn't know of.
 
-    Through their handlers, where they can be found: with ``enqueue=True`` the last marker may still
-    be in the handler's queue, and is written before the handler stops its sink.
+    It stops their handlers if it can find them: with ``enqueue=True`` the last marker may still be
+    in a handler's queue, which the handler empties before it stops its sink.
     """
     left = {each for each in tuple(_sinks) if not any(each is sink_of(one) for one in handlers())}
     if not left:
@@ -202,10 +202,10 @@ def _stop_sinks_of_copied_loggers() -> None:
 
 
 class Completion:
-    """A sink's ``complete`` method, as loguru wants it: called, then perhaps awaited.
+    """A sink's ``complete`` method, as loguru expects it: called, then perhaps awaited.
 
-    loguru calls it in every ``logger.complete()``, also in plain code that awaits nothing. A
-    coroutine made there would warn that it was never awaited; this makes none until it is.
+    loguru calls it in every ``logger.complete()``, even in synchronous code that awaits nothing. A
+    coroutine made then would warn that it was never awaited; this makes one only when awaited.
 
     Args:
         done: whether every ping has an outcome by now. Returns at once.
@@ -217,7 +217,7 @@ class Completion:
         self._seconds = seconds
 
     def __call__(self) -> Completion:
-        """Begin nothing yet."""
+        """Do nothing yet."""
         return self
 
     def __await__(self) -> Generator[Any, None, None]:
@@ -226,7 +226,7 @@ class Completion:
     async def _wait(self) -> None:
         try:
             asyncio.get_running_loop()
-        except RuntimeError:  # another library's event loop: no way of waiting works in all of them
+        except RuntimeError:  # another library's event loop: nothing to wait with works in all
             return
         deadline = monotonic() + self._seconds
         pause = _FIRST_PAUSE_S
@@ -234,8 +234,8 @@ class Completion:
             await asyncio.sleep(pause)
             pause = min(2 * pause, _MAX_PAUSE_S)
 
-    # loguru awaits what inspect.iscoroutinefunction() takes for a coroutine function, which is
-    # anything callable with a function's attributes and such code.
+    # loguru awaits whatever inspect.iscoroutinefunction() accepts: any callable that has a
+    # function's attributes, and a coroutine function's code.
     __name__ = "complete"
     __code__ = _wait.__code__
     __defaults__ = None

@@ -2,19 +2,19 @@
 
 Before a fork, on the thread that forks:
 
-1. A late import of loghc's that is in progress (urllib3, the rules for secrets) is waited for: a
-   child forked meanwhile would wait for ever for an import whose thread it doesn't have. Python
+1. It waits for any late import of loghc's that is in progress (urllib3, the rules for secrets): a
+   child forked meanwhile would wait forever for an import whose thread it doesn't have. Python
    calls the hook that was registered last first. So `prepare` registers this one as early as it
    can, but after logging's, which takes a lock that the import may need.
 
-In the child, before the program's own code goes on, in the order of `InChild`. Each step may use
-what the steps before it have mended, and nothing else:
+In the child, before the program's own code continues, in the order of `InChild`. Each step may use
+only what the steps before it have restored:
 
 1. The import lock is released: from now on anything may be imported.
 2. REPORT: lines that wait for a reader of standard error are the parent's, and are dropped. After
    that, the other steps may report.
-3. THREADS: what is known of threads that are at work is forgotten. None of them came along.
-4. SINKS: each sink gets new locks, and a delivery that has nothing to send and no thread. It comes
+3. THREADS: threads at work are forgotten, as the child has none of them.
+4. SINKS: each sink gets new locks, and a delivery with nothing to send and no thread. It comes
    last, as it may start threads and report.
 
 The recorder in a watched program (``loghc/inside``) shares no module with this, and has a hook of
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["InChild", "importing", "in_child", "prepare", "waiting_for_pings"]
 
-_WAIT_INTERVAL_S = 0.1  # between two looks at whether a fork may be waiting for this import
+_WAIT_INTERVAL_S = 0.1  # between checks whether a fork may be waiting for this import
 
 _import_lock = native.Lock()
 _held_for_fork: list[bool] = []  # one item while a fork holds the lock
@@ -43,7 +43,7 @@ _waiting: list[object] = []
 
 
 class InChild:
-    """When a function is called in a child; the lower, the earlier."""
+    """When a function is called in a child: lower numbers first."""
 
     REPORT = 0  # no test can tell it from 1: its module is imported before those with threads
     THREADS = 1
@@ -54,17 +54,17 @@ _steps: tuple[list[Callable[[], object]], ...] = ([], [], [])
 
 
 def in_child(step: int, function: Callable[[], object]) -> None:
-    """Have a function called in each child that is forked from now on.
+    """Call a function in each child that is forked from now on.
 
     Args:
         step: when, one of `InChild`.
-        function: must not wait for anything. An exception out of it keeps no other one back.
+        function: must not wait for anything. If it raises, the others are called all the same.
     """
     _steps[step].append(function)
 
 
 def prepare() -> None:
-    """Let forks wait for late imports from now on."""
+    """Make forks wait for late imports from now on."""
     if _hooked:
         return
     import logging  # noqa: F401 - not at the top: `loghc run` starts a program before it needs it
@@ -76,11 +76,11 @@ def prepare() -> None:
 
 @contextmanager
 def importing() -> Iterator[None]:
-    """A block in which a thread of loghc's imports something. Forks wait for its end."""
+    """A block in which one of loghc's threads imports something. Forks wait until it is over."""
     prepare()
     locked = False
-    # A fork may have the lock and wait for one of loguru's, which is held while a sink is removed,
-    # and so until the ping is sent that needs this import. Then there is no child before that.
+    # A fork may hold the lock and wait for one of loguru's, which is held while a sink is removed,
+    # and so until the ping that needs this import is sent. Then no child can come before that.
     while not locked and not (_waiting and _import_lock.locked()):
         locked = _import_lock.acquire(timeout=_WAIT_INTERVAL_S)
     try:
@@ -92,7 +92,7 @@ def importing() -> Iterator[None]:
 
 @contextmanager
 def waiting_for_pings() -> Iterator[None]:
-    """A block in which a sink that is removed waits for its pings."""
+    """A block in which a sink that is being removed waits for its pings."""
     this = object()
     _waiting.append(this)
     try:
@@ -124,7 +124,7 @@ def _after_in_child() -> None:
             except Exception as error:  # noqa: BLE001, PERF203 - the rest has to be mended, too
                 errors.append(error)
     if errors:
-        raise errors[0]  # Python prints it, and goes on
+        raise errors[0]  # Python prints it and continues
 
 
 if hasattr(os, "register_at_fork"):

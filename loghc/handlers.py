@@ -1,4 +1,4 @@
-"""loguru's handlers, as far as loguru lets them be found."""
+"""Finds loguru's handlers, through internals of loguru."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["core", "handlers", "sink_of"]
 
 
 def core() -> Any:
-    """Where loguru's global logger keeps its handlers and levels; None when it is not there."""
+    """The part of loguru's global logger that holds handlers and levels; None if not found."""
     return getattr(getattr(sys.modules.get("loguru"), "logger", None), "_core", None)
 
 
@@ -20,5 +20,5 @@ def handlers() -> Iterable[Any]:
 
 
 def sink_of(handler: Any) -> Any:
-    """The object that was given to ``logger.add``; None where it was no object with ``write``."""
+    """The object given to ``logger.add``; None if it had no ``write`` method."""
     return getattr(getattr(handler, "_sink", None), "_stream", None)

@@ -1,4 +1,4 @@
-"""The checks of HealthSink's arguments: a wrong one is refused at once, and no secret is shown."""
+"""Checks HealthSink's arguments: a wrong one is rejected at once, and no secret is shown."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = [
     "size",
 ]
 
-_LONGEST = threading.TIMEOUT_MAX  # seconds: more than a thread can wait
+_LONGEST_S = threading.TIMEOUT_MAX  # the longest that a thread can wait
 _HEADER_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _HEADER_VALUE = r"[\t\x20-\x7e\xa0-\xff]*"
 _OWN_HEADERS = frozenset(
@@ -57,13 +57,13 @@ def seconds(name: str, value: object) -> float:
     """A positive, finite number of seconds."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError(f"{name}: expected a number of seconds, not {value!r}")
-    if not 0 < value < _LONGEST or math.isnan(value):
+    if not 0 < value < _LONGEST_S or math.isnan(value):
         raise ValueError(f"{name}: expected a positive, finite number of seconds, not {value}")
     return float(value)
 
 
 def flag(name: str, value: object) -> bool:
-    """True or False, and nothing that only counts as one."""
+    """True or False, not merely something truthy or falsy."""
     if not isinstance(value, bool):
         raise TypeError(f"{name}: expected True or False, not {value!r}")
     return value
@@ -78,7 +78,7 @@ def chosen_events(name: str, value: object) -> tuple[Event, ...]:
         given = repr(value) if isinstance(value, (str, Event)) else type(value).__name__
         raise TypeError(f"{name}: expected several of {known}, in a tuple or set, not {given}")
     every = list(value)
-    values = [event.value for event in Event]  # a list: what is given may not be hashable
+    values = [event.value for event in Event]  # a list, as what is given may not be hashable
     wrong = [each for each in every if not isinstance(each, Event) and each not in values]
     if wrong:
         raise ValueError(f"{name}: expected {known}, not {wrong[0]!r}")
@@ -103,7 +103,7 @@ def exceptions(name: str, value: object) -> tuple[type[BaseException], ...]:
 
 
 def directory(name: str, value: object) -> str | None:
-    """The absolute path of a directory, or None. Whether it can be used is another question."""
+    """The absolute path of a directory, or None. Whether it is usable isn't checked here."""
     if value is None:
         return None
     if not isinstance(value, (str, os.PathLike)):
@@ -124,7 +124,7 @@ def function(name: str, value: object) -> object:
 
 
 def one_of(name: str, value: object, choices: tuple[str, ...]) -> str:
-    """One of some words."""
+    """One of several words."""
     expected = " or ".join(map(repr, choices))
     if not isinstance(value, str):
         raise TypeError(f"{name}: expected {expected}, not {type(value).__name__}")
@@ -150,7 +150,7 @@ def pool_manager(value: object) -> object:
 
 
 def request_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
-    """Names and values that HTTP allows; an error shows no value, which may be a secret."""
+    """Names and values that HTTP allows. Errors show no value, as it may be a secret."""
     checked = dict(mapping("headers", headers)) if headers is not None else {}
     for name, value in checked.items():
         if not isinstance(name, str) or not isinstance(value, str):

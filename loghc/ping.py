@@ -1,7 +1,7 @@
-"""The values shared by the sink, the delivery and the client: what is sent, and what came of it.
+"""The values shared by the sink, the delivery and the client: pings, and what became of them.
 
-None is a dataclass: to define one takes ten times as long, which every start of a program pays.
-Those of loghc's own are named tuples. What users get are not: ``"%s" % outcome`` has to work.
+None is a dataclass: defining one takes ten times as long, at every start of a program. Internal
+values are named tuples. Those that users get aren't, so that ``"%s" % outcome`` works.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ class Event(enum.Enum):
     """What a ping tells the service.
 
     Attributes:
-        START: a run begins; POST to ``<url>/start``.
-        SUCCESS: a run ended well; POST to ``<url>``.
+        START: a run starts; POST to ``<url>/start``.
+        SUCCESS: a run succeeded; POST to ``<url>``.
         FAIL: a run failed; POST to ``<url>/fail``, or ``<url>/<n>`` with an exit status.
-        LOG: a line for the check's history, its state unchanged; POST to ``<url>/log``.
+        LOG: a note for the check's history that doesn't change its state; POST to ``<url>/log``.
     """
 
     START = "start"
@@ -43,10 +43,10 @@ class Ping(NamedTuple):
     Attributes:
         event: what it tells.
         run_id: the run that it belongs to, a UUID in its canonical text form.
-        body: gives the text to attach. Called on the delivery thread, so that joining a long log
+        body: returns the text to attach. Called on the delivery thread, so that joining a long log
             costs the logging thread nothing. ``Body`` itself stands for no log.
-        exit_status: 0 to 255, sent as ``<url>/<exit_status>`` in place of the event's own suffix;
-            None: the event's own.
+        exit_status: 0 to 255, sent as ``<url>/<exit_status>`` in place of the event's suffix;
+            None: the event's suffix is sent.
     """
 
     event: Event
@@ -56,7 +56,7 @@ class Ping(NamedTuple):
 
     @property
     def suffix(self) -> str:
-        """What follows the URL's path: ``/start``, ``/fail``, ``/log``, ``/<n>``, or nothing."""
+        """Appended to the URL's path: ``/start``, ``/fail``, ``/log``, ``/<n>``, or nothing."""
         if self.exit_status is not None:
             return f"/{self.exit_status}"
         return "" if self.event is Event.SUCCESS else f"/{self.event.value}"
@@ -67,7 +67,7 @@ class Ping(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What came back over the network for one request. None of it is trusted.
+    """The response to one request. None of it is trusted.
 
     Attributes:
         status: the HTTP status.
@@ -81,27 +81,27 @@ class Answer(NamedTuple):
 
     @classmethod
     def of(cls, status: int, headers: Iterable[tuple[str, str]], body: bytes) -> Answer:
-        """An answer, from its headers as they came and the beginning of its body."""
+        """An answer, from the headers as received and the beginning of the body."""
         named = {name.lower(): value for name, value in headers}
         return cls(status, named, body.decode("utf-8", "replace"))
 
 
 class Attempt(NamedTuple):
-    """What one request came to.
+    """The result of one request.
 
     Attributes:
-        delivered: the service took the ping.
-        status: the HTTP status, None when there was no answer.
+        delivered: the service accepted the ping.
+        status: the HTTP status; None if there was no answer.
         error: what went wrong, with secrets masked; None when delivered.
         advice: what to do about it, or empty.
         transient: trying again may help.
-        retry_after: seconds that the service asks to wait, None when it doesn't.
-        kept: bytes of the body that the service keeps, where that is less than was sent, else None.
-        foreign_text: what the service answered where it took the ping, but said so in other words
-            than Healthchecks; or empty.
-        is_web_page: the service seemed to take it, and answered with a web page.
-        was_sending: the time was over while the body was still on its way.
-        superseded: it was not tried any more, as newer pings made it void.
+        retry_after: seconds that the service asks to wait; None if it doesn't.
+        kept: bytes of the body that the service keeps, if that is less than was sent, else None.
+        foreign_text: the answer, if the service accepted the ping in other words than Healthchecks'
+            own; else empty.
+        is_web_page: the status said that the ping was accepted, but the answer is a web page.
+        was_sending: time ran out while the body was being sent.
+        superseded: it was not tried any more, because newer pings made it void.
     """
 
     delivered: bool
@@ -118,7 +118,7 @@ class Attempt(NamedTuple):
 
 
 class _Value:
-    """What is compared, hashed and shown by its fields, and never changes."""
+    """An immutable value that is compared, hashed and shown by its fields."""
 
     def __eq__(self, other: object) -> bool:
         return vars(self) == vars(other) if type(self) is type(other) else NotImplemented
@@ -141,15 +141,15 @@ class Outcome(_Value):
     """What became of one ping.
 
     Attributes:
-        event: what the ping told.
+        event: the ping's event.
         run_id: the run that it belonged to.
-        delivered: the service took it.
-        status: the last HTTP status, None when there was no answer.
-        error: why it was not delivered, secrets masked; None when it was.
-        attempts: requests made for it; 0 when it was dropped before the first.
+        delivered: the service accepted it.
+        status: the last HTTP status; None if there was no answer.
+        error: why it was not delivered, with secrets masked; None if it was.
+        attempts: requests made for it; 0 if it was dropped before the first.
         elapsed: seconds from the marker to this outcome.
-        superseded: it was not sent any more, as newer pings made it void: a service that was
-            away or slow is told what is true now, and not all that was.
+        superseded: it was not sent, because newer pings made it void: a service that was away or
+            slow is sent what is true now, not everything that happened.
     """
 
     event: Event
@@ -188,11 +188,11 @@ class Stats(_Value):
     """Pings counted by what became of them.
 
     Attributes:
-        delivered: the service took them.
+        delivered: accepted by the service.
         failed: refused, dropped, or given up; each was reported.
         pending: still to be delivered.
-        superseded: made void by newer ones, while the service was away or slow; they were counted
-            in what was reported.
+        superseded: made void by newer ones while the service was away or slow; a report counted
+            them.
     """
 
     delivered: int

@@ -1,4 +1,4 @@
-"""What keeps a sink's log from leaving the machine, for another process that sends it."""
+"""A sink's options for what may leave the machine, for another process that sends its log."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def privacy_fields(options: Mapping[str, Any]) -> list[tuple[str, str]]:
 
     Returns:
         ``limit``, ``send_logs=0``, and each rule as ``redact=<pattern>``, or ``redact=`` for one
-        that can't be carried over: then no log leaves the machine.
+        that can't be passed on: then no log leaves the machine.
     """
     fields = [("limit", str(options["limit"]))]
     if not options["send_logs"]:
@@ -31,5 +31,5 @@ def privacy_fields(options: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _flags(pattern: re.Pattern[str]) -> int:
-    """The flags that a pattern's own text doesn't give it."""
+    """The flags that a pattern has beside those in its own text."""
     return pattern.flags & ~re.compile(pattern.pattern).flags

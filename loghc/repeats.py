@@ -14,15 +14,15 @@ _OWN_PARTS = ("elapsed", "time", "level", "process", "thread")  # of each record
 class Repeats:
     """Tells a record that came through two handlers from two records.
 
-    It keeps not the record itself, which holds its exception's frames, but parts that loguru makes
-    anew for each. A patcher of the app's may replace some of them, but hardly all.
+    It keeps not the record itself, which holds its exception's frames, but parts that loguru
+    creates for each record. The app may patch some of them, but hardly all.
     """
 
     def __init__(self) -> None:
         self._seen: dict[tuple[int, ...], tuple[object, ...]] = {}  # the newest last
 
     def is_repeated(self, record: Mapping[str, Any]) -> bool:
-        """Whether this record was given before; remembers it."""
+        """Whether this record has come before. Remembers it."""
         parts = tuple(record.get(name) for name in _OWN_PARTS)
         identity = tuple(map(id, parts))
         if identity in self._seen:

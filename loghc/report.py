@@ -1,4 +1,4 @@
-"""What loghc reports on standard error: lines which never wait for whoever reads them."""
+"""Reports on standard error, without ever waiting for a reader."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ __all__ = [
 ]
 
 _DEBUG_VARIABLE = "LOGHC_DEBUG"
-_PIECE_BYTES = 4096  # what a pipe that is ready takes without blocking (PIPE_BUF on Linux)
-_PIECES = 200  # that wait for a reader at most; beyond that the oldest are dropped
-_KEYS = 1000  # that one Once remembers; beyond that it is silent
-_LONGEST_WRITE_S = 0.2  # of a thread that is waited for, so that a line before the exit is read
+_PIECE_BYTES = 4096  # a pipe that is ready takes these without blocking (PIPE_BUF on Linux)
+_MAX_PIECES = 200  # that wait for a reader; beyond that the oldest are dropped
+_MAX_KEYS = 1000  # that one Once remembers; beyond that it is silent
+_LONGEST_WRITE_S = 0.2  # the wait for a thread's write, so that a line before the exit is read
 
-# What a terminal would act on, from whatever text: a process's name, a service's answer.
+# Control characters that a terminal would act on, in whatever text: a process's name, an answer.
 _CONTROLS = {
     code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"
 }
 
-_unwritten: deque[bytes] = deque(maxlen=_PIECES)
+_unwritten: deque[bytes] = deque(maxlen=_MAX_PIECES)
 _writing = native.Lock()  # held by a thread that writes; nobody waits for it
 in_child(InChild.REPORT, _unwritten.clear)  # they are the parent's
 
@@ -50,7 +50,7 @@ in_child(InChild.REPORT, _unwritten.clear)  # they are the parent's
 def report(text: str) -> None:
     """Write one line to standard error. Never blocks, and never raises.
 
-    Where nobody reads it at the moment (a full pipe), the line waits for the next one.
+    If nobody is reading (a full pipe), the line is written along with the next one.
     """
     # Closed, detached, or replaced by the app: there is nowhere left to report to.
     with contextlib.suppress(Exception):
@@ -58,10 +58,10 @@ def report(text: str) -> None:
 
 
 def report_exception(what: str, mask: Callable[[str], str] = str) -> None:
-    """Report that something of the app's own, or a bug in loghc, raised; with its traceback.
+    """Report the exception being handled, the app's or a bug in loghc, with its traceback.
 
     Args:
-        what: raised.
+        what: says what raised it.
         mask: takes secrets out of the traceback.
     """
     error = sys.exc_info()[1]
@@ -80,7 +80,7 @@ def report_debug(text: str) -> None:
 
 
 def report_if_seen(text: str) -> None:
-    """Report a line that nobody should get by mail: on a terminal, or with ``LOGHC_DEBUG=1``."""
+    """Report a line only on a terminal or with ``LOGHC_DEBUG=1``: cron would mail it."""
     with contextlib.suppress(Exception):
         if someone_looks():
             report(text)
@@ -101,8 +101,8 @@ class Once:
 
     Args:
         every_s: seconds until the same thing is reported again; by default never.
-        longest_s: what that grows to: it doubles each time that the thing is reported, until the
-            thing is not to be reported for so long. None: it stays.
+        longest_s: the most that this grows to. It doubles with each report, and starts over after
+            the thing was quiet for this long. None: it doesn't grow.
     """
 
     def __init__(self, every_s: float = math.inf, longest_s: float | None = None) -> None:
@@ -111,21 +111,21 @@ class Once:
         self._due: dict[Hashable, list[tuple[float, float]]] = {}
 
     def report(self, key: Hashable, text: str) -> None:
-        """Report a line, unless that was done before.
+        """Report a line, unless it was reported before.
 
         Args:
-            key: what it is about.
+            key: identifies it.
             text: the line.
         """
         if self.is_due(key):
             report(text)
 
     def is_due(self, key: Hashable) -> bool:
-        """Whether a thing is to be reported now. It then counts as reported."""
+        """Whether a thing is to be reported now; if so, it counts as reported."""
         now = monotonic()
-        if len(self._due) >= _KEYS and key not in self._due:
+        if len(self._due) >= _MAX_KEYS and key not in self._due:
             return False
-        # Each is one operation of a dict or list: of two threads one gets the moment.
+        # Each step is a single dict or list operation: only one of two threads gets the turn.
         next_times = self._due.setdefault(key, [(now, self._every_s)])
         try:
             due, pause = next_times.pop()
@@ -141,9 +141,9 @@ class Once:
 
 
 def traceback_text(error: BaseException) -> str:
-    """An exception with its traceback, as Python prints it; without values of variables.
+    """An exception with its traceback as Python prints it, without values of variables.
 
-    Where Python itself would fail over it, the places alone, and the names of the classes.
+    If Python itself fails to print it, only the lines of the frames and the names of the classes.
     """
     import traceback
 
@@ -187,7 +187,7 @@ def _write(stream: TextIO | None, line: str) -> None:
 
 
 def _descriptor_of(stream: TextIO) -> int | None:
-    """Where Python's own kind of stream writes to; None for others, such as StringIO or a tee."""
+    """The descriptor of a standard Python stream; None for others, such as StringIO or a tee."""
     if type(stream) is not io.TextIOWrapper:
         return None
     try:
@@ -199,7 +199,7 @@ def _descriptor_of(stream: TextIO) -> int | None:
 
 def _write_ready(descriptor: int) -> None:
     # To the descriptor itself: a thread that waits inside the stream's buffer would hold its lock,
-    # and make the interpreter abort at its exit.
+    # which makes the interpreter abort at its exit.
     assert native.poll is not None  # noqa: S101 - it was looked at before
     poll = native.poll()
     poll.register(descriptor, select.POLLOUT)
@@ -208,7 +208,7 @@ def _write_ready(descriptor: int) -> None:
 
 
 def _write_on_a_thread(descriptor: int) -> None:
-    """Where the system can't tell whether a pipe is full: on a thread that may wait for ever."""
+    """If the system can't tell whether a pipe is full, write on a thread that may wait forever."""
     written = native.Bell()
 
     def write() -> None:

@@ -17,27 +17,27 @@ from loghc.report import report
 __all__ = ["ENDS_RUN", "Pairing", "RecordRuns", "origin"]
 
 ENDS_RUN = "ends_run"
-"""Bound to a record as True, it makes its marker the last of its run, whatever it tells.
+"""Bound to a record as True, it makes its marker end the run, whatever the event.
 
-In the record's ``extra``, so that it arrives wherever the record does: with ``enqueue=True``, and
+It is in the record's ``extra`` and so arrives wherever the record does: with ``enqueue=True``, and
 in another process."""
 
 _MOST_OPEN = 10_000  # runs, and lanes
-_DEEPEST = 1_000  # open runs of one lane that are told apart
+_MAX_DEPTH = 1_000  # open runs of one lane
 
 
 class Pairing:
-    """Pairs each end with its start, without a line of the app's code.
+    """Pairs each end with its start, without any help from the app.
 
-    A start opens a run in its lane (the context that logs it: a thread, a task, a greenlet); what
-    follows there belongs to it. Where several are open in a lane, the last is meant: they are
-    nested. An end from a lane that never had a run ends the one that has been open longest: it
-    started elsewhere. Any other end for which no run is open gets an id of its own. A marker that
-    names its run goes before all of this.
+    A start opens a run in its lane (the context that logs it: a thread, a task, a greenlet). Later
+    markers in that lane belong to it. If several runs are open in a lane they are nested, and the
+    innermost is meant. An end from a lane that never had a run ends the run that has been open
+    longest: it was started elsewhere. Any other end without an open run gets an id of its own. A
+    marker that names its run overrides all of this.
 
-    Its memory is bounded: of an app that never ends its runs, the newest are known.
+    Its memory is bounded: if an app never ends its runs, only the newest are remembered.
 
-    The caller sees to it that only one thread is in here at a time.
+    The caller makes sure that only one thread is in here at a time.
     """
 
     def __init__(self) -> None:
@@ -56,11 +56,11 @@ class Pairing:
         """The id of the run that a marker belongs to; opens and ends runs as it goes.
 
         Args:
-            event: what the marker tells.
+            event: the marker's.
             lane: keys that stand for the context, those of inner runs last; a start opens its run
                 under the last one. Empty: a context that never had a run.
-            run_id: the run's, where the app named it.
-            ends: the marker ends its run, whatever it tells.
+            run_id: the run's, if the app named it.
+            ends: the marker ends its run, whatever the event.
         """
         own = [each for key in lane for each in self._opened.get(key, ()) if each in self._open]
         if run_id is None:
@@ -89,14 +89,14 @@ class Pairing:
         return [run_id for run_id, (opener, _) in self._open.items() if opener == pid]
 
     def take_open(self) -> list[str]:
-        """The same; from now on no run is open."""
+        """The same, and forget all open runs."""
         left = self.open
         self._open.clear()
         self._opened.clear()
         return left
 
     def _from_elsewhere(self, event: Event, lane: tuple[Hashable, ...]) -> str:
-        """The run of a marker whose lane has none open."""
+        """The run of a marker in whose lane no run is open."""
         if not lane and self._open and (event.ends_run or len(self._open) == 1):
             return next(iter(self._open))
         return new_run_id()
@@ -104,10 +104,10 @@ class Pairing:
     def _begin(self, run_id: str, key: Hashable) -> None:
         self._open[run_id] = os.getpid(), key
         others = tuple(each for each in self._opened.get(key, ()) if each != run_id)
-        self._opened[key] = (*others[1 - _DEEPEST :], run_id)
+        self._opened[key] = (*others[1 - _MAX_DEPTH :], run_id)
         if len(self._open) > _MOST_OPEN:
             self._end(next(iter(self._open)))
-        if len(self._opened) > _MOST_OPEN:  # a run that was opened under many keys
+        if len(self._opened) > _MOST_OPEN:  # a run was opened under many keys
             del self._opened[next(iter(self._opened))]
 
     def _end(self, run_id: str) -> None:
@@ -118,10 +118,10 @@ class Pairing:
 
 
 class RecordRuns:
-    """Says which run loguru's records of markers belong to.
+    """Determines which run a marker's loguru record belongs to.
 
     Attributes:
-        pairing: of the runs.
+        pairing: pairs the markers.
     """
 
     def __init__(self) -> None:
@@ -140,8 +140,8 @@ class RecordRuns:
         if thread == (os.getpid(), threading.get_ident()):
             lane = self._lanes.of_marker(run_id, starts=starts, ends=ends)
         elif starts or self.pairing.opened_under(thread):
-            # With enqueue=True loguru calls from a thread of its own, where the caller's context
-            # can't be seen. Its process and thread stand for it.
+            # With enqueue=True loguru calls from a thread of its own, which doesn't have the
+            # caller's context. The caller's process and thread stand for it.
             lane = (thread,)
         return self.pairing.assign(event, lane, run_id, ends=ends)
 
@@ -159,9 +159,9 @@ class RecordRuns:
 
 
 def origin(record: Mapping[str, Any]) -> tuple[int, int]:
-    """The process and the thread that a record comes from, by their ids.
+    """The ids of the process and the thread that a record comes from.
 
-    Where a patcher of the app's put something else into the record, they are taken for these.
+    If the app patched the record, they are assumed to be the current ones.
     """
     try:
         return record["process"].id, record["thread"].id
@@ -173,7 +173,7 @@ _id_of_text = functools.lru_cache(1000)(run_id_from)
 
 
 def _named(record: Mapping[str, Any]) -> str | None:
-    """The id of the run that the app named, None where it named none that can be read."""
+    """The id of the run that the app named; None if it named none, or none that can be read."""
     name = record["extra"].get("run_id")
     try:
         return None if name is None else run_id_from(name)

@@ -1,4 +1,4 @@
-"""``scope="run"``: a log for each run, without what is known to belong to other runs."""
+"""The log that a sink's pings carry: of all runs, or with ``scope="run"`` one for each run."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _MAX_RUNS = 32  # open at once that have a tail of their own
 class RunTails:
     """A tail for each open run of one sink, in place of the one `Tail`.
 
-    A record goes to the runs that its context has open, inner and outer. One whose context has
-    none goes to all of them, as it may be the cause of a failure, unless a run is known for it that
-    another sink listens for. That costs the same for each record, whatever is kept.
+    A record goes to all runs that are open in its context, inner and outer. A record whose context
+    has none goes to every run, as it may be the cause of a failure, unless it is known to belong to
+    another sink's run. Each record costs the same, however much is kept.
 
     With ``enqueue=True`` the process and thread that a record comes from stand for its context.
 
@@ -60,7 +60,7 @@ class RunTails:
         for run_id in own:
             if run_id in tails:
                 tails[run_id].append(text)
-        if own or others or marker is not None:  # a marker's run is not known before `take`
+        if own or others or marker is not None:  # a marker's run is known only in `take`
             return
         self._loose.append(text)
         for tail in tuple(tails.values()):
@@ -78,15 +78,15 @@ class RunTails:
         native.holding(self._lock, keep)
 
     def end(self, run_id: str) -> None:
-        """A run has ended: its log was taken."""
+        """A run has ended: forget its log."""
         self._tails.pop(run_id, None)
 
     def of_run(self, run_id: str, text: str = "") -> Snapshot:
         """The log of a run.
 
         Args:
-            run_id: which one. Of one that is not known to be open: what belongs to no run.
-            text: its marker's record, which may have come from elsewhere.
+            run_id: its id. If that run isn't open, what belongs to no run is returned.
+            text: its marker's record, which another context may have logged.
         """
         tail = self._tails.get(run_id, self._loose)
         last = b"".join(tail.snapshot().chunks[-2:])
@@ -106,7 +106,7 @@ class RunTails:
         return tail
 
     def _is_of_others(self, record: Mapping[str, Any]) -> bool:
-        """Whether a record belongs to a run that another sink listens for."""
+        """Whether a record belongs to another sink's run."""
         belongs = False
         for listener in tuple(known.listeners):
             if listener.markers == self._markers:

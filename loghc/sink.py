@@ -1,4 +1,4 @@
-"""The sink: what loguru hands its records to."""
+"""The sink: receives loguru's records, and turns markers into pings."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
 __all__ = ["HealthSink"]
 
-_ERROR_LEVEL = 40  # loguru's number
+_ERROR_LEVEL = 40  # loguru's number for ERROR
 
 _P = ParamSpec("_P")
 
 
 def _hide_frames(init: Callable[_P, None]) -> Callable[_P, None]:
-    """Raise errors without the frames below: loguru's ``diagnose=True`` shows their variables."""
+    """Raise errors without inner frames, whose variables loguru's ``diagnose=True`` would show."""
 
     @functools.wraps(init)
     def wrapper(*args: _P.args, **kwargs: _P.kwargs) -> None:
@@ -48,11 +48,11 @@ def _hide_frames(init: Callable[_P, None]) -> Callable[_P, None]:
 
 
 class _SinkType(type):
-    """Rejects the class where an instance is expected: loguru would call its ``write`` without."""
+    """Rejects the class where an instance is expected: loguru would call its unbound ``write``."""
 
     @property
     def write(cls) -> Callable[[HealthSink, str], None]:
-        """The method; a TypeError where it is ``logger.add`` that asks for it."""
+        """The method. Raises a TypeError if ``logger.add`` looks it up."""
         if sys._getframe(1).f_globals.get("__name__") == "loguru._logger":
             raise TypeError(
                 f"logger.add: expected a sink, not the class; write logger.add({cls.__name__}(...))"
@@ -66,13 +66,13 @@ class HealthSink(metaclass=_SinkType):
     """A loguru sink that pings a monitoring service when a job starts, succeeds or fails.
 
     It keeps the end of the log. When a record's message is a marker (``sync.start``,
-    ``sync.done``, ``sync.error``, ``sync.log``), it queues a ping with that end; a thread of its
+    ``sync.done``, ``sync.error``, ``sync.log``), it queues a ping with that text; a thread of its
     own sends it. No log call waits for the network, and none raises.
 
     Args:
         url: the ping URL, http or https. None: ``HEALTH_CHECK_URL``, then the file that
-            ``HEALTH_CHECK_URL_FILE`` names. Nothing set: a disabled sink, which sends nothing; the
-            first marker that meets it is told once on standard error, unless
+            ``HEALTH_CHECK_URL_FILE`` names. If nothing is set the sink is disabled and sends
+            nothing; its first marker is reported once on standard error, unless
             ``HEALTH_CHECK_URL=off`` says that this is meant.
         job: the markers are ``<job>.start``, ``<job>.done``, ``<job>.error`` and ``<job>.log``.
             Default ``"sync"``.
@@ -80,36 +80,36 @@ class HealthSink(metaclass=_SinkType):
         events: the events to send, such as ``(Event.SUCCESS, Event.FAIL)``, for a service that
             knows no others. The others still open and end runs. None: all.
         scope: ``"all"``, the default: pings carry the end of everything that this sink was given.
-            ``"run"``: only of the run itself, from its start on, without what is known to belong to
-            other runs.
+            ``"run"``: only the run's own records, from its start on, without those known to belong
+            to other runs.
         limit: bytes of log that a ping carries at most, default 100,000.
         timeout: seconds for one HTTP attempt, connect and read together, default 10.
         drain: seconds that ``stop()`` waits at most for what is queued, default 10. At the
-            interpreter's exit the longest one counts for all sinks together.
+            interpreter's exit all sinks together have the longest of their times.
         send_logs: False: pings with an empty body. Default True.
         mask_secrets: False: the built-in rules for secrets, ``loghc.SECRETS``, are off.
             Default True.
         redact: more rules: regular expressions (str or compiled), whose matches become
-            ``[redacted]``, and callables from str to str. Applied to the body,
-            on the delivery thread. A pattern that backtracks for ever stops the whole interpreter,
-            whatever thread runs it. Of a record longer than ``limit``, only 8,192 characters before
-            the cut are looked at.
+            ``[redacted]``, and callables from str to str. They are applied to the body, on the
+            delivery thread. A pattern that backtracks forever stops the whole interpreter,
+            whichever thread runs it. Of a record longer than ``limit``, only the 8,192 characters
+            before the cut are considered.
         headers: more request headers, from name to value.
-        http: a urllib3 PoolManager of the caller's own (private CA, client certificates). It is
-            used as it is: proxies from the environment don't count then.
-        guard: True: from the first start on a small process of its own, which shares nothing with
-            this one, waits for its end, and tells at once what this one can't: SIGKILL, lack of
-            memory, a native crash, ``os._exit``, a SIGTERM that nobody handles. It takes 25 MB,
-            ends with the sinks of this process, or ``drain`` seconds after it. Linux 5.3 and newer,
-            not in a container: there ``state``, or ``loghc run``. With ``http`` there is none.
-            Default False.
+        http: your own urllib3 PoolManager (private CA, client certificates). It is used as it is,
+            without proxies from the environment.
+        guard: True: from the first start on, a small process of its own, which shares nothing with
+            this one, waits for this one's end, and sends at once what this one can't: after
+            SIGKILL, lack of memory, a native crash, ``os._exit`` or an unhandled SIGTERM. It takes
+            25 MB, and ends with the sinks of this process, or ``drain`` seconds after it. Linux 5.3
+            and newer, not in a container: there use ``state``, or ``loghc run``. With ``http``
+            there is none. Default False.
         state: a directory that outlives a crash of the machine or container. The end of this
-            sink's log, its open runs and its undelivered ends lie there as well, in a subdirectory
-            that only this user can enter; the next start of the same check there tells what could
-            not be told. None, the default: nothing is kept.
-        on_outcome: called with each Outcome, on a thread of its own, for which nothing waits but
-            ``wait()`` and, for half a second, the interpreter's exit. What it raises is reported.
-            What it logs is kept, but triggers no ping.
+            sink's log, its open runs and its undelivered ends are kept there too, in a subdirectory
+            that only this user can enter. The next start of the same check with this directory
+            sends what could not be sent. None, the default: nothing is kept.
+        on_outcome: called with each Outcome, on a thread of its own. Only ``wait()`` and, for half
+            a second, the interpreter's exit wait for it. An exception in it is reported. What it
+            logs is kept, but triggers no ping.
 
     Raises:
         TypeError: an argument is of the wrong type.
@@ -144,7 +144,7 @@ class HealthSink(metaclass=_SinkType):
         on_outcome: Callable[[Outcome], object] | None = None,
     ) -> None:
         if isinstance(redact, Iterable) and not isinstance(redact, (str, Mapping)):
-            redact = tuple(redact)  # an iterator is read but once
+            redact = tuple(redact)  # an iterator can be read only once
         self._options: dict[str, Any] = {
             "url": url,
             "job": job,
@@ -169,7 +169,7 @@ class HealthSink(metaclass=_SinkType):
         self._markers = Markers(told)
         self._outlet = _outlet_for(self._options, self._markers, redactor(redact))
         self.enabled = self._outlet.enabled
-        """Whether there is a URL to ping, or a ``loghc run`` that does."""
+        """Whether there is a URL to ping, or a ``loghc run`` that pings."""
         self._tail = self._outlet.tail
         self._listener = Listener(
             repr(self),
@@ -182,8 +182,8 @@ class HealthSink(metaclass=_SinkType):
         )
         self._first, self._after = self._listener.bounds
         self.complete = Completion(lambda: self.wait(0), self._options["drain"])
-        """Called by ``logger.complete()``; awaited, it waits until all pings have an outcome, at
-        most ``drain`` seconds, without blocking the event loop."""
+        """Called by ``logger.complete()``. Awaited, it waits until all pings have an outcome, for
+        at most ``drain`` seconds, without blocking the event loop."""
         _sinks.add(self)
         if self.enabled:
             sink_made(self)
@@ -197,7 +197,7 @@ class HealthSink(metaclass=_SinkType):
                 if record["level"].no >= _ERROR_LEVEL:
                     self._outlet.error_seen(record)
                 return
-        except (AttributeError, KeyError, TypeError):  # not from loguru, or patched into no text
+        except (AttributeError, KeyError, TypeError):  # not from loguru, or patched into a non-str
             return
         self._notice(record, message)
 
@@ -205,24 +205,24 @@ class HealthSink(metaclass=_SinkType):
         """Wait until every ping that was queued is delivered or given up.
 
         Args:
-            timeout: seconds at most; None, the default: as long as it takes, which may be for ever
+            timeout: seconds at most. None, the default: as long as it takes, which may be forever
                 while the service can't be reached.
 
         Returns:
-            Whether none is pending.
+            Whether no ping is pending.
         """
         return self._outlet.wait(timeout)
 
     @property
     def stats(self) -> Stats:
-        """How many pings were delivered, failed, superseded, and are pending."""
+        """How many pings were delivered, failed or superseded, and how many are pending."""
         return self._outlet.stats
 
     def stop(self) -> None:
         """Deliver what is queued, within ``drain`` seconds. loguru calls it on ``remove()``.
 
-        What can't be delivered by then is reported and dropped. The sink works again when it is
-        added again. At interpreter exit, each run that has not ended is reported as failed.
+        What can't be delivered by then is reported and dropped. The sink can be added again. At the
+        interpreter's exit, each run that has not ended is reported as failed.
         """
         self._stop(exiting=interpreter_is_exiting())
 
@@ -232,7 +232,7 @@ class HealthSink(metaclass=_SinkType):
         self._outlet.stop(exiting=exiting)
 
     def _notice(self, record: Mapping[str, Any], text: str) -> None:
-        """Take a marker, or look at a message that may be a near miss of one."""
+        """Handle a marker, or examine a message that may be a near miss of one."""
         try:
             message = record["message"]
             markers, event = self._markers, None
@@ -256,7 +256,7 @@ class HealthSink(metaclass=_SinkType):
             )
 
     def __reduce__(self) -> tuple[Callable[..., HealthSink], tuple[dict[str, Any]]]:
-        """Pickle the configuration alone: what a spawned process needs to ping for itself."""
+        """Pickle only the configuration: a spawned process needs no more to send its own pings."""
         if self._options["http"] is not None:
             raise TypeError("a HealthSink with http= can't be pickled: a PoolManager holds sockets")
         return _rebuilt, (self._options,)
@@ -283,7 +283,7 @@ def _rebuilt(options: dict[str, Any]) -> HealthSink:
 
 def _outlet_for(options: Mapping[str, Any], markers: Markers, redact: Redactor | None) -> Outlet:
     """Where the markers of a sink with these options go, in this environment."""
-    # Imported here: `import loghc` must not pay for it.
+    # Imported here, so that `import loghc` doesn't pay for it.
     from loghc.service.environment import ping_url, turned_off
 
     url = ping_url(options["url"])

@@ -1,4 +1,4 @@
-"""Log text as bytes: how it is encoded, and how its end or its beginning is kept."""
+"""Log text as bytes: encodes it, and cuts it at a character boundary."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _CONTINUATION_MASK = 0b1100_0000
 
 
 def encode(text: str) -> bytes:
-    """Text as UTF-8; what UTF-8 can't hold (lone surrogates) becomes ``?``, never an exception."""
+    """Text as UTF-8. What UTF-8 can't encode (lone surrogates) becomes ``?``; it never raises."""
     return text.encode("utf-8", "replace")
 
 

@@ -36,14 +36,14 @@ def sync(photos: Sequence[Path], target: Path) -> None:
         for photo in photos:
             shutil.copy(photo, target)
             logger.info("copied {}", photo.name)
-            time.sleep(0.05)  # so that there is something to watch
+            time.sleep(0.05)  # slow enough to watch
     except OSError:
         logger.exception("sync.error: {}", photo.name)
     else:
         logger.info("sync.done, {} photos", len(photos))
 
 
-# What the third run runs. Nothing in it is loghc's.
+# The program of the third run. It doesn't use loghc.
 _PROGRAM = """\
 import os, signal, time
 from loguru import logger
@@ -63,8 +63,8 @@ def run(stream: TextIO | None) -> int:
         stream: where to show it. Colours are used on a terminal, unless ``NO_COLOR`` is set.
 
     Returns:
-        An exit status: 0; 1 when a ping did not arrive, or the disk is full; 130 after Ctrl-C; 141
-        when the reader of a pipe went away.
+        An exit status: 0; 1 if a ping did not arrive, or the disk is full; 130 after Ctrl-C; 141
+        if the reader of a pipe went away.
     """
     page = _Page(stream)
     try:
@@ -211,7 +211,7 @@ def _photos(folder: Path) -> list[Path]:
 
 @contextlib.contextmanager
 def _own_handlers_only() -> Iterator[None]:
-    """Keep loguru's default handler from writing in between; others were added by someone."""
+    """Silence loguru's default handler meanwhile. Handlers that the app added stay."""
     try:
         logger.remove(0)
     except ValueError:  # it isn't there
@@ -225,7 +225,7 @@ def _own_handlers_only() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _no_proxy() -> Iterator[None]:
-    """Keep the environment's proxy, if there is one, out of the way to this machine."""
+    """Connect to this machine directly, whatever proxy the environment names."""
     before = os.environ.get("no_proxy")
     os.environ["no_proxy"] = "127.0.0.1"
     try:
@@ -238,7 +238,7 @@ def _no_proxy() -> Iterator[None]:
 
 
 class _Page:
-    """Lines of text, in colour where that is wanted and no wider than a terminal."""
+    """Lines of text, coloured if wanted, and no wider than the terminal."""
 
     def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
@@ -251,7 +251,7 @@ class _Page:
 
     def line(self, text: str = "", colour: str = "") -> None:
         if len(text) > self._width:
-            # In the middle: both ends of an error's line tell something.
+            # Cut in the middle: both ends of an error's line are worth reading.
             end = self._width // 2 - 2
             text = f"{text[: self._width - end - 3]}...{text[-end:]}"
         if colour and self._in_colour:

@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 __all__ = ["Delivery"]
 
 NOTICE_DELAY_S = 1.0
-"""Seconds of holding up the app after which that is reported."""
+"""Seconds after which it is reported that the app is held up."""
 
-_THREAD_GRACE_S = 0.05  # in which a thread begins that was started, or finishes that was cut off
-_EXIT_GRACE_S = 0.5  # that the exit leaves to on_outcome, and to what was cut off
+_THREAD_GRACE_S = 0.05  # for a started thread to begin, or for one that was cut off to finish
+_EXIT_GRACE_S = 0.5  # at the exit, for on_outcome and for attempts that were cut off
 
 
 class Delivery:
@@ -43,7 +43,7 @@ class Delivery:
         troubles: reports them.
         on_outcome: called with each Outcome, on a thread of its own.
         policy: how patient to be.
-        events: the events to send; a ping of another one is left out, and has no outcome.
+        events: the events to send; pings of other events are left out, and have no outcome.
         drain: seconds that a stop at the exit may take. The longest counts for all.
         on_settled: called with each ping and its last attempt, at once. It is loghc's own.
         earlier: returns what goes in front of the next ping, see ``ask_earlier``.
@@ -110,7 +110,7 @@ class Delivery:
         try:
             self._outcomes.expect(queued)
             self._inbox.put(queued)
-        except BaseException:  # out of a signal handler: the ping leaves all the same
+        except BaseException:  # raised by a signal handler: the ping is sent all the same
             self._outcomes.expect_again(queued)
             self._inbox.put(queued)  # a second time does no harm: it has one outcome
             raise
@@ -128,8 +128,8 @@ class Delivery:
             timeout: seconds at most; None: as long as it takes.
 
         Returns:
-            Whether all have one. On a thread of the delivery's own at once, as waiting could not
-            help there.
+            Whether all have one. On the delivery's own thread it returns at once, as waiting there
+            would be in vain.
         """
         waiting = Deadline(math.inf if timeout is None else timeout)
         if not self._thread.is_current:
@@ -139,12 +139,13 @@ class Delivery:
         return not self._outcomes.pending and not self._outcomes.calling
 
     def stop(self, seconds: float, *, exiting: bool = False) -> None:
-        """Deliver what is queued, and give up what can't be within the time.
+        """Deliver what is queued, and give up what can't be delivered in time.
 
         Args:
-            seconds: to wait at most. On the thread that sends, the exit waits instead.
-            exiting: the interpreter exits: one deadline counts for all deliveries. Ctrl-C then
-                ends the wait, and goes no further.
+            seconds: to wait at most. Called on the thread that sends, it leaves the wait to the
+                exit.
+            exiting: the interpreter is exiting: all deliveries share one deadline, and Ctrl-C ends
+                the wait without propagating.
         """
         thread, sender, begun, is_drained = self._thread, self._sender, monotonic(), False
         if thread.is_current:  # a finalizer, or redact, removes the sink: this thread can't wait
@@ -177,28 +178,28 @@ class Delivery:
         self._outcomes.changed()
 
     def hurry(self, deadline: Deadline) -> None:
-        """Let it be known when sending has to end: pauses and attempts are shortened."""
+        """Announce when sending has to end: pauses and attempts are shortened."""
         self._sender.stop.bring_forward(deadline.at)
         self._inbox.ring()
 
     def cut_late_attempt(self) -> None:
-        """Cut the attempt in progress off, if the time for it is over."""
+        """Cut the attempt in progress off if it is out of time."""
         self._sender.attempt.cut_if_over()
 
     @property
     def attempt_ends_in(self) -> float:
-        """Seconds until an attempt in progress has to end; negative where that has passed."""
+        """Seconds until an attempt in progress has to end; negative once that has passed."""
         return self._sender.attempt.seconds
 
     def after_fork(self) -> None:
-        """Begin anew in a forked child: the parent's pings are the parent's to send."""
+        """Start over in a forked child: the parent sends its own pings."""
         self._client = self._client.after_fork()
         self._troubles = self._troubles.clone()
         self._open()
 
     def _at_rest(self) -> None:
         self._outcomes.changed()
-        self._thread.start()  # for a ping that came as the thread was about to finish
+        self._thread.start()  # for a ping that was queued while the thread was finishing
 
     def _in_front(self, number: int) -> list[Queued]:
         try:
@@ -216,12 +217,12 @@ class Delivery:
         self._outcomes.settle(queued, queued.unfinished)
 
     def _drive_until_sent(self, until: Deadline, sending: Deadline) -> bool:
-        """Wait until no ping is pending, sending on this thread where there is no other.
+        """Wait until no ping is pending, and send on this thread if no other can be had.
 
         Args:
             until: how long to wait for another thread.
-            sending: when all has to be sent. What this thread sends has until then: an attempt
-                isn't cut short because there is something to report.
+            sending: when everything has to be sent. An attempt on this thread may take until then:
+                it isn't cut short just because there is something to report.
         """
         thread, sender = self._thread, self._sender
 
@@ -236,7 +237,7 @@ class Delivery:
         return not self._outcomes.pending
 
     def _drain(self, sender: Sender, deadline: Deadline) -> bool:
-        """Wait until every ping has its outcome; False when the time is over first."""
+        """Wait until every ping has its outcome; False if time runs out first."""
         sender.stop.bring_forward(deadline.at)
         self._inbox.ring()  # a pause between attempts ends
         within = Deadline(deadline.seconds, sender.stop)
@@ -250,7 +251,7 @@ class Delivery:
                 return True
             if within.over:
                 return False
-            # An attempt that waits since before this stop doesn't know that there is less time.
+            # An attempt that began before this stop doesn't know that there is less time now.
             for each in deliveries():
                 each.cut_late_attempt()
             if notice.over and notice.known:
@@ -258,10 +259,10 @@ class Delivery:
                 self._troubles.waiting(self._outcomes.pending, within.seconds)
 
     def _replace_worker(self, waited: float) -> None:
-        """Give up what is pending, and let a later ping have another thread.
+        """Give up what is pending. Later pings get another thread.
 
         Args:
-            waited: seconds, so far.
+            waited: seconds so far.
         """
         sender = self._sender
         successor = sender.take_over(_THREAD_GRACE_S)
@@ -272,4 +273,4 @@ class Delivery:
         if given_up:
             cause = next((each.last.error for each in given_up if each.last is not None), None)
             self._troubles.given_up([each.ping for each in given_up], waited, cause)
-        self._thread.start()  # for what was put meanwhile
+        self._thread.start()  # for pings queued meanwhile

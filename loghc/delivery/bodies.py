@@ -1,4 +1,4 @@
-"""What a ping carries when it is sent: its body, whole or shortened, with what has to be added."""
+"""The body that a ping carries when it is sent: whole or shortened, with what has to be added."""
 
 from __future__ import annotations
 

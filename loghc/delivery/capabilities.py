@@ -1,4 +1,4 @@
-"""What a service was seen to understand: not every one knows all of the protocol."""
+"""What a service was seen to understand: not every service knows the whole protocol."""
 
 from __future__ import annotations
 
@@ -17,21 +17,22 @@ _OPTIONAL = ("/start", "/log", _STATUS)
 
 
 class Capabilities:
-    """Which events a service is told, and what it was seen not to understand.
+    """Which events a service is sent, and what it was seen not to understand.
 
-    A 404 or 400 to ``/start``, ``/log`` or ``/<status>`` says that the service knows no such check,
-    or no such suffix, or that it is being updated. Where it takes the plain URL, has never taken
-    the suffix, and refuses it twice, a minute apart, it is the suffix. It is asked again hourly.
+    A 404 or 400 for ``/start``, ``/log`` or ``/<status>`` means that the service doesn't know the
+    check, or doesn't know the suffix, or is being updated. If it takes the plain URL, has never
+    taken the suffix, and refuses it twice, a minute apart, it doesn't know the suffix. It is tried
+    again hourly.
 
-    Only the thread that sends uses it, but for ``wants``.
+    Only the thread that sends uses it, except for ``wants``.
 
     Args:
-        policy: how far apart, and when to ask again.
+        policy: how far apart two refusals have to be, and when to try again.
         events: the events to send; the others are left out from the beginning.
 
     Attributes:
         answered: the service has taken some ping in this process.
-        repeated: while it had not, it was asked once more.
+        repeated: a check that had not answered was tried a second time.
     """
 
     def __init__(self, policy: Policy, events: Collection[Event] = tuple(Event)) -> None:
@@ -50,14 +51,14 @@ class Capabilities:
         return event in self._events
 
     def downgraded(self, ping: Ping) -> Ping | None:
-        """A ping as this service understands it; None when it understands no such ping."""
+        """A ping as this service understands it; None if it understands no such ping."""
         suffix = _suffix(ping)
         if self._unknown_until.get(suffix, -math.inf) <= monotonic():
             return ping
         return without_status(ping) if suffix == _STATUS else None
 
     def knows_log(self) -> bool:
-        """Whether ``/log`` is to be sent, and was taken before."""
+        """Whether ``/log`` is to be sent, and the service has taken it before."""
         return self.wants(Event.LOG) and "/log" in self._taken
 
     def maybe_unsupported(self, ping: Ping, attempt: Attempt) -> bool:
@@ -67,10 +68,10 @@ class Capabilities:
         return refused and suffix in _OPTIONAL and suffix not in self._taken
 
     def learn(self, ping: Ping, attempt: Attempt) -> str | None:
-        """Take in what an answer tells.
+        """Learn from an answer.
 
         Returns:
-            The suffix that is now known not to be understood, where the answer shows that.
+            The suffix that the service doesn't understand, if this answer shows that.
         """
         suffix = _suffix(ping)
         if attempt.delivered:
@@ -89,7 +90,7 @@ class Capabilities:
         return None
 
     def is_foreign(self, attempt: Attempt) -> bool:
-        """Whether a web page came where the service has answered otherwise before."""
+        """Whether the answer is a web page, though the service has answered otherwise before."""
         return attempt.delivered and attempt.is_web_page and self._answered_plainly
 
     @property
@@ -99,7 +100,7 @@ class Capabilities:
 
 
 def without_status(ping: Ping) -> Ping:
-    """A ping with an exit status, told without it: as success or ``/fail``."""
+    """A ping with an exit status, reworded without it: as success or ``/fail``."""
     return ping._replace(exit_status=None)
 
 

@@ -1,4 +1,4 @@
-"""At the interpreter's exit one time counts for all deliveries of the process."""
+"""At the interpreter's exit, all deliveries of the process share one deadline."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["deliveries", "exit_deadline", "register"]
 
-_LAST_WORD_S = 0.5  # that each delivery has at least, for what is put when it is stopped
+_LAST_WORD_S = 0.5  # each delivery has at least this, for pings queued as it is stopped
 
 _deliveries: weakref.WeakSet[Delivery] = weakref.WeakSet()
 _begun: list[Deadline] = []  # one item once the first delivery is stopped at the exit
@@ -23,7 +23,7 @@ in_child(InChild.THREADS, _begun.clear)
 
 
 def register(delivery: Delivery) -> None:
-    """Count a delivery among those of the process, for as long as it lives."""
+    """Add a delivery to those of the process, for as long as it exists."""
     _deliveries.add(delivery)
 
 
@@ -35,9 +35,9 @@ def deliveries() -> list[Delivery]:
 
 
 def exit_deadline(seconds: float) -> Deadline:
-    """The deadline of a delivery that is stopped at the exit: that of the first one, for all.
+    """The deadline of a delivery that is stopped at the exit: the first one's, for all of them.
 
-    From the first stop on, all deliveries know it, and shorten what they are at.
+    From the first stop on, all deliveries know it, and shorten what they are doing.
 
     Args:
         seconds: how long this one may take.

@@ -18,18 +18,18 @@ LOGS = 32
 """Logs that are held at most, with the one that is being sent."""
 
 PINGS = 10_000
-"""Pings that wait here at most, and as many with the thread that sends. In trouble that keeps far
-fewer, see ``state.py``; for a moment there may be twice as many, as no end is to make room for a
-note that was taken before."""
+"""Pings that wait here at most, and as many again with the thread that sends. In trouble far fewer
+are kept, see ``state.py``. For a moment there may be twice as many, so that no end has to make room
+for a note that was taken before it."""
 
 
 class Inbox:
     """A bounded queue.
 
-    ``put`` waits for no lock and makes each change by one operation of a deque, which nothing can
-    interrupt: a signal handler, or a finalizer, may call it in the middle of itself, and an
-    exception out of a signal handler leaves the queue whole. Each ping is taken out by one thread:
-    by the one that sends, or by one that makes room.
+    ``put`` waits for no lock, and makes each change with a single deque operation, which nothing
+    can interrupt: a signal handler or a finalizer may call it while it is running, and an exception
+    raised by a signal handler leaves the queue whole. Each ping is taken out by one thread: the one
+    that sends, or one that makes room.
 
     Args:
         drop: called with each ping that makes room for others.
@@ -54,11 +54,11 @@ class Inbox:
         return sum(map(len, self._new.values()))
 
     def number(self, ping: Ping) -> Queued:
-        """A ping with its place in the order of all."""
+        """A ping, numbered in the order of all pings."""
         return Queued(ping, next(self._numbers))
 
     def put(self, queued: Queued) -> None:
-        """Add a ping. Returns at once; what matters least makes room when there is none."""
+        """Add a ping. Returns at once; if the queue is full, what matters least is dropped."""
         if queued.has_log:
             self._with_log[queued.ping.event].append(queued)
         self._new[queued.ping.event].append(queued)
@@ -69,7 +69,7 @@ class Inbox:
         self.ring()
 
     def take(self) -> list[Queued]:
-        """All that was put since the last time, in order. For the thread that sends."""
+        """All pings put since the last call, in order. For the thread that sends."""
         taken: list[Queued] = []
         for waiting in self._new.values():
             with contextlib.suppress(IndexError):  # it is empty
@@ -83,7 +83,7 @@ class Inbox:
         return [*self._in_front(number), *taken]
 
     def forget_log(self, queued: Queued) -> None:
-        """A ping's log is not held any more."""
+        """A ping's log is no longer held."""
         with contextlib.suppress(ValueError):  # it was left out
             self._with_log[queued.ping.event].remove(queued)
 

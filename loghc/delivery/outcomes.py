@@ -18,15 +18,15 @@ from loghc.ping import Attempt, Outcome, Ping, Stats
 
 __all__ = ["Outcomes", "is_settled"]
 
-_WAITING = 10_000  # outcomes for on_outcome, at most; the oldest go first, and that is reported
-_NOT_FOR_GOOD = (408, 425, 429)  # refusals that may not last
+_WAITING = 10_000  # outcomes for on_outcome, at most; then the oldest are dropped, and reported
+_NOT_FOR_GOOD = (408, 425, 429)  # refusals that may be temporary
 
 
 def is_settled(told: object, status: int | None) -> bool:
-    """Whether nothing is owed of a ping: it was told, or refused for good.
+    """Whether nothing more is owed for a ping: it was delivered, superseded or refused for good.
 
     Args:
-        told: it was delivered, or is superseded.
+        told: it was delivered or superseded.
         status: the last HTTP status.
     """
     refused = status is not None and 400 <= status < 500 and status not in _NOT_FOR_GOOD
@@ -68,18 +68,18 @@ class Outcomes:
         self._open.append(queued)
 
     def expect_again(self, queued: Queued) -> None:
-        """The same, where it may have been said before."""
+        """The same, for a ping that may have been expected already."""
         if not queued.settled and queued not in self._open:
             self._open.append(queued)
 
     def settle(self, queued: Queued, attempt: Attempt) -> bool:
-        """A ping came to its outcome, and those that it counts; False when it has one already."""
+        """Settle a ping, and those that it counts; False if it has an outcome already."""
         for each in queued.counted:
             self._settle_one(each, attempt)
         return self._settle_one(queued, attempt)
 
     def withdraw(self, queued: Queued) -> None:
-        """A ping is not to be sent after all: it has no outcome."""
+        """A ping is not sent after all: it has no outcome."""
         self._close(queued)
         self.changed()
 
@@ -101,7 +101,7 @@ class Outcomes:
 
     @property
     def calling(self) -> bool:
-        """Whether ``on_outcome`` is being called, by another thread than this one."""
+        """Whether a thread other than this one is calling ``on_outcome``."""
         to_be_called = self._can_call and self._to_call
         return bool(to_be_called or self._caller.at_work) and not self._caller.is_current
 
@@ -110,12 +110,12 @@ class Outcomes:
         self._caller.end(seconds)
 
     def changed(self) -> None:
-        """Wake all who wait."""
+        """Wake all waiting threads."""
         for bell in list(self._bells):
             bell.ring()
 
     def wait_for(self, condition: Callable[[], object], deadline: Deadline) -> bool:
-        """Wait until a condition holds, looking at each change.
+        """Wait until a condition holds, checking it at each change.
 
         Args:
             condition: what to wait for.
@@ -158,7 +158,7 @@ class Outcomes:
         return True
 
     def _close(self, queued: Queued) -> bool:
-        """Whether a ping had no outcome, which it has now."""
+        """Give a ping its outcome; False if it already had one."""
         try:
             self._open.remove(queued)
         except ValueError:

@@ -1,4 +1,4 @@
-"""Which thread may touch what a sender remembers, and how another takes that over."""
+"""Which thread may use what a sender remembers, and how another thread takes it over."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from loghc import native
 
 __all__ = ["Ownership", "TakenOverError"]
 
-_LOOK_EVERY_S = 0.05  # at whether somebody has taken over
+_LOOK_EVERY_S = 0.05  # to see whether another thread has taken over
 
 
 class TakenOverError(Exception):
-    """Somebody has taken over: this thread touches nothing any more."""
+    """Another thread has taken over: this one must not touch anything any more."""
 
 
 class Ownership:
-    """Belongs to the thread that sends, except within `away`; or for good to who took it over."""
+    """Held by the thread that sends, except within `away`, or for good by whoever took it over."""
 
     def __init__(self) -> None:
         self._lock = native.RLock()
@@ -25,28 +25,28 @@ class Ownership:
         self._is_taken_over = False
 
     def acquire(self) -> bool:
-        """Have it on this thread, once who has it for a moment is done; False if it is taken."""
+        """Become the owner, once nobody else is; False if another thread took over for good."""
         while not self._lock.acquire(timeout=_LOOK_EVERY_S):
             if self._is_taken_over:
                 return False
-        if self._is_taken_over:  # it could not wait for this thread
+        if self._is_taken_over:  # without waiting for this thread
             self._lock.release()
             return False
         self._is_held = True
         return True
 
     def release(self) -> None:
-        """The thread that sends is done, if it still has it."""
+        """Give ownership up, if this thread still has it."""
         if self._is_held:
             self._is_held = False
             self._lock.release()
 
     @contextlib.contextmanager
     def away(self) -> Iterator[None]:
-        """Wait for the network, or call the app: somebody may take over within this block.
+        """Wait for the network or call the app: another thread may take over within this block.
 
         Raises:
-            TakenOverError: at its end, if somebody has.
+            TakenOverError: at the end of the block, if one has.
         """
         self.release()
         try:
@@ -56,7 +56,7 @@ class Ownership:
                 raise TakenOverError
 
     def run_owned(self, action: Callable[[], None], seconds: float) -> None:
-        """Call a function while this thread has it; not at all, if that takes longer."""
+        """Call a function as the owner; don't, if that isn't possible within ``seconds``."""
         try:  # no `with`: a signal handler may raise on this thread
             if self._lock.acquire(timeout=seconds):
                 action()
@@ -65,6 +65,6 @@ class Ownership:
                 self._lock.release()
 
     def take_over(self, seconds: float) -> None:
-        """Have it for good, whether or not its thread comes back within ``seconds``."""
+        """Become the owner for good, even if the current one isn't done within ``seconds``."""
         self._lock.acquire(timeout=seconds)  # and never release it
         self._is_taken_over = True

@@ -13,8 +13,8 @@ class Backoff(NamedTuple):
 
     Attributes:
         first: seconds before the second attempt, at most.
-        factor: by which each wait exceeds the one before.
-        cap: seconds that no wait exceeds, a ``Retry-After`` included.
+        factor: how many times as long each wait is as the one before.
+        cap: the longest wait in seconds, also for a ``Retry-After``.
     """
 
     first: float = 0.5
@@ -23,7 +23,7 @@ class Backoff(NamedTuple):
 
     def wait(self, failures: int, retry_after: float | None = None) -> float:
         """Seconds to wait after this many failures in a row, with jitter: half of it is random."""
-        # The exponent is bounded: after a week of outage a float would overflow.
+        # The exponent is bounded: after a week-long outage a float would overflow.
         longest = min(self.cap, self.first * self.factor ** min(failures - 1, 64))
         # Not the random module: importing it takes longer than importing all of loghc.
         seconds = longest * (1 + os.urandom(1)[0] / 255) / 2
@@ -36,14 +36,14 @@ class Policy(NamedTuple):
     Attributes:
         backoff: the pauses between attempts.
         max_backoff_at_exit_s: a pause at most, while the app waits.
-        overloaded_after_s: trouble begins when the oldest ping has waited so long.
-        repeat_after_s: until a check that never answered is asked once more.
+        overloaded_after_s: trouble begins when the oldest ping has waited this long.
+        repeat_after_s: until a check that never answered is tried once more.
         refused_for_s: how long a check that did answer may refuse a ping before it is dropped.
-        suffix_apart_s: between two refusals that show that a suffix is unknown to the service.
-        ask_again_s: until a service is asked again for what it did not know or take.
-        late_after_s: a ping that comes later says when it happened.
-        quiet_s: between two reports of one kind of trouble at first; twice as long each time.
-        longest_quiet_s: what that grows to.
+        suffix_apart_s: between two refusals that show that the service doesn't know a suffix.
+        ask_again_s: until the service is tried again with what it did not know or take.
+        late_after_s: a ping sent later than this says when it happened.
+        quiet_s: between the first two reports of one kind of trouble; then twice as long each time.
+        longest_quiet_s: the most that this grows to.
     """
 
     backoff: Backoff = Backoff()
@@ -58,7 +58,7 @@ class Policy(NamedTuple):
     longest_quiet_s: float = 3600.0
 
     def scaled(self, factor: float) -> Policy:
-        """The same on a clock that is so many times as fast, for tests."""
+        """The same policy, this many times as fast, for tests."""
         backoff = self.backoff._replace(
             first=self.backoff.first / factor, cap=self.backoff.cap / factor
         )

@@ -26,19 +26,19 @@ class Queued:
         ping: what to send.
         number: its place in the order of all pings.
         since: when it was queued, in seconds of the monotonic clock.
-        body: what to attach, once it was rendered.
-        attempts: requests made for it so far, the one in progress included.
-        last: what the last finished one came to.
-        failures: attempts in a row that failed for the ping's own sake, or may have.
+        body: what to attach, once it has been rendered.
+        attempts: requests made for it so far, including the one in progress.
+        last: the result of the last finished one.
+        failures: attempts in a row that failed because of the ping itself, or may have.
         refused_since: when the service first refused it, by the monotonic clock; None: never.
         not_before: when to try it again, while others are tried.
         step: how much of its log is left out, as in ``Body.shortened``.
-        shed_for: the failed attempt for which something is left out; None: it has failed with none.
-        shed_at: how many pings had passed when less of its log had failed, too; None: not tried.
-        less_after: failures after which less is tried once more, though none has passed since.
+        shed_for: the failed attempt because of which something is left out; None: there was none.
+        shed_at: how many pings had passed when less of its log failed as well; None: not tried.
+        less_after: failures after which less is tried once more, even if no ping has passed since.
         counted: older failures that are counted in this one.
         is_offer: a copy of a log that the service may ignore.
-        settled: it came to its outcome.
+        settled: it has its outcome.
     """
 
     __slots__ = (
@@ -80,7 +80,7 @@ class Queued:
 
     @property
     def unfinished(self) -> Attempt:
-        """What to say of it if nothing more is tried."""
+        """The last attempt to report if nothing more is tried."""
         if self.last is not None:
             return self.last._replace(delivered=False)
         error = "no answer came in time" if self.attempts else "dropped before the first attempt"

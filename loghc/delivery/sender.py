@@ -25,14 +25,14 @@ _ANNOUNCED_AT = 2  # failed attempts in a row: a single one heals by itself with
 
 
 class Sender:
-    """All that is remembered about the pings that wait, and about the service.
+    """Everything that is remembered about the waiting pings and about the service.
 
     It belongs to the thread that sends, except while that thread waits for the network or calls
     the app. A stop that gives up may then take over for good: the thread touches nothing any more,
-    and a successor goes on.
+    and a successor continues.
 
-    It has a connection of its own, which is closed as soon as nothing more waits to be sent: one
-    that idled through a job may be dead without a word, and would cost the last ping its time.
+    It has a connection of its own, which is closed as soon as nothing waits to be sent: one that
+    idled through a job may have died silently, and would cost the last ping its time.
 
     Args:
         shared: what it shares with its successors.
@@ -64,7 +64,7 @@ class Sender:
 
     @property
     def attempt(self) -> Deadline:
-        """When the attempt in progress has to end. Any thread may look, and cut it off."""
+        """When the attempt in progress has to end. Any thread may read it, or cut it short."""
         return self._client.deadline
 
     @property
@@ -80,7 +80,7 @@ class Sender:
         """
         if not self._ownership.acquire():
             return
-        # A clone of the last one: it knows the limit for a body that the service announced.
+        # A clone of the last client knows the limit for a body that the service announced.
         client = self._client = self._client.clone(until)
         try:
             while not until.over and (queued := self._next(until)) is not None:
@@ -105,19 +105,19 @@ class Sender:
         self._ownership.run_owned(report, seconds)
 
     def cancel(self) -> None:
-        """Send nothing any more: what is in progress is cut off. Any thread may call this."""
+        """Send nothing any more, and cut off what is in progress. Any thread may call this."""
         self.stop.cancel()
         self._client.cancel()
         self._inbox.ring()
 
     def take_over(self, seconds: float) -> Sender:
-        """Take all that is remembered from the thread that sends.
+        """Take everything that is remembered away from the thread that sends.
 
         Args:
             seconds: to wait for that thread, at most.
 
         Returns:
-            Who goes on with it.
+            The successor, which continues with it.
         """
         self.cancel()
         self._ownership.take_over(seconds)
@@ -131,7 +131,7 @@ class Sender:
     # Which ping is next.
 
     def _next(self, until: Deadline) -> Queued | None:
-        """The next ping to send, when it is time for it; None when there is none, or no time."""
+        """Wait for the next ping to be due; None if there is none, or no time is left."""
         while self._waiting.sort_out():
             queued, seconds = self._waiting.next()
             if queued is not None:
@@ -158,14 +158,14 @@ class Sender:
         except Exception:  # noqa: BLE001 - a bug of ours must not end the thread
             try:
                 self._troubles.raised("a ping could not be handled, please report this:")
-            finally:  # whatever happens, it isn't sent again and again
+            finally:  # whatever happens, it must not be sent again and again
                 self._waiting.settle(queued, Attempt(delivered=False, error="a fault in loghc"))
 
     def _as_understood(self, queued: Queued) -> Ping | None:
         """A ping as it is to be sent now; None when it is not."""
         ping = queued.ping
         if ping.event.ends_run and queued.number < self._newest_end:
-            # A check that is well again must not go red.
+            # A check that is up again must not go down.
             ping = ping._replace(event=Event.LOG, exit_status=None)
         understood = self._capabilities.downgraded(ping)
         if understood is None or not self._capabilities.wants(understood.event):
@@ -204,13 +204,13 @@ class Sender:
 
     def _judge(self, queued: Queued, ping: Ping, attempt: Attempt) -> None:
         if self.stop.cancelled:
-            return  # it is only that the attempt was cut off
+            return  # the attempt was merely cut off
         if attempt.delivered:
             self._take_delivered(queued, ping, attempt)
             return
         suffix = self._capabilities.learn(ping, attempt)
         if ping.exit_status is not None and self._capabilities.maybe_unsupported(ping, attempt):
-            # It is sent at once: a failure must not be lost over its wording.
+            # It is sent again at once: a failure must not be lost over its wording.
             queued.ping = without_status(queued.ping)
         elif suffix is not None:
             self._troubles.unsupported(suffix)
@@ -230,7 +230,7 @@ class Sender:
             self._troubles.refused(queued.ping, attempt, check_known=check_known)
             self._waiting.settle(queued, attempt)
             return
-        if after.pause is None:  # else the check was never there, and nothing is void for that
+        if after.pause is None:  # else the check never answered, which makes no ping void
             self._waiting.in_trouble = True
         self._failures += 1
         if self._failures >= _ANNOUNCED_AT and not self.stop.over:
@@ -238,7 +238,7 @@ class Sender:
         self._waiting.pause(self._pause_for(queued, attempt, after))
 
     def _pause_for(self, queued: Queued, attempt: Attempt, after: Next) -> float:
-        """Seconds before the next attempt, of whatever ping."""
+        """Seconds before the next attempt at any ping."""
         if after.pause is not None:
             return 0.0 if self.stop.known else after.pause
         if not after.is_set_aside:
@@ -258,16 +258,16 @@ class Sender:
         if queued.step:
             self._take_shortened(queued, ping)
         elif attempt.kept and self._capabilities.wants(Event.LOG) and ping.event.ends_run:
-            # The service kept the front of the body, and the log's end matters as well.
+            # The service kept only the front of the body, but the log's end matters as well.
             self._offer_log_of(queued)
-        # Said first: who waits for the outcome may end the process as soon as it is there.
+        # Reported first: whoever waits for the outcome may then end the process at once.
         self._troubles.delivered(ping)
         self._waiting.settle(queued, attempt)
 
     def _take_shortened(self, queued: Queued, ping: Ping) -> None:
         """The service took a ping with less of its log."""
         failed = queued.shed_for
-        if failed is None:  # it was known before that all of it would not pass
+        if failed is None:  # it was known before that the whole log would not pass
             return
         too_large = blames_size(failed)
         why = self._less.remember(queued, failed)

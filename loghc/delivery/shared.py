@@ -17,9 +17,9 @@ class Shared(NamedTuple):
     """What a sender has from the delivery, and leaves to its successor.
 
     Attributes:
-        inbox: where new pings are.
-        outcomes: where what becomes of them goes.
-        troubles: reports them.
+        inbox: holds new pings.
+        outcomes: take what becomes of pings.
+        troubles: report trouble.
         capabilities: what is known of the service.
         policy: how patient to be.
     """

@@ -1,4 +1,4 @@
-"""Signals are for the app's threads: one that they block must not reach the app through loghc's."""
+"""Keeps signals off loghc's threads: one that the app blocks must not reach it through them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 __all__ = ["block_signals", "set_blocked_signals"]
 
-# What a fault of the thread itself raises.
+# Raised by a fault of the thread itself.
 _OWN = {
     getattr(signal, name, None)
     for name in ("SIGBUS", "SIGFPE", "SIGILL", "SIGSEGV", "SIGSYS", "SIGTRAP")
@@ -18,13 +18,13 @@ _OWN = {
 
 
 def block_signals() -> AbstractSet[int]:
-    """Block all signals on the calling thread, as far as it can be done; those blocked before."""
+    """Block all signals on the calling thread, if possible; returns those blocked before."""
     if not hasattr(signal, "pthread_sigmask"):
         return frozenset()
     return signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - _OWN)
 
 
 def set_blocked_signals(blocked: AbstractSet[int]) -> None:
-    """Block these on the calling thread, and no others."""
+    """Block exactly these signals on the calling thread."""
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)

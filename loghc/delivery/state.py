@@ -1,9 +1,9 @@
 """State before history: which pings, of those that wait, are still worth sending.
 
-A service that is away or slow can't be told everything. What counts is what it believes when the
-queue is empty: up or down, and which runs it takes for started. A run counts as started until a
-success of that run, or any failure. So a failure is never void, and neither is the success of a run
-whose start the service may have got.
+A service that is away or slow can't be sent everything. What counts is its state once the queue is
+empty: up or down, and which runs it considers started. A run counts as started until that run
+succeeds, or any run fails. So a failure is never void, and neither is the success of a run whose
+start the service may have received.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from loghc.ping import Event
 __all__ = ["BY_IMPORTANCE", "FAILURES", "Sorted", "sort_out"]
 
 BY_IMPORTANCE = (Event.START, Event.LOG, Event.SUCCESS, Event.FAIL)
-"""Which pings, and which logs, make room first. Of two that are alike, the older one."""
+"""Which pings, and which logs, make room first. Of two alike, the older one does."""
 
 FAILURES = 32
-"""Failures that are told one by one. Of more, the first and the newest; others are counted."""
+"""Failures that are sent one by one: of more, the first and the newest. The rest are counted."""
 
 
 class Sorted(NamedTuple):
-    """What becomes of the pings that wait in trouble.
+    """What becomes of the waiting pings in trouble.
 
     Attributes:
         kept: to be sent, oldest first.
         void: superseded by others that wait, newest first.
         counted: failures that are counted in another one, oldest first; that one is ``kept``.
-        counted_in: the failure that counts them; None where there are none.
+        counted_in: the failure that counts them; None if there are none.
     """
 
     kept: list[Queued]
@@ -40,12 +40,12 @@ class Sorted(NamedTuple):
 
 
 def sort_out(waiting: Iterable[Queued], started: Container[str], *, stopping: bool) -> Sorted:
-    """Sort the pings that wait out, in trouble. Their order never changes.
+    """Decide which waiting pings are still sent, in trouble. Their order never changes.
 
     Args:
         waiting: the pings, oldest first.
         started: the run ids for which a start was ever attempted.
-        stopping: the time for sending is limited.
+        stopping: there is a deadline for sending.
     """
     pings = list(waiting)
     failures = [each for each in pings if each.ping.event is Event.FAIL]

@@ -18,5 +18,5 @@ class Tally:
         next(self._numbers)
 
     def __int__(self) -> int:
-        """How often one was added."""
-        return int(repr(self._numbers)[len("count(") : -1])  # nothing else tells it
+        """How many times 1 was added."""
+        return int(repr(self._numbers)[len("count(") : -1])  # nothing else gives the number

@@ -19,32 +19,31 @@ if TYPE_CHECKING:
 __all__ = ["ThreadOnDemand"]
 
 _WORKING = "working"
-_TO_BEGIN = 0.5  # seconds that the exit leaves to a thread
+_START_GRACE_S = 0.5  # at the exit, for a thread to begin
 
-_here = native.local()  # on a thread of this: the signals that the app's thread had blocked
-_beginning: set[object] = set()  # a token for each thread of this process that has yet to begin
+_here = native.local()  # on our threads: the signals that the app's thread had blocked
+_beginning: set[object] = set()  # a token for each of our threads that has yet to begin
 in_child(InChild.THREADS, _beginning.clear)
 
 
 @atexit.register
-def _see_them_begin() -> None:
-    """At the exit: of a sink that was removed before, nobody else knows."""
-    _wait_while(lambda: _beginning, _TO_BEGIN)
+def _wait_for_beginning_threads() -> None:
+    """At the exit: nobody else knows of a sink that was removed before."""
+    _wait_while(lambda: _beginning, _START_GRACE_S)
 
 
 class ThreadOnDemand:
-    """Does work on a daemon thread of its own, which ends when there is none.
+    """Does work on a daemon thread of its own, which finishes when there is none left.
 
-    All that changes hands changes on that thread, where no signal handler runs: an exception out of
-    one, in the middle of ``start``, can at worst leave the thread unstarted until the next call.
+    All hand-overs happen on that thread, where no signal handler runs: an exception raised by one
+    in the middle of ``start`` can at worst leave the thread unstarted until the next call.
 
     Args:
         work: does what there is to do; must not raise.
         any_work: whether there is something to do.
-        idle: called each time that the work is done.
-        calls_app: whether the work calls the app's own functions. Their thread takes the signals
-            that the app's threads take, and so does a process that they start; any other takes
-            none.
+        idle: called each time the work is done.
+        calls_app: whether the work calls the app's functions. Their thread, and any process that
+            they start, takes the signals that the app's threads take. Any other thread takes none.
     """
 
     def __init__(
@@ -59,13 +58,13 @@ class ThreadOnDemand:
         self._calls_app = calls_app
         self._any_work = any_work
         self._idle = idle
-        # The thread at work. One operation of a dict takes the place, and one gives it back.
+        # The thread at work: one dict operation takes the place, and one gives it back.
         self._holder: dict[str, int] = {}
         self._started: set[int] = set()
 
     @property
     def at_work(self) -> bool:
-        """Whether some thread is."""
+        """Whether a thread is at work."""
         return bool(self._holder)
 
     @property
@@ -74,14 +73,14 @@ class ThreadOnDemand:
         return self._holder.get(_WORKING) == native.get_ident()
 
     def start(self) -> bool:
-        """See that the work gets done; False when there is no thread to be had."""
+        """Make sure that a thread does the work; False if none can be started."""
         if self._holder or not self._any_work():
             return True
         token = object()
         _beginning.add(token)
         try:
-            # Not threading.Thread: starting one waits until it runs, for as long as it then keeps
-            # the interpreter's lock, and a signal in that wait leaves it half registered.
+            # Not threading.Thread: its start() waits until the thread runs, for as long as that
+            # keeps the interpreter's lock, and a signal meanwhile leaves it half registered.
             blocked_by_app = getattr(_here, "blocked_by_app", None)
             native.start_new_thread(self._run, (token, native.get_ident(), blocked_by_app))
         except BaseException as error:
@@ -92,7 +91,7 @@ class ThreadOnDemand:
         return True
 
     def begins(self, seconds: float) -> bool:
-        """Whether a thread that was started before is at work within that many seconds."""
+        """Whether a thread that was started gets to work within this many seconds."""
         _wait_while(lambda: not self._holder, seconds)
         return bool(self._holder)
 
@@ -108,11 +107,11 @@ class ThreadOnDemand:
                 self._idle()
 
     def end(self, seconds: float) -> None:
-        """Wait until no thread of this is left: none that has yet to begin, none about to end.
+        """Wait until no thread of this is left: neither beginning nor about to finish.
 
-        Before Python 3.12 the interpreter can crash at its exit when a thread begins or ends
-        meanwhile. It did, under load: 3.10, where memory that was freed is overwritten
-        (``PYTHONDEVMODE=1``).
+        Before Python 3.12 the interpreter can crash at its exit if a thread begins or finishes
+        meanwhile. Python 3.10 did under load, with ``PYTHONDEVMODE=1``, which overwrites freed
+        memory.
 
         Args:
             seconds: to wait at most.
@@ -121,9 +120,9 @@ class ThreadOnDemand:
         _wait_while(lambda: _beginning or self._left() - {own}, seconds)
 
     def _left(self) -> set[int]:
-        """The threads of this that are not gone."""
-        # Only the interpreter knows: the last that a thread does, it does in C. An identifier may
-        # be another thread's by now, which began elsewhere.
+        """The threads of this that still exist."""
+        # Only the interpreter knows, as a thread does its last steps in C. An identifier may by now
+        # be that of another thread, which began elsewhere.
         return {
             ident
             for ident, frame in sys._current_frames().items()
@@ -134,7 +133,7 @@ class ThreadOnDemand:
         own = native.get_ident()
         self._started.add(own)
         if own == starter:
-            pass  # no thread of its own: its signals are the app's
+            pass  # a greenlet of the app's thread, whose signals are the app's
         elif not self._calls_app:
             blocked = block_signals()
             _here.blocked_by_app = blocked if blocked_by_app is None else blocked_by_app
@@ -150,7 +149,7 @@ class ThreadOnDemand:
 
 
 def _wait_while(condition: Callable[[], object], seconds: float) -> None:
-    """Wait until a condition doesn't hold any more, so many seconds at most."""
+    """Wait while a condition holds, for at most ``seconds``."""
     until = monotonic() + seconds
     while condition() and monotonic() < until:
         native.sleep(0.001)

@@ -1,4 +1,4 @@
-"""What is reported of a sink's pings: trouble once, plainly, and its end. Never through loguru."""
+"""Reports trouble with a sink's pings: once, plainly, and when it is over. Never through loguru."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ _CONSEQUENCES = {
 
 
 class Troubles:
-    """Reports the troubles of one sink's pings, each once, and when they are over.
+    """Reports trouble with one sink's pings, each kind once, and when it is over.
 
-    What it remembers belongs to the thread that sends, or to the one that takes its place. Methods
-    that others may call say so.
+    What it remembers belongs to the thread that sends, or to the one that takes over. Methods that
+    other threads may call are marked.
 
     Args:
         where: the ping URL, masked.
         mask: takes secrets out of a text.
         limit_name: what a user calls the limit for a body.
-        policy: how long to be quiet about what was said.
+        policy: how long to be quiet about what was reported.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Troubles:
         self._lost: Counter[tuple[Event, int | str | None]] = Counter()
         self._superseded: Counter[str] = Counter()  # by event, since that was last reported
         self._given_up = 0
-        self.left_to: Callable[[], str] = str  # who tells what is given up; empty: nobody
+        self.left_to: Callable[[], str] = str  # who sends what is given up; empty: nobody
         self._dropped = Tally()
         self._dropped_reported = 0
         self._logs_left_out = 0
@@ -64,7 +64,7 @@ class Troubles:
         return f"left to {left_to}" if left_to else "given up"
 
     def clone(self) -> Troubles:
-        """The same place, with nothing reported yet."""
+        """The same for a forked child, with nothing reported yet."""
         other = Troubles(self._where, self._mask, self._limit_name, self._policy)
         other.left_to = self.left_to
         return other
@@ -72,20 +72,20 @@ class Troubles:
     # What any thread may call.
 
     def raised(self, what: str) -> None:
-        """Something raised that is being handled; with its traceback."""
+        """Report the exception being handled, with its traceback."""
         report_exception(what, self._mask)
 
     def exposed(self) -> None:
         """Pings go unencrypted to a host that isn't local."""
         report_if_seen(
-            f"pings to {self._where} are not encrypted: anyone on their way can read the log "
-            "and the ping URL. Use https, if the service offers it."
+            f"pings to {self._where} are not encrypted: anyone on the way can read the log "
+            "and the ping URL. Use https if the service offers it."
         )
 
     def outcomes_dropped(self) -> None:
-        """on_outcome is too slow to be called with everything."""
+        """on_outcome is too slow to be called with every outcome."""
         self._once_ever.report(
-            "outcomes", "on_outcome is too slow to be told of every outcome: the oldest are lost."
+            "outcomes", "on_outcome is too slow to be called with every one: the oldest are lost."
         )
 
     def dropped(self, ping: Ping, capacity: int) -> None:
@@ -98,7 +98,7 @@ class Troubles:
         )
 
     def outcome(self, ping: Ping, attempt: Attempt, attempts: int, seconds: float) -> None:
-        """For who debugs: what became of a ping."""
+        """Report what became of a ping, in debug."""
         became = f"lost: {attempt.error}"
         if attempt.delivered:
             became = f"delivered, {attempt.status}"
@@ -108,11 +108,11 @@ class Troubles:
         report_debug(f"{_name(ping)} to {self._where} {became} ({taken}).")
 
     def not_sent(self, ping: Ping) -> None:
-        """For who debugs: a ping is not to be sent, by ``events=`` or as it is not understood."""
+        """Report, in debug, that ``events=`` or the service leaves a ping out."""
         report_debug(f"{_name(ping)} to {self._where} left out.")
 
     def waiting(self, pings: int, seconds: float) -> None:
-        """The app is held up while pings are delivered; what can't be is reported in the end."""
+        """The app is held up while pings are delivered. What can't be is reported in the end."""
         report_if_seen(
             f"waiting at most {seconds:.0f} s more for {_count(pings)} to {self._where} "
             "to be delivered."
@@ -121,7 +121,7 @@ class Troubles:
     # What goes wrong.
 
     def retrying(self, ping: Ping, attempt: Attempt, *, check_known: bool = False) -> None:
-        """Attempts fail, and there will be others.
+        """Attempts fail, and will be repeated.
 
         Args:
             ping: which one.
@@ -143,7 +143,7 @@ class Troubles:
             attempt: what the service answered.
             check_known: it has taken other pings for the same check.
         """
-        # Not by the answer's text, which may be another each time.
+        # Not by the answer's text, which may differ each time.
         trouble = ping.event, attempt.status or attempt.error
         if self._once.is_due(trouble):
             report(
@@ -162,11 +162,11 @@ class Troubles:
         self._once.report(
             ("unsupported", suffix),
             f"the service at {self._where} knows the check, but not {suffix}: "
-            f"{_CONSEQUENCES[suffix]}{so_far}. events= leaves events out from the beginning.",
+            f"{_CONSEQUENCES[suffix]}{so_far}. events= leaves events out from the start.",
         )
 
     def shortened(self, ping: Ping, why: str, *, too_large: bool) -> None:
-        """A ping was taken with less of its log only."""
+        """The service took a ping only with less of its log."""
         advice = f" Lower {self._limit_name}, or let it pass what is larger." if too_large else ""
         self._once.report(
             "shortened",
@@ -178,11 +178,11 @@ class Troubles:
         self._superseded.update(each.event.value for each in pings)
 
     def logs_left_out(self, pings: int) -> None:
-        """So many pings leave without their logs, which made room for others."""
+        """This many pings are sent without their logs, which made room for others."""
         self._logs_left_out += pings
 
     def more_failures(self, failures: int) -> None:
-        """So many failures are counted in another one."""
+        """This many failures are counted in another one."""
         self._once.report(
             "more failures",
             f"{failures} more failures wait for {self._where}: they are counted in the next one.",
@@ -191,7 +191,7 @@ class Troubles:
     # How it ends.
 
     def delivered(self, ping: Ping) -> None:
-        """A ping arrived: refusals of such pings are over."""
+        """A ping was delivered: such pings are no longer refused."""
         self._recovered = True
         over = [
             (event, cause)
@@ -206,9 +206,9 @@ class Troubles:
         """Nothing waits to be sent any more.
 
         Args:
-            stopped: the sink is stopped: what was not reported yet is, by now.
+            stopped: the sink is stopped, so what was not reported yet is reported now.
         """
-        # A few are void after one failed attempt already.
+        # A few pings are void after a single failed attempt.
         many = self._superseded.total() > _LISTED or self._logs_left_out or self._newly_dropped
         if self._announced:
             if self._recovered:
@@ -230,7 +230,7 @@ class Troubles:
 
     @property
     def _numbers(self) -> str:
-        """What was left out since that was last reported, in words."""
+        """What was left out since the last report, in words."""
         parts = []
         if self._superseded:
             names = _listed(list(self._superseded.elements()))
@@ -278,7 +278,7 @@ def _about_suffix(ping: Ping, *, check_known: bool) -> str:
         name = ping.event.value
         return (
             f"The service knows no check by this URL, or does not know /{name}: if it takes other "
-            f"pings, no more {name}s are sent. events= leaves them out from the beginning."
+            f"pings, no more {name}s are sent. events= leaves them out from the start."
         )
     if not check_known:
         return ""
@@ -295,7 +295,7 @@ def _name(ping: Ping) -> str:
 
 
 def _listed(events: Sequence[str]) -> str:
-    """Events by their names, or counted where they are many."""
+    """Events by name, or counted if there are many."""
     if len(events) > _LISTED:
         counts = Counter(events)
         return ", ".join(f"{count} {event}" for event, count in counts.items())

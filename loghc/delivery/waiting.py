@@ -1,4 +1,4 @@
-"""The pings that wait for the thread that sends: which is next, and when, and which are void."""
+"""The pings that wait to be sent: which is next, when, and which are void."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from loghc.ping import Attempt, Event, Ping
 
 __all__ = ["Waiting"]
 
-_STARTED = 10_000  # runs that may count as started at the service and are remembered
+_STARTED = 10_000  # runs remembered that the service may consider started
 
 
 class Waiting:
-    """The pings that wait, in order. They belong to the thread that sends.
+    """The waiting pings, in order. They belong to the thread that sends.
 
     Args:
         shared: what the senders share.
@@ -44,12 +44,12 @@ class Waiting:
         return len(self._pings) + len(self._inbox) + self._inbox.asks_in_front
 
     def inherit(self, other: Waiting) -> None:
-        """Go on with what another one has."""
+        """Take over the pings of another one."""
         self._pings = [each for each in other._pings if not each.settled]
         self._started = other._started
 
     def sort_out(self) -> bool:
-        """Take new pings in, and the void ones out; whether any is left."""
+        """Take in new pings, and take out void ones; whether any is left."""
         waiting = [each for each in (*self._pings, *self._inbox.take()) if not each.settled]
         self._pings = waiting
         oldest = min((each.since for each in waiting), default=math.inf)
@@ -68,7 +68,7 @@ class Waiting:
         return bool(self._pings)
 
     def next(self) -> tuple[Queued | None, float]:
-        """The ping to send now, or None, and in how many seconds to look again."""
+        """The ping to send now, or None and the seconds until the next one is due."""
         now = monotonic()
         pause_ends = self._paused_at + self._shortened(self._pause)
         due = [each for each in self._pings if self._due(each) <= now]
@@ -81,10 +81,10 @@ class Waiting:
         self._paused_at, self._pause = monotonic(), seconds
 
     def restore_order(self) -> None:
-        """Let ends that were set aside be tried before newer ones: nothing has passed since.
+        """Try ends that were set aside before newer ones again, as nothing has passed since.
 
-        So it may be the service and not the ping; and a failure must not come after the success
-        that followed it.
+        So the service may be at fault, and not the ping; and a failure must not arrive after the
+        success that followed it.
         """
         for each in self._pings:
             if each.ping.event.ends_run:
@@ -105,9 +105,9 @@ class Waiting:
                 del self._started[next(iter(self._started))]
 
     def note_delivered(self, ping: Ping, number: int) -> None:
-        """The service took a ping. What it tells may make others void."""
+        """The service took a ping, which may make others void."""
         if ping.event is Event.FAIL:
-            self._started.clear()  # it closes all runs that were started before
+            self._started.clear()  # a failure closes all runs that were started before
         elif ping.event is Event.SUCCESS:
             self._started.pop(ping.run_id, None)
         if ping.event.ends_run:
@@ -115,14 +115,14 @@ class Waiting:
             self._supersede(late)
 
     def settle(self, queued: Queued, attempt: Attempt) -> None:
-        """A ping came to its outcome."""
+        """Give a ping its outcome."""
         self._inbox.forget_log(queued)
         if queued.body is LOG_LEFT_OUT:
             self._troubles.logs_left_out(1)
         self._outcomes.settle(queued, attempt)
 
     def withdraw(self, queued: Queued) -> None:
-        """A ping is not to be sent after all: it has no outcome."""
+        """A ping is not sent after all: it has no outcome."""
         self._inbox.forget_log(queued)
         self._outcomes.withdraw(queued)
 
@@ -132,7 +132,7 @@ class Waiting:
         return queued.not_before
 
     def _shortened(self, pause: float) -> float:
-        # A service that asks for more time than there is, is not obeyed: that would lose the ping.
+        # A service that asks for more time than there is can't have it: the ping would be lost.
         return min(pause, self._policy.max_backoff_at_exit_s) if self._stop.known else pause
 
     def _count_in(self, failure: Queued, others: list[Queued]) -> None:
@@ -162,6 +162,6 @@ class Waiting:
 
 
 def _is_start(queued: Queued, run_id: str, before: int) -> bool:
-    """Whether a ping is the start of a run, and older than another ping."""
+    """Whether a ping is the start of a run, and older than number ``before``."""
     is_start = queued.ping.event is Event.START and queued.ping.run_id == run_id
     return is_start and queued.number < before

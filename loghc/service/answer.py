@@ -1,4 +1,4 @@
-"""What an answer of the service means, and what it means that there was none."""
+"""What the service's answer to a ping means, or the error that came instead."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from loghc.service.environment import check_ca_file
 
 __all__ = ["announced_limit", "interpret_answer", "interpret_error", "shown"]
 
-_OWN_TEXTS = ("ok", "created")  # what Healthchecks answers to a ping that it takes
+_OWN_TEXTS = ("ok", "created")  # Healthchecks' answers to a ping that it accepts
 _SHOWN_CHARS = 120  # characters of an answer's text that are shown
 _ERROR_CHARS = 240  # characters
 _TRANSIENT = frozenset({408, 425, 429})
@@ -32,7 +32,7 @@ _PROXY = "Check the proxy that HTTPS_PROXY, HTTP_PROXY or ALL_PROXY names."
 _MEANING = {
     400: ("malformed", "Check the ping URL's form."),
     401: ("not authorised", "Check the user and password, or the headers given."),
-    403: ("forbidden", "Check the user and password, or what stands between here and the service."),
+    403: ("forbidden", "Check the user and password, or the firewall or proxy on the way."),
     404: ("not found", "Check the ping URL: the service knows no check by it."),
     408: ("the service waited too long for the request", ""),
     409: ("ambiguous", "The slug matches several checks: rename one, or use the UUID form."),
@@ -41,7 +41,7 @@ _MEANING = {
     413: ("too large", "Lower limit= of the HealthSink, --limit of loghc run."),
     429: ("rate limited", "The service takes only so many pings a minute."),
 }
-_TLS_ADVICE = {  # by OpenSSL's number for what is wrong with a certificate
+_TLS_ADVICE = {  # by OpenSSL's error number for the certificate
     9: "Check this machine's clock.",
     10: "Renew the service's certificate, or check this machine's clock.",
     18: _PRIVATE_CA,
@@ -65,8 +65,8 @@ def interpret_answer(event: Event, answer: Answer, mask: Callable[[str], str]) -
     """What an answer to a ping means.
 
     Args:
-        event: what the ping told.
-        answer: what came back.
+        event: the ping's.
+        answer: the service's.
         mask: takes secrets out of a text.
     """
     status, headers, text = answer
@@ -92,7 +92,7 @@ def interpret_answer(event: Event, answer: Answer, mask: Callable[[str], str]) -
         advice = "Use the final URL: loghc sends no log to another address."
         transient = False
     else:
-        # Only a pool manager of the caller's own lets an interim answer through.
+        # Only a pool manager that the caller passed lets an interim answer through.
         transient = not 400 <= status < 500 or status in _TRANSIENT
         meaning, advice = _meaning(status)
         if status == 404 and event is Event.LOG:
@@ -114,8 +114,8 @@ def interpret_error(error: Exception, host: str, mask: Callable[[str], str]) -> 
     """What an error on the way to the service means.
 
     Args:
-        error: what urllib3, http.client or ssl raised.
-        host: the service's, to be named.
+        error: raised by urllib3, http.client or ssl.
+        host: the service's, for the message.
         mask: takes secrets out of a text.
     """
     causes = _chain(error)
@@ -128,7 +128,7 @@ def interpret_error(error: Exception, host: str, mask: Callable[[str], str]) -> 
             advice=advice,
             transient=refused >= 500 or refused in _TRANSIENT,
         )
-    # By name: urllib3 isn't imported for this, and a manager of the caller's own may be its kin.
+    # By name: urllib3 isn't imported for this, and the caller may pass a lookalike of its manager.
     proxied = any(type(cause).__name__ == "ProxyError" for cause in causes)
     if any(_is_oversized_head(cause) for cause in causes):
         return Attempt(
@@ -148,13 +148,13 @@ def interpret_error(error: Exception, host: str, mask: Callable[[str], str]) -> 
 
 
 def announced_limit(answer: Answer) -> int | None:
-    """Bytes of a body that the service says it keeps; None when it says nothing sensible."""
+    """Bytes of a body that the service says it keeps; None if it doesn't say, or not sensibly."""
     text = answer.headers.get("ping-body-limit", "").strip()
     return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
 
 
 def shown(text: str) -> str:
-    """Text fit for a terminal: one line, not long, nothing unprintable."""
+    """Text made fit for a terminal: one short line, without unprintable characters."""
     line = "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode()
         for char in " ".join(text.split())
@@ -168,7 +168,7 @@ def _meaning(status: int) -> tuple[str, str]:
 
 
 def _seconds(retry_after: str | None) -> float | None:
-    """What a Retry-After header asks for; None when it makes no sense."""
+    """The seconds that a Retry-After header asks for; None if it makes no sense."""
     if retry_after is None:
         return None
     text = retry_after.strip()
@@ -188,7 +188,7 @@ def _host_of(location: str) -> str:
 
 
 def _chain(error: BaseException) -> list[BaseException]:
-    """An error, and what lies under it: urllib3 wraps causes in several ways."""
+    """An error and its causes, which urllib3 wraps in several ways."""
     found: list[BaseException] = []
     waiting: list[object] = [error]
     while waiting and len(found) < 20:
@@ -206,7 +206,7 @@ def _refused_tunnel(error: BaseException) -> int | None:
 
 
 def _is_oversized_head(error: BaseException) -> bool:
-    """Whether http.client gave a head up: more than 100 headers, or a line of over 64 KiB."""
+    """Whether http.client rejected the head: over 100 headers, or a line of over 64 KiB."""
     too_many = re.match(r"got more than [0-9]+ headers", str(error))
     return isinstance(error, http.client.HTTPException) and bool(
         too_many or isinstance(error, http.client.LineTooLong)
@@ -214,7 +214,7 @@ def _is_oversized_head(error: BaseException) -> bool:
 
 
 def _cause(causes: list[BaseException], name: str) -> tuple[str, str]:
-    """An error in plain words, and what to do. The most telling one of its causes is named."""
+    """The most informative of an error's causes in plain words, and what to do."""
     for kind, words in (
         (socket.gaierror, f"{name} doesn't resolve"),
         (ssl.SSLCertVerificationError, "the certificate can't be verified"),
@@ -230,13 +230,13 @@ def _cause(causes: list[BaseException], name: str) -> tuple[str, str]:
             if isinstance(cause, kind):
                 return _detailed(words, cause)
     innermost = causes[-1]
-    if type(innermost) is ValueError:  # loghc's own, made to be read
+    if type(innermost) is ValueError:  # loghc's own, whose message is fit to be shown
         return str(innermost), ""
     return f"{type(innermost).__name__}: {innermost}", ""
 
 
 def _about_trust() -> str:
-    """What to do about an issuer that is unknown: OpenSSL ignores a file that it can't read."""
+    """What to do about an unknown issuer. OpenSSL silently ignores a file that it can't read."""
     path = os.environ.get("SSL_CERT_FILE")
     try:
         if path:
@@ -247,7 +247,7 @@ def _about_trust() -> str:
 
 
 def _has_certificates() -> bool:
-    """Whether the system has any certificates to trust, or may have them where nobody can look."""
+    """Whether the system has certificates to trust, as far as can be seen."""
     try:
         if ssl.create_default_context().get_ca_certs():
             return True
@@ -259,7 +259,7 @@ def _has_certificates() -> bool:
 
 def _detailed(words: str, cause: BaseException) -> tuple[str, str]:
     if isinstance(cause, ssl.SSLError):
-        # Those that were made in Python, as by urllib3's pyOpenSSL, have no attributes of ssl's.
+        # Errors made in Python, as by urllib3's pyOpenSSL support, lack ssl's attributes.
         reason = getattr(cause, "reason", None) or str(cause)
         if isinstance(cause, ssl.SSLCertVerificationError):
             found = getattr(cause, "verify_message", reason)

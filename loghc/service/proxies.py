@@ -1,4 +1,4 @@
-"""Which proxy, if any, the environment names for a URL."""
+"""The proxy that the environment names for a URL, if any."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class Proxy:
 
     @property
     def secure(self) -> bool:
-        """Whether the proxy itself is spoken to over TLS."""
+        """Whether the connection to the proxy itself uses TLS."""
         return self.url.startswith("https:")
 
     @property
     def headers(self) -> dict[str, str]:
-        """What the proxy, and nobody behind it, is to be sent."""
+        """The headers for the proxy alone, not for the service behind it."""
         if self.user is None:
             return {}
         credentials = f"{self.user}:{self.password or ''}".encode("utf-8", "replace")
@@ -48,17 +48,17 @@ class Proxy:
 def proxy_for(scheme: str, host: str) -> Proxy | None:
     """The proxy for requests to a host, from ``HTTP_PROXY``, ``HTTPS_PROXY`` and ``NO_PROXY``.
 
-    Read as curl reads them: lower-case names go before upper-case ones, ``ALL_PROXY`` stands in for
-    both schemes, an empty variable counts as not set, and a proxy without a scheme is an http one.
-    ``NO_PROXY`` is a list of hosts, domains (with all names below them), addresses and networks
-    (``10.0.0.0/8``), without ports, or ``*`` alone for all. Two exceptions: ``HTTP_PROXY`` in upper
-    case counts too, unless ``REQUEST_METHOD`` is set (a web server that runs the program as CGI
-    would let any visitor set it); and IPv6 addresses and networks are compared as such, which older
-    versions of curl compare as text. urllib3 itself reads none of these variables.
+    They are read as curl reads them: lower case wins over upper case, ``ALL_PROXY`` is the default
+    for both schemes, an empty variable counts as unset, and a proxy without a scheme is an http
+    one. ``NO_PROXY`` is a list of hosts, domains (with all names below them), addresses and
+    networks (``10.0.0.0/8``), without ports, or a lone ``*`` for all. There are two differences:
+    ``HTTP_PROXY`` in upper case counts as well, unless ``REQUEST_METHOD`` is set (under CGI any
+    visitor could set it); and IPv6 addresses and networks are compared as such, not as text as in
+    older versions of curl. urllib3 itself reads none of these variables.
 
     Args:
         scheme: ``http`` or ``https``.
-        host: the host, with its port where it is not the scheme's own.
+        host: the host, with its port unless that is the scheme's default.
 
     Raises:
         ValueError: what the environment names is not an http or https proxy. The message doesn't
@@ -73,7 +73,7 @@ def proxy_for(scheme: str, host: str) -> Proxy | None:
 
 
 def _variable(lower: str) -> tuple[str, str]:
-    """The name and the value of the variable that counts; an empty value when there is none."""
+    """The name and value of the variable that counts; an empty value if there is none."""
     for name in (lower, lower.upper()):
         text = os.environ.get(name, "").strip()
         if text and not (name == "HTTP_PROXY" and "REQUEST_METHOD" in os.environ):
@@ -144,7 +144,7 @@ def _covers_ipv6(rule: str, name: str) -> bool:
 
 
 def _network(rule: str, longest: int) -> tuple[str, int]:
-    """A rule's address and the number of its bits that count. No number, or 0, is all of them."""
+    """A rule's address, and how many of its bits count. No number, or 0, means all of them."""
     address, _, bits = rule.partition("/")
     number = re.match("[+-]?[0-9]+", bits)
     return address, int(number[0] if number else 0) or longest

@@ -1,4 +1,4 @@
-"""The ping URL: read once, taken apart, and never shown with its secret."""
+"""The ping URL: parsed once, and never shown with its secret."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 __all__ = ["UUID", "PingUrl"]
 
-# Patterns are compiled where a URL needs them, which few do: making a sink must stay cheap.
+# Patterns are compiled only when a URL needs them, which few do: making a sink must stay cheap.
 _HOST_NAME_CHARS, _LABEL_CHARS = 253, 63  # characters, by the rules of DNS
 _PORTS = {"http": 80, "https": 443}
 _URL_CHARS = 4096  # characters of a whole URL
-# IDNA 2003, the standard library's, makes other names of these than IDNA 2008 does, which browsers
-# and curl follow. A log must not end up at a namesake.
+# IDNA 2003, the standard library's, encodes these differently from IDNA 2008, which browsers and
+# curl follow. A log must not end up at another host.
 _AMBIGUOUS_IN_NAMES = "\u00df\u03c2\u200c\u200d"
 _LOCAL_NAMES = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
 UUID = r"(?i:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})"
@@ -32,14 +32,14 @@ _SLUG = r"/[A-Za-z0-9_-]{22}/((?:[a-z0-9]{1,15}[-_])*[a-z0-9]{1,15})$"
 
 
 class PingUrl:
-    """A ping URL, UUID or slug form, in its parts.
+    """The parts of a ping URL, in UUID or slug form.
 
     Attributes:
         origin: scheme, host and port, such as ``https://hc-ping.com``.
         host: the host alone, for proxy rules and warnings.
-        port: where it listens: the scheme's own port, unless the URL has another.
+        port: the URL's, or the scheme's default.
         path: the check's path, without a slash at its end. A secret.
-        query: what follows ``?``, as given.
+        query: the part after ``?``, as given.
         user: the user name for basic authentication, None when there is none.
         password: the password for it, None when there is none. A secret.
     """
@@ -67,9 +67,9 @@ class PingUrl:
 
     @classmethod
     def parse(cls, text: str, source: str = "url") -> PingUrl:
-        """Take a ping URL apart.
+        """Parse a ping URL.
 
-        Slashes that stand doubled in its path are made one.
+        Doubled slashes in its path become one.
 
         Args:
             text: the URL, http or https.
@@ -77,8 +77,8 @@ class PingUrl:
 
         Raises:
             TypeError: ``text`` is not a str.
-            ValueError: it is not a ping URL. The message names ``source`` and shows of the URL no
-                more than its scheme and host.
+            ValueError: it is not a ping URL. The message names ``source``, and of the URL shows
+                only the scheme and host.
         """
         if not isinstance(text, str):
             raise TypeError(f"{source}: expected a ping URL as a str, not {type(text).__name__}")
@@ -137,7 +137,7 @@ class PingUrl:
         )
 
     def target(self, suffix: str, run_id: str) -> str:
-        """The URL of one request: the suffix goes before the query, the run id at its end."""
+        """The URL of one request, with the suffix before the query and the run id at its end."""
         query = f"{self.query}&rid={run_id}" if self.query else f"rid={run_id}"
         return f"{self.origin}{self.path}{suffix}?{query}"
 
@@ -148,17 +148,17 @@ class PingUrl:
 
     @property
     def authority(self) -> str:
-        """The host, in brackets where need be, with its port where that isn't the scheme's own."""
+        """The host (in brackets if it is an IPv6 address), and the port if it isn't the default."""
         return self.origin.partition("://")[2]
 
     @property
     def credentials(self) -> str | None:
-        """``user:password`` for basic authentication, None when the URL has none."""
+        """``user:password`` for basic authentication; None if the URL has none."""
         return None if self.user is None else f"{self.user}:{self.password or ''}"
 
     @property
     def masked(self) -> str:
-        """What may be shown of it: the host, and a slug that stands behind a ping key."""
+        """The URL as it may be shown: the host, and the slug after a ping key."""
         slug = re.search(_SLUG, self.path)
         if slug is not None:
             return f"{self.origin}/***/{slug[1]}"
@@ -178,7 +178,7 @@ class PingUrl:
 
 
 def _quoted(text: str, safe: str) -> str:
-    """Percent-encode what has to be. What is encoded stays; a ``%`` by itself becomes ``%25``."""
+    """Percent-encode where needed. Encoded characters stay; a lone ``%`` becomes ``%25``."""
     if "%" in text:
         text = re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", text)
     return quote(text, safe=safe)
@@ -189,7 +189,7 @@ def _is_suffix(segment: str) -> bool:
 
 
 def _ascii_host(parts: SplitResult) -> str | None:
-    """The host as it is looked up; None when it can't be one."""
+    """The host in ASCII, as it is looked up; None if it can't be a host."""
     host = parts.hostname or ""
     if "[" in parts.netloc.rpartition("@")[2]:
         return host if ":" in host and _ip_address(host) is not None else None
@@ -206,7 +206,7 @@ def _ascii_host(parts: SplitResult) -> str | None:
 
 
 def _is_label(text: str) -> bool:
-    """Whether a text can be one of the parts of a host's name, in ASCII."""
+    """Whether a text can be one label of a host name in ASCII."""
     within = 0 < len(text) <= _LABEL_CHARS and text[0] != "-" and text[-1] != "-"
     return within and all(char.isalnum() or char in ("-", "_") for char in text)
 
@@ -227,7 +227,7 @@ def _is_local(host: str) -> bool:
     name = host.removesuffix(".")
     address = _ip_address(name)
     if address is not None:
-        # Loopback and link-local ones, too, and an IPv4 address that is written as an IPv6 one.
+        # This includes loopback and link-local ones, and IPv4 addresses written as IPv6.
         return address.is_private
     if name[:1].isdigit() and "." not in name:  # an address to programs in C
         return False

@@ -1,4 +1,4 @@
-"""Starts the program as a shell would, and ends as it did."""
+"""Starts the program as a shell would, and exits as the program did."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 _SHELL = "/bin/sh"
-_NOT_FOUND = 127  # a shell's exit status for a command that it doesn't find,
+_NOT_FOUND = 127  # a shell's exit status for a command that it can't find
 _NOT_EXECUTABLE = 126  # and for one that it can't execute
 
 
@@ -36,10 +36,10 @@ class CannotStartError(Exception):
 
     Attributes:
         status: the exit status that a shell would have given.
-        reason: the operating system's.
+        reason: why, in the operating system's words.
 
     Args:
-        number: the operating system's for the error; 0: no such program was found.
+        number: the operating system's error number; 0: no such program was found.
         hint: what may have been meant.
     """
 
@@ -53,10 +53,10 @@ class CannotStartError(Exception):
 
 
 def initial_environment() -> dict[bytes, bytes]:
-    """The environment as this process got it.
+    """The environment that this process was started with.
 
-    Python may have added to it: in the C locale it sets ``LC_CTYPE`` for the programs that it
-    starts. What a shell starts doesn't have that.
+    Python may have added to it since: in the C locale it sets ``LC_CTYPE``, which a program that
+    a shell starts would not see.
     """
     env = dict(os.environb)
     try:
@@ -70,7 +70,7 @@ def initial_environment() -> dict[bytes, bytes]:
 
 
 def environment(env: dict[bytes, bytes], bootstrap: str, directory: str) -> dict[bytes, bytes]:
-    """An environment with what brings the recorder in.
+    """A copy of an environment that loads the recorder.
 
     Args:
         env: the watcher's own.
@@ -78,7 +78,7 @@ def environment(env: dict[bytes, bytes], bootstrap: str, directory: str) -> dict
         directory: the run directory.
     """
     env = dict(env)
-    if os.pathsep not in bootstrap:  # which can't be written into PYTHONPATH
+    if os.pathsep not in bootstrap:  # such a path can't be written into PYTHONPATH
         before = env.get(b"PYTHONPATH")
         path = os.fsencode(bootstrap)
         env[b"PYTHONPATH"] = path + os.fsencode(os.pathsep) + before if before else path
@@ -92,15 +92,15 @@ def start(
     inherited: Inherited,
     output: Output | None,
 ) -> int:
-    """Start a command; its process id.
+    """Start a command, and return its process id.
 
-    This process must have one thread only.
+    This process must have a single thread.
 
     Args:
         command: what to start.
         env: its environment.
-        inherited: how loghc itself found the signals.
-        output: what takes in what it prints, if that is wanted.
+        inherited: the signals as loghc itself found them.
+        output: keeps what the command prints; None: nothing does.
 
     Raises:
         CannotStartError: nothing was started.
@@ -136,10 +136,10 @@ def start(
 
 
 def become(command: Command) -> NoReturn:
-    """Start a command in the place of this process, unwatched.
+    """Replace this process with a command, unwatched.
 
     Raises:
-        CannotStartError: it can't be.
+        CannotStartError: the command can't be started.
     """
     env = initial_environment()
     take_over().restore()
@@ -148,7 +148,7 @@ def become(command: Command) -> NoReturn:
 
 
 def _execute(command: Command, env: dict[bytes, bytes]) -> int:
-    """Execute the first candidate that can be; the error's number if none can."""
+    """Execute the first candidate that can be executed; the error's number if none can."""
     denied = 0
     for path in command.candidates:
         try:
@@ -168,7 +168,7 @@ def _execute(command: Command, env: dict[bytes, bytes]) -> int:
 
 
 def reap() -> tuple[int, int] | None:
-    """One child that ended or stopped: its id and wait status; None when there is none."""
+    """The id and wait status of one child that ended or stopped; None if there is none."""
     try:
         found, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED)
     except ChildProcessError:
@@ -177,7 +177,7 @@ def reap() -> tuple[int, int] | None:
 
 
 def end_like(status: int) -> NoReturn:
-    """End this process as a program did whose wait status this is. Doesn't return."""
+    """Exit, or die of a signal, as the program with this wait status did. Never returns."""
     if os.WIFSIGNALED(status):
         _kill_self_with(os.WTERMSIG(status))
         os._exit(128 + os.WTERMSIG(status))  # process 1 isn't killed by its own signals
@@ -187,8 +187,8 @@ def end_like(status: int) -> NoReturn:
 def _kill_self_with(number: int) -> None:
     import resource
 
-    # The program has left its core file. A limit of one byte is too little for a file, and tells
-    # Linux not to pass the core to a program either, as a limit of 0 doesn't.
+    # The program has left its core file already. A limit of one byte is too small for a file and,
+    # unlike a limit of 0, keeps Linux from piping the core to a program as well.
     _, most = resource.getrlimit(resource.RLIMIT_CORE)
     resource.setrlimit(resource.RLIMIT_CORE, (0 if most == 0 else 1, most))
     if number == signal.SIGKILL:
@@ -196,5 +196,5 @@ def _kill_self_with(number: int) -> None:
         return
     signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
-    # To this very thread: the one that waits for signals would take it.
+    # To this thread alone: otherwise the thread that waits for signals would take it.
     signal.pthread_kill(_thread.get_ident(), number)

@@ -1,4 +1,4 @@
-"""The watcher's signals: how they were inherited, which came, and whom each was for."""
+"""The watcher's signals: how they were inherited, which arrived, and whom each was meant for."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 __all__ = ["FORWARDED", "Caught", "Inherited", "Signals", "stop_by", "take_over"]
 
-# These tell of a crash of the watcher's own, can't be caught, or are about its own children and
-# its own reading and writing.
+# These report a crash of the watcher itself, can't be caught, or concern the watcher's own children
+# and its own input and output.
 _OWN = frozenset(
     {
         signal.SIGSEGV,
@@ -30,23 +30,23 @@ _OWN = frozenset(
 )
 FORWARDED: frozenset[int] = frozenset(signal.valid_signals() - _OWN)
 _WAITED_FOR = FORWARDED | {signal.SIGCHLD}
-# These two would stop the watcher where it writes to a terminal in the background, or where the
-# program reads from one: the watcher stops when the program does.
-_POLL_MS = 200  # between two looks for signals, where no thread can wait for them
+# These two would stop the watcher when it writes to a terminal from the background, or when the
+# program reads from one; but it is to stop only when the program does.
+_POLL_MS = 200  # between checks for signals when no thread can wait for them
 _BLOCKED = _WAITED_FOR | {signal.SIGTTIN, signal.SIGTTOU}
 
 
 class Inherited:
-    """Signals as loghc found them when it was started, for the program to find them so too."""
+    """The signals as loghc found them at its start, so that the program finds them the same."""
 
     def __init__(self, mask: set[signal.Signals], *, ignores_children: bool) -> None:
         self._mask = mask
         self._ignores_children = ignores_children
 
     def restore(self) -> None:
-        """In the child, before it becomes the program."""
+        """Put them back, in the child, before it becomes the program."""
         for number in (signal.SIGPIPE, signal.SIGXFSZ):
-            signal.signal(number, signal.SIG_DFL)  # which Python ignores, and exec would keep so
+            signal.signal(number, signal.SIG_DFL)  # Python ignores them, and exec would keep it so
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
         if self._ignores_children:
@@ -55,9 +55,9 @@ class Inherited:
 
 
 def take_over() -> Inherited:
-    """Block what the watcher will wait for. Nothing that arrives from now on is lost.
+    """Block the signals that the watcher will wait for: none that arrives from now on is lost.
 
-    The dispositions stay for the moment: the program inherits them.
+    The dispositions stay as they are for now, because the program inherits them.
     """
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, _BLOCKED)
     ignores_children = signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN
@@ -67,12 +67,12 @@ def take_over() -> Inherited:
 
 
 class Caught:
-    """A signal that came.
+    """A signal that arrived.
 
     Attributes:
         number: which one.
-        kernel: the kernel sent it by itself: the terminal's, for the whole foreground group.
-        sender: the process that sent it, 0 where that is unknown.
+        kernel: the kernel sent it, as it does for the terminal to the whole foreground group.
+        sender: the process that sent it; 0: unknown.
     """
 
     __slots__ = ("kernel", "number", "sender")
@@ -83,14 +83,14 @@ class Caught:
         self.sender = sender
 
     def is_for_program(self, belongs: Callable[[int], bool]) -> bool:
-        """Whether to forward it: the program has not got it already.
+        """Whether the program still needs it forwarded.
 
         Args:
-            belongs: whether a process belongs to the program. What the program sends reaches
-                the watcher because both are in one process group, or was meant for its parent.
+            belongs: whether a process belongs to the program. A signal that the program itself
+                sends reached both through their common process group, or was meant for its parent.
         """
         if self.number == signal.SIGHUP and self.kernel:
-            # When a terminal is gone, its session's leader alone hears of it.
+            # When a terminal is gone, only the session leader is sent this signal.
             return os.getsid(0) == os.getpid()
         if self.kernel:
             # An alarm may have been set before this process became loghc.
@@ -102,20 +102,20 @@ class Signals:
     """Waits for signals on a thread of its own, and hands them over in order.
 
     Args:
-        wake: called after each. On that thread.
+        wake: called after each signal, on that thread.
     """
 
     def __init__(self, wake: Callable[[], object]) -> None:
         self._caught: deque[Caught] = deque()
         self.pause: int | None = None
-        """Milliseconds after which to take signals though nothing woke the caller; None: never."""
+        """Milliseconds after which to call `take` even if nothing woke the caller; None: never."""
         self._wake = wake
         self._interrupt: Callable[[Caught], None] | None = None
 
     def start(self) -> None:
-        """Begin. To be called when the program was started, as it changes the dispositions."""
+        """Begin. Call this after the program was started, as it changes the dispositions."""
         for number in _WAITED_FOR:
-            # Never called, as all threads block the signals. But an ignored one wouldn't be kept.
+            # Never called, as all threads block the signals. But an ignored one would be discarded.
             signal.signal(number, _nothing)
         import threading  # not before the program has been started
 
@@ -126,7 +126,7 @@ class Signals:
             self.pause = _POLL_MS
 
     def take(self) -> list[Caught]:
-        """What came since the last time."""
+        """The signals that arrived since the last call."""
         if self.pause is not None:
             while (info := signal.sigtimedwait(_WAITED_FOR, 0)) is not None:
                 self._caught.append(_caught(info))
@@ -136,7 +136,7 @@ class Signals:
         return taken
 
     def call(self, interrupt: Callable[[Caught], None]) -> None:
-        """From now on call a function with each signal, at once: the main thread will be busy."""
+        """Call a function with each signal from now on, at once: the main thread will be busy."""
         self._interrupt = interrupt
         for caught in self.take():
             interrupt(caught)
@@ -151,10 +151,10 @@ class Signals:
 
 
 def stop_by(number: int) -> None:
-    """Stop this process by a terminal's signal, as the program was. For the main thread."""
+    """Stop this process with a terminal's signal, as the program was. Main thread only."""
     signal.signal(number, signal.SIG_DFL)
     # In this order: the terminal's own signal may still be pending here, and would stop it twice.
-    # When it is continued, the system forgets whatever else would stop it.
+    # SIGCONT discards every other pending stop signal.
     signal.pthread_kill(_thread.get_ident(), number)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})  # it goes on here when it is continued
     signal.pthread_sigmask(signal.SIG_BLOCK, {number})
@@ -173,8 +173,8 @@ def _next() -> Caught:
             except InterruptedError:
                 continue
             return _caught(info)
-    # Elsewhere nobody says who sent it: what a terminal can send is taken for the terminal's while
-    # this process is in its foreground.
+    # Elsewhere the sender is unknown. While this process is in the terminal's foreground, a signal
+    # that a terminal can send is assumed to be the terminal's.
     number = signal.sigwait(_WAITED_FOR)
     terminals = (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGWINCH)
     return Caught(number, kernel=number in terminals and _in_foreground(), sender=0)

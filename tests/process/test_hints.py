@@ -600,7 +600,7 @@ logger.info("sync.start")
     assert len({ping.run_id for ping in ping_receiver.pings}) == events.count(Event.START)
     if events[-1] is Event.FAIL:
         last = ping_receiver.pings[-1].text.splitlines()
-        assert "loghc: the program crashed, though this run was told as a success." in last
+        assert "loghc: the program crashed, though this run was reported as a success." in last
         assert last[0] == "KeyError: 'boom'"
 
 

@@ -60,7 +60,7 @@ def test_a_text_that_is_not_healthchecks_own_is_noted(text: str, foreign: str) -
         (400, "400 malformed", "Check the ping URL's form.", False),
         (401, "401 not authorised", "Check the user and password", False),
         (402, "402 Payment Required", "", False),
-        (403, "403 forbidden", "Check the user and password, or what stands", False),
+        (403, "403 forbidden", "Check the user and password, or the firewall", False),
         (404, "404 not found", "Check the ping URL: the service knows no check", False),
         (407, "407 the proxy asks for a user and password", "Put them into the proxy's URL", False),
         (408, "408 the service waited too long for the request", "", True),
