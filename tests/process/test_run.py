@@ -941,8 +941,8 @@ def test_many_short_children_leave_no_many_files_and_take_no_memory(receiver, pr
             with open(f"/proc/{os.getppid()}/status") as status:
                 return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
         most = 0
-        for number in range(500):
-            if number == 250:
+        for number in range(300):
+            if number == 150:
                 before = memory()
             if not os.fork():
                 logger.info(f"child {number}")
@@ -954,10 +954,10 @@ def test_many_short_children_leave_no_many_files_and_take_no_memory(receiver, pr
     )
     done = run(*RUN, name, cwd=tmp_path)
     files, kilobytes = map(int, done.stdout.split())
-    assert files < 300
-    assert kilobytes < 10_000  # what 250 rings would take is 50,000
+    assert files < 200
+    assert kilobytes < 10_000  # what 150 rings would take is 30,000
     words = [line.rpartition(" ")[2] for line in told(receiver)[1].text.splitlines()]
-    assert words == [str(number) for number in range(500)]
+    assert words == [str(number) for number in range(300)]
 
 
 def test_a_body_is_the_end_of_a_long_log(receiver, program, tmp_path):

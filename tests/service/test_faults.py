@@ -316,14 +316,15 @@ def test_a_marker_call_does_not_wait_for_the_service(
 
 
 SHORT_JOB = """
-import sys
+import sys, time
+import urllib3  # else a busy machine may spend the drain on that
 from loguru import logger
 from loghc import HealthSink
 logger.remove()
 logger.add(HealthSink(sys.argv[1], drain=float(sys.argv[2]), timeout=5.0), catch=False)
 logger.info("sync.start")
 logger.info("sync.done")
-print("the job is done", flush=True)
+print(time.time(), flush=True)
 """
 
 LASTING = {
@@ -337,12 +338,10 @@ LASTING = {
 
 
 def assert_bounded_exit(run_script: RunScript, url: str, drain: float = 2.0) -> str:
-    begun = time.monotonic()
     done = run_script(SHORT_JOB, url, str(drain))
-    took = time.monotonic() - begun
+    took = time.time() - float(done.stdout)  # since the job was done
     assert done.returncode == 0
-    assert done.stdout == "the job is done\n"
-    assert took < drain + 1.0 + 5.0  # its margin, and starting Python on a busy machine
+    assert took < drain + 1.0 + 5.0  # its margin, and a busy machine's
     assert SECRET not in done.stderr
     assert url.rpartition("/")[2] not in done.stderr
     assert "Traceback" not in done.stderr
