@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from pathlib import Path
+
+import pytest
+
+_NAMESPACE = Path("/proc/self/ns/pid")
+needs_guard = pytest.mark.skipif(
+    not hasattr(os, "pidfd_open")
+    or not _NAMESPACE.is_symlink()
+    or str(_NAMESPACE.readlink()) != "pid:[4026531836]",
+    reason="a guard needs a pidfd, and the pid namespace that the system begins with",
+)
 
 # Ends with a run open, and with a guard that watches.
 JOB = """\
@@ -29,6 +40,7 @@ def guarded():
     while not guards():
         assert time.monotonic() < until
         time.sleep(0.005)
+    return guards()[0]
 
 def kill(number=signal.SIGKILL):
     os.kill(os.getpid(), number)
@@ -56,6 +68,11 @@ def guards_of(pid: int) -> list[int]:
     return found
 
 
-def entries() -> set[str]:
-    """Entries in memory, this user's or others'."""
-    return {path.name for path in Path("/dev/shm").glob("loghc-state-*")}
+def entries_of(pid: int) -> list[Path]:
+    """The entries in memory of a process."""
+    found = []
+    for path in Path("/dev/shm").glob("loghc-state-*"):
+        with contextlib.suppress(OSError):
+            if f"\npid={pid}\n" in "\n" + (path / "run").read_text():
+                found.append(path)
+    return found

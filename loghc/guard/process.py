@@ -33,7 +33,7 @@ def main(message: Mapping[str, Any]) -> None:
         message: the first one; later ones come by the channel.
     """
     try:
-        _detach()
+        _detach(message["pidfd"])
         os.environ.update(message["environment"])
         # All that it needs, before it is needed: a deployment may replace these files by then, a
         # machine without memory may not read them, and who may write there may have changed.
@@ -44,12 +44,13 @@ def main(message: Mapping[str, Any]) -> None:
         os._exit(0)  # at once: nobody waits for it
 
 
-def _detach() -> None:
-    """Hold nothing of the program that started this."""
+def _detach(pidfd: int) -> None:
+    """Hold nothing of the program that started this, but what tells its end."""
     with contextlib.suppress(OSError):
         os.setsid()
     os.chdir("/")
     os.umask(0o077)
+    os.dup2(pidfd, PIDFD)
     nothing = os.open(os.devnull, os.O_RDWR)
     for number in range(3):
         os.dup2(nothing, number)
@@ -57,7 +58,6 @@ def _detach() -> None:
         if number > 2 and number != PIDFD:
             with contextlib.suppress(OSError):
                 os.close(number)
-    os.set_inheritable(PIDFD, False)  # noqa: FBT003 - it has no name
     for number in signal.valid_signals():
         with contextlib.suppress(OSError, ValueError):
             signal.signal(number, signal.SIG_DFL)

@@ -1,4 +1,4 @@
-"""Starts a Python that shares nothing with this program, and is its child for no time."""
+"""Starts a Python that shares nothing with this program, and was never its child."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import json
 import os
 import posix
 import re
+import shlex
+import signal
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -15,14 +17,13 @@ from typing import Any
 __all__ = ["PIDFD", "known_python", "spawn_detached"]
 
 PIDFD = 4
-"""The descriptor of this process that the other one gets."""
+"""The guard's descriptor of the process that started it."""
 
-_MESSAGE = 3  # its descriptor with the first message
-_SPARE = 10  # our descriptors are put from here on, out of the way of those
 _PYTHON = re.compile(r"(python|pypy)[\d.]*[a-z]*$")
-# The shell is there in a millisecond, and has gone in another; Python would take ten.
-_SHELL = "/bin/sh"
-_COMMAND = f'"$0" -I -S -c "$1" <&{_MESSAGE} {_MESSAGE}<&- &'
+_CLONE_VM = 0x100
+_CLONE_VFORK = 0x4000
+_WCLONE = -(1 << 31)  # wait for a child that sends no signal
+_STACK_BYTES = 1 << 18
 _CODE = """\
 import json, sys
 message = json.loads(sys.stdin.buffer.readline())
@@ -52,37 +53,55 @@ def known_python() -> str | None:
 def spawn_detached(python: str, message: Mapping[str, Any]) -> None:
     """Start a guard for this process.
 
-    Not by ``os.fork``, in the midst of the app's threads, and not by ``subprocess``, which gevent
-    patches: a child that executes a shell at once, which starts the guard behind it and ends.
+    Whoever waits for any child, in whatever thread, must not be given ours: neither ``os.fork``,
+    which is not for threads, nor ``subprocess`` can hide one.
 
     Args:
         python: the executable.
         message: what it is told first.
 
     Raises:
-        OSError: it can't be started.
+        OSError, ImportError: it can't be started.
     """
-    pidfd = _out_of_the_way(os.pidfd_open(os.getpid()))
+    # The number of a descriptor in a shell's command has one digit, but in a path.
+    pidfd = _inherited(os.pidfd_open(os.getpid()))
     try:
-        pipe = _out_of_the_way(_filled_pipe(json.dumps(message).encode() + b"\n"))
+        pipe = _inherited(_filled_pipe(json.dumps({**message, "pidfd": pidfd}).encode() + b"\n"))
         try:
-            child = posix.posix_spawn(
-                _SHELL,
-                [_SHELL, "-c", _COMMAND, python, _CODE],
-                {name: os.environ[name] for name in _VARIABLES if name in os.environ},
-                file_actions=[
-                    (os.POSIX_SPAWN_DUP2, pipe, _MESSAGE),
-                    (os.POSIX_SPAWN_DUP2, pidfd, PIDFD),
-                    *((os.POSIX_SPAWN_OPEN, n, os.devnull, os.O_RDWR, 0) for n in range(3)),
-                ],
-                setsid=True,
-            )
+            variables = (f"{name}={os.environ[name]}" for name in _VARIABLES if name in os.environ)
+            words = ["env", "-i", *variables, python, "-I", "-S", "-c", _CODE]
+            command = f"{shlex.join(words)} </dev/fd/{pipe} >/dev/null 2>&1 &"
+            _run_unseen(os.fsencode(command))
         finally:
             os.close(pipe)
     finally:
         os.close(pidfd)
-    with contextlib.suppress(ChildProcessError):  # the program ignores or waits for all children
-        posix.waitpid(child, 0)
+
+
+def _run_unseen(command: bytes) -> None:
+    """Run a shell's command in a process that nobody else in this one can see as a child.
+
+    The C library's ``system`` runs it, in a process of its own that is made for that as
+    ``posix_spawn`` makes one: in this one's memory, on a stack of its own, while this thread waits.
+    But its end sends no signal, and so no wait for any child ends with it.
+    """
+    import ctypes
+
+    library = ctypes.CDLL(None, use_errno=True)
+    clone = library.clone
+    clone.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_char_p]
+    system = ctypes.cast(library.system, ctypes.c_void_p)
+    stack = ctypes.create_string_buffer(_STACK_BYTES)
+    top = (ctypes.addressof(stack) + _STACK_BYTES) // 16 * 16
+    # A handler that ran there would be this process's, as its memory is.
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        child = clone(system, top, _CLONE_VM | _CLONE_VFORK, command)
+        if child < 0:
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+        posix.waitpid(child, _WCLONE)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
 def _filled_pipe(data: bytes) -> int:
@@ -102,9 +121,9 @@ def _filled_pipe(data: bytes) -> int:
         os.close(writing)
 
 
-def _out_of_the_way(descriptor: int) -> int:
-    """The same under a number that is none of those to be given."""
+def _inherited(descriptor: int) -> int:
+    """The same in a descriptor that programs inherit; none of the standard streams'."""
     try:
-        return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _SPARE)
+        return fcntl.fcntl(descriptor, fcntl.F_DUPFD, 3)
     finally:
         os.close(descriptor)
