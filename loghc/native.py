@@ -1,8 +1,8 @@
-"""Threads, locks and waits of the system's own, whatever gevent or eventlet patched, and whenever.
+"""Genuine threads, locks and waits, whatever gevent or eventlet patched, and whenever they did.
 
-Those put greenlets in place of threads: a "thread" that is started is then a greenlet of the app's
-own thread, and a lock or queue of the genuine kind, waited for there, stops every greenlet. They
-patch modules, so this takes what it needs from copies of those modules that nobody else has.
+They replace threads with greenlets: a new "thread" is then a greenlet of the app's own thread, and
+waiting there for a genuine lock or queue stops every greenlet. They patch modules, so this takes
+what it needs from private copies of those modules.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ _LONGEST_PAUSE_S = 0.05
 
 
 def _copy_of(module: ModuleType) -> Any:
-    """Another copy of a module that is written in C, as it is before anybody patches it.
+    """A private copy of a module written in C, as it is before anybody patches it.
 
-    Where no other can be had, as on PyPy, the module itself.
+    If there can't be another copy, as on PyPy, the module itself.
     """
     spec = module.__spec__
     try:
@@ -74,13 +74,13 @@ else:
     start_new_thread = _genuine.start_new_thread
 
 poll = getattr(_copy_of(select), "poll", None)
-"""``select.poll``; None where the system has none."""
+"""``select.poll``; None if the system has none."""
 
 
 class Bell:
-    """Wakes one thread that waits; rung while nobody waits, it wakes the next one that does.
+    """Wakes one waiting thread; if rung while nobody waits, it wakes the next one that does.
 
-    Nothing can interrupt it half-way: signal handlers and finalizers may ring it.
+    Nothing can interrupt it half-way, so signal handlers and finalizers may ring it.
     """
 
     __slots__ = ("_lock",)
@@ -90,7 +90,7 @@ class Bell:
         self._lock.acquire()
 
     def ring(self) -> None:
-        """Wake who waits. Ringing twice is like once."""
+        """Wake the waiting thread. Ringing twice is the same as once."""
         with contextlib.suppress(RuntimeError):  # it was rung, and nobody has waited since
             self._lock.release()
 
@@ -107,10 +107,10 @@ class Bell:
 
 
 def holding(lock: Any, action: Callable[[], _T]) -> _T:
-    """Do something while holding a lock, and let go of it whatever a signal handler raises.
+    """Do something while holding a lock, and release it even if a signal handler raises.
 
-    ``with`` doesn't always on CPython 3.14: an exception between the taking of the lock and the
-    block leaves it held for ever.
+    On CPython 3.14 ``with`` doesn't always release it: an exception between acquiring the lock and
+    entering the block leaves it held forever.
     """
     if lock._is_owned():
         return action()
@@ -125,12 +125,12 @@ def holding(lock: Any, action: Callable[[], _T]) -> _T:
 
 
 def sleep(seconds: float) -> None:
-    """Wait on the calling thread, and let no greenlet of it run meanwhile."""
+    """Wait on the calling thread, without letting its greenlets run meanwhile."""
     Bell().wait(seconds)
 
 
 def wait_with_greenlets(done: Callable[[], bool], seconds: float) -> bool | None:
-    """Wait until something is done while the app's other greenlets go on; None without any."""
+    """Wait until something is done while the app's other greenlets run; None without greenlets."""
     import time
 
     if not is_green(time.sleep):
@@ -145,16 +145,16 @@ def wait_with_greenlets(done: Callable[[], bool], seconds: float) -> bool | None
 
 
 def is_green(thing: Any) -> bool:
-    """Whether a function or class is one that gevent or eventlet put in place of another."""
+    """Whether gevent or eventlet put this function or class in place of another."""
     module = getattr(thing, "__module__", None) or ""
     return module.partition(".")[0] in ("gevent", "eventlet")
 
 
 def close_event_loop() -> None:
-    """Close the event loop that was made for the calling thread's greenlets, if one was.
+    """Close the event loop that was made for the calling thread's greenlets, if there is one.
 
-    Only for a thread of loghc's own, at its end: nobody else would. A pool manager of the app's, or
-    its functions, may have waited there.
+    Only for loghc's own threads, when they finish, as nobody else would close it. The app's pool
+    manager, or its functions, may have waited there.
     """
     gevent: Any = sys.modules.get("gevent._hub_local")
     eventlet: Any = sys.modules.get("eventlet.hubs")
@@ -168,7 +168,7 @@ def close_event_loop() -> None:
 
 
 def socket_class() -> type[socket.socket]:
-    """``socket.socket``, the genuine one: a greenlet's needs an event loop on each thread."""
+    """The genuine ``socket.socket``: a patched one needs an event loop on each thread."""
     import socket
 
     if not is_green(socket.socket):

@@ -1,4 +1,4 @@
-"""What a ping carries: the headline, the log and the footer, each masked already, and its cuts."""
+"""The body of a ping: headline, log and footer, all masked already, and how it is cut."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ SHORTEST = 2
 
 _SHORT_LOG_BYTES = 8_000
 _SHORT_RECORD_BYTES = 2_000
-_FOOTER_BYTES = 2_000  # of a kept body, whose footer is not told apart from its log
-_LATE = b" (told late, of "
-_LATE_LINE = b"loghc: told late: this happened at "
+_FOOTER_BYTES = 2_000  # of a kept body, whose footer can't be told from its log
+_LATE = b" (sent late, of "
+_LATE_LINE = b"loghc: sent late: this happened at "
 _GAP = b"... loghc left out the middle here ...\n"
 
 
@@ -30,9 +30,8 @@ class Body(NamedTuple):
         headline: the cause of a failure, one line without its end, UTF-8; or empty.
         log: the end of the log.
         footer: what loghc adds after the log.
-        record_bytes: how many bytes at the log's end are the marker's own record; 0 where it has
-            none.
-        limit: bytes of all parts together at most; None: no limit.
+        record_bytes: how many bytes at the log's end are the marker's own record; 0: none.
+        limit: the most bytes of all parts together; None: no limit.
 
     Example:
         >>> body = Body(b"disk full", b"copied a\ncopied b\nsync.error\n")
@@ -48,16 +47,16 @@ class Body(NamedTuple):
 
     @classmethod
     def of_failure(cls, data: bytes) -> Body:
-        """The body of a failure of which ``whole`` gave these bytes, as far as they tell."""
+        """The body of a failure whose ``whole`` returned these bytes, as far as they show it."""
         cause, found, rest = data.partition(b"\n\n")
         return cls(cause, rest) if found and b"\n" not in cause else cls(log=data)
 
     def whole(self, limit: int | None = None) -> bytes:
-        """The bytes for the wire: the headline in front, then as much of the log's end as fits.
+        """The bytes to send: the headline, as much of the log's end as fits, and the footer.
 
         Args:
-            limit: bytes at most, where that is less than the body's own limit. Where there is
-                little room the footer takes no more than half of what the headline leaves.
+            limit: bytes at most, if less than the body's own limit. If there is little room, the
+                footer takes no more than half of what the headline leaves.
         """
         limit = min((each for each in (limit, self.limit) if each is not None), default=None)
         after = self.log + self.footer
@@ -72,7 +71,7 @@ class Body(NamedTuple):
         return front + keep_end(after[: len(after) - len(self.footer)] + footer, room)
 
     def shortened(self, step: int, why: str) -> Body:
-        """Less of it, for a service that did not take all; the footer says so.
+        """Less of it, for a service that did not take all of it. The footer says so.
 
         Args:
             step: 0: the body itself; 1: the last 8,000 bytes of its log; 2: the headline and the
@@ -80,7 +79,7 @@ class Body(NamedTuple):
             why: what the service did, such as ``"the service answered 413"``.
 
         Returns:
-            The body itself where nothing of it would be left out.
+            The body itself if nothing would be left out.
         """
         record = self.log[len(self.log) - self.record_bytes :]
         if step == 0:
@@ -101,9 +100,9 @@ class Body(NamedTuple):
         return self._replace(log=log, footer=footer + note, record_bytes=record_bytes)
 
     def late(self, happened: float) -> Body:
-        """The same for a ping that comes late, with the moment that it tells of.
+        """The same for a ping that is sent late, with the moment of its event.
 
-        It stays as it is if it has that moment already: the end of an earlier run may wait, too.
+        It is unchanged if it has that moment already: the end of an earlier run may wait as well.
 
         Args:
             happened: that moment, in seconds of the wall clock.
@@ -120,18 +119,18 @@ class Body(NamedTuple):
 
 
 def one_line(text: str) -> str:
-    """A text without what breaks a line, or doesn't print."""
+    """A text as one line, without unprintable characters."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def shorten(headline: str, room: int = 0) -> str:
-    """A headline that is short enough, and leaves room for so many characters more."""
+    """A headline cut to size, with room for this many more characters."""
     most = HEADLINE_CHARACTERS - room
     return headline if len(headline) <= most else headline[: most - 3] + "..."
 
 
 def moment(seconds: float) -> str:
-    """A moment of the wall clock as text, in UTC."""
+    """A time of the wall clock as text, in UTC."""
     try:
         return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))
     except (ValueError, OverflowError, OSError):
@@ -139,7 +138,7 @@ def moment(seconds: float) -> str:
 
 
 def _without_middle(data: bytes, limit: int) -> bytes:
-    """Lines that take no more bytes than a limit: the first and the last of them."""
+    """The first and the last lines that fit into a limit of bytes."""
     if len(data) <= limit:
         return data
     half = (limit - len(_GAP)) // 2

@@ -1,4 +1,4 @@
-"""Takes a terminal's escape sequences out of a log, such as those for colours and links."""
+"""Removes a terminal's escape sequences from a log, such as those for colours and links."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _SEQUENCE = (
 
 
 def without_escapes(data: bytes) -> bytes:
-    r"""A log as a terminal shows it, in black and white.
+    r"""A log without escape sequences.
 
     Example:
         >>> without_escapes(b"\x1b[31mdisk full\x1b[0m")
         b'disk full'
     """
-    # Compiled when it is first needed: most logs have none.
+    # Compiled when first needed: most logs have none.
     return re.sub(_SEQUENCE, b"", data) if _ESCAPE in data else data

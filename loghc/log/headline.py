@@ -39,9 +39,9 @@ _PACKAGE = __file__.rpartition("/log/")[0] + "/"
 
 
 def of_exception(error: BaseException) -> str:
-    """An exception's type and message; of a group, its first member and how many more.
+    """An exception's type and message; for a group, its first member and how many more.
 
-    Without a message, the line that raised it.
+    Without a message, also the line that raised it.
 
     Example:
         >>> of_exception(OSError("disk full"))
@@ -71,7 +71,7 @@ def of_exception(error: BaseException) -> str:
 
 
 def of_traceback(text: str) -> str:
-    r"""The same from a traceback as Python prints it, or loguru; empty where there is none.
+    r"""The same from a traceback as Python or loguru prints it; empty if there is none.
 
     Example:
         >>> of_traceback('Traceback (most recent call last):\n  File "a.py", line 1\nOSError: no\n')
@@ -81,10 +81,10 @@ def of_traceback(text: str) -> str:
 
 
 def of_record(text: str, markers: Collection[str]) -> str:
-    """The cause that a failure's record tells: its exception, or what follows the marker.
+    """The cause given in a failure's record: its exception, or what follows the marker.
 
     Args:
-        text: the record, as the recorder formats it or as a sink of the program's does.
+        text: the record, as formatted by the recorder or by a sink of the program's.
         markers: one of them is in its first line.
     """
     if _TRACEBACK in text:
@@ -99,7 +99,7 @@ def of_record(text: str, markers: Collection[str]) -> str:
             found = "" if before[-1:].isalnum() else found
         if found:
             return of_message(marker + after, markers)
-    # A marker of a sink's own, that nobody else knows.
+    # A sink's own marker, which is not known here.
     return _FAIL_MARKER.sub("", first.rpartition(" - ")[2]).strip(_AFTER_MARKER)
 
 
@@ -122,7 +122,7 @@ def without_cause(marker: str) -> str:
 
 
 def after(seconds: float) -> str:
-    """How long a run took, to be put after its cause.
+    """How long a run took, to append to its cause.
 
     Example:
         >>> after(12.44), after(754), after(7_300)
@@ -157,19 +157,19 @@ def _of_traceback(text: str, depth: int) -> str:
     if at is None:
         return ""
     cause = "\n".join(lines[at:]).strip()
-    if _NESTED in cause:  # a notebook's: the message tells another exception, in its last line
+    if _NESTED in cause:  # a notebook's: the message has another traceback, cause in the last line
         return [line for line in _COLOR.sub("", cause).splitlines() if _is_own(line)][-1]
     frame = _FRAME.match(lines[frames[-1]]) if frames else None
     return _with_place(cause, frame["file"], int(frame["line"])) if frame else cause
 
 
 def _is_own(line: str) -> bool:
-    """Whether a line after the last frame is the exception's, not its source line or values."""
+    """Whether a line after the last frame belongs to the exception, not to its source or values."""
     return bool(line.strip()) and not line[0].isspace() and line != _TRACEBACK
 
 
 def _with_place(text: str, file: str, line: int) -> str:
-    """An exception that says nothing, or where the source is wrong, is told by its line."""
+    """Add the line to an exception without a message, or one about the source itself."""
     if ":" in text and not text.startswith(_OF_SOURCE):
         return text
     place = f"({file.rpartition('/')[2]}, line {line})"

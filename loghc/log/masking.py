@@ -1,4 +1,4 @@
-"""Keeps the ping URL's secret out of everything that is shown or sent."""
+"""Keeps the secrets of the ping URL out of everything that is shown or sent."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ __all__ = ["MASK", "Masker"]
 
 MASK = "***"
 
-# What could be a word of the log's own is masked only where it stands in a URL: a key has this many
-# characters, a digit or a capital in the midst of small letters among them, or is very long.
+# What could be an ordinary word is masked only where it appears in a URL. A key has this many
+# characters, with a digit or a capital among lower-case letters, or it is very long.
 _SHORTEST_KEY = 8
 _LONGEST_WORD = 16
 _SHORTEST_PASSWORD = 4
@@ -31,12 +31,12 @@ _WORD_ENDS = r"(?![A-Za-z0-9_])"
 
 
 class _Place:
-    """A secret that is masked only where it stands as it does in a URL, or as a word.
+    """A secret that is masked only where it appears as in a URL, or as a word.
 
     Args:
         secret: its text.
-        before: a pattern for what stands before it, and stays.
-        after: a pattern for what follows it, and stays.
+        before: a pattern for the text before it, which stays.
+        after: a pattern for the text after it, which stays.
     """
 
     def __init__(self, secret: str, before: str, after: str = "") -> None:
@@ -56,14 +56,15 @@ class _Place:
 class Masker:
     """Replaces a ping URL's secret parts by ``***``, in its usual spellings.
 
-    Masked are a UUID (either case, with or without hyphens), a ping key, the path as a whole, a
-    password, and the basic authentication header made of it; the keys among the query's values;
-    what stands in headers for authentication; and the user and password for the proxy. A slug alone
-    is no secret and stays, as does what could be any word. ``spelling`` has the spellings.
+    It masks a UUID (either case, with or without hyphens), a ping key, the path as a whole, a
+    password and the basic authentication header made of it; keys among the query's values; the
+    values of authentication headers; and the user and password for the proxy. A slug alone is no
+    secret and stays, as does anything that could be an ordinary word. ``spelling`` has the
+    spellings.
 
     Args:
         url: the ping URL.
-        headers: request headers that are sent along, from name to value; a pool manager's too.
+        headers: the request headers, from name to value, including a pool manager's.
 
     Example:
         >>> url = PingUrl.parse("https://hc-ping.com/9e9d9bbe-4f2b-4a0e-a1e0-111111111111")
@@ -72,7 +73,7 @@ class Masker:
     """
 
     def __init__(self, url: PingUrl, *headers: Mapping[str, object] | None) -> None:
-        # Nothing is looked for in them before it is needed: the app waits for a sink to be made.
+        # Nothing is compiled before it is needed, as the app waits while a sink is made.
         self._url = url
         self._headers = [dict(mapping) for mapping in headers if mapping]
         self._secrets: tuple[list[tuple[bytes, bytes]], list[_Place]] | None = None
@@ -92,10 +93,10 @@ class Masker:
         return data
 
     def _found(self) -> tuple[list[tuple[bytes, bytes]], list[_Place]]:
-        """The secrets that are masked everywhere, and those that are in some places.
+        """The secrets that are masked everywhere, and those masked in some places only.
 
-        The former in lower case, and as patterns: to look for the former first takes a tenth of
-        the time of a search in either case.
+        The former come in lower case, and as patterns: looking for the lower-case text first takes
+        a tenth of the time of a case-insensitive search.
         """
         secrets: list[str | _Place] = [*_url_secrets(self._url), *_proxy_secrets(self._url)]
         for mapping in self._headers:
@@ -132,14 +133,14 @@ def _url_secrets(url: PingUrl) -> Iterator[str | _Place]:
 def _path_secrets(url: PingUrl, segments: list[str]) -> Iterator[str | _Place]:
     keys = [segment for segment in segments[-2:] if _is_key(segment)]
     if len(keys) == 2 and not is_uuid(keys[1]):
-        keys.pop()  # <key>/<slug>: a slug is no secret
+        keys.pop()  # <key>/<slug>: the slug is no secret
     secrets = [segment for segment in segments if segment in keys or is_uuid(segment)]
     yield from secrets
     if segments == secrets:
-        return  # each is found by itself
+        return  # each is found separately
     before = _SLASH
     if len(segments) == 1 and len(segments[0]) < _SHORTEST_KEY:
-        # So short, it is a secret only behind its own host.
+        # When so short, it is a secret only after its own host.
         authority = "|".join(map(re.escape, spellings_in_either_case(url.authority)))
         before = rf"(?i:{authority}){_SLASH}"
     yield _Place("/".join(segments), before, r"(?![\w-])")
@@ -157,7 +158,7 @@ def _header_secrets(headers: Mapping[str, object]) -> Iterator[str | _Place]:
             if scheme.lower() == "basic":
                 yield from _basic_passwords(credentials)
         yield from _word_or_key(credentials)
-        # Cookies, the parts of a digest: what has a name each.
+        # Cookies and the parts of a digest have names.
         for part in re.split(r"[;,\s]+", credentials):
             part_value = part.partition("=")[2].strip('"') or part
             if _is_key(part_value):
@@ -172,7 +173,7 @@ def _basic_passwords(credentials: str) -> Iterator[str | _Place]:
     """The password in basic credentials, in either encoding that clients use."""
     try:
         decoded = base64.b64decode(credentials + "==")  # too much padding does no harm
-    except ValueError:  # no ASCII, or of a length that base64 never has
+    except ValueError:  # not ASCII, or of a length that base64 never has
         return
     for encoding in ("utf-8", "latin-1"):
         with contextlib.suppress(UnicodeDecodeError):
@@ -182,14 +183,14 @@ def _basic_passwords(credentials: str) -> Iterator[str | _Place]:
 def _proxy_secrets(url: PingUrl) -> Iterator[str | _Place]:
     try:
         proxy = proxy_for(url.scheme, url.authority)
-    except ValueError:  # reported when it is to be used
+    except ValueError:  # reported when it is used
         return
     if proxy is not None and proxy.user is not None:
         yield from _login(proxy.user, proxy.password)
 
 
 def _login(user: str, password: str | None) -> Iterator[str | _Place]:
-    """A password, or a user without one, who is a token; and what basic authentication sends."""
+    """A password, or a user name that is a token; and what basic authentication makes of them."""
     yield from _password(password or user)
     encoded = base64.b64encode(f"{user}:{password or ''}".encode("utf-8", "replace")).decode()
     for padding in (encoded, encoded.replace("=", "")):
@@ -204,7 +205,7 @@ def _password(password: str) -> Iterator[str | _Place]:
 
 
 def _word_or_key(secret: str) -> Iterator[str | _Place]:
-    """A secret that is masked everywhere, or as a word if it could be a word's part."""
+    """A secret that is masked everywhere, or only as a word if it could be part of one."""
     if _is_key(secret):
         yield secret
     elif len(secret) >= _SHORTEST_PASSWORD:
@@ -212,7 +213,7 @@ def _word_or_key(secret: str) -> Iterator[str | _Place]:
 
 
 def _is_key(text: str) -> bool:
-    """Whether a text can't be a word that a log has of its own."""
+    """Whether a text can't be an ordinary word in a log."""
     if len(text) < _SHORTEST_KEY:
         return False
     if any(digit in text for digit in "0123456789") or re.search(r"[a-z][A-Z]|[^\w.-]", text):

@@ -1,4 +1,4 @@
-"""Takes out of a body what the user does not want to leave the machine."""
+"""Applies the user's own rules for what must not leave the machine."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ Redactor = Callable[[str], str]
 def redactor(
     rules: str | re.Pattern[str] | Redactor | Iterable[str | re.Pattern[str] | Redactor],
 ) -> Redactor | None:
-    """One function for all rules, applied in their order; None when there are none.
+    """One function that applies all rules in order; None if there are none.
 
     Args:
         rules: regular expressions (str or compiled), whose matches become ``[redacted]``, and
-            callables from str to str. One alone needs no tuple around it.
+            callables from str to str. A single one needs no tuple.
 
     Raises:
         TypeError: a rule is neither.
-        ValueError: a regular expression doesn't compile. The error doesn't show it: it may be the
-            very secret that is to be taken out.
+        ValueError: a regular expression doesn't compile. The error doesn't show it, as it may be
+            the very secret to take out.
     """
     if isinstance(rules, (str, re.Pattern)) or callable(rules):
         rules = (rules,)
@@ -69,7 +69,7 @@ def _step(position: int, rule: object) -> Redactor:
 
 
 def _replacement(match: re.Match[str]) -> str:
-    """A pattern such as ``x*`` also matches the nothing between any two characters."""
+    """Ignore empty matches: a pattern such as ``x*`` matches between any two characters."""
     return REDACTED if match[0] else ""
 
 

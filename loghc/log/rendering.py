@@ -1,4 +1,4 @@
-"""Makes a ping's body of the log: without colours, NULs and secrets, cut to size."""
+"""Turns the log into a ping's body: without colours, NULs and secrets, and cut to size."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ __all__ = ["WITHHELD", "Renderer"]
 WITHHELD = b"loghc: the log is withheld, as a redact rule failed.\n"
 """The body when the log can't be redacted."""
 
-_PIECE = 65_536  # bytes that are masked at once
-_LONGEST_CAUSE = 4096  # characters that are masked of a headline, before it is cut
+_PIECE_BYTES = 65_536  # masked at once
+_CAUSE_CHARACTERS = 4096  # of a headline, masked before it is cut
 _BETWEEN = b"\n\0\n"
 
 
@@ -56,17 +56,17 @@ class Renderer:
         lines: Sequence[str] = (),
         record: str = "",
     ) -> Body:
-        """The last ``limit`` bytes of a snapshot with what is put around it, masked and redacted.
+        """The last ``limit`` bytes of a snapshot and what is put around it, masked and redacted.
 
-        All parts are masked and redacted together, in one call, as whole records and before the
-        cut: what is cut off first can't leave the end of a secret behind, unrecognised. When a
-        rule raises, nothing of them is in the body; that is said once.
+        All parts are masked and redacted in one call, as whole records and before the cut, which
+        therefore can't leave the end of a secret behind, unrecognised. If a rule raises, the body
+        has none of them, and that is reported once.
 
         Args:
             snapshot: the log.
-            headline: the cause of a failure; what breaks a line becomes a space.
-            tracebacks: put after the log, the most important last. They take half of the body at
-                most.
+            headline: the cause of a failure; line breaks become spaces.
+            tracebacks: put after the log, the most important last. They take at most half of the
+                body.
             lines: put after those.
             record: the marker's own record, the last of the snapshot.
 
@@ -76,7 +76,7 @@ class Renderer:
         ready_made = _secrets() if self._mask_secrets else ()
         limit = self._limit
         footer = fitted(tracebacks, limit // 2) + "".join(f"{line}\n" for line in lines)
-        parts = (encode(headline[:_LONGEST_CAUSE]), b"".join(snapshot.chunks), encode(footer))
+        parts = (encode(headline[:_CAUSE_CHARACTERS]), b"".join(snapshot.chunks), encode(footer))
         try:
             cause, log, end = self._clean_parts(parts, ready_made)
             if snapshot.begins_inside_record and len(log) < limit + CONTEXT:
@@ -90,7 +90,7 @@ class Renderer:
                 raise
             self._say(error)
             return Body(log=WITHHELD, limit=limit)
-        # Where three backticks are, Healthchecks shows Slack nothing of a body.
+        # Healthchecks shows Slack nothing of a body with three backticks.
         text = one_line(cause.decode("utf-8", "replace")).replace("```", "'''")
         cause = encode(shorten(text))
         log = keep_end(log, limit)
@@ -99,8 +99,8 @@ class Renderer:
     def _clean_parts(self, parts: Sequence[bytes], ready_made: Sequence[Redactor]) -> list[bytes]:
         """The parts of a body, each without colours, masked and redacted.
 
-        They are put together for that, as what is known to be secret in one is so in the others:
-        with a line between them that holds a NUL, of which a log has none here.
+        They are joined for that, because what one part shows to be a secret is masked in the
+        others: with a NUL in a line between them, as there is none in a log by now.
         """
         parts = [part.replace(b"\0", b"") for part in parts]
         given = [part for part in parts if part]
@@ -108,14 +108,14 @@ class Renderer:
         if len(cleaned) == len(given):
             cleaned[1:] = [part.removeprefix(b"\n") for part in cleaned[1:]]
             cleaned[:-1] = [part.removesuffix(b"\n") for part in cleaned[:-1]]
-        else:  # a rule of the user's that takes out, or doubles, what it doesn't know
+        else:  # a user's rule removes or repeats the NULs
             cleaned = [self._clean(part, ready_made) for part in given]
         found = iter(cleaned)
         return [next(found) if part else b"" for part in parts]
 
     def _clean(self, data: bytes, ready_made: Sequence[Redactor]) -> bytes:
         """A text without colours, masked and redacted."""
-        # Before the masking: a colour that begins inside of a secret must not hide it.
+        # Before masking: a colour that begins inside a secret must not hide it.
         data = self._masked(without_escapes(data))
         if self._redact is None and not ready_made:
             return data
@@ -132,7 +132,7 @@ class Renderer:
         return b"".join(self._masker.data(piece) for piece in _pieces(data))
 
     def _say(self, error: BaseException) -> None:
-        """Tell where a rule raised. Not what: its text may quote the log."""
+        """Report where a rule raised, but not its message, which may quote the log."""
         if not self._once.is_due("redact"):
             return
         frames: list[traceback.FrameSummary] = traceback.extract_tb(error.__traceback__)
@@ -140,12 +140,12 @@ class Renderer:
         where = "".join(traceback.format_list(frames)).rstrip()
         report(
             f"redact raised {type(error).__name__}, so the log is withheld from this ping and any "
-            f"other for which it does (its text isn't shown, as it may quote the log):\n{where}"
+            f"other for which it does (its message isn't shown, as it may quote the log):\n{where}"
         )
 
 
 def _record_bytes(log: bytes, record: str) -> int:
-    """How many bytes of a log's end are its last record, which may be masked there."""
+    """How many bytes at a log's end are its last record, parts of which may be masked."""
     if not record:
         return 0
     first = encode(record).partition(b"\n")[0]
@@ -157,7 +157,7 @@ def _record_bytes(log: bytes, record: str) -> int:
     return len(log) - begin
 
 
-@functools.cache  # once they are there, no fork has to be waited for
+@functools.cache  # once they are imported, no fork has to wait
 def _secrets() -> tuple[Redactor, ...]:
     with importing():
         from loghc.log.secrets import SECRETS
@@ -165,20 +165,20 @@ def _secrets() -> tuple[Redactor, ...]:
 
 
 def _pieces(data: bytes) -> Iterator[bytes]:
-    """Data in pieces of whole lines, or else of whole words: no secret of a URL lies across.
+    """Data in pieces of whole lines, or else whole words, so that none splits a URL's secret.
 
-    The interpreter's lock is let go between them: masking a long log as a whole would stop the
+    The interpreter's lock is released between them: masking a long log in one go would stop the
     app's threads meanwhile.
     """
     start = 0
     while start < len(data):
-        end = data.find(b"\n", start + _PIECE, start + 2 * _PIECE) + 1
-        end = end or data.find(b" ", start + 2 * _PIECE) + 1 or len(data)
+        end = data.find(b"\n", start + _PIECE_BYTES, start + 2 * _PIECE_BYTES) + 1
+        end = end or data.find(b" ", start + 2 * _PIECE_BYTES) + 1 or len(data)
         yield data[start:end]
         start = end
 
 
 def _is_interrupt(error: BaseException) -> bool:
-    """Whether it is for the program, such as Ctrl-C, and not from a rule that raises."""
+    """Whether it is meant for the program, such as Ctrl-C, and doesn't come from a rule."""
     on_main_thread = threading.current_thread() is threading.main_thread()
     return on_main_thread and not isinstance(error, (Exception, SystemExit, GeneratorExit))

@@ -1,4 +1,4 @@
-"""The ways in which a secret may be spelled in a log."""
+"""The ways in which a secret may be written in a log."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import quote, quote_plus
 
 __all__ = ["is_uuid", "spellings", "spellings_in_either_case"]
 
-_PLAIN = frozenset(ascii_letters + digits + "_.,:@%+=-")  # escaped nowhere but in URLs
+_PLAIN = frozenset(ascii_letters + digits + "_.,:@%+=-")  # escaped only in URLs
 
 
 def is_uuid(text: str) -> bool:
@@ -22,10 +22,10 @@ def is_uuid(text: str) -> bool:
 
 
 def spellings(secret: str) -> set[str]:
-    """A secret in its usual spellings, apart from small and capital letters.
+    """A secret in its usual spellings, regardless of case.
 
-    As it is, percent-encoded, escaped as JSON, ``repr()``, a shell or HTML escape it, or two of
-    these one after the other; a UUID also without its hyphens.
+    As it is, percent-encoded, escaped as JSON, ``repr()``, a shell or HTML would, or with two of
+    these in turn; a UUID also without its hyphens.
 
     Example:
         >>> {"p@ss", "p%40ss", "p%2540ss", "%70%40%73%73"} <= spellings("p@ss")
@@ -41,7 +41,7 @@ def spellings(secret: str) -> set[str]:
 def spellings_in_either_case(secret: str) -> list[str]:
     """A secret in its usual spellings, the longest first.
 
-    What is percent-encoded may have its digits in either case.
+    Percent codes may have their digits in either case.
     """
     spelled = spellings(secret)
     spelled |= {re.sub("%[0-9A-F]{2}", lambda code: code[0].lower(), text) for text in spelled}
@@ -51,7 +51,7 @@ def spellings_in_either_case(secret: str) -> list[str]:
 def _percent_encoded(text: str) -> Iterator[str]:
     yield quote(text, safe="")
     yield quote(text)  # a slash stays
-    yield quote(text, safe="/!$&'()*+,;=:~")  # as it stands in a URL's path or user
+    yield quote(text, safe="/!$&'()*+,;=:~")  # as in a URL's path or user
     yield quote_plus(text)
     yield "".join(f"%{byte:02X}" for byte in text.encode())
 
@@ -64,10 +64,10 @@ def _json(text: str) -> Iterator[str]:
 
 def _python(text: str) -> Iterator[str]:
     quoted = '"' + text  # so that repr() puts it between single quotes
-    # As ascii() writes it, so are its bytes in Latin-1.
+    # ascii() writes it like its Latin-1 bytes.
     for literal in (repr(quoted), ascii(quoted), repr(quoted.encode())[1:]):
         escaped = literal[2:-1]
-        # Which quotes are escaped depends on those that stand around the text.
+        # Which quotes are escaped depends on those around the text.
         for single in (escaped, escaped.replace("\\'", "'")):
             yield single
             yield single.replace('"', '\\"')
@@ -80,7 +80,7 @@ def _shell(text: str) -> Iterator[str]:
 
 
 def _html(text: str) -> Iterator[str]:
-    # As html.escape() does, whose import takes as long as everything else here together.
+    # As html.escape() does, but importing that takes as long as everything else here together.
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     yield text
     text = text.replace('"', "&quot;")

@@ -1,4 +1,4 @@
-"""The end of a log, kept in bounded memory at O(1) a record."""
+"""The end of a log, kept in bounded memory at O(1) per record."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from loghc.utf8 import encode
 __all__ = ["CONTEXT", "EMPTY", "Log", "Snapshot", "Tail"]
 
 _BATCH = 64  # records that wait in a plain list
-_LONG = 2048  # characters beyond which a record doesn't wait: batches of such would hold too much
+_LONG = 2048  # characters; longer records don't wait, as a batch of them would hold too much
 
 # Batches of short records are merged up to this size, so that the number of chunks, and with it
 # the cost of a snapshot, depends on the limit alone and not on how short the records are.
 _CHUNK = 4096  # bytes
 
 CONTEXT = 8192
-"""Characters kept in front of the limit when one record alone exceeds it, so that a secret which
-lies across the limit is still whole when it is looked for."""
+"""Characters kept before the limit when a single record exceeds it, so that a secret across the
+limit is still whole when it is looked for."""
 
 
 class Log(Protocol):
@@ -32,7 +32,7 @@ class Log(Protocol):
 
 
 class _CutRecord(bytes):
-    """A chunk that begins inside of a record."""
+    """A chunk that begins inside a record."""
 
     __slots__ = ()
 
@@ -41,7 +41,7 @@ class Snapshot:
     """The tail at one moment. Taking it copies references, not bytes.
 
     Attributes:
-        chunks: whole records in UTF-8, at least the limit's worth of them where that much came.
+        chunks: whole records in UTF-8, at least the limit's worth of them if there were that many.
         begins_inside_record: the first chunk is the end of a record too long to be kept whole.
     """
 
@@ -56,10 +56,10 @@ EMPTY = Snapshot((), begins_inside_record=False)
 
 
 class Tail:
-    r"""A byte-bounded deque of formatted records: at least the last ``limit`` bytes, little more.
+    r"""A byte-bounded deque of formatted records: the last ``limit`` bytes, or slightly more.
 
     The newest records wait in a plain list, and enter the deque in batches: joined and encoded
-    together, each costs a fraction of what it would alone. A record costs the same, on average,
+    together, each costs a fraction of what it would alone. On average a record costs the same,
     whatever the limit and whatever came before.
 
     ``append`` may be called from several threads at once: nothing is lost or torn.
@@ -68,8 +68,8 @@ class Tail:
         limit: bytes of UTF-8 to keep, 1 or more.
 
     Attributes:
-        body_size: gives the bytes of it that are sent at most, as far as that is known by now. A
-            traceback takes no more than a third of them.
+        body_size: returns the most bytes of it that will be sent, as far as known. A traceback
+            takes at most a third of them.
 
     Example:
         >>> tail = Tail(1000)
@@ -87,7 +87,7 @@ class Tail:
         self._recent: list[str] = []
         self._chunks: deque[bytes] = deque()
         self._size = 0  # bytes in all chunks
-        self._lock = native.RLock()  # a signal handler may log where its thread is in here
+        self._lock = native.RLock()  # a signal handler may log while its thread is in here
 
     def append(self, text: str) -> None:
         """Add one record."""
@@ -95,21 +95,21 @@ class Tail:
             self._append_long(text)
             return
         recent = self._recent
-        # loguru's message is a str that carries its whole record: only a plain copy lets go of it.
-        # Adding nothing makes one, faster than str() does.
+        # loguru's message is a str that carries its whole record: only a plain copy releases it.
+        # Adding an empty str makes one, faster than str() does.
         recent.append(text + "")
         if len(recent) >= _BATCH:
             native.holding(self._lock, self._settle)
 
     def snapshot(self) -> Snapshot:
-        """All that is needed to render the last ``limit`` bytes, now or later."""
+        """Everything needed to render the last ``limit`` bytes, now or later."""
         chunks = native.holding(self._lock, self._settled)
         return Snapshot(
             chunks, begins_inside_record=bool(chunks) and isinstance(chunks[0], _CutRecord)
         )
 
     def after_fork(self) -> None:
-        """Make the tail usable in a forked child, where a lock may be held by a thread now gone."""
+        """Make the tail usable in a forked child, where a thread that is gone may hold its lock."""
         self._lock = native.RLock()
 
     def _append_long(self, text: str) -> None:
@@ -125,8 +125,8 @@ class Tail:
         """All chunks, with the lock held."""
         self._settle()
         chunks = tuple(self._chunks)
-        # Counted anew: an exception out of a signal handler may have come between a change of the
-        # chunks and that of their size.
+        # Counted again: a signal handler may have raised between a change of the chunks and that of
+        # their size.
         self._size = sum(map(len, chunks))
         return chunks
 
@@ -140,7 +140,7 @@ class Tail:
             chunks = self._chunks
             if chunks and len(chunks[-1]) + len(batch) <= _CHUNK:
                 last = chunks.pop()
-                merged = len(last)  # first: as in _add, no call in the midst of the change
+                merged = len(last)  # first: as in _add, no call may split the change
                 self._size -= merged
                 batch = last + batch
             self._add(batch)
@@ -151,7 +151,7 @@ class Tail:
         """Add a chunk, and drop the chunks that lie wholly before the limit."""
         chunks = self._chunks
         chunks.append(chunk)
-        # The size is changed without a call in between, where a signal handler could log.
+        # The size is changed without a call in between, during which a signal handler could log.
         added = len(chunk)
         self._size += added
         while len(chunks) > 1 and self._size - len(chunks[0]) >= self._limit:

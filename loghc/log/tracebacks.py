@@ -1,4 +1,4 @@
-"""Tracebacks cut to size: a recursion's, of a thousand frames, would leave no room for the log."""
+"""Cuts tracebacks to size: a recursion's thousand frames would leave no room for the log."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _WORTH_BYTES = 500  # with less room a traceback is left out
 
 
 def fitted(tracebacks: Sequence[str], limit: int) -> str:
-    """Tracebacks one after the other, each with its head and its end, in a limited room.
+    """Tracebacks one after the other, each with its head and its end, cut to fit a limit.
 
     Args:
-        tracebacks: the most important is the last, and gets its room first. The others share what
-            it leaves, the newest first.
+        tracebacks: the last is the most important, and gets its room first. The others share the
+            rest, the newest first.
         limit: bytes in UTF-8 of all of them.
     """
     kept: list[str] = []
@@ -40,18 +40,18 @@ def fitted(tracebacks: Sequence[str], limit: int) -> str:
 
 
 def without_middle(text: str, limit: int) -> str:
-    """A text that takes no more bytes than a limit, because frames in its middle are gone.
+    """A text cut to a limit by leaving out frames in its middle.
 
     Its beginning, which says what happened where, and its end, which names the error, share the
-    room. What belongs to a frame stays or goes together, as does the message of an error: a secret
-    is not cut in two, and is recognised later.
+    room. The lines of a frame stay or go together, as does an error's message, so that no secret is
+    cut in two and escapes recognition.
 
     Args:
         text: with a traceback in it.
         limit: bytes in UTF-8.
 
     Returns:
-        The text as it was if it fits, or if its parts are too long for it to be made to fit.
+        The text unchanged if it fits, or if its parts are too long to make it fit.
     """
     if len(text) <= limit and len(encode(text)) <= limit:
         return text

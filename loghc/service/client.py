@@ -1,4 +1,4 @@
-"""Makes one request for one ping, and reads what the answer means."""
+"""Makes one request for one ping, and interprets the answer."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["PingClient", "hidden_library", "import_what_sends", "not_importable"]
 
 
-_SHARE = 2 / 3  # of the time that is left when a stop is known: what one attempt gets
+_SHARE = 2 / 3  # of the time left once a stop is known, for one attempt
 
 
 class PingClient:
@@ -42,19 +42,19 @@ class PingClient:
     Args:
         url: the ping URL.
         mask: takes secrets out of error texts.
-        timeout: seconds for one attempt, from the look-up of the name to the answer's end.
+        timeout: seconds for one attempt, from the name's look-up to the end of the answer.
         headers: more request headers.
-        http: the caller's own pool manager; urllib3's timeouts then hold for each of connecting
-            and reading, and ``cancel`` can't cut a request off.
+        http: the caller's own pool manager. urllib3's timeouts then apply to connecting and
+            reading separately, and ``cancel`` can't cut a request off.
         version: loghc's, for the User-Agent header.
-        ca_file: a PEM file, whose certificates alone are trusted. None: the one that
-            ``HEALTH_CHECK_CA_FILE`` names, or what the system trusts. Doesn't count with ``http``.
-        within: when all attempts have to be done; each gets a share of what is left.
+        ca_file: a PEM file whose certificates alone are trusted. None: the one that
+            ``HEALTH_CHECK_CA_FILE`` names, or what the system trusts. Ignored with ``http``.
+        within: when all attempts have to be done; each gets a share of the time left.
 
     Attributes:
         body_limit: bytes of a body that the service keeps, as it last announced; None before it
             did.
-        deadline: of the attempt in progress. Another thread may cut it off.
+        deadline: of the attempt in progress. Another thread may cut it short.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class PingClient:
         self._transport: Transport | None = None
 
     def clone(self, within: Deadline | None = None) -> PingClient:
-        """A client with connections of its own, that knows what this one learned.
+        """A client with its own connections, which knows what this one learned.
 
         Args:
             within: when all its attempts have to be done.
@@ -103,8 +103,8 @@ class PingClient:
         return client
 
     def after_fork(self) -> PingClient:
-        """A client for a forked child, which shares no connection with its parent."""
-        _inherited.append(self)  # a lock in its pools may be held by a thread that isn't here
+        """A client for a forked child, which shares no connections with its parent."""
+        _inherited.append(self)  # a thread that isn't here may hold a lock in its pools
         if self._http is not None and hasattr(self._http, "pools"):
             _inherited.append(self._http.pools)
             self._http.pools = type(self._http.pools)()
@@ -114,9 +114,9 @@ class PingClient:
         """Make one attempt. Never raises an Exception.
 
         Args:
-            ping: what to tell.
-            body: what to attach, cut to the service's limit where that is known.
-            seconds: that the attempt may take, if that is less than the client's timeout.
+            ping: what to send.
+            body: what to attach, cut to the service's limit if that is known.
+            seconds: for the attempt, if less than the client's timeout.
         """
         try:
             hidden = hidden_library()
@@ -143,11 +143,11 @@ class PingClient:
         return attempt._replace(kept=limit) if limit < len(data) else attempt
 
     def at_exit(self) -> None:
-        """Let go of pools that urllib3 has emptied: at the exit its callback comes first.
+        """Drop pools that urllib3 has emptied, as its exit callback runs first.
 
-        One with ``block=True`` would have no connection any more.
+        A pool with ``block=True`` would have no connection left.
         """
-        with contextlib.suppress(Exception):  # no such method, or a fault of the caller's own class
+        with contextlib.suppress(Exception):  # no such method, or a bug in the caller's class
             if self._http is not None:
                 self._http.clear()
 
@@ -199,16 +199,16 @@ class PingClient:
 
 @functools.cache  # once it is there, no fork has to be waited for
 def import_what_sends() -> None:
-    """Import what a request takes, urllib3 above all. Any error is that of the import."""
+    """Import what a request needs, above all urllib3. Import errors propagate."""
     with importing():
         from loghc.service import answer, transport  # noqa: F401
 
 
-_inherited: list[object] = []  # what a forked child never touches again
+_inherited: list[object] = []  # objects that a forked child never touches again
 
 
 def not_importable(error: Exception) -> Attempt:
-    """What it means that an import failed: it may work at the next attempt."""
+    """The attempt that failed because of an import, which may work the next time."""
     return Attempt(
         delivered=False,
         error=f"what sends pings can't be imported now ({type(error).__name__}: {error})",
@@ -218,9 +218,9 @@ def not_importable(error: Exception) -> Attempt:
 
 
 def hidden_library() -> str | None:
-    """The path of a file that would be run in place of what sends pings; None where there is none.
+    """The path of a file that hides a module needed to send pings; None if there is none.
 
-    A script's own directory goes before the libraries: a file there may have any name.
+    A script's own directory comes before the libraries, and a file there may have any name.
     """
     standard = os.path.dirname(os.__file__)  # noqa: PTH120 - pathlib is not imported for this
     for name in ("http", "email", "queue", "urllib3"):

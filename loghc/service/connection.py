@@ -1,8 +1,8 @@
-"""urllib3's connections, with one deadline for the whole of a request.
+"""urllib3's connections, with one deadline for a whole request.
 
-urllib3 bounds each operation of a socket by itself. What it lacks stands here, as extensions of its
-own classes: one deadline from the look-up of the name to the last byte of the answer, a cut-off
-from another thread, and a bound on what is read.
+urllib3 limits each socket operation separately. This extends its classes with what it lacks: one
+deadline from the name's look-up to the last byte of the answer, a way for another thread to cut a
+request off, and a limit on what is read.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 
 __all__ = ["pool_classes"]
 
-# Bytes of a whole answer, with its head, interim ones before it, and the sizes of chunks.
+# Bytes of a whole answer, including its head, interim answers before it, and chunk sizes.
 _ANSWER_LIMIT_BYTES = 1024 * 1024
 
 
 def pool_classes(deadline: Deadline, resolver: Resolver) -> dict[str, Any]:
-    """What a pool manager makes its pools with, by scheme: their connections keep to a deadline."""
+    """The pool classes for a pool manager, by scheme. Their connections respect a deadline."""
     given: dict[str, Any] = {"deadline": deadline, "resolver": resolver}
     return {
         "http": functools.partial(_HTTPPool, **given),
@@ -49,7 +49,7 @@ class _EndlessError(http.client.HTTPException):
 
 
 class _Reader(io.RawIOBase):
-    """Reads an answer from a socket, within the deadline and not without end."""
+    """Reads an answer from a socket, within the deadline and a size limit."""
 
     def __init__(self, sock: socket.socket, deadline: Deadline) -> None:
         self._sock = sock
@@ -74,7 +74,7 @@ class _Reader(io.RawIOBase):
 
 
 class _Readable:
-    """As much of a socket as http.client's response needs."""
+    """The part of a socket that http.client's response needs."""
 
     def __init__(self, sock: socket.socket, deadline: Deadline) -> None:
         self._sock = sock
@@ -95,7 +95,7 @@ class _Response(http.client.HTTPResponse):
             raise http.client.LineTooLong("head") from None
 
     def _read_status(self) -> tuple[str, int, str]:
-        """The status of the real answer. http.client passes over no interim one but 100."""
+        """The status of the real answer. Of interim answers, http.client skips only 100."""
         try:
             while True:
                 version, status, reason = super()._read_status()  # type: ignore[misc]
@@ -103,18 +103,18 @@ class _Response(http.client.HTTPResponse):
                     return version, status, reason
                 http.client.parse_headers(self.fp)
         except _EndlessError:
-            raise http.client.HTTPException("no answer but interim ones") from None
+            raise http.client.HTTPException("no answer came but interim ones") from None
 
 
 class _Bounded(HTTPConnection):
-    """A connection that keeps to a deadline.
+    """A connection that respects a deadline.
 
     Args:
-        deadline: given by the pool, with urllib3's own options.
-        resolver: the same.
+        deadline: passed by the pool, along with urllib3's own options.
+        resolver: passed likewise.
     """
 
-    debuglevel = 0  # whatever the app sets for http.client: it prints the requests, secrets and all
+    debuglevel = 0  # even if the app sets it for http.client: it prints requests with their secrets
 
     def __init__(self, *args: Any, deadline: Deadline, resolver: Resolver, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -125,17 +125,17 @@ class _Bounded(HTTPConnection):
 
     @property
     def is_connected(self) -> bool:
-        """Whether the other side has neither closed the connection nor sent what nobody asked."""
+        """Whether the other side has neither closed the connection nor sent anything unasked."""
         if self.sock is None or native.poll is None:
             return super().is_connected
-        # Not urllib3's way of looking: under gevent it makes an event loop for this thread.
+        # Not as urllib3 does it, which under gevent makes an event loop for this thread.
         poll = native.poll()
         poll.register(self.sock.fileno(), select.POLLIN)
         return not poll.poll(0)
 
     def _new_conn(self) -> socket.socket:
         """Connect to the first of the name's addresses that answers."""
-        # The name with a dot at its end, where it has one: that is for the look-up alone.
+        # With the dot at the name's end, if it has one: that is for the look-up alone.
         host, port = self._dns_host, self.port
         found = self._resolver.addresses(host, port, self._deadline)
         sock, address = connect_to_first(found, self.socket_options or (), self._deadline)
@@ -155,7 +155,7 @@ class _Bounded(HTTPConnection):
             with self._deadline.bounds(self.sock):
                 super().send(data)
         except (ConnectionResetError, ssl.SSLEOFError) as error:
-            # All versions of urllib3 look for an answer that came first after this one alone.
+            # After this error alone do all versions of urllib3 look for an answer that came early.
             raise BrokenPipeError from error
 
     def close(self) -> None:
@@ -163,8 +163,8 @@ class _Bounded(HTTPConnection):
         super().close()
 
     def _watch(self, sock: socket.socket | None) -> None:
-        # TLS takes the socket's descriptor over, and a proxy's TLS wraps another around that: a
-        # descriptor of its own reaches the connection whatever stands on top.
+        # TLS takes over the socket's descriptor, and a proxy's TLS wraps another around it. A
+        # duplicate descriptor reaches the connection whatever is on top.
         old, second = self._second, None if sock is None else sock.dup()
         self._second = second
         try:
@@ -184,10 +184,10 @@ class _BoundedTLS(_Bounded, HTTPSConnection):
 
 
 class _Idle:
-    """The idle connections of a pool that one thread uses; a forked child finds none.
+    """The idle connections of a pool that one thread uses. A forked child finds it empty.
 
-    At each process's exit, urllib3 closes what a pool's queue holds. In a child, a lock of
-    ``queue.LifoQueue``, or of a connection's deadline, may be held by a thread that isn't there.
+    At each process's exit, urllib3 closes the connections in a pool's queue. In a child, a thread
+    that isn't there may hold a lock of ``queue.LifoQueue``, or of a connection's deadline.
     """
 
     def __init__(self, maxsize: int) -> None:

@@ -1,4 +1,4 @@
-"""Where the ping URL comes from when the code doesn't give it."""
+"""The ping URL from the environment, when the code doesn't give one."""
 
 from __future__ import annotations
 
@@ -24,32 +24,32 @@ URL_VARIABLE = "HEALTH_CHECK_URL"
 URL_FILE_VARIABLE = "HEALTH_CHECK_URL_FILE"
 CA_FILE_VARIABLE = "HEALTH_CHECK_CA_FILE"
 
-# Bytes: a URL, and certificates, are far shorter, and a wrong path may name something endless.
+# Bytes. URLs and certificates are far shorter, and a wrong path may name something endless.
 _FILE_LIMIT_BYTES = 8192
 _CA_LIMIT = 2**22
 
-# A host and a path, as a URL begins without its scheme.
+# A host and a path: a URL's beginning without the scheme.
 _LIKE_A_URL = r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(:[0-9]+)?/."
 
-_warned: set[str] = set()  # paths of files of which it was said that others can get at them
+_warned: set[str] = set()  # paths of files that were reported as open to others
 
 
 def ping_url(given: str | None, source: str = "url") -> PingUrl | None:
-    """The ping URL that was given, or the environment's, or None when there is none.
+    """The ping URL that was given, or the environment's; None if there is none.
 
-    A file that others than its owner and its group can read, change or replace is warned about,
-    once. Its group isn't: that is how a file of root's is handed to a service's own user.
+    It warns once about a file that users other than its owner and group can read, change or
+    replace. The group is fine: that is how root's file is handed to a service's own user.
 
     Args:
-        given: the URL; None: ``HEALTH_CHECK_URL``, then what the file that
-            ``HEALTH_CHECK_URL_FILE`` names contains (the way containers pass secrets). White space
-            around those two doesn't count; empty ones count as not set. ``off`` as the variable's
-            value: none, and the file doesn't count.
+        given: the URL. None: ``HEALTH_CHECK_URL``, then the contents of the file that
+            ``HEALTH_CHECK_URL_FILE`` names (the way containers pass secrets). White space around
+            them is ignored, and empty ones count as unset. If the variable is ``off`` there is no
+            URL, and the file is ignored.
         source: where ``given`` came from, named in errors.
 
     Raises:
         TypeError: ``given`` is not a str.
-        ValueError: the URL is not one, or the file can't be read.
+        ValueError: it is not a ping URL, or the file can't be read.
     """
     if given is not None:
         return _check_url(given, source)
@@ -65,7 +65,7 @@ def ping_url(given: str | None, source: str = "url") -> PingUrl | None:
 
 
 def url_in_file(path: str, source: str) -> PingUrl:
-    """The ping URL that a file holds.
+    """The ping URL in a file.
 
     Args:
         path: the file's.
@@ -82,13 +82,13 @@ def url_in_file(path: str, source: str) -> PingUrl:
 
 
 def ca_file() -> str | None:
-    """The file of certificates that the environment names; None where it names none."""
+    """The file of certificates that the environment names; None if it names none."""
     path = os.environ.get(CA_FILE_VARIABLE, "").strip()
     return os.path.abspath(path) if path else None  # noqa: PTH100 - pathlib would be imported
 
 
 def check_ca_file(path: str, source: str) -> None:
-    """Refuse what is no file of certificates.
+    """Reject a file that has no certificates.
 
     Raises:
         ValueError: it can't be read, or has no certificate in PEM form.
@@ -108,7 +108,7 @@ def _about_home(path: str) -> str:
 
 
 def _check_url(text: str, source: str) -> PingUrl:
-    """A ping URL that names a check: a host's bare address would be answered by a web page."""
+    """Parse a ping URL that names a check: a host's bare address would answer with a web page."""
     url = PingUrl.parse(text, source)
     if not url.path and not url.query:
         raise ValueError(
@@ -119,7 +119,7 @@ def _check_url(text: str, source: str) -> PingUrl:
 
 
 def turned_off() -> bool:
-    """Whether the environment says that no pings are wanted: ``HEALTH_CHECK_URL=off``."""
+    """Whether the environment turns pings off: ``HEALTH_CHECK_URL=off``."""
     return os.environ.get(URL_VARIABLE, "").strip().lower() == "off"
 
 
@@ -127,7 +127,7 @@ def _content(path: str, source: str) -> str:
     expected = f"{source}: expected the path of a file that holds the ping URL"
     shown = re.sub(UUID, "***", path)  # it may be what the file should hold
     try:
-        with open(path, "rb", opener=_without_waiting) as file:  # Path.open has none
+        with open(path, "rb", opener=_without_waiting) as file:  # Path.open takes no opener
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise ValueError(f"{expected}; {shown!r} is not a regular file")
@@ -148,12 +148,12 @@ def _content(path: str, source: str) -> str:
 
 
 def _without_waiting(path: str, flags: int) -> int:
-    """Opening a FIFO, or some devices, would wait for somebody at their other end."""
+    """Open without waiting for the other end of a FIFO or a device."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _warn_if_open_to_others(path: str, mode: int, source: str) -> None:
-    """Say once that others can read, change or replace a file."""
+    """Report once that others can read, change or replace a file."""
     if os.name != "posix" or path in _warned:
         return
     directory = os.path.dirname(path) or "."  # noqa: PTH120 - pathlib would be imported for this

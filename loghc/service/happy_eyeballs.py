@@ -14,31 +14,31 @@ from loghc.deadline import Deadline
 
 __all__ = ["connect_to_first"]
 
-_ADDRESSES = 16  # that are tried at most
-_FIRST_DELAY_S = 0.25  # until the second address is tried, beside the first
+_MAX_ADDRESSES = 16  # that are tried
+_FIRST_DELAY_S = 0.25  # until the second address is tried as well
 _DELAY_S = 0.1  # until each further one is
-_LOOK_INTERVAL_S = 0.05  # between two looks at whether the attempt was cut off
+_LOOK_INTERVAL_S = 0.05  # between checks whether the attempt was cut off
 _UNDER_WAY = (errno.EINPROGRESS, errno.EWOULDBLOCK, getattr(errno, "WSAEWOULDBLOCK", -1))
 
 
 def connect_to_first(
     found: list[Any], options: Iterable[tuple[Any, ...]], deadline: Deadline
 ) -> tuple[socket.socket, Any]:
-    """Connect to addresses, a further one each time that those before don't answer for a moment.
+    """Connect to one of several addresses, trying the next when the others are slow to answer.
 
     Args:
-        found: as ``socket.getaddrinfo`` gives them.
-        options: each the arguments of a ``setsockopt``.
-        deadline: bounds the whole.
+        found: as returned by ``socket.getaddrinfo``.
+        options: each the arguments of a ``setsockopt`` call.
+        deadline: for the whole attempt.
 
     Returns:
-        The first connection that is there, and its address as in ``found``.
+        The first connection that succeeds, and its address as in ``found``.
 
     Raises:
-        TimeoutError: none answered in time.
-        OSError: why the first that failed did.
+        TimeoutError: no address answered in time.
+        OSError: the error of the first address that failed.
     """
-    waiting, under_way = found[:_ADDRESSES], dict[socket.socket, Any]()
+    waiting, under_way = found[:_MAX_ADDRESSES], dict[socket.socket, Any]()
     failure: OSError | None = None
     delay, due = _FIRST_DELAY_S, monotonic()
     try:
@@ -70,7 +70,7 @@ _SOL_SOCKET, _SO_ERROR = socket.SOL_SOCKET, socket.SO_ERROR
 
 
 def _begin(address: Any, options: Iterable[tuple[Any, ...]]) -> socket.socket:
-    """Begin to connect, without waiting for it."""
+    """Begin to connect, without waiting."""
     family, kind, protocol, _, target = address
     sock = native.socket_class()(family, kind, protocol)  # the system may allow no IPv6
     try:
@@ -87,7 +87,7 @@ def _begin(address: Any, options: Iterable[tuple[Any, ...]]) -> socket.socket:
 
 
 def _ready(sockets: list[socket.socket], seconds: float) -> list[socket.socket]:
-    """Those of which it is known by now whether they are connected."""
+    """The sockets that have connected or failed by now."""
     if native.poll is None:
         _, done, failed = select.select([], sockets, sockets, seconds)
         return list({*done, *failed})

@@ -12,6 +12,6 @@ __all__ = ["identity"]
 
 
 def identity(url: PingUrl, salt: bytes) -> str:
-    """A check's hash under a salt, in hexadecimal: the same for the same URL, and nothing of it."""
+    """A salted hash of a check's URL, in hexadecimal, which doesn't reveal the URL."""
     text = f"{url.origin}{url.path}?{url.query} {url.credentials or ''}"
     return hashlib.sha256(salt + text.encode()).hexdigest()

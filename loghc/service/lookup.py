@@ -1,4 +1,4 @@
-"""Looks names up, in bounded time, and remembers what worked: the system's look-up can't be cut."""
+"""Looks names up, in bounded time though the system's look-up can't be cut off."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from loghc.deadline import Deadline
 __all__ = ["Resolver"]
 
 KNOWN_LIMIT_S = 1.0
-"""Seconds that a look-up may take where an address is known that worked."""
+"""Seconds that a look-up may take if an address that worked is known."""
 
 
 class Resolver:
     """Finds the addresses of hosts for one client and its clones.
 
-    The address that worked comes first the next time, and serves where the name can't be looked
-    up any more, as at the exit of a machine whose network is half gone.
+    The address that worked comes first the next time. It also serves when the name can't be looked
+    up any more, as during a shutdown with the network half gone.
     """
 
     def __init__(self) -> None:
         self._worked: dict[tuple[str, int | None], Any] = {}
 
     def addresses(self, host: str, port: int | None, deadline: Deadline) -> list[Any]:
-        """What ``socket.getaddrinfo`` finds for a host, for TCP; what worked last comes first.
+        """The addresses that ``socket.getaddrinfo`` finds for TCP, the one that worked last first.
 
         Args:
             host: a name in ASCII, or an address.
             port: where it listens.
-            deadline: bounds the wait, unless no thread can be had.
+            deadline: limits the wait, unless no thread can be started.
 
         Raises:
-            TimeoutError: nothing was found in time, and nothing is known.
-            OSError: the look-up could not be made.
-            socket.gaierror: the name doesn't resolve, and nothing is known.
+            TimeoutError: nothing was found in time, and no address is known.
+            OSError: the look-up failed.
+            socket.gaierror: the name doesn't resolve, and no address is known.
         """
         # As bytes: the codec for names in other scripts isn't needed.
         name = host.encode("ascii")
@@ -63,12 +63,12 @@ class Resolver:
         return found
 
     def remember(self, host: str, port: int | None, address: Any) -> None:
-        """Remember that one of the addresses that were found could be connected to."""
+        """Remember the address that could be connected to."""
         self._worked[host, port] = address
 
 
 class _NoThreadError(Exception):
-    """No thread can be had: at the exit of Python 3.12, or where the system allows no more."""
+    """No thread can be started: at the exit of Python 3.12, or when the system allows no more."""
 
 
 def _getaddrinfo(name: bytes, port: int | None, flags: int = 0) -> list[Any]:
@@ -83,7 +83,7 @@ def _getaddrinfo(name: bytes, port: int | None, flags: int = 0) -> list[Any]:
 def _found_in_time(
     look_up: Callable[[], list[Any]], deadline: Deadline, *, known: bool
 ) -> list[Any]:
-    """Look up on a thread that is given up in time."""
+    """Look up on another thread, which is abandoned when time runs out."""
     results: list[list[Any] | Exception] = []
     begun, done = native.Bell(), native.Bell()
 

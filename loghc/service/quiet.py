@@ -1,6 +1,6 @@
-"""Keeps urllib3, and http.client below it, from telling what loghc requests.
+"""Keeps urllib3, and http.client below it, from logging loghc's own requests.
 
-Their debug lines name the ping URL, and a record that urllib3 logs may come back, through a handler
+Their debug lines contain the ping URL. And a record of urllib3's may come back, through a handler
 that feeds loguru, to the sink that waits for this very thread.
 """
 
@@ -17,12 +17,12 @@ from loghc.fork import InChild, in_child
 
 __all__ = ["no_debug_output", "quiet"]
 
-_requesting: set[int] = set()  # the threads that make a request of loghc's now
+_requesting: set[int] = set()  # the threads that are making a request of loghc's
 in_child(InChild.THREADS, _requesting.clear)
 
 
 class _OnlyOthers(logging.Filter):
-    """Passes what urllib3 logs of requests that are not loghc's."""
+    """Lets only records about requests pass that are not loghc's."""
 
     def filter(self, record: logging.LogRecord) -> bool:  # noqa: ARG002
         return native.get_ident() not in _requesting
@@ -33,9 +33,9 @@ _only_others = _OnlyOthers()
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Within this block, urllib3 logs nothing of what the calling thread requests."""
-    # A filter counts for its own logger alone, so every logger of urllib3's gets it. Each time: a
-    # module that urllib3 imports late brings a logger of its own.
+    """A block in which urllib3 logs nothing about the calling thread's requests."""
+    # A filter applies to its own logger only, so each of urllib3's loggers gets it. Every time, as
+    # a module that urllib3 imports late brings its own logger.
     logging.getLogger("py.warnings").addFilter(_only_others)  # where logging.captureWarnings leads
     for name in list(logging.root.manager.loggerDict):
         if name == "urllib3" or name.startswith("urllib3."):
@@ -48,12 +48,12 @@ def quiet() -> Iterator[None]:
 
 
 def no_debug_output(manager: object, url: str) -> None:
-    """Let the connections that a caller's own manager makes to a URL's host print nothing.
+    """Keep the caller's own pool manager from printing its requests to a URL's host.
 
-    ``debuglevel``, where an app sets it for http.client, prints each request, its path and all.
+    If an app sets ``debuglevel`` for http.client, that prints each request with its path.
     """
     if not isinstance(manager, urllib3.PoolManager):
-        return  # the like of one, which has ways of its own
+        return  # something like a pool manager, which may work differently
     pool = manager.connection_from_url(url)
     kind = pool.ConnectionCls
     if getattr(kind, "debuglevel", 0):

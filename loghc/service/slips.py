@@ -1,4 +1,4 @@
-"""What is usually wrong with a text that should be a ping URL, in words."""
+"""Recognises common mistakes in a text that should be a ping URL."""
 
 from __future__ import annotations
 
@@ -7,35 +7,35 @@ import re
 __all__ = ["slip_in"]
 
 _PLACEHOLDER = r"<[^<>/]*>|%3c[^/]*%3e|\{[^{}/]*\}|/\$\w+|your-uuid-here"
-# The pages and badges of Healthchecks, whose addresses stand beside the ping URL.
+# The pages and badges of Healthchecks, whose addresses are shown beside the ping URL.
 _PAGE = r"/(?:checks|projects)/[0-9a-f]{8}-[0-9a-f]{4}-"
 _BADGE = r"/badge/.*\.(?:svg|json|shields)$|/b/[0-9]/"
-_SIGNS = ("<", "%3c", "{", "/$", "your-uuid-here")  # of which each placeholder has one
+_SIGNS = ("<", "%3c", "{", "/$", "your-uuid-here")  # each placeholder has one of these
 
 
 def slip_in(text: str) -> str | None:
-    """The slip that a text given as a ping URL shows; None where it shows none of the usual ones.
+    """The mistake in a text given as a ping URL, in words; None if it isn't a common one.
 
     Args:
-        text: as it was given. Nothing of it is in the answer that may be a secret.
+        text: as given. Nothing in it that may be a secret is in the answer.
     """
     if text[:1] in ("'", '"', "\u201c", "\u2018"):
-        return "it stands in quotes; leave them out"
+        return "it is in quotes; leave them out"
     if text[:1] == "$":
-        return "it begins with a variable that no shell has put its value in for"
-    # A pattern is compiled only where it may match: making a sink must stay cheap.
+        return "it begins with a variable that no shell has expanded"
+    # Patterns are compiled only if they may match: making a sink must stay cheap.
     if "=" in text.partition("://")[0]:
         name = re.match(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]{0,40})\s*=\s*['\"]?https?:", text)
         if name:
-            return f"it begins with {name[1]}=; the URL alone is what belongs there"
+            return f"it begins with {name[1]}=; give the URL alone"
     path = text.partition("?")[0].lower()
     if "@" in path:  # a password may well look like a placeholder
         path = re.sub(r"[^/]*//[^/]*@", "", path)
     if any(sign in path for sign in _SIGNS) and re.search(_PLACEHOLDER, path):
-        return "a placeholder stands in it; put what your own check's URL has in its place"
+        return "it has a placeholder in it; use your own check's URL"
     if "/checks/" in path or "/projects/" in path:
         if re.search(_PAGE, path):
-            return "this is a check's page; its ping URL is shown there"
+            return "this is a check's page, which shows the ping URL"
     elif ("/badge/" in path or "/b/" in path) and re.search(_BADGE, path):
         return "this is a badge; the ping URL is on the check's page"
     return None

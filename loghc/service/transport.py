@@ -1,4 +1,4 @@
-"""Requests over urllib3, with one deadline for the whole of each.
+"""Requests over urllib3, each with one deadline for the whole of it.
 
 Importing this module imports urllib3.
 """
@@ -33,13 +33,13 @@ __all__ = ["ANSWER_LIMIT", "Transport", "system_trust"]
 ANSWER_LIMIT = 64 * 1024
 """Bytes of an answer's body that are read."""
 
-_CONNECTION_WAIT_S = 1.0  # seconds to wait where the caller's own pool has none that is free
+_CONNECTION_WAIT_S = 1.0  # for a free connection of the caller's own pool
 
 
 def system_trust(ca_file: str | None = None) -> ssl.SSLContext:
     """TLS 1.2 or newer, with the certificates that the system trusts (or ``SSL_CERT_FILE``).
 
-    ``ssl.create_default_context()`` has no floor of its own on some builds of Python; urllib3's
+    On some builds of Python ``ssl.create_default_context()`` sets no minimum version; urllib3's
     does.
 
     Args:
@@ -54,7 +54,7 @@ def system_trust(ca_file: str | None = None) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.hostname_checks_common_name = False
-        # A greenlet's TLS needs an event loop on each thread: let it do the TLS, not the waiting.
+        # Patched TLS needs an event loop on each thread: let it do the TLS, but not the waiting.
         wrap: Any = functools.partial(_wrap_socket, context)
         context.wrap_socket = wrap  # type: ignore[method-assign]
     _load_trust(context, ca_file)
@@ -85,12 +85,12 @@ class Transport:
     """Connections to the service, direct or through a proxy, one request at a time.
 
     Args:
-        deadline: bounds each request. With a manager of the caller's own, it is given to urllib3
-            as the timeout for connecting and reading, and can't cut a request off.
-        context: what TLS connections verify certificates with.
-        proxy: the proxy to go through.
+        deadline: for each request. With the caller's own pool manager, urllib3 gets it as the
+            timeout for connecting and for reading, and it can't cut a request off.
+        context: verifies the certificates of TLS connections.
+        proxy: the proxy to use; None: none.
         manager: the caller's own pool manager, used as it is.
-        resolver: looks names up; it knows which address worked.
+        resolver: looks names up, and knows which address worked.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class Transport:
         self._deadline = deadline
         self._own = self._bounded = manager is None
         if manager is None:
-            # TCP_NODELAY, also to a proxy: the end of a request must not wait for an answer.
+            # TCP_NODELAY, also to a proxy: the end of a request must not wait for an ACK.
             options: dict[str, Any] = {
                 "maxsize": 1,
                 "ssl_context": context,
@@ -116,7 +116,7 @@ class Transport:
                 manager = urllib3.ProxyManager(proxy.url, proxy_headers=proxy.headers, **options)
             manager.pool_classes_by_scheme = pool_classes(deadline, resolver or Resolver())
         elif native.is_green(socket.socket) and hasattr(manager, "pools"):
-            # A greenlet's sockets and locks belong to one thread's event loop, which ends with it.
+            # Patched sockets and locks belong to the event loop of one thread, and end with it.
             manager, pools = copy.copy(manager), manager.pools
             manager.pools = type(pools)()
             self._own = True
@@ -126,10 +126,10 @@ class Transport:
         """Make one request.
 
         Args:
-            url: where to.
+            url: the URL.
             body: what to send.
-            headers: the request's. A manager's own don't count beside these.
-            seconds: for all of it.
+            headers: the request's. They replace those of a pool manager.
+            seconds: for the whole request.
 
         Raises:
             urllib3.exceptions.HTTPError, OSError: there was no answer, or none that is HTTP.
@@ -153,10 +153,10 @@ class Transport:
             try:
                 start = response.read(ANSWER_LIMIT, decode_content=False)
                 whole = len(start) < ANSWER_LIMIT
-            except ValueError as error:  # http.client's, for a chunk's size below zero
+            except ValueError as error:  # http.client's, for a negative chunk size
                 raise http.client.HTTPException(str(error)) from error
             finally:
-                # What is left unread must not be taken for the next answer.
+                # Unread data must not be taken for the next answer.
                 response.release_conn() if whole else response.close()
         return Answer.of(response.status, response.headers.items(), start)
 
@@ -164,8 +164,8 @@ class Transport:
         """Open a connection and close it again, with no request sent to the service.
 
         Args:
-            url: where to.
-            seconds: for all of it.
+            url: the URL.
+            seconds: for the whole attempt.
 
         Raises:
             urllib3.exceptions.HTTPError, OSError: it could not be opened.
@@ -182,13 +182,15 @@ class Transport:
             except Exception as error:
                 refused = str(error).startswith("Tunnel")  # by a proxy that was reached
                 if pool.proxy and not connection.has_connected_to_proxy and not refused:
-                    raise urllib3.exceptions.ProxyError("no way to the proxy", error) from error
+                    raise urllib3.exceptions.ProxyError(
+                        "no connection to the proxy", error
+                    ) from error
                 raise
             finally:
                 connection.close()
 
     def close(self) -> None:
-        """Close the connections, unless they are the caller's; the next request opens others."""
+        """Close the connections, unless they are the caller's. The next request opens others."""
         self._deadline.cut_by(None)
         if self._own:
             self._manager.clear()

@@ -136,7 +136,7 @@ def test_an_end_that_could_not_be_delivered_is_told_by_the_next(
     assert (late.event, late.exit_status) == (Event.FAIL, 3)
     assert f"rid={late.run_id}" in sent
     first, _, record = late.text.splitlines()
-    assert re.fullmatch(r"exit status 3 \(after .*\) \(told late, of 20.* UTC\)", first)
+    assert re.fullmatch(r"exit status 3 \(after .*\) \(sent late, of 20.* UTC\)", first)
     assert record.endswith(" - last")
     assert [ping.event for ping in receiver.pings] == [Event.FAIL, Event.START, Event.SUCCESS]
 
@@ -535,7 +535,7 @@ def test_a_full_disk_keeps_no_success_from_being_told(receiver, tmp_path):
     process.communicate(timeout=TIMEOUT)
     late, *_ = receiver.wait(2, timeout=TIMEOUT)  # in half a second, a start may be superseded
     assert late.event is Event.SUCCESS
-    assert "told late" in late.text
+    assert "sent late" in late.text
 
 
 @pytest.mark.slow

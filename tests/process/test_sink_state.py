@@ -105,9 +105,9 @@ def test_an_end_that_hangs_at_the_service_survives_a_kill(receiver, job, end):
     assert " - one\n" in late.text
     assert f" - sync.{end}\n" in late.text
     assert "later" not in late.text
-    assert "told late" in late.text
+    assert "sent late" in late.text
     if end != "done":
-        assert late.text.startswith("disk full (told late, of 20")
+        assert late.text.startswith("disk full (sent late, of 20")
 
 
 def test_what_a_stop_gives_up_is_left_to_the_next_start(receiver, job, tmp_path):
@@ -121,7 +121,7 @@ def test_what_a_stop_gives_up_is_left_to_the_next_start(receiver, job, tmp_path)
     job(WELL)
     late, start, _ = receiver.wait(3, timeout=TIMEOUT)
     assert (late.event, start.event) == (Event.FAIL, Event.START)
-    assert late.text.startswith("no disk (told late, of 20")
+    assert late.text.startswith("no disk (sent late, of 20")
 
 
 def test_loghc_run_tells_what_a_sink_owes_and_the_other_way_round(receiver, job, tmp_path):

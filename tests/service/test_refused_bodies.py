@@ -369,5 +369,5 @@ def test_a_ping_that_arrives_more_than_a_minute_after_its_marker_says_so() -> No
         delivery.put(failure())
         assert delivery.wait(20)
         late, prompt = (body.partition(b"\n")[0] for _, body in refusing.taken)
-        assert late.startswith(b"OSError: disk full (told late, of 20")
+        assert late.startswith(b"OSError: disk full (sent late, of 20")
         assert prompt == b"OSError: disk full"

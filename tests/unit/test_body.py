@@ -196,13 +196,13 @@ def test_a_late_body_says_when_it_happened_in_front_where_it_has_a_headline() ->
     assert (
         PARTS.late(0)
         .whole()
-        .startswith(b"OSError: disk full (told late, of 1970-01-01 00:00:00 UTC)\n\n")
+        .startswith(b"OSError: disk full (sent late, of 1970-01-01 00:00:00 UTC)\n\n")
     )
     long = Body(b"x" * 300).late(0)
     assert len(long.headline) == 300
     assert long.headline.endswith(b" UTC)")
     log = Body(log=b"sync.done\n").late(0).whole()
-    assert log == b"sync.done\nloghc: told late: this happened at 1970-01-01 00:00:00 UTC\n"
+    assert log == b"sync.done\nloghc: sent late: this happened at 1970-01-01 00:00:00 UTC\n"
 
 
 @pytest.mark.parametrize(
