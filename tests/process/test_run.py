@@ -585,12 +585,12 @@ def test_a_helper_that_ends_a_moment_after_the_program_is_not_said_to_be_left_ru
 BROKEN = """
 import sys
 from loghc.command.main import main
-from loghc.watch.telling import Teller
+from loghc.watch.watched_run import WatchedRun
 
 def raise_error(*args, **kwargs):
     raise ValueError("a bug")
 
-setattr(Teller, sys.argv.pop(1), raise_error)
+setattr(WatchedRun, sys.argv.pop(1), raise_error)
 sys.exit(main(sys.argv[1:]))
 """
 
