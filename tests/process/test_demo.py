@@ -90,9 +90,12 @@ def test_a_terminal_gets_colours_unless_they_are_unwanted(
     assert (b"\033" in shown) is coloured
 
 
-def test_neither_a_proxy_nor_a_ping_url_nor_ascii_gets_in_its_way(run_script: RunScript) -> None:
-    nowhere = "http://127.0.0.1:9"
-    environment = {"http_proxy": nowhere, "HEALTH_CHECK_URL": f"{nowhere}/x"}
+def test_neither_a_proxy_nor_a_ping_url_nor_ascii_gets_in_its_way(
+    run_script: RunScript, tmp_path: Path
+) -> None:
+    nowhere, folder = "http://127.0.0.1:9", tmp_path / "ä"  # which its errors name
+    folder.mkdir()
+    environment = {"http_proxy": nowhere, "HEALTH_CHECK_URL": f"{nowhere}/x", "TMPDIR": str(folder)}
     done = run_script(RUN, env=environment | {"PYTHONIOENCODING": "ascii"})
 
     assert (done.returncode, done.stderr) == (0, "")

@@ -172,10 +172,12 @@ def test_late_near_misses_are_told_and_a_thousand_of_ordinary_messages_are_not(
         add(HealthSink(sys.argv[1]))
         for number in range(3000):
             logger.info("copied photo {}", number)
-        logger.info("sync.finish")
+        logger.info("sync.finish")  # sorts among the markers,
+        logger.info("sync-begin")  # and this before all of them
     """
-    (line,) = said(run_script, text)
-    assert "sync.finish" in line
+    first, second = said(run_script, text)
+    assert "sync.finish" in first
+    assert "sync-begin" in second
     text = """
         add(HealthSink(sys.argv[1]))
         for number in range(3000):

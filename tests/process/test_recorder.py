@@ -44,22 +44,6 @@ def messages(directory: RunDirectory) -> list[str]:
     return [line.partition(" - ")[2] for line in directory.text.splitlines() if " - " in line]
 
 
-def test_a_program_finds_its_modules_and_its_path_as_it_does_without(
-    recorded, watch, tmp_path, program
-):
-    source = (
-        "import os, sys\nfrom loguru import logger\nlogger.info('recorded')\n"
-        "print(sorted(sys.modules), sys.path, file=open(sys.argv[1], 'w'))\n"
-        "print(os.environ['PYTHONPATH'])"
-    )
-    here = os.pathsep + str(tmp_path)
-    run([sys.executable, program(source), "without"], tmp_path, {"PYTHONPATH": str(tmp_path)})
-    path = recorded(source, "with", env={"PYTHONPATH": f"{BOOTSTRAP}{here}"})
-    assert messages(watch) == ["recorded"]
-    assert path == f"{BOOTSTRAP}{here}\n"  # for what it starts
-    assert (tmp_path / "with").read_text() == (tmp_path / "without").read_text()
-
-
 # Which records
 
 

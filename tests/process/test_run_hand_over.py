@@ -80,7 +80,6 @@ send('success', 'a', '{a}')
         ("redact=(", "", "redact rule that can't leave its process"),
         ("limit=5", "1234\n", None),
         ("limit=0", "the log: pin 1234\n", None),
-        ("limit=99999999", "the log: pin 1234\n", None),
         ("unknown=1", "the log: pin 1234\n", None),
         ("version=9", "the log: pin 1234\n", None),
     ],
@@ -92,6 +91,20 @@ def test_a_sinks_options_tighten(receiver, handing_over, tmp_path, options, show
     lines = [line for line in done.stderr.splitlines() if line.startswith("loghc: ")]
     assert len(lines) == (said is not None)
     assert said is None or said in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("own", "options", "shown"),
+    [
+        (("--limit", "9"), "limit=99999999", "pin 1234\n"),
+        (("--no-logs",), "send_logs=1", ""),
+        (("--redact", r"pin \d+"), "redact=log", "the [redacted]: [redacted]\n"),
+    ],
+)
+def test_a_sinks_options_loosen_nothing(receiver, handing_over, tmp_path, own, options, shown):
+    run(*RUN, *own, handing_over(f"send('sink', '{options}')"), cwd=tmp_path)
+    body = receiver.pings[1].text
+    assert body == shown or (body.endswith(f" - {shown}") and "--limit" not in own)
 
 
 def test_a_flood_of_nonsense_delays_no_end(receiver, handing_over, tmp_path):

@@ -54,6 +54,11 @@ SLEEPER = """
 """
 
 
+def is_pending(pid, number):
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(re.search("ShdPnd:\t(.*)", status).group(1), 16) >> (number - 1) & 1
+
+
 def ended(process):
     out, err = process.communicate(timeout=TIMEOUT)
     return process.returncode, out, err
@@ -226,8 +231,12 @@ def test_a_program_that_is_stopped_and_continued_alone_does_not_stop_its_watcher
     pid = int(process.stdout.readline().split()[1])
     os.kill(pid, signal.SIGSTOP)
     wait_for(lambda: state_of(pid) == "T")
+    for number in (signal.SIGUSR1, signal.SIGUSR2):  # when it forwards these it has seen the stop
+        process.send_signal(number)
+        wait_for(lambda number=number: is_pending(pid, number))
     os.kill(pid, signal.SIGCONT)
-    assert process.stdout.readline() == "got SIGCONT\n"
+    got = sorted(process.stdout.readline() for _ in range(3))
+    assert got == ["got SIGCONT\n", "got SIGUSR1\n", "got SIGUSR2\n"]
     process.terminate()
     assert process.stdout.readline() == "got SIGTERM\n"
     process.terminate()
@@ -310,7 +319,7 @@ def note(*_):
         file.write("x")
 signal.signal(signal.SIGHUP, note)
 signal.signal(signal.SIGTERM, lambda *_: os._exit(3))
-print(f"watcher {os.getppid()}.", flush=True)
+os.write(1, f"watcher {os.getppid()}.".encode())  # at once: else it may still be writing
 while True:
     signal.pause()
 """

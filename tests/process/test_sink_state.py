@@ -294,6 +294,14 @@ def test_a_pid_of_another_namespace_tells_nothing(receiver, job, tmp_path):
     assert receiver.wait(3, timeout=TIMEOUT)[0].event is Event.FAIL
 
 
+def test_a_directory_that_is_made_is_the_users_alone(receiver, job, tmp_path):
+    sink = SINK.replace("logger.remove()", "os.umask(0)")
+    job("logger.info('sync.start')\n" + KILL, sink=sink)
+    made = [tmp_path / "state", *(tmp_path / "state").rglob("*")]
+    assert len(made) > 4
+    assert [path for path in made if path.stat().st_mode & 0o077] == []
+
+
 def test_a_directory_of_another_user_and_mode(receiver, job, tmp_path):
     if os.geteuid():
         pytest.skip("only root can give a directory away")

@@ -668,6 +668,8 @@ def test_an_answer_can_be_made_up_in_all_parts(receiver: PingReceiver) -> None:
     assert (odd.status, odd.reason) == (799, "Unknown")
     assert (empty.status, empty.body) == (204, b"")
     assert len(receiver.pings) == 1
+    receiver.script(Fault(204, body="never sent"))
+    assert converse(receiver, head(receiver)).endswith(b"\r\n\r\n")  # a client would not look
 
 
 def test_a_ping_can_count_although_the_answer_says_no(receiver: PingReceiver) -> None:
@@ -700,6 +702,10 @@ def test_a_hanging_service_never_answers(receiver: PingReceiver) -> None:
         client.settimeout(0.2)
         with pytest.raises(TimeoutError):
             client.recv(1)
+        receiver.stop()
+        client.settimeout(20)
+        with contextlib.suppress(ConnectionResetError):
+            assert client.recv(1) == b""  # nor when it stops
 
     assert receiver.pings == ()
     assert [request.status for request in receiver.requests] == [None]
