@@ -10,14 +10,16 @@ import math
 import os
 import pickle
 import random
+import shutil
 import signal
 import sys
+import tempfile
 import threading
 import time
 import traceback
 import uuid
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +27,7 @@ from loguru import logger
 
 from loghc import Event, HealthSink, Outcome, Stats, job
 from loghc.testing import Fault, PingReceiver
+from waiting import wait_until
 
 CHUNK = 50
 WAYS = ("direct",) * 7 + ("tls", "proxy", "tls by proxy")  # of each chunk of seeds, in turn
@@ -59,6 +62,7 @@ _ANSWER_LOST = (
 _HANGING = Fault(delay=math.inf)
 _REFUSING = (Fault(403), Fault(409), Fault(410), Fault(302, headers={"Location": "/elsewhere"}))
 _NOT_KNOWING = (Fault(404), Fault(400))
+_NOBODY = 65534
 
 
 class Strict:
@@ -111,6 +115,7 @@ class Scenario:
         strict: what it takes of bodies, and of pings.
         named: each run has a name.
         options: the sink's.
+        state: what becomes of the sink's state directory; empty: it has none.
     """
 
     def __init__(self, seed: int) -> None:
@@ -147,6 +152,12 @@ class Scenario:
         # A forked child has the listening socket as well: the service can't go away meanwhile.
         choices = ("complete", "wait", "replace", "sleep", *(() if forks else ("outage",)))
         self.meanwhile = [chance.choice(choices) for _ in range(chance.choice((0, 1, 1, 3)))]
+        self._others = random.Random(f"{seed} surroundings")
+        self.state = ""
+        if not self.hasty and os.name == "posix":  # what it gives up is left to the next start
+            self.state = self._others.choice(("", "", "kept", "lost"))
+        if self.state == "lost":
+            self.meanwhile.insert(self._others.randint(0, len(self.meanwhile)), "lose")
         self.refusing = any(fault in _REFUSING for fault in self.faults)
         self.strict = Strict(random.Random(f"{seed} strict"))
         may_be_void = any(self.faults) or self.strict.kind
@@ -175,6 +186,14 @@ class Scenario:
                 inner = self._steps(depth=1)
             steps.append((kind, self._text(), chance.random() < 0.3, inner))
         return steps
+
+    def surroundings(self) -> str:
+        """What a forked child does to its surroundings first; empty: nothing."""
+        if self.way != "direct":  # else it needs the environment, and files that it can't read
+            return ""
+        kinds = ("", "", "variables", "directory", "streams", "user")
+        kind = self._others.choice(kinds)
+        return "" if kind == "user" and os.geteuid() else kind
 
     def _text(self) -> str:
         chance = self._chance
@@ -253,8 +272,10 @@ class Play:
         self._failures: list[str] = []
         self._children: list[Seen] = []
         self._job = scenario.options["job"]
+        self._state = directory / f"state-{scenario.seed}"
+        state = self._state if scenario.state else None
         self._sink = _WitnessedSink(
-            receiver.url, on_outcome=self._outcomes.append, **scenario.options
+            receiver.url, on_outcome=self._outcomes.append, state=state, **scenario.options
         )
 
     def __call__(self) -> list[Seen]:
@@ -285,6 +306,8 @@ class Play:
             logger.remove(self._handler)
             assert self._sink.wait(30)
             logger.remove()
+            if scenario.state == "kept" and "replace" not in scenario.meanwhile:
+                wait_until(lambda: not list(self._state.glob("loghc/loghc-*")))
         return [self._seen([], self._sink.given, said.getvalue()), *self._children]
 
     def _add(self) -> None:
@@ -334,6 +357,9 @@ class Play:
             if consumed and all(outcome.delivered for outcome in self._outcomes[before:]):
                 return
         raise AssertionError("pings are still not delivered")
+
+    def _lose(self) -> None:
+        shutil.rmtree(self._state, ignore_errors=True)  # something may just be made there
 
     # What the others do
 
@@ -391,18 +417,21 @@ class Play:
         return f"{os.getpid()}-{next(self._numbers)}"
 
     def _fork(self, steps: list[tuple[Any, ...]], actor: str) -> None:
+        surroundings = self._scenario.surroundings()
         pid = os.fork()
         if pid == 0:
-            self._be_child(steps, actor)
+            self._be_child(steps, actor, surroundings)
         _, status = os.waitpid(pid, 0)
         assert status == 0, f"a child ended with {status}"
         seen = pickle.loads((self._directory / str(pid)).read_bytes())
         assert isinstance(seen, Seen), seen
         self._children.append(seen)
 
-    def _be_child(self, steps: list[tuple[Any, ...]], actor: str) -> None:
+    def _be_child(self, steps: list[tuple[Any, ...]], actor: str, surroundings: str) -> None:
         seen: object = None
+        left = (self._directory / str(os.getpid())).open("wb")
         try:
+            _CHANGES[surroundings]()
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
             signal.alarm(60)  # for a child that hangs
             sys.stderr = said = io.StringIO()
@@ -415,7 +444,8 @@ class Play:
         except BaseException:  # noqa: BLE001 - its parent has to see it
             seen = traceback.format_exc()
         finally:
-            (self._directory / str(os.getpid())).write_bytes(pickle.dumps(seen))
+            left.write(pickle.dumps(seen))
+            left.close()
             os._exit(0)
 
     def _seen(self, before: list[Given], given: list[Given], said: str) -> Seen:
@@ -429,3 +459,29 @@ class Play:
         ]
         counts = (stats.delivered, stats.failed, stats.pending, stats.superseded)
         return Seen(before, given, outcomes, counts, said)
+
+
+def _lose_directory() -> None:
+    directory = tempfile.mkdtemp()
+    os.chdir(directory)
+    Path(directory).rmdir()
+
+
+def _close_streams() -> None:
+    os.closerange(0, 3)
+    sys.stdin = sys.stdout = None  # type: ignore[assignment]  # as in a program without a console
+
+
+def _become_another_user() -> None:
+    os.setgroups([])
+    os.setgid(_NOBODY)
+    os.setuid(_NOBODY)
+
+
+_CHANGES: dict[str, Callable[[], object]] = {
+    "": lambda: None,
+    "variables": os.environ.clear,
+    "directory": _lose_directory,
+    "streams": _close_streams,
+    "user": _become_another_user,
+}
