@@ -11,6 +11,7 @@ import random
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ import pytest
 
 import seeds
 from loghc.ping import Event
-from loghc.testing import PingReceiver, ReceivedPing
+from loghc.testing import Fault, PingReceiver, ReceivedPing
 from processes import RUN, TIMEOUT, needs_posix, run, started
 
 pytestmark = needs_posix
@@ -165,6 +166,12 @@ ENDS = (
 
 
 UNSEEN = ("user", "variables", "path")
+# How the watcher itself is started: as from a bare shell, and in a directory that is gone.
+BEGINS = {
+    "bare": ("env", "-i", f"PATH={os.environ['PATH']}"),
+    "nowhere": ("sh", "-c", 'there=$(mktemp -d); cd "$there"; rmdir "$there"; exec "$@"', "sh"),
+}
+SERVICES = ("slow", "limit", "size", "content")
 OTHER_USER = ("user", "setuid") if Path("/usr/bin/python3").exists() else ("setuid",)
 AS_ROOT = OTHER_USER if os.geteuid() == 0 else ()
 
@@ -179,6 +186,7 @@ class Scenario:
         to_watcher: the signal goes to the watcher, and not to the program.
         shell: a shell starts it.
         surroundings: what is out of the ordinary; empty: nothing.
+        service: what the service is like: slow, or limits, or dislikes bodies; empty: well.
     """
 
     def __init__(self, seed: int) -> None:
@@ -199,14 +207,20 @@ class Scenario:
         others = random.Random(f"{seed}, surroundings")
         if others.random() < 0.5:
             self._surround(others)
+        self.service = others.choice(("", *SERVICES))
 
     def _surround(self, chance: random.Random) -> None:
-        kind = chance.choice(("variables", "path", "lose", "fill", *AS_ROOT))
+        kind = chance.choice(("variables", "path", "lose", "fill", *BEGINS, *AS_ROOT))
+        self.surroundings = kind
+        if kind in BEGINS:
+            return
         children = [child for node in self.nodes() for child in node["children"]]
         leaves = [n for n in self.nodes() if not n["children"] and n["end"][0] != "exec"]
         if kind in ("user", "variables", "path"):
-            # What a daemon starts is not below the program, and is not looked at.
-            if not children or any(node["how"] == "daemon" for node in self.nodes()):
+            # What a daemon starts is not below the program: its environment alone tells.
+            daemons = any(node["how"] == "daemon" for node in self.nodes())
+            if not children or (daemons and kind == "variables"):
+                self.surroundings = ""
                 return
             node = chance.choice(children)
             node["how"] = kind
@@ -214,7 +228,6 @@ class Scenario:
                 each["unseen"] = True
         else:
             chance.choice(leaves if kind == "setuid" else list(self.nodes()))["before"] = kind
-        self.surroundings = kind
 
     def _node(self, depth: int) -> dict[str, Any]:
         chance = self._chance
@@ -271,23 +284,63 @@ def test_each_tree_has_one_start_and_one_end_that_says_how_it_ended(
     for seed in chunk:
         scenario = Scenario(seed)
         receiver.clear()
-        try:
-            code, said = play(scenario, name, tmp_path)
-            holds(scenario, code, receiver.pings)
-        except Exception as error:
-            raise AssertionError(f"{seeds.VARIABLE}={seed}: {error}") from error
-        quiet = scenario.surroundings in ("", "setuid", "fill")
+        receive = receiver._service.receive
+        fault = Service(scenario.service).fault
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(
+                receiver._service,
+                "receive",
+                lambda head, body, _, receive=receive, fault=fault: receive(
+                    head, body, fault(body)
+                ),
+            )
+            try:
+                code, said = play(scenario, receiver.url, name, tmp_path)
+                holds(scenario, code, receiver.pings)
+            except Exception as error:
+                raise AssertionError(f"{seeds.VARIABLE}={seed}: {error}") from error
+        quiet = scenario.surroundings in ("", "setuid", "fill", *BEGINS) and not scenario.service
         assert not quiet or "loghc: " not in said, f"{seeds.VARIABLE}={seed}: {said}"
 
 
-def play(scenario: Scenario, name: str, directory: Path) -> tuple[int, str]:
+class Service:
+    """A service that is up, and slow or strict.
+
+    Args:
+        kind: one of ``SERVICES``, or empty.
+    """
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+        self._taken = 0.0  # when it last took a ping
+
+    def fault(self, body: bytes) -> Fault:
+        """What goes wrong with a request."""
+        now = time.monotonic()
+        if self._kind == "slow":
+            time.sleep(0.1)
+        elif self._kind == "limit":
+            if now - self._taken < 0.3:
+                return Fault(429, headers={"Retry-After": "0"})
+            self._taken = now
+        elif (self._kind == "size" and len(body) > 400) or (
+            self._kind == "content" and b"first of" in body
+        ):
+            return Fault(413 if self._kind == "size" else 500)
+        return Fault()
+
+
+def play(scenario: Scenario, url: str, name: str, directory: Path) -> tuple[int, str]:
     """Run a program, and signal it if it waits for that; what it ended with, and what it said."""
+    begin = BEGINS.get(scenario.surroundings, ())
+    begin += (f"HEALTH_CHECK_URL={url}",) if scenario.surroundings == "bare" else ()
+    watched = (*begin, *RUN, "--drain", "50")
     program = [sys.executable, name, json.dumps(scenario.root)]
     shell = ["sh", "-c", '"$@"; exit $?', "sh"] if scenario.shell else []
     if scenario.signal is None:
-        done = run(*RUN, *shell, *program, cwd=directory)
+        done = run(*watched, *shell, *program, cwd=directory)
         return done.returncode, done.stderr
-    process = started(*RUN, *program, cwd=directory)
+    process = started(*watched, *program, cwd=directory)
     assert process.stdout is not None
     pid = int(process.stdout.readline().removeprefix("ready "))
     os.kill(process.pid if scenario.to_watcher else pid, scenario.signal)
@@ -299,12 +352,16 @@ def holds(scenario: Scenario, code: int, pings: tuple[ReceivedPing, ...]) -> Non
     """What has to be so after a tree has ended."""
     nodes = [node for node in scenario.nodes() if not node["unseen"]]
     assert code == scenario.code
+    strict = scenario.service in ("size", "content")
+    if strict:  # the log of a failure is offered once more
+        pings = tuple(ping for ping in pings if ping.event is not Event.LOG)
     start, *told, end = pings
     assert start.event is Event.START
     assert len({ping.run_id for ping in pings}) == 1
     # What was not seen is unknown, and said; the exit status stands. A ring that went with its
     # directory before it was noticed may have had a failure.
-    assert (scenario.surroundings in UNSEEN) == ("was not seen" in end.text)
+    shortened = strict and "loghc: this ping has " in end.text
+    assert (scenario.surroundings in UNSEEN) == ("was not seen" in end.text) or shortened
     if scenario.surroundings == "lose" and "may have been logged unseen" in end.text:
         assert end.event is Event.FAIL
         return
@@ -313,10 +370,13 @@ def holds(scenario: Scenario, code: int, pings: tuple[ReceivedPing, ...]) -> Non
     assert [ping.event for ping in told] == [Event.FAIL] * len(failures)
     for ping, failed in zip(told, failures, strict=True):
         assert ping.exit_status is None
-        assert ping.text.endswith(f" - sync.error: {failed}\n")
+        text = ping.text.partition("loghc: this ping has ")[0] if strict else ping.text
+        assert text.endswith(f" - sync.error: {failed}\n")
 
     assert end.event is (Event.FAIL if code or failures else Event.SUCCESS)
     assert end.exit_status == ((code if code > 0 else 128 - code) if code else None)
+    if shortened:
+        return
     places = [end.text.index(f" - last of {node['name']}\n") for node in nodes]
     assert places == sorted(places)
     assert all(f" - first of {node['name']}\n" in end.text for node in nodes)
