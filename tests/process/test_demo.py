@@ -96,6 +96,7 @@ def test_neither_a_proxy_nor_a_ping_url_nor_ascii_gets_in_its_way(
     nowhere, folder = "http://127.0.0.1:9", tmp_path / "ä"  # which its errors name
     folder.mkdir()
     environment = {"http_proxy": nowhere, "HEALTH_CHECK_URL": f"{nowhere}/x", "TMPDIR": str(folder)}
+    environment["COLUMNS"] = "500"  # which leaves that whole
     done = run_script(RUN, env=environment | {"PYTHONIOENCODING": "ascii"})
 
     assert (done.returncode, done.stderr) == (0, "")

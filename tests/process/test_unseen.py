@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -186,14 +187,29 @@ SEEN = {
     ),
     "is loghc run": (
         "import subprocess, sys\nsubprocess.run([sys.executable, '-m', 'loghc', 'run', "
-        "'--health-check-url', 'http://127.0.0.1:9/x', '--events', 'start', '--no-start', "
-        "sys.executable, '-c', 'import time; time.sleep(0.3)'])"
+        "'--health-check-url', 'http://127.0.0.1:9/x', '--drain', '0.1', "
+        "sys.executable, '-c', 'import time; time.sleep(0.4)'], check=True)"
     ),
     "leaves a shell that is called python": "import os\nos.execv('./python', ['./python'])",
-    "asks for a version": "import subprocess, sys\nsubprocess.run([sys.executable, '-V'])",
+    # It waits until somebody reads that.
+    "asks for a version": (
+        "import os, subprocess, sys\n"
+        "reading, writing = os.pipe()\n"
+        "os.set_blocking(writing, False)\n"
+        "try:\n    while os.write(writing, bytes(4096)): pass\n"
+        "except BlockingIOError: os.set_blocking(writing, True)\n"
+        "child = subprocess.Popen([sys.executable, '-V'], stdout=writing)\n"
+        "time.sleep(0.4)\n"
+        "os.read(reading, 1 << 20)\n"
+        "child.wait()"
+    ),
+    # It is stopped before it can say that it is there.
     "leaves a daemon that begins": (
-        "import subprocess, sys\n"
-        "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(0.2)'])"
+        "import signal, subprocess, sys\n"
+        "daemon = subprocess.Popen([sys.executable, '-c', 'pass'], stderr=subprocess.DEVNULL)\n"
+        "daemon.send_signal(signal.SIGSTOP)\n"
+        "time.sleep(0.4)\n"
+        "print(daemon.pid)"
     ),
 }
 
@@ -206,8 +222,12 @@ def test_no_python_that_was_seen_is_called_unseen(
     shell.write_text("#!/bin/sh\nsleep 0.3\n")
     shell.chmod(0o755)
     name = program(f"import time\n{source}")
-    done = run(*RUN, "--fail-on", "ERROR", name, cwd=tmp_path)
-    assert done.returncode == 0
+    output = tmp_path / "output"  # no pipe: what is left running would hold it
+    command = ("sh", "-c", 'exec "$@" > "$0"', output, *RUN, "--fail-on", "ERROR", name)
+    done = run(*command, cwd=tmp_path)
+    for pid in map(int, output.read_text().split()):
+        os.kill(pid, signal.SIGKILL)
+    assert done.returncode == 0, done.stderr
     event, text = end_of(receiver)
     assert "not seen" not in text
     assert event is Event.SUCCESS
