@@ -19,7 +19,7 @@ logger.remove()
 """
 
 SINKS = """
-for number in range(3):
+for number in range(6):
     logger.add(HealthSink(sys.argv[1] + str(number), drain=4))
 logger.info("sync.start")
 logger.info("sync.done")
@@ -48,8 +48,8 @@ def test_the_exit_takes_no_longer_for_several_sinks(
     done = run_script(BEGIN + SINKS, ping_receiver.url)
     took = time.monotonic() - begun
     assert done.returncode == 0
-    assert 4 <= took < 11  # not 12, and Python starts and stops within that, too
-    assert done.stderr.count("given up") == 3
+    assert 4 <= took < 20  # not 24
+    assert done.stderr.count("given up") == 6
 
 
 def test_each_of_several_sinks_gets_its_second_attempt_at_the_exit(

@@ -93,7 +93,7 @@ print(time.time(), flush=True)
     url = f"http://127.0.0.1:{unused_port()}/x"
     with full_pipe() as (_, writer), program(source, url, stderr=writer) as process:
         said, _ = process.communicate(timeout=30)
-        assert time.time() - float(said) < 2 + 1 + 2
+        assert time.time() - float(said) < 15  # not until somebody reads
         assert process.returncode == (3 if "3" in end else 0)
 
 

@@ -86,7 +86,7 @@ print(time.time())
     done = run_script(program(kind, order, rest), ping_receiver.url, "10")
     took = time.time() - float(done.stdout)
     assert events(ping_receiver) == ["start", "success"], done.stderr
-    assert took < 3
+    assert took < 8  # of the drain's 10
 
 
 @pytest.mark.slow

@@ -263,13 +263,13 @@ def test_at_stop_the_pauses_between_attempts_begin_short_again(
     ping_receiver: PingReceiver,
 ) -> None:
     ping_receiver.always(503)
-    delivery = delivery_to(ping_receiver.url, backoff=Backoff(first=0.02, factor=8.0))
+    delivery = delivery_to(ping_receiver.url, backoff=Backoff(first=0.001, factor=30.0))
     delivery.put(numbered(0))
-    wait_until(lambda: len(ping_receiver.requests) == 4)  # the next pause is of 5 s and more
+    wait_until(lambda: len(ping_receiver.requests) == 4)  # the next pause is of 13 s and more
     ping_receiver.script(503, 503, None)
     begun = time.monotonic()
     delivery.stop(30)
-    assert time.monotonic() - begun < 4
+    assert time.monotonic() - begun < 10
     assert delivery.stats.delivered == 1
 
 
@@ -468,7 +468,7 @@ if sys.argv[1] == "stop":
         how,
     )
     begun, ended = [*map(float, done.stdout.split()), time.time()][:2]
-    assert ended - begun < 2 + 1 + 0.5, done.stderr
+    assert ended - begun < 10, done.stderr  # of 1,000
     assert "1 ping (success)" in done.stderr
     assert "given up" in done.stderr
 
@@ -529,9 +529,10 @@ def test_a_pool_manager_that_fails_at_once_is_waited_for_no_longer_than_drain() 
         client = client_of(f"http://127.0.0.1:{unused_port()}/x", http=http)
         delivery = Delivery(client, Troubles("a port that refuses"))
         delivery.put(numbered(0))
+        wait_until(lambda: asked)  # all is imported
         begun = time.monotonic()
         delivery.stop(0.5)
-        assert time.monotonic() - begun < 0.5 + 3
+        assert time.monotonic() - begun < 10
     assert delivery.stats == Stats(0, 1, 0)
     assert 1 <= len(asked) <= 10  # with pauses between them
 
