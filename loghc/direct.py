@@ -14,6 +14,7 @@ from loghc.delivery.troubles import Troubles
 from loghc.entry.sink_entry import SinkEntry
 from loghc.exit import CrashWatch, uncaught_exception
 from loghc.hints.listener import quote
+from loghc.hints.no_threads import report_no_threads
 from loghc.log.body import Body
 from loghc.log.headline import NOT_ENDED, of_exception
 from loghc.log.tail import EMPTY, Snapshot
@@ -77,6 +78,7 @@ class Direct(Outlet):
         troubles.left_to = lambda: self._entry.left_to
         if url.exposed:
             troubles.exposed()
+        report_no_threads()
         client = PingClient(url, masker.text, options["timeout"], headers, http, __version__)
         self._delivery = Delivery(
             client,

@@ -108,6 +108,20 @@ def test_off_turns_a_sink_with_a_url_of_its_own_off(
     assert len(ping_receiver.pings) == 0
 
 
+@pytest.mark.parametrize(("threads", "count"), [(0, 1), (1, 0)])
+def test_an_embedding_server_that_runs_no_threads_is_told_once(
+    threads: int, count: int, run_script: RunScript
+) -> None:
+    text = f"""
+        import types
+        sys.modules["uwsgi"] = types.SimpleNamespace(has_threads={threads})
+        add(HealthSink(sys.argv[1]))
+        add(HealthSink(sys.argv[1], job="photos"))
+        """
+    told = "\n".join(said(run_script, text))
+    assert told.count("Start it with --enable-threads.") == count
+
+
 def test_near_misses_are_told_once_each(run_script: RunScript) -> None:
     text = f"""
         add(HealthSink(sys.argv[1]))
