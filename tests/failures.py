@@ -230,7 +230,7 @@ logger.info("cleaning up")
 logger.info("sync.start")
 {}["photos"]
 """, options=("--markers-only",)),
-    _run("the container or the machine dies", "cut off: loghc died with this run", _LOGURU + """
+    _run("the container or the machine dies", "cut off: loghc", _LOGURU + """
 import os, time
 print(os.getpid(), flush=True)
 time.sleep(60)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from loghc.entry.directory import Directory, HeldLock
 from loghc.entry.memory import RUN_PREFIX
-from loghc.entry.processes import boot_id, lives, living
+from loghc.entry.processes import boot_id, is_here, lives, living
 from loghc.entry.rings import Frame, UnknownVersionError, count_markers, read_ring
 from loghc.portable import layout
 from loghc.portable.fields import parse_fields
@@ -132,6 +132,11 @@ class Claim:
         if lives(facts) and facts.get("pid") != str(os.getpid()):
             return False
         return not living(facts.get("rings") or self.path)
+
+    @property
+    def died_here(self) -> bool:
+        """Whether neither the machine nor a container went down with its process."""
+        return is_here(self.fields)
 
     def owed(self) -> list[Owed]:
         """What is to be told, oldest first.

@@ -12,7 +12,7 @@ from loghc.entry.claim import Claim, Owed
 from loghc.entry.collector import Collector, Facts
 from loghc.fork import InChild, in_child
 from loghc.log.body import Body, moment
-from loghc.log.headline import after
+from loghc.log.headline import after, of_traceback
 from loghc.log.redaction import Redactor, redactor
 from loghc.log.tail import Snapshot
 from loghc.ping import Event
@@ -28,6 +28,8 @@ __all__ = ["EarlierRuns", "LazyBody", "Teller"]
 
 _OTHER_VERSION = "loghc: its log was kept by another version of loghc, and can't be read"
 _WATCHER_DIED = "cut off: loghc died with this run (a power failure, a killed container)"
+_WATCHER_KILLED = "cut off: loghc was killed in this run, and how the program ended isn't known"
+_ENDED_LATER = " (loghc was killed in this run, so its exit status isn't known)"
 _PROCESS_DIED = "cut off: the process died in this run (killed, out of memory, a power failure)"
 _NEWER_END = "loghc: a newer run of this check has ended since; so this is a note"
 _WITHHELD = (
@@ -206,7 +208,16 @@ def _death(owed: Owed) -> str:
 
 
 def _cut_off(claim: Claim, began: float, facts: Facts) -> str:
-    cause = _PROCESS_DIED if "through" in claim.fields else _WATCHER_DIED
+    if "through" in claim.fields:
+        cause = _PROCESS_DIED
+    elif not claim.died_here:
+        cause = _WATCHER_DIED
+    else:
+        cause = _WATCHER_KILLED
+        # Of several processes, another one's exception may be no cause.
+        ended = [each for each in facts.tracebacks if each.ended]
+        if ended and facts.rings == 1:
+            cause = of_traceback(ended[0].text) + _ENDED_LATER
     seen = f", logged last at {moment(facts.last_wall_ns / 1e9)}" if facts.last_wall_ns else ""
     return f"{cause}; it began at {moment(began)}{seen}"
 

@@ -17,6 +17,7 @@ __all__ = [
     "identify",
     "in_use",
     "is_alive",
+    "is_here",
     "lives",
     "living",
     "mapped",
@@ -92,9 +93,14 @@ def lives(facts: Mapping[str, str]) -> bool:
     text = facts.get("pid", "")
     if not (text.isascii() and text.isdigit() and len(text) < _DIGITS):
         return False
-    if facts.get("boot") != boot_id() or facts.get("namespace") != _namespace():
+    if not is_here(facts):
         return False
     return is_alive(int(text)) and _began(int(text)) == facts.get("began")
+
+
+def is_here(facts: Mapping[str, str]) -> bool:
+    """Whether a process that ``identify`` described had its id in this boot and container."""
+    return facts.get("boot") == boot_id() and facts.get("namespace") == _namespace()
 
 
 def may_live(facts: Mapping[str, str]) -> bool:

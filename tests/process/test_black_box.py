@@ -81,7 +81,9 @@ def test_a_watcher_that_died_with_its_program_is_told_of_by_the_next(
     _, late, again, success = receiver.wait(4, timeout=TIMEOUT)
     assert (late.event, late.exit_status, late.run_id) == (Event.FAIL, None, start.run_id)
     first, second, *_, record = late.text.splitlines()
-    assert first.startswith("cut off: loghc died with this run (a power failure, a killed")
+    assert first.startswith(
+        "cut off: loghc was killed in this run, and how the program ended isn't"
+    )
     assert "; it began at 20" in first
     assert ", logged last at 20" in first
     assert (second, record[-7:]) == ("", " - last")
@@ -256,6 +258,28 @@ def test_a_run_that_is_still_watched_is_not_told(receiver, program, tmp_path, st
     assert receiver.wait(4, timeout=TIMEOUT)[3].exit_status == 143
 
 
+def test_an_exception_that_ends_a_program_after_its_watcher_was_killed(
+    receiver, program, tmp_path, state
+):
+    wait = "while not os.path.exists('go'):\n        time.sleep(0.01)\n    raise OSError('no disk')"
+    code = SLEEPER.replace("while True:\n        time.sleep(9)", wait)
+    process = started(*RUN, *state, program(code), cwd=tmp_path)
+    pid = int(process.stdout.readline())
+    receiver.wait(1, timeout=TIMEOUT)
+    process.kill()
+    process.wait(TIMEOUT)
+    (tmp_path / "go").touch()
+    wait_until_gone(pid)
+    process.communicate(timeout=TIMEOUT)
+    run(*RUN, *state, "true", cwd=tmp_path)
+    late = receiver.wait(4, timeout=TIMEOUT)[1]
+    assert late.event is Event.FAIL
+    assert late.text.startswith(
+        "OSError: no disk (loghc was killed in this run, so its exit status"
+    )
+    assert "    raise OSError('no disk')\n" in late.text
+
+
 @pytest.mark.parametrize("name", [b"state", b"st\xff"])
 def test_a_run_whose_program_lives_on_is_not_over(receiver, program, tmp_path, name):
     state = ("--state", tmp_path / os.fsdecode(name))
@@ -270,7 +294,9 @@ def test_a_run_whose_program_lives_on_is_not_over(receiver, program, tmp_path, n
     wait_until_gone(pid)
     process.communicate(timeout=TIMEOUT)
     run(*RUN, *state, "true", cwd=tmp_path)
-    assert receiver.wait(6, timeout=TIMEOUT)[3].event is Event.FAIL
+    late = receiver.wait(6, timeout=TIMEOUT)[3]
+    assert late.event is Event.FAIL
+    assert late.text.startswith("cut off: loghc was killed in this run")
 
 
 def test_of_two_that_start_at_once_one_tells(receiver, program, tmp_path, state):
@@ -339,6 +365,7 @@ def test_as_process_1_of_two_containers(receiver, program, tmp_path, state):
     run(*container, *RUN, *state, "true", cwd=tmp_path)
     told = receiver.wait(4, timeout=TIMEOUT)
     assert told[1].event is Event.FAIL
+    assert told[1].text.startswith("cut off: loghc died with this run (a power failure, a killed")
     assert " - last\n" in told[1].text
 
 

@@ -152,7 +152,7 @@ def test_a_directory_made_later_in_the_place_of_a_dead_runs_is_not_read(
     try:
         run(*RUN, "true", cwd=tmp_path, env=env)
         _, late, *_ = receiver.wait(4, timeout=TIMEOUT)
-        assert late.text.startswith("cut off: loghc died with this run")
+        assert late.text.startswith("cut off: loghc was killed in this run")
         assert " - last\n" not in late.text
         assert sorted(path.iterdir()) == files
     finally:

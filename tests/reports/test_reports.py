@@ -6,6 +6,7 @@ are those that have none elsewhere.
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import sys
@@ -17,7 +18,8 @@ from loguru import logger
 
 from loghc import Event, HealthSink
 from loghc.testing import PingReceiver
-from processes import RUN, TIMEOUT, events, needs_posix, run, started
+from processes import RUN, TIMEOUT, events, first_process, needs_posix, run, started
+from waiting import wait_until_gone
 
 FOLDER = Path(__file__).parent
 GOOD = [(Event.START, None), (Event.SUCCESS, None)]
@@ -41,6 +43,42 @@ def test_a_password_that_was_typed_twice_is_masked_twice(line: str, receiver: Pi
     assert sink.wait(TIMEOUT)
     assert receiver.pings[0].text.count("[redacted]") == 2
     assert "tr0ub4dor" not in receiver.pings[0].text
+
+
+@needs_posix
+@pytest.mark.parametrize("killed", ["one by one", "with their container"])
+def test_the_last_printed_lines_survive_the_death_of_everything(
+    killed: str, receiver: PingReceiver, tmp_path: Path
+) -> None:
+    """neo4j-python-driver 816, circus 557: the process and what had its output, by SIGKILL."""
+    container = first_process(tmp_path) if killed == "with their container" else ()
+    command = (*container, *RUN, "--state", str(tmp_path / "state"), "--output")
+    watcher = started(*command, "sh", "-c", "echo copied 6; echo copied 7; exec sleep 99",
+                      cwd=tmp_path)  # fmt: skip
+    assert watcher.stdout is not None
+    while "copied 7" not in watcher.stdout.readline():
+        pass
+    (start,) = receiver.wait(1, timeout=TIMEOUT)
+    if container:
+        watcher.kill()
+    else:
+        children = descendants(watcher.pid)
+        assert len(children) >= 3  # the program, and a drain for each stream
+        for pid in (watcher.pid, *children):
+            os.kill(pid, signal.SIGKILL)
+        for pid in children:
+            wait_until_gone(pid)
+    watcher.communicate(timeout=TIMEOUT)
+    run(*command, "true", cwd=tmp_path)
+    late = receiver.wait(4, timeout=TIMEOUT)[1]
+    assert (late.event, late.run_id) == (Event.FAIL, start.run_id)
+    assert late.text.startswith("cut off: loghc ")
+    assert late.text.endswith("copied 6\ncopied 7\n")
+
+
+def descendants(pid: int) -> list[int]:
+    own = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    return [each for child in map(int, own.split()) for each in (child, *descendants(child))]
 
 
 @needs_posix
