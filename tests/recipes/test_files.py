@@ -17,7 +17,7 @@ from loghc.ping import Event
 from loghc.testing import PingReceiver
 from pings import runs
 from processes import TIMEOUT, first_process, needs_posix, run, started
-from recipe_files import RECIPES
+from recipe_files import RECIPES, copied, running, said
 
 pytestmark = needs_posix
 
@@ -105,7 +105,7 @@ def test_three_jobs_of_a_crontab_ping_a_check_each(receiver: PingReceiver, tmp_p
 def test_systemd_finds_no_fault(installed: Installed, tmp_path: Path) -> None:
     if not shutil.which("systemd-analyze"):
         pytest.skip("no systemd here")
-    units = [tmp_path / "sync.service", tmp_path / "sync.timer"]
+    units = [tmp_path / name for name in ("sync.service", "sync.timer", "sync-daemon.service")]
     for unit in units:
         unit.write_text(installed(unit.name))
     done = run("systemd-analyze", "verify", "--man=no", *units, cwd=tmp_path)
@@ -200,9 +200,66 @@ def test_a_container_that_was_killed_is_told_of_by_the_next(
     assert "arguments ['--all'], child of 1\n" in receiver.pings[1].text
 
 
-def test_the_manifest_is_what_kubernetes_expects() -> None:
+def deployment(text: str) -> list[str]:
+    """The command of a deployment's container; what it refers to is there."""
+    pod = parsed(text)["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    mounted = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+    assert mounted.keys() == {volume["name"] for volume in pod["volumes"]}
+    assert pod["terminationGracePeriodSeconds"] > 10  # drain
+    return [*container["command"]]
+
+
+def service(text: str) -> list[str]:
+    """What systemd starts; it makes the directory, with this mode, and names it."""
+    settings = dict(re.findall(r"^(\w+)=(.*)$", text, re.MULTILINE))
+    assert settings["StateDirectory"]
+    assert int(settings["TimeoutStopSec"]) > 10  # drain
+    return shlex.split(settings["ExecStart"])
+
+
+@pytest.mark.parametrize(
+    ("name", "read", "mode"),
+    [("deployment.yaml", deployment, 0o2775), ("sync-daemon.service", service, 0o755)],
+    ids=["Kubernetes", "systemd"],
+)
+def test_a_daemon_that_was_killed_in_a_run_is_told_of_by_the_next(
+    name: str,
+    read: Callable[[str], list[str]],
+    mode: int,
+    installed: Installed,
+    receiver: PingReceiver,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    state.chmod(mode)
+    command = [
+        word.replace("/opt/sync/", "").replace("${STATE_DIRECTORY}", str(state))
+        for word in read(installed(name))
+    ]
+    command[0] = sys.executable
+    monkeypatch.setenv("HEALTH_CHECK_URL_FILE", str(tmp_path / "ping-url"))
+    copied("daemon.py", tmp_path, "logger.info('copied a.jpg')\ntime.sleep(60)")
+    with running(*command, cwd=tmp_path) as daemon:
+        (start,) = receiver.wait(1, timeout=TIMEOUT)
+        daemon.kill()
+    assert start.event is Event.START
+    copied("daemon.py", tmp_path, "pass")
+    with running(*command, cwd=tmp_path):
+        _, failure, *after = receiver.wait(4, timeout=TIMEOUT)
+    assert (failure.event, failure.run_id) == (Event.FAIL, start.run_id)
+    assert failure.text.startswith("cut off: the process died in this run")
+    assert failure.text.endswith(" - copied a.jpg\n")
+    assert [ping.event for ping in after] == RUN
+    assert "loghc: " not in said(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["cronjob.yaml", "deployment.yaml"])
+def test_the_manifest_is_what_kubernetes_expects(name: str) -> None:
     validate = pytest.importorskip("kubernetes_validate")
-    manifest = parsed((RECIPES / "cronjob.yaml").read_text(encoding="utf-8"))
+    manifest = parsed((RECIPES / name).read_text(encoding="utf-8"))
     validate.validate(manifest, validate.latest_version(), strict=True)
 
 

@@ -1,0 +1,22 @@
+"""Runs for ever, a run an hour; what a killed process could not tell, the next one does.
+
+The state directory is its argument: a volume, or systemd's StateDirectory.
+"""
+
+import sys
+import time
+
+from loguru import logger
+
+from loghc import HealthSink, job
+
+
+@job("sync")
+def sync(): ...
+
+
+if __name__ == "__main__":
+    logger.add(HealthSink(state=sys.argv[1]))
+    while True:
+        sync()  # what it raises is told, and ends the process: it is started again
+        time.sleep(3600)
