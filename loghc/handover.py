@@ -26,8 +26,8 @@ __all__ = ["HandOver", "watcher_of"]
 
 _RUN = "LOGHC_RUN"  # names the watcher's run directory
 
-_OPTIONS_BYTES = 3_000  # of a sink, escaped, that fit into one message with all else
-_MADE_ANEW_S = 2.0  # at most, until the watcher has made its directory anew
+_OPTIONS_BYTES = 3_000  # a sink's options, escaped, that fit into a message with everything else
+_RECREATED_S = 2.0  # at most, until the watcher has recreated its directory
 _PAUSE_S = 0.05
 
 _left_over = Once()
@@ -35,10 +35,10 @@ _other_version = Once()
 
 
 def watcher_of(url: PingUrl | None, options: Mapping[str, Any]) -> HandOver | None:
-    """The watcher of this program, if it watches it for the same check; else None.
+    """The watcher of this program if it pings the same check; else None.
 
     Args:
-        url: the sink's own ping URL; None: it has none, and any watcher's will do.
+        url: the sink's own ping URL; None: it has none, and any watcher will do.
         options: the sink's.
     """
     directory = os.environ.get(_RUN)
@@ -73,19 +73,18 @@ def watcher_of(url: PingUrl | None, options: Mapping[str, Any]) -> HandOver | No
             )
             return None
         return HandOver(directory, config, url, options)
-    except (ImportError, KeyError, OSError, ValueError):  # it is gone, or of another kind
+    except (ImportError, KeyError, OSError, ValueError):  # it is gone, or not what it should be
         return None
 
 
 class HandOver(Outlet):
-    """For a sink whose markers the watcher of its program takes, and pings.
+    """For a sink that hands its markers to the watcher of its program, which pings.
 
     Args:
         directory: the watcher's run directory.
         config: what the watcher wants recorded.
         url: the sink's own ping URL, if it has one.
-        options: the sink's. Those that keep a log from leaving the machine count for the watcher,
-            too.
+        options: the sink's. The watcher respects those that keep a log from leaving the machine.
     """
 
     name = "watched by loghc run"
@@ -97,8 +96,8 @@ class HandOver(Outlet):
         self._directory = directory
         self._events = options["events"]
         self.tail: RingTail = RingTail(directory, config.capacity, _as_fields(options))
-        self._failure_left = False  # to be told
-        # What the recorder in this program looks for itself.
+        self._failure_left = False  # to be handed over
+        # The markers that the recorder in this program finds itself.
         self._recorders = Markers(config.markers)
 
     def take(self, event: Event, record: Mapping[str, Any], text: str) -> None:
@@ -115,26 +114,26 @@ class HandOver(Outlet):
             now = time.monotonic_ns()  # the record itself is in the ring already
             kept = recorder.mark(event.value, b"", now, dict(record))
         else:
-            kept = self._tell(about(event.value, dict(record)), text, failure=failure)
+            kept = self._hand_over(about(event.value, dict(record)), text, failure=failure)
         if failure and not kept:
             self._failure_left = True
             report("a failure could not be handed to loghc run: its directory is gone.")
 
-    def _tell(self, what: bytes, text: str, *, failure: bool) -> bool:
-        """Tell of a marker where there is no recorder; whether it is kept anywhere."""
+    def _hand_over(self, what: bytes, text: str, *, failure: bool) -> bool:
+        """Hand over a marker without a recorder; whether it is kept anywhere."""
         from loghc.portable.channel import send
 
         time_ns, ring, number = self.tail.mark(what, failure=failure)
         try:
             send(self._directory, what, encode(text), time_ns, ring, number)
         except OSError:
-            # A full channel must not turn it into a success. The ring has it, if there is one.
+            # A full channel must not turn it into a success. If there is a ring, that has it.
             return bool(ring) or not failure or self._leave_word()
         return True
 
     def stop(self, *, exiting: bool) -> None:
-        """There is nothing to deliver, but a failure that could not be handed over."""
-        deadline = time.monotonic() + _MADE_ANEW_S
+        """Hand over a failure that could not be handed over yet. There is nothing to deliver."""
+        deadline = time.monotonic() + _RECREATED_S
         while self._failure_left and time.monotonic() < deadline:
             self._failure_left = not self._leave_word()
             native.sleep(_PAUSE_S if self._failure_left else 0)
@@ -159,7 +158,7 @@ class HandOver(Outlet):
 
 
 def _as_fields(options: Mapping[str, Any]) -> bytes:
-    """The same for a message. Rules too long for one are as good as none that can be carried."""
+    """The sink's options as they fit into a message. Rules that don't fit can't be passed on."""
     from loghc.portable.channel import escape
 
     lines = format_fields(privacy_fields(options))

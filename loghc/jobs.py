@@ -30,12 +30,12 @@ _INFO, _ERROR = 20, 40  # loguru's numbers for these levels
 
 _NO_GENERATOR = (
     "job: expected a function or a coroutine function, not the generator function {name!r}: "
-    "calling it runs nothing yet, so there is no run to tell about. Use `with job(...):` in its "
+    "calling it runs nothing yet, so there is no run to report. Use `with job(...):` in its "
     "body, or around the loop that consumes it"
 )
 
-# The runs that were entered in this context and not left yet, innermost last. One variable for all
-# jobs: a context never lets go of a variable.
+# The runs that were entered in this context and not left yet, innermost last. All jobs share this
+# variable, as a context never drops one.
 _entered: ContextVar[tuple[_Entered, ...]] = ContextVar("loghc_job")
 
 
@@ -43,14 +43,13 @@ class job:  # noqa: N801 - used as a function is
     """Logs ``<name>.start``, then ``<name>.done``, or ``<name>.error`` with the traceback.
 
     A context manager, plain and ``async``, and a decorator for functions and coroutine functions.
-    Where a plain function returns a coroutine, the run ends when that has been awaited. The
-    exception propagates. Each time it is entered is a run with an id of its own, so that
-    overlapping ones pair; the same job may be entered many times, also inside of itself, in threads
-    and in tasks.
+    If a plain function returns a coroutine, the run ends when that has been awaited. Exceptions
+    propagate. Each time it is entered is a run with its own id, so that overlapping runs pair. The
+    same job may be entered many times, even inside itself, in threads and in tasks.
 
     The markers come from the module and line of the ``with`` statement, or of the call of the
-    decorated function (for a task: of what runs the event loop). A sink whose filter leaves that
-    module out doesn't get them.
+    decorated function (for a task, of what runs the event loop). A sink whose filter excludes that
+    module doesn't get them.
 
     CancelledError, KeyboardInterrupt and GeneratorExit (a coroutine closed before its end) are
     failures. ``SystemExit`` is one unless its code is 0 or None.
@@ -60,17 +59,17 @@ class job:  # noqa: N801 - used as a function is
         logger: the loguru logger that the markers are logged to: a copy of your own, or one that a
             spawned process was given. None: loguru's global one.
         not_failures: exceptions (a class, or several) that are no verdict on the job, such as a
-            task queue's Retry, or CancelledError at a deploy. They end the run with
-            ``<name>.log``, so that it counts neither as a success nor as a failure. A service that
-            was told of the start still waits for an end, and alerts you after the check's grace
-            time: leave starts out with ``HealthSink(events=...)`` where that may happen.
+            task queue's Retry, or CancelledError during a deploy. They end the run with
+            ``<name>.log``, which counts neither as a success nor as a failure. A service that got
+            the start still waits for an end, and alerts you after the check's grace time: if that
+            may happen, leave starts out with ``HealthSink(events=...)``.
         **bind: bound to the markers' records, as by ``logger.bind()``. ``run_id`` names the run; by
             default each has a new UUID.
 
     Raises:
-        TypeError: ``name`` is not a str, or what is decorated is not a function: a class, or a
+        TypeError: ``name`` is not a str, or what is decorated is not a function but a class or a
             generator function.
-        ValueError: ``name`` is empty, has white space in it, ends with a dot, or is a marker.
+        ValueError: ``name`` is empty, contains white space, ends with a dot, or is a marker.
 
     Example:
         >>> with job("backup"):  # doctest: +SKIP
@@ -125,7 +124,7 @@ class job:  # noqa: N801 - used as a function is
         self._end(self._left(), 2, error, trace)
 
     def __call__(self, function: F) -> F:
-        """Decorate a function: each call of it is a run."""
+        """Decorate a function, so that each call of it is a run."""
         if isinstance(function, type) or not callable(function):
             raise TypeError(f"job: expected a function to decorate, not {function!r}")
         called = _unwrapped(function)
@@ -203,7 +202,7 @@ class job:  # noqa: N801 - used as a function is
             log(text)
 
     def _left(self) -> Logger:
-        """The run to end: the last that this job entered in this context."""
+        """The run to end: the last one that this job entered in this context."""
         entered = _entered.get(())
         for position in reversed(range(len(entered))):
             if entered[position].job is self:
@@ -225,12 +224,12 @@ class _Entered:
 
 
 def _is_success(code: object) -> bool:
-    """Whether Python exits with status 0 for it: of what is no int, for None alone."""
+    """Whether Python exits with status 0 for this SystemExit."""
     return code is None or (isinstance(code, int) and code == 0)
 
 
 def _unwrapped(function: Any) -> Any:
-    """What is called when an object is: the object itself where it is a function."""
+    """The function that is called when an object is; a function itself."""
     while isinstance(function, functools.partial):
         function = function.func
     return function if inspect.isroutine(function) else type(function).__call__

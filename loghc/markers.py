@@ -1,4 +1,4 @@
-"""Which messages are markers, and what they tell."""
+"""Which messages are markers, and the events that they stand for."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def job_markers(job: str) -> dict[str, Event]:
 
     Raises:
         TypeError: ``job`` is not a str.
-        ValueError: ``job`` is empty, has white space in it, ends with a dot, or is a marker itself.
+        ValueError: ``job`` is empty, contains white space, ends with a dot, or is itself a marker.
     """
     if not isinstance(job, str):
         raise TypeError(f"job: expected a str, not {type(job).__name__}")
@@ -38,7 +38,7 @@ def job_markers(job: str) -> dict[str, Event]:
 
 
 class Markers(markers.Markers):
-    """Finds the event of a message: what the matcher of ``loghc.portable`` finds, checked.
+    """Finds the event of a message with the matcher of ``loghc.portable``, and checks its markers.
 
     Args:
         events: from marker to Event (or an Event's value, such as ``"fail"``).
@@ -64,7 +64,7 @@ class Markers(markers.Markers):
     if TYPE_CHECKING:
 
         def match(self, message: str) -> Event | None:
-            """The event that a message tells, None for a message that isn't a marker."""
+            """The event that a message stands for; None if it isn't a marker."""
 
 
 def _marker(text: object) -> str:

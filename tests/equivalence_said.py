@@ -77,7 +77,7 @@ _SAID = {
     ("the log of a process could not be kept: it can't write to the run directory any more.",): (
         "another user in a child",
     ),
-    ("the run directory was deleted; it was made anew.",): (
+    ("the run directory was deleted; it was recreated.",): (
         "a lost directory",
         "a lost directory and a child",
     ),

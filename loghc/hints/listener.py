@@ -1,4 +1,4 @@
-"""What each sink of this process listens for, and what is said at once of its messages."""
+"""What each sink of this process listens for, and what is reported at once about its messages."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from loghc.report import Once
 __all__ = ["Listener", "known", "program_is_watched", "quote"]
 
 _MAX_REMEMBERED = 100  # sinks, and names of jobs
-_QUOTED = 80  # characters of a message that are shown
-_MASKED = 10_000  # characters of it that are masked first: a cut must not leave half a secret
+_QUOTED_CHARACTERS = 80  # of a message
+_MASKED_CHARACTERS = 10_000  # of it, masked first so that the cut never leaves half a secret
 _SAMPLED = 1000  # records: of all messages, and then of those that begin with the job's name
 _LAST = chr(sys.maxunicode)
 
 
 class _Process:
-    """What is known of this process's sinks."""
+    """What is known about this process's sinks."""
 
     def __init__(self) -> None:
         self.pid = os.getpid()
         self.listeners: deque[Listener] = deque(maxlen=_MAX_REMEMBERED)
         self.jobs: deque[str] = deque(maxlen=_MAX_REMEMBERED)  # the names that job() was given
         self.is_explained = False  # a marker came, or a line was reported on why none did
-        self.thread = native.local()  # `heard`: a sink heard the marker that it logged last
+        self.thread = native.local()  # `heard`: a sink got the marker that it logged last
         self.once = Once()
 
 
@@ -41,17 +41,17 @@ class Listener:
     """What one sink listens for, and what it has been given so far.
 
     Args:
-        sink: how the sink is shown, without secrets.
-        job: its job; None where ``markers=`` replace the job's.
-        events: its markers, and what they tell.
+        sink: the sink as it is shown, without secrets.
+        job: its job; None if ``markers=`` replaces the job's markers.
+        events: from marker to its event.
         markers: finds them.
         mask: takes secrets out of a text.
-        target: tells two sinks with the same ping URL; None: the sink has none.
+        target: the same for two sinks with the same ping URL; None: the sink has none.
         off: it is turned off on purpose.
 
     Attributes:
-        bounds: a message is looked at if it sorts from the first of these on, and before the
-            second. All are at first, so that a near miss is found, then less and less.
+        bounds: a message is examined if it sorts at or after the first of these, and before the
+            second. At first they include every message, to find near misses, and later fewer.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class Listener:
         )
 
     def marker_seen(self, event: Event) -> None:
-        """A marker came, whatever becomes of it."""
+        """The sink got a marker, whatever becomes of it."""
         self.removed = False
         known.thread.heard = known.is_explained = True
         self._events.add(event)
@@ -127,7 +127,7 @@ class Listener:
 
 
 def program_is_watched() -> bool:
-    """Whether it is ``loghc run`` that the process's markers, and its end, are for."""
+    """Whether the process's markers, and its end, are for a ``loghc run``."""
     run = os.environ.get("LOGHC_RUN")
     if not run or os.name != "posix":
         return False
@@ -137,5 +137,5 @@ def program_is_watched() -> bool:
 
 
 def quote(message: str, mask: Callable[[str], str] = str) -> str:
-    """The beginning of a message, fit to be shown; ``mask`` takes secrets out of it."""
-    return repr(mask(message[:_MASKED])[:_QUOTED])
+    """The beginning of a message in quotes, without the secrets that ``mask`` takes out."""
+    return repr(mask(message[:_MASKED_CHARACTERS])[:_QUOTED_CHARACTERS])

@@ -1,4 +1,4 @@
-"""Messages that were almost surely meant as markers, and aren't."""
+"""Finds messages that were almost certainly meant as markers, and aren't."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from loghc.ping import Event
 
 __all__ = ["NearMisses"]
 
-_EXAMINED = 300  # characters: a marker stands at a message's beginning, or close to it
+_EXAMINED = 300  # characters, as a marker is at a message's beginning or close to it
 _DEFAULT_JOB = "sync"
-# What may stand in front: a tag in brackets, a time, a level, a quote; no sentence's beginning.
+# What may come before it: a tag in brackets, a time, a level, a quote; not words.
 _TAG = r"(?:\[[^\]]*\]|[^a-z\[])*?(?<![\w.-])"
 _ALONE = r"(?!\w|[.-]\w)"  # no longer word follows
 
-# What others call start, done, error and log. Not "stop", "run" and their like, which may mean
+# Other words for start, done, error and log. Not "stop", "run" and the like, which may mean
 # something else.
 _WORDS = {
     Event.START: "start(?:s|ed|ing)?|beg[iau]n(?:s|ning)?",
@@ -30,8 +30,8 @@ _WORDS = {
 class NearMisses:
     """Finds near misses of a sink's own markers.
 
-    Those have another word, other capitals, another separator or white space, a tag in front, or
-    are the default job's.
+    They have another word, different capitals, another separator or white space, a tag before them,
+    or are the default job's.
 
     Args:
         markers: the sink's.
@@ -42,14 +42,14 @@ class NearMisses:
         self._events = {text: Event(event) for text, event in markers.items()}
         self._job = job
         own = [job] if job is not None else [text.split()[0] for text in markers if text.split()]
-        # Each near miss has one of these in it; that is cheaper to see than the rest.
+        # Each near miss contains one of these, which is cheaper to check than the rest.
         self._keys = {_DEFAULT_JOB, *(key.lower() for key in own)}
 
     def find(self, message: str) -> tuple[Event, str | None] | None:
-        """What a near miss is probably meant to tell, and the marker for that, if the sink has one.
+        """The event that a near miss probably means, and the sink's marker for it, if there is one.
 
         Args:
-            message: no marker.
+            message: not a marker.
 
         Returns:
             None for an ordinary message.
@@ -66,7 +66,7 @@ class NearMisses:
 
     @functools.cached_property
     def _pattern(self) -> re.Pattern[str]:
-        """Matches what may stand in place of a marker; its groups are named by the event."""
+        """Matches what may be meant as a marker. Its groups are named after the events."""
         parts = {event: [] for event in Event}  # type: dict[Event, list[str]]
         for text, event in {**job_markers(_DEFAULT_JOB), **self._events}.items():
             if words := text.split():

@@ -1,4 +1,4 @@
-"""What is said when a marker meets a sink that has no ping URL, and what to do."""
+"""Reports that a marker reached a sink without a ping URL, and what to do."""
 
 from __future__ import annotations
 

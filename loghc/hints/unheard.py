@@ -1,4 +1,4 @@
-"""Says why no sink heard a marker: at once of a job's, of all others at the process's exit."""
+"""Reports why no sink got a marker: at once for ``job()``, at the process's exit for others."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _INFO = 20  # loguru's number for the level at which markers are usually logged
 
 @contextlib.contextmanager
 def marker_of_job(name: str, message: str, level: int, *, own_logger: bool) -> Iterator[None]:
-    """Around the log call for a job's marker: say it, once for each job, if no sink hears it.
+    """A block that logs a job's marker: if no sink gets it, that is reported, once for each job.
 
     Args:
         name: of the job.
         message: the marker.
         level: loguru's number for the level at which it is logged.
-        own_logger: it is logged to a logger that the app gave.
+        own_logger: the app passed the logger that it is logged to.
     """
     if name not in tuple(known.jobs):
         known.jobs.append(name)
@@ -66,7 +66,7 @@ def _report_unheard(name: str, message: str, level: int, *, own_logger: bool) ->
     known.once.report(("job", name), f"{message!r}, logged by job({name!r}), pinged nothing: {why}")
 
 
-# Registered when this is imported: what the app's own callbacks log comes before.
+# Registered on import, so that what the app's own callbacks log comes first.
 @atexit.register
 def _report_no_marker() -> None:
     with contextlib.suppress(Exception):  # loguru's insides are looked at
@@ -75,8 +75,8 @@ def _report_no_marker() -> None:
         found = _handlers_of_sinks()
         for handler in found.values():
             handler.complete_queue()  # a marker may still wait in it
-        # A --help logs nothing. loguru keeps each module that has logged in `enabled`; logging
-        # configures itself when it is first used.
+        # A --help logs nothing. loguru keeps each module that has logged in `enabled`, and logging
+        # configures itself when first used.
         if known.is_explained or not (core().enabled or logging.root.handlers):
             return
         listeners = [each for each in known.listeners if not each.off]
@@ -99,7 +99,7 @@ def _handlers_of_sinks() -> dict[Listener, Any]:
 
 
 def _why(listener: Listener, handler: Any, level: int) -> str:
-    """All that is known to keep a message of this level from a sink: sentences after spaces."""
+    """What is known to keep messages of this level from a sink: sentences, each after a space."""
     if listener.removed:
         return (
             " It was removed from the global logger, by logger.remove() or logger.configure(): "

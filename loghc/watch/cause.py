@@ -64,10 +64,10 @@ class Causes:
     def __init__(self, markers: Mapping[str, str]) -> None:
         self._markers = [text for text, event in markers.items() if event == "fail"]
         self._began = time.monotonic()
-        self._marked = ""  # the last failure that a marker told
+        self._marked = ""  # the cause of the last failure that was logged with a marker
 
     def of_marker(self, line: bytes, log: Snapshot) -> str:
-        """The cause of a failure that a marker tells.
+        """The cause of a failure that was logged with a marker.
 
         Args:
             line: its record, which may be cut.

@@ -9,9 +9,9 @@ import sys
 __all__ = ["Command", "isolating_option", "resolve"]
 
 _PYTHON_FILES = (".py", ".pyw", ".pyc", ".pyz", ".zip")
-_ISOLATING = "IES"  # options with which Python doesn't look at PYTHONPATH, or runs no site module
-_WITH_VALUE = "WX"  # options of Python's whose value is the rest of the word, or the next one
-_SHEBANG_BYTES = 128  # that are read of a script, to look at its first line
+_ISOLATING = "IES"  # options that make Python ignore PYTHONPATH, or not import site
+_WITH_VALUE = "WX"  # Python's options whose value is the rest of the word, or the next word
+_SHEBANG_BYTES = 128  # read of a script for its first line
 
 
 class Command:
@@ -20,8 +20,8 @@ class Command:
     Attributes:
         argv: its arguments; the first is the command's name as it was typed.
         candidates: paths to execute, tried in this order.
-        hint: what may have been meant where there is no such program; or "".
-        isolated: the option with which its Python keeps the recorder out, such as ``-I``; or "".
+        hint: what may have been meant if there is no such program; or "".
+        isolated: the option, such as ``-I``, that keeps the recorder out of its Python; or "".
     """
 
     __slots__ = ("argv", "candidates", "hint", "isolated")
@@ -34,11 +34,11 @@ class Command:
 
 
 def resolve(words: list[str], python: str | None = None) -> Command:
-    """The command that was typed, as it is to be started.
+    """Resolve the command that was typed.
 
-    ``-m`` and ``-c``, a Python file, a zip file and a directory are run by Python; all else is
-    looked up as a shell would, and then beside the Python that runs loghc, where the scripts of
-    its environment are.
+    ``-m`` and ``-c``, a Python file, a zip file and a directory are run by Python. Anything else is
+    looked up as a shell would do it, and then beside the Python that runs loghc, where the scripts
+    of its environment are.
 
     Args:
         words: the command and its arguments, at least one.
@@ -78,7 +78,7 @@ def _beside_python(name: str) -> list[str]:
 
 
 def _shell_hint(name: str) -> str:
-    """What was meant by a command that only a shell can read."""
+    """What may have been meant by a command that only a shell understands."""
     if not re.search(r"[\s&|;<>$`*]", name):
         return ""
     import shlex

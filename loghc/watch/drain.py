@@ -1,8 +1,8 @@
-"""A small process for each pipe of ``--output`` that empties it when the watcher no longer does.
+"""A small process for each pipe of ``--output``, which empties it once the watcher no longer does.
 
-It is forked before the program is, waits, and holds nothing but the pipe and where the output goes.
-So nobody who still prints dies of SIGPIPE: neither when the program has ended, nor when the watcher
-is killed.
+It is forked before the program, waits, and holds nothing but the pipe and the output's destination.
+So no process that still prints dies of SIGPIPE, whether the program has ended or the watcher was
+killed.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ _AT_ONCE_BYTES = 65_536
 GIVE_UP = b"x"
 """Written to a drain's control: nobody reads the output any more. It closes the pipe."""
 _NAME = b"loghc-output"  # as `ps` shows it
-_MOST_DESCRIPTORS = 256  # that are closed where nobody says which are open
+_MAX_DESCRIPTORS = 256  # closed if the system doesn't say which are open
 
 
 def fork_drain(reading: int, into: int, waiting: int) -> None:
-    """Start one. This process must have one thread only. Its blocked signals stay blocked there.
+    """Start one. This process must have a single thread. Its blocked signals stay blocked there.
 
     Args:
-        reading: the pipe's end.
+        reading: the reading end of the pipe.
         into: where the output goes.
         waiting: a descriptor on which it waits for its turn: until the other end is closed, if only
-            by this process's death.
+            because this process died.
 
     Raises:
-        OSError: there is no process to be had.
+        OSError: no process can be started.
     """
     if os.fork() == 0:
         try:
@@ -47,7 +47,7 @@ def pass_on(view: memoryview, into: int) -> None:
         OSError: it can't be written.
     """
     while view:
-        # Whoever shares the stream may have set it not to block.
+        # Another process with this stream may have made it non-blocking.
         select.select([], [into], [])
         with contextlib.suppress(BlockingIOError):
             view = view[os.write(into, view) :]
@@ -69,14 +69,14 @@ def _drain(reading: int, into: int, waiting: int) -> None:
         except OSError as error:  # noqa: PERF203
             if error.errno == errno.EPIPE:
                 return
-            # A full disk, say: whoever prints would see an error, and mostly go on.
+            # A full disk, say. The process that prints would get an error, and mostly continue.
 
 
 def _close_all_but(kept: set[int]) -> None:
     try:
         opened = [int(name) for name in os.listdir("/proc/self/fd")]
     except OSError:
-        opened = list(range(_MOST_DESCRIPTORS))
+        opened = list(range(_MAX_DESCRIPTORS))
     for descriptor in opened:
         if descriptor not in kept:
             with contextlib.suppress(OSError):

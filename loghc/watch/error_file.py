@@ -1,4 +1,4 @@
-"""What a program adds to standard error where that is a file, as in ``>> sync.log 2>&1``."""
+"""What a program adds to standard error when that is a file, as in ``>> sync.log 2>&1``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LIMIT_BYTES = 4096
 
 
 class ErrorFile:
-    """Standard error as it is when this is made, if it is a regular file."""
+    """Remembers how long standard error is when this is made, if it is a regular file."""
 
     def __init__(self) -> None:
         self._begin: int | None = None
@@ -22,7 +22,7 @@ class ErrorFile:
                 self._begin = status.st_size
 
     def added(self) -> bytes:
-        """The last 4 kB that were added since; nothing where they can't be read."""
+        """The last 4 kB added since then; empty if they can't be read."""
         if self._begin is None:
             return b""
         with contextlib.suppress(OSError):

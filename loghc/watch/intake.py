@@ -1,8 +1,8 @@
-"""Takes in what the program's processes tell: each marker once, in order of time.
+"""Takes in the messages of the program's processes: each marker once, in order of time.
 
-A marker stands in its process's ring before it is sent through the channel. So the channel wakes
-the watcher, and what it did not bring, as it was full or could not be opened any more, comes from
-the rings.
+A marker is in its process's ring before it is sent through the channel. So the channel wakes the
+watcher, and what it did not bring, because it was full or could not be opened, comes from the
+rings.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from loghc.watch.run_directory import RunDirectory
 
 __all__ = ["Intake"]
 
-_MAX_READS = 64  # of the channel at once: what still writes then may write for ever
-_LOOK_EVERY_S = 1.0  # at the rings, though the channel brings nothing
+_MAX_READS = 64  # of the channel at once, as processes may never stop writing
+_LOOK_EVERY_S = 1.0  # at the rings, even if the channel brings nothing
 _MIN_RING_BYTES = 1 << 16
-_MAX_RINGS = 1_000  # of which it is remembered what was taken
-_MAX_AHEAD = 10_000  # markers of a ring that are known while earlier ones are missing
+_MAX_RINGS = 1_000  # for which it is remembered what was taken
+_MAX_AHEAD = 10_000  # markers of a ring that were taken while earlier ones are missing
 
 
 class Intake:
-    """What a run's processes told, as far as it wasn't taken yet.
+    """The messages of a run's processes that weren't taken yet.
 
     Args:
-        run: the run directory; None: there is none, and nothing is told.
+        run: the run directory; None: there is none, and no message.
         limit: bytes of log that a ping carries at most; rings are made for as much.
 
     Attributes:
@@ -48,7 +48,7 @@ class Intake:
         """The markers since the last call, in order of time, and other news.
 
         Args:
-            last: nothing comes after this: look at each ring as a whole.
+            last: nothing comes after this, so look at each ring as a whole.
         """
         if self._run is None:
             return []
@@ -126,7 +126,7 @@ class _Numbers:
 
     Attributes:
         position: up to where the ring was read.
-        taken: how many were.
+        taken: how many markers were taken.
     """
 
     def __init__(self) -> None:
@@ -136,7 +136,7 @@ class _Numbers:
         self._ahead: set[int] = set()
 
     def add(self, number: int) -> bool:
-        """Take one; whether it wasn't taken yet."""
+        """Take one; False if it was taken before."""
         if number <= self._until or number in self._ahead:
             return False
         self.taken += 1

@@ -1,4 +1,4 @@
-"""What processes of the program tell of their markers, through the channel and in their rings."""
+"""The messages about markers that the program's processes send and keep in their rings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MARKERS = frozenset({"start", "success", "fail", "log", layout.END})
 _EVENTS = _MARKERS | {"expect", "python", "ring", "sink"}
 _FIELDS = 9
 _FRAME_FIELDS = 4
-_DIGITS = 20  # at most, of a number; int() of a long text takes long
+_MAX_DIGITS = 20  # of a number, as int() of a long text takes long
 _UUID = re.compile(rb"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
 
@@ -26,15 +26,15 @@ class Message(NamedTuple):
     Attributes:
         pid: the process that logged it.
         time_ns: when, by CLOCK_MONOTONIC.
-        event: the marker's, "start", "success", "fail" or "log"; "ring" when a process has opened
-            its ring; "sink" for the options of a HealthSink that hands its markers over; "python"
-            when the recorder got into a Python; "expect" for expectations that a record met.
-        line: its record as in the ring, cut to what a message holds; a sink's options.
-        lane: tokens for the open runs of the context that logged it, the innermost last; the
+        event: the marker's: "start", "success", "fail" or "log". Or other news: "ring", a process
+            opened its ring; "sink", the options of a HealthSink that hands its markers over;
+            "python", the recorder got into a Python; "expect", a record met expectations.
+        line: its record as in the ring, cut to fit a message; or a sink's options.
+        lane: tokens for the open runs of the context that logged it, the innermost last; or the
             numbers of expectations.
-        run_id: the run's, None where the program names none.
-        ring: when the ring was opened that has it as well; 0 for none.
-        number: the marker's in that ring, from 1 on; 0 for none.
+        run_id: the run's; None if the program names none.
+        ring: when the ring that has it as well was opened; 0: none has.
+        number: the marker's number in that ring, from 1 on; 0: none.
     """
 
     pid: int
@@ -48,14 +48,14 @@ class Message(NamedTuple):
 
     @property
     def is_marker(self) -> bool:
-        """Whether it is a marker, and no other news."""
+        """Whether it is a marker, not other news."""
         return self.event in _MARKERS
 
 
 def parse_messages(data: bytes) -> tuple[list[Message], bytes]:
-    """Take messages out of what was read from the channel.
+    """Parse what was read from the channel.
 
-    Anything in the tree of processes may write to it: what isn't a message is left out.
+    Any process of the program may write to it: whatever isn't a message is ignored.
 
     Args:
         data: the rest of the last call, and what was read since.
@@ -81,7 +81,7 @@ def _parse(line: bytes) -> Message | None:
 
 
 def parse_frame(reading: Reading, frame: Frame) -> Message | None:
-    """The marker that a ring's frame is; None for one that isn't a marker's."""
+    """The marker in a ring's frame; None if it is another kind of frame."""
     about = frame.marker.split(b"\t")
     if len(about) != _FRAME_FIELDS:
         return None
@@ -109,7 +109,7 @@ def _message(pid: int, time_ns: int, ring: int, about: list[bytes], line: bytes)
 
 
 def _is_number(text: bytes) -> bool:
-    return text.isdigit() and len(text) <= _DIGITS
+    return text.isdigit() and len(text) <= _MAX_DIGITS
 
 
 def _unescape(data: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""What is reported on standard error when a run has ended: what its log, or its pings, lack."""
+"""Reports on standard error, when a run has ended, what its log or its pings lack."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def report_trouble(trouble: Counter[str], orphans: int, masked: Callable[[str], 
 
     Args:
         trouble: the reasons, and how many processes each concerned.
-        orphans: processes that could not say so themselves, counted by their parents.
+        orphans: processes that could not report it themselves, counted by their parents.
         masked: takes the ping URL's secret out of a text.
 
     Returns:
-        The reasons in words, the most common ones.
+        The most common reasons, in words.
     """
     trouble = trouble.copy()
     if (more := orphans - trouble.total()) > 0:
@@ -43,7 +43,7 @@ def report_idle_options(options: Options, facts: Facts, *, printed: bool) -> Non
     Args:
         options: what was asked for.
         facts: what the rings say.
-        printed: what the program printed was looked at as well.
+        printed: what the program printed was examined as well.
     """
     if facts.rings:
         return

@@ -1,4 +1,4 @@
-"""What `loghc run` was asked for."""
+"""The options of ``loghc run``, checked."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["Options"]
 
 
 class Options:
-    """The options of one ``loghc run``, checked.
+    """The options of one ``loghc run``.
 
     Attributes:
         url: the ping URL.
@@ -19,27 +19,27 @@ class Options:
         headers: more request headers.
         ca_file: a PEM file of the certificates to trust; None: what the system trusts.
         dry_run: start and send nothing.
-        hidden_variables: the environment variables that the program doesn't get.
+        hidden_variables: environment variables that the program doesn't get.
         job: the job's name.
-        level: the number of the least level to record; None: what the program itself records.
+        level: the number of the lowest level to record; None: what the program's handlers take.
         limit: bytes of log that a ping carries at most.
         timeout: seconds for one attempt at a ping.
         drain: seconds to wait at most, at the end, for pings to be delivered.
-        redact: regular expressions for what is not to leave the machine.
-        mask_secrets: whether the built-in rules hold, too.
+        redact: regular expressions for what must not leave the machine.
+        mask_secrets: whether the built-in rules apply as well.
         markers: more markers, from message to an event's value.
         send_logs: False: pings without a body.
         start: False: no ping when the run starts.
-        markers_only: markers open and end the runs, and not the process.
-        scope: "all", or "run" for pings that carry the log of their own run alone.
+        markers_only: markers start and end the runs, not the process.
+        scope: "all", or "run" for pings that carry only the log of their own run.
         statuses: from exit status to "success", "fail" or "log", which is no verdict.
-        on_failure: "fail", or "log" where a failure is no verdict, as others try again.
+        on_failure: "fail", or "log" if a failure is no verdict because something tries again.
         expected: pairs of "text" or "pattern" and what a run that ends with 0 has to say.
-        fail_on: the number of the level from which on a record fails the run; None: no level does.
+        fail_on: the number of the lowest level that fails the run; None: no level does.
         fail_on_name: that level as it was given.
         events: the values of the events to send; None: all.
         output: what the program prints is kept in the log.
-        state: where the black box is, and the rings, too; None: its default place, or nowhere.
+        state: the state directory, which then holds the rings as well; None: the default, or none.
         python: the Python for files, ``-m`` and ``-c``; None: the one that runs loghc.
     """
 
@@ -76,7 +76,7 @@ class Options:
 
     @property
     def by_run(self) -> bool:
-        """Whether each run has a log of its own; the process is the run without markers_only."""
+        """Whether each run has its own log. Without markers_only the process is the run."""
         return self.scope == "run" and self.markers_only
 
     def all_markers(self) -> dict[str, str]:

@@ -17,25 +17,25 @@ from loghc.watch.drain import GIVE_UP, fork_drain, pass_on
 __all__ = ["Output"]
 
 _STREAMS = {1: "standard output", 2: "standard error"}
-_AT_ONCE = 65_536  # bytes read at a time: as much as a pipe holds,
-_MOST_IN_PIPE = 2**20  # or as much as it holds where somebody made it larger
-_HIGH = 10  # the first descriptor for pipes, out of the way of the standard streams
+_READ_BYTES = 65_536  # at a time: as much as a pipe holds
+_MAX_PIPE_BYTES = 2**20  # the most that it holds if somebody made it larger
+_FIRST_DESCRIPTOR = 10  # for pipes, out of the way of the standard streams
 
 Keep = Callable[[memoryview, int], object]
 
 
 class Output:
-    """Pipes in the place of standard output and standard error.
+    """Pipes in place of standard output and standard error.
 
-    A stream that is a terminal stays one, and is not recorded. Two that go to the same place share
-    a pipe, so that what is printed stays in order.
+    A stream that is a terminal stays one, and is not recorded. Two streams with the same
+    destination share a pipe, so that what is printed stays in order.
 
     Args:
-        closed: the standard streams that loghc was started without, and the program will be, too.
+        closed: the standard streams that loghc, and therefore the program, was started without.
 
     Attributes:
         terminals: the names of the streams that stay terminals.
-        trouble: why it doesn't work, and the program keeps its own streams; empty: it does.
+        trouble: why there are no pipes, and the program keeps its own streams; empty: there are.
 
     Raises:
         OSError: there are too few descriptors.
@@ -75,17 +75,17 @@ class Output:
         ends = os.pipe()
         try:
             for end in ends:
-                self._opened.append(fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, _HIGH))
+                self._opened.append(fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, _FIRST_DESCRIPTOR))
         finally:
             for end in ends:
                 os.close(end)
         return self._opened[-2], self._opened[-1]
 
     def prepare(self) -> None:
-        """The program was forked, and waits: let it have the pipes if somebody will empty them.
+        """The program was forked, and waits: give it the pipes if somebody will empty them.
 
-        Not earlier, as a process that has threads can't be forked safely, and not later, as a
-        program whose pipes nobody empties hangs.
+        Not earlier, as a process with threads can't be forked safely, and not later, as a program
+        whose pipes nobody empties hangs.
         """
         try:
             for pump in self._pumps:
@@ -102,18 +102,18 @@ class Output:
         os.close(self._allow)
 
     def redirect(self) -> None:
-        """In the program, before it is executed: wait, and use the pipes if that is allowed."""
+        """In the program, before exec: wait, and use the pipes if that is allowed."""
         os.close(self._allow)
         if os.read(self._allowed, 1):
             for target, source in self._streams.items():
                 os.dup2(source, target)
 
     def start(self, keep: Keep) -> None:
-        """Begin to pass on; the program has been started.
+        """Begin to pass output on. The program has been started.
 
         Args:
-            keep: takes what was printed, and the stream, as it comes. When it raises MemoryError,
-                it gets nothing more of that stream.
+            keep: called with each piece of output, and its stream. Once it raises MemoryError, it
+                isn't called for that stream any more.
         """
         for descriptor in set(self._streams.values()):
             os.close(descriptor)
@@ -121,19 +121,19 @@ class Output:
             pump.start(keep)
 
     def finish(self) -> None:
-        """The program has ended: take what is in the pipes, and wait for no more.
+        """The program has ended: take what is in the pipes, but wait for no more.
 
-        What still holds them is served by the drains.
+        The drains serve whatever still holds the pipes.
         """
         os.write(self._stop, b"x")  # which stays there, for all of them to see
 
     def wait(self, seconds: float | None) -> bool:
-        """Wait until all is kept and passed on; whether it is."""
+        """Wait until everything is kept and passed on; whether it is."""
         return all(pump.wait(seconds) for pump in self._pumps)
 
 
 class _Pump:
-    """One pipe, the thread that empties it into a stream, and the drain that does so later."""
+    """One pipe, the thread that empties it into a stream, and the drain that takes over later."""
 
     def __init__(self, reading: int, into: int, stopping: int, control: tuple[int, int]) -> None:
         self._reading = reading
@@ -151,7 +151,7 @@ class _Pump:
     def prepare(self) -> None:
         os.close(self._waiting)
         # Made once: there may be no more memory later.
-        self._room = memoryview(bytearray(_AT_ONCE))
+        self._room = memoryview(bytearray(_READ_BYTES))
         os.set_blocking(self._reading, False)
         self._thread.start()
 
@@ -172,7 +172,7 @@ class _Pump:
         while left > 0:
             stopping = self._stopping in dict(poll.poll())
             if stopping and left == math.inf:
-                left = _MOST_IN_PIPE  # what comes after them is not the program's any more
+                left = _MAX_PIPE_BYTES  # what comes after them is no longer the program's
             try:
                 data = self._room[: os.readv(self._reading, [self._room])]
             except BlockingIOError:
@@ -184,7 +184,7 @@ class _Pump:
             left -= len(data)
             try:
                 self._keep(data, self._into)
-            except MemoryError:  # costs the log; the program it must not stop
+            except MemoryError:  # this costs the log, but must not stop the program
                 self._keep = _drop
                 self._say("is not in the log: there was no memory for it")
             if not self._pass_on(data):
@@ -196,18 +196,18 @@ class _Pump:
         os.close(self._control)
 
     def _pass_on(self, view: memoryview) -> bool:
-        """Write all of it; False when nobody reads it any more."""
+        """Write all of it; False if nobody reads it any more."""
         try:
             pass_on(view, self._into)
         except OSError as error:
             if error.errno == errno.EPIPE:
                 return False
-            # A full disk, say: the program would see an error, and mostly go on.
+            # A full disk, say. The program would get an error, and mostly continue.
             self._say(f"is lost, it can't be written: {error.strerror}")
         return True
 
     def _say(self, what: str) -> None:
-        """Say once what becomes of some that can't be dealt with as it should be."""
+        """Report once what becomes of output that can't be handled as it should be."""
         with contextlib.suppress(MemoryError):
             self._once.report(what, f"some {_STREAMS[self._into]} {what}.")
 

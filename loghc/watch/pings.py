@@ -1,4 +1,4 @@
-"""The watcher's pings: their bodies, which of them are sent, and what became of the ends."""
+"""The watcher's pings: their bodies, which ones are sent, and what became of the ends."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _USUAL = (
     b"2000-01-01 00:00:00.000 | INFO     | app:main:1 - password=secret token: secret\n",
 )
 _PAUSE = 0.1  # seconds; a program that ends at once has no time for the second
-_MOST_OWED = 32  # ends that are remembered until they are delivered
+_MAX_OWED = 32  # ends that are remembered until they are delivered
 
 
 def _delivery(
@@ -104,7 +104,7 @@ class Pings:
         self._delivery = _delivery(url, self._masker, timeout, self._told, events, headers, ca_file)
 
     def warm_up(self) -> None:
-        """Prepare on a thread, while the program runs, what the last ping would wait for."""
+        """Prepare, on a thread while the program runs, what the last ping would wait for."""
         if self._events is not None and not any(Event(name).ends_run for name in self._events):
             return
         with contextlib.suppress(RuntimeError):  # the system has no more threads
@@ -130,7 +130,7 @@ class Pings:
         """Queue a ping with the end of a log, if its event is to be sent.
 
         Args:
-            event: what to tell.
+            event: what to send.
             run_id: which run's.
             log: the log.
             exit_status: sent in place of the event; None: the event itself.
@@ -148,7 +148,7 @@ class Pings:
         """Queue the end of an earlier run; whether its event is to be sent.
 
         Args:
-            event: what to tell.
+            event: what to send.
             run_id: which run's.
             body: what to attach.
             exit_status: sent in place of the event; None: the event itself.
@@ -157,7 +157,7 @@ class Pings:
         return self._put(Ping(event, run_id, body if self._send_logs else Body, exit_status))
 
     def render(self, log: Snapshot, **around: Any) -> Callable[[], Body]:
-        """A body that is not queued yet.
+        """Makes a body, later, on the thread that sends.
 
         Args:
             log: the log.
@@ -204,11 +204,11 @@ class Pings:
         return list(self._owed.values())
 
     def stop(self, seconds: float) -> None:
-        """Deliver what is queued within the time; give up the rest, and say so."""
+        """Deliver what is queued in time; give up the rest, and report that."""
         self._delivery.stop(seconds, exiting=True)
 
     def abort(self) -> None:
-        """Have a ``stop`` that is under way give up now. From any thread."""
+        """Abort a ``stop`` in progress. Any thread may call this."""
         self._delivery.abort()
 
     def _put(self, ping: Ping) -> bool:
@@ -218,7 +218,7 @@ class Pings:
             self._ends[ping.run_id] += 1
             self._owed.pop(ping.run_id, None)
             self._owed[ping.run_id] = ping, time.time()
-            while len(self._owed) > _MOST_OWED:
+            while len(self._owed) > _MAX_OWED:
                 del self._owed[next(iter(self._owed))]
         self._delivery.put(ping)
         return True

@@ -1,4 +1,4 @@
-"""The processes of a run that is watched: whose ring is whose, and when the next one ends."""
+"""The processes of a watched run: whose ring is whose, and when the next one ends."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _EXITING = 0x4  # among a process's flags, PF_EXITING
 def has_ring(pid: int, ring: str, opened_ns: int) -> bool:
     """Whether a process has not ended, and is the one that opened a ring.
 
-    An id may be another's by now, or is another's because the ring's process is in a namespace of
-    its own.
+    Another process may have the id by now, or has it because the ring's process is in its own PID
+    namespace.
 
     Args:
         pid: the process.
@@ -41,7 +41,7 @@ def has_ring(pid: int, ring: str, opened_ns: int) -> bool:
 
 
 def _started(pid: int) -> float:
-    """When a process was started, in ns of CLOCK_MONOTONIC; where nobody says, in the beginning."""
+    """When a process was started, in ns of CLOCK_MONOTONIC; -inf if unknown."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             ticks = int(file.read().rpartition(b")")[2].split()[19])
@@ -52,9 +52,9 @@ def _started(pid: int) -> float:
 
 
 def takes_signal(pid: int, number: int) -> bool:
-    """Whether a process can act on a signal. Where nobody says, it can.
+    """Whether a process can act on a signal. If that is unknown, it can.
 
-    It can't if the signal simply kills it, nor if it is exiting.
+    It can't if the signal simply kills it, or if it is exiting.
     """
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
@@ -73,7 +73,7 @@ def takes_signal(pid: int, number: int) -> bool:
 
 
 def name_of(pid: int) -> str:
-    """What a process is called, for people."""
+    """The name of a process, for people."""
     try:
         with open(f"/proc/{pid}/comm", "rb") as file:
             return file.read().decode("utf-8", "replace").strip()
@@ -82,9 +82,9 @@ def name_of(pid: int) -> str:
 
 
 def without_helpers(pids: list[int]) -> list[int]:
-    """Processes without multiprocessing's resource tracker and fork server, which end.
+    """Processes without multiprocessing's resource tracker and fork server, which will end soon.
 
-    The fork server's children look like it, and stay in.
+    Children of the fork server look like it, and are kept.
     """
     return [pid for pid in pids if not _is_helper(pid) or _parent(pid) in pids]
 
@@ -107,7 +107,7 @@ def _parent(pid: int) -> int:
 
 
 def wait_for(pids: list[int], seconds: float) -> list[int]:
-    """Give processes some time to end; those that have not."""
+    """Give processes some time to end; returns those that have not."""
     ends = ends_of(pids)
     poll = select.poll()
     for descriptor in ends:
@@ -126,7 +126,7 @@ def wait_for(pids: list[int], seconds: float) -> list[int]:
 def ends_of(pids: list[int]) -> dict[int, int]:
     """Descriptors that become readable when processes end, from descriptor to process.
 
-    A process that has ended already has none. Nor has any where the system can't do it.
+    A process that has ended already has none, and none has one on systems that can't do it.
     """
     opened: dict[int, int] = {}
     if hasattr(os, "pidfd_open"):

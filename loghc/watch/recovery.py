@@ -87,7 +87,7 @@ class Recovery:
             return None
 
     def renew(self) -> None:
-        """The run directory was deleted, and made anew."""
+        """The run directory was deleted and recreated."""
         if self._entry is not None and self._run is not None:
             with contextlib.suppress(OSError):
                 self._entry.renew(self._run)

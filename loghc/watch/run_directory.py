@@ -15,16 +15,16 @@ from loghc.portable.trusted import FIFO, open_trusted
 
 __all__ = ["RunDirectory"]
 
-_MAX_HELD = 64  # rings: descriptors are few
+_MAX_HELD = 64  # rings, as descriptors are few
 _CHANNEL_READ_BYTES = 65_536  # at a time
 _CHANNEL_BYTES = 1 << 20  # as much as the system allows everybody, where it allows it
 
 
 class RunDirectory(Directory):
-    """A directory of this run's own, which only this user can enter. It is locked.
+    """A locked directory for this run alone, which only this user can enter.
 
     It may be deleted while the program runs: logind clears a user's files in `/dev/shm` at the last
-    logout. Processes write on to their rings, which therefore are held open here.
+    logout. Processes go on writing to their rings, which are therefore held open here.
 
     Attributes:
         channel: a descriptor to read messages from.
@@ -38,7 +38,7 @@ class RunDirectory(Directory):
         """
         super().__init__(make_directory(parent or memory_directory(), RUN_PREFIX))
         self._held: dict[str, int] = {}  # rings, and their descriptors
-        self._known: set[str] = set()  # rings that were there when it was last looked
+        self._known: set[str] = set()  # rings that were there at the last look
         self._told_failure = False
         self._fields: list[tuple[str, str]] = []
         self.channel = self._make_channel()
@@ -46,7 +46,7 @@ class RunDirectory(Directory):
     def _make_channel(self) -> int:
         self.lock(create=True)
         os.mkfifo("channel", 0o600, dir_fd=self.descriptor)
-        # For writing, too: the last writer's end is no end of file then.
+        # For writing, too, so that there is no end of file when the last writer leaves.
         channel = open_trusted("channel", FIFO, os.O_RDWR, directory=self.descriptor)
         with contextlib.suppress(OSError, AttributeError):
             fcntl.fcntl(channel, fcntl.F_SETPIPE_SZ, _CHANNEL_BYTES)
@@ -58,7 +58,7 @@ class RunDirectory(Directory):
         self.write_fields(FILE_NAME, self._fields)
 
     def hold_rings(self, newest: str) -> bool:
-        """Hold the rings open that came since the last time; whether the one that just came is."""
+        """Hold open the rings that are new; whether the newest one is held."""
         names = self.names()
         for name in names:
             if name.endswith(SUFFIX) and name not in self._held and len(self._held) < _MAX_HELD:
@@ -68,37 +68,37 @@ class RunDirectory(Directory):
 
     @property
     def deleted(self) -> bool:
-        """Whether it, or what processes look for in it, is no longer there."""
+        """Whether it, or anything that processes look for in it, was deleted."""
         return self.gone or not self.has("channel")
 
     def make_anew(self) -> bool:
-        """Make it anew at the same path after it was deleted; whether all rings are still here.
+        """Recreate it at the same path after it was deleted; whether all rings are still held.
 
         Raises:
             OSError: it can't be made.
         """
-        self._told_failure = self.told_failure  # it may be gone from its path alone
+        self._told_failure = self.told_failure  # the path may be gone, but not the directory
         lost = [name for name in self._known if name not in self._held]
-        with contextlib.suppress(FileExistsError):  # it may have been emptied alone
+        with contextlib.suppress(FileExistsError):  # it may only have been emptied
             os.mkdir(self.path, 0o700)
         made = Directory(self.path)
         os.dup2(made.descriptor, self.descriptor, inheritable=False)
         made.close()
         channel = self._make_channel()
-        os.dup2(channel, self.channel, inheritable=False)  # it stays the one that is waited for
+        os.dup2(channel, self.channel, inheritable=False)  # the watcher waits for this one
         os.close(channel)
         self.configure(self._fields)
         return not lost
 
     def names(self) -> list[str]:
-        """What is in it, and the rings that were."""
+        """The names in it, and the rings that were in it and are held."""
         names = super().names()
         self._known.update(name for name in names if name.endswith(SUFFIX))
         self._told_failure = self._told_failure or "failed" in names
         return list(dict.fromkeys([*names, *self._held]))
 
     def open(self, name: str, limit: int | None = None) -> int:
-        """Open a file of ours to be read, or a ring that was there; its descriptor.
+        """Open a file of ours for reading, or a held ring; its descriptor.
 
         Raises:
             OSError: there is none, or it has more bytes than the limit.
@@ -108,25 +108,25 @@ class RunDirectory(Directory):
         return super().open(name, limit)
 
     def delete(self, name: str) -> None:
-        """Delete a file, if it is there and can be."""
+        """Delete a file, if there is one and it can be deleted."""
         self._known.discard(name)
         if name in self._held:
             os.close(self._held.pop(name))
         super().delete(name)
 
     def read_channel(self) -> bytes:
-        """Some of what came through the channel since; without waiting for more."""
+        """Read what came through the channel, or some of it, without waiting for more."""
         with contextlib.suppress(BlockingIOError):
             return os.read(self.channel, _CHANNEL_READ_BYTES)
         return b""
 
     @property
     def told_failure(self) -> bool:
-        """Whether a failure was left that found no room in the channel."""
+        """Whether a process left word of a failure for which the channel had no room."""
         return self._told_failure or self.has("failed")
 
     def close(self) -> None:
-        """Leave it, and its lock, to others."""
+        """Close it, and release its lock."""
         super().close()
         for descriptor in (self.channel, *self._held.values()):
             os.close(descriptor)

@@ -1,4 +1,4 @@
-"""What the watcher sees of a run, and what may have been logged unseen."""
+"""What the watcher can see of a run, and what may have been logged unseen."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Sight"]
 
 
 class Sight:
-    """Keeps the run directory there, and knows which of the run's Pythons it brings records of.
+    """Keeps the run directory in place, and knows which of the run's Pythons are recorded there.
 
     Args:
         command: what was started.
@@ -26,7 +26,7 @@ class Sight:
         pythons: the Pythons of the run, and which of them the recorder got into.
 
     Attributes:
-        rings_lost: rings that were not held open went with a run directory.
+        rings_lost: rings that were not held open were deleted along with a run directory.
     """
 
     def __init__(
@@ -41,11 +41,11 @@ class Sight:
 
     @property
     def directory_deleted(self) -> bool:
-        """Whether the run directory is gone, and has to be made anew."""
+        """Whether the run directory is gone, and has to be recreated."""
         return self._run is not None and self._run.deleted
 
     def renew_directory(self) -> bool:
-        """Make the run directory anew; whether that was possible."""
+        """Recreate the run directory; whether that was possible."""
         if self._run is None:
             return False
         self._pythons.directory_lost = True
@@ -55,10 +55,10 @@ class Sight:
             self.rings_lost = True
             self._once.report(
                 "deleted",
-                f"the run directory was deleted, and can't be made anew: {error.strerror}.",
+                f"the run directory was deleted, and can't be recreated: {error.strerror}.",
             )
             return False
-        self._once.report("deleted", "the run directory was deleted; it was made anew.")
+        self._once.report("deleted", "the run directory was deleted; it was recreated.")
         return True
 
     def hold_ring(self, name: str) -> None:
@@ -92,7 +92,7 @@ class Sight:
         return self._pythons.unseen() or self._isolated(pid, facts)
 
     def _isolated(self, pid: int, facts: Facts) -> list[Unseen]:
-        """The same where no process was seen in time, or can be: by the command line alone."""
+        """The same if no process was seen in time, or can be: by the command line alone."""
         option = self._command.isolated
         if not option or facts.rings:
             return []

@@ -1,4 +1,4 @@
-"""What can be seen of the processes below a program, in /proc, while they live."""
+"""What /proc shows of the processes below a program while they live."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Sighting(NamedTuple):
     Attributes:
         pid: the process.
         parent: its parent.
-        name: what the kernel calls it.
-        zombie: it has ended, and little is left to see.
-        image: tells the program that runs in it from all others, those that the process was before
-            or will be included; forks of it share it. 0 where that can't be seen.
+        name: the kernel's name for it.
+        zombie: it has ended, and little can be seen any more.
+        image: identifies the program that runs in it, as opposed to those that the process was
+            before or will become; forks share it. 0: unknown.
     """
 
     pid: int
@@ -47,7 +47,7 @@ def sight(pid: int) -> Sighting | None:
 
 
 def newest_pid() -> bytes:
-    """The process id that was given out last: while that is the same, there is no new process."""
+    """The newest process id: while it stays the same, there is no new process."""
     with contextlib.suppress(OSError, IndexError):
         return _read("/proc/loadavg").split()[-1]
     return b""
@@ -64,12 +64,12 @@ def children_of(pid: int) -> list[int]:
 
 
 def user_of(pid: int) -> int | None:
-    """The user as whom a process runs, or ran before it ended; None where nobody says."""
+    """The user that a process runs as, or ran as before it ended; None: unknown."""
     return _status(pid, b"Uid:", 2)
 
 
 def is_thread(pid: int) -> bool:
-    """Whether this is the id of a thread of some process, and not of the process itself."""
+    """Whether this is the id of a thread, not of a process."""
     return _status(pid, b"Tgid:", 1) not in (None, pid)
 
 
@@ -82,21 +82,21 @@ def _status(pid: int, name: bytes, column: int) -> int | None:
 
 
 def arguments_of(pid: int) -> list[str]:
-    """The command line of a process; nothing where that can't be seen."""
+    """The command line of a process; empty if it can't be read."""
     with contextlib.suppress(OSError):
         return [os.fsdecode(word) for word in _read(f"/proc/{pid}/cmdline").split(b"\0")[:-1]]
     return []
 
 
 def executable_of(pid: int) -> str:
-    """The file of the program that runs in a process; empty where that can't be seen."""
+    """The file of the program that runs in a process; empty if it can't be read."""
     with contextlib.suppress(OSError):
         return os.readlink(f"/proc/{pid}/exe").removesuffix(" (deleted)")
     return ""
 
 
 def environment_of(pid: int) -> dict[bytes, bytes] | None:
-    """The environment that a process was started with; None where that can't be seen."""
+    """The environment that a process was started with; None if it can't be read."""
     try:
         data = _read(f"/proc/{pid}/environ", _ENVIRONMENT_LIMIT_BYTES)
     except OSError:
@@ -106,12 +106,12 @@ def environment_of(pid: int) -> dict[bytes, bytes] | None:
 
 
 def is_python_name(word: str) -> bool:
-    """Whether a program is called as Python is."""
+    """Whether a program has a name of Python's."""
     return _PYTHON.fullmatch(os.path.basename(word)) is not None
 
 
 def is_frozen(pid: int) -> bool:
-    """Whether a process has a Python in it that is not an installed one."""
+    """Whether a process contains a Python that isn't installed, as frozen programs do."""
     try:
         maps = _read(f"/proc/{pid}/maps", 1 << 20)
     except OSError:

@@ -13,17 +13,17 @@ from loghc.watch.messages import Message
 
 __all__ = ["Spoken"]
 
-_MAX_LINE_BYTES = 65_536  # of one whose end doesn't come
-_MAX_RECORDED = 1_000  # markers of records that may be printed, too
+_MAX_LINE_BYTES = 65_536  # of a line whose end doesn't come
+_MAX_RECORDED = 1_000  # markers in records that may be printed as well
 _LANE = (-1,)  # no token of a process's
 
 
 class Spoken:
-    """The lines that a program prints, as they pass.
+    """Examines the lines that a program prints as they pass.
 
     Args:
-        markers: from marker to the event that it stands for; a line that begins with one is one.
-        expected: what is looked for in each line.
+        markers: from marker to the event that it stands for. A line that begins with one is one.
+        expected: looked for in each line.
     """
 
     def __init__(self, markers: Mapping[str, str], expected: Expected) -> None:
@@ -36,7 +36,7 @@ class Spoken:
         self._recorded: deque[bytes] = deque(maxlen=_MAX_RECORDED)
 
     def add(self, data: bytes, stream: int) -> None:
-        """Look at what was printed to a stream."""
+        """Examine what was printed to a stream."""
         with self._lock:
             lines, end, rest = (self._begun[stream] + data).rpartition(b"\n")
             if len(rest) > _MAX_LINE_BYTES:
@@ -46,14 +46,14 @@ class Spoken:
                 self._look(lines)
 
     def finish(self) -> None:
-        """Nothing comes any more: look at the lines without an end."""
+        """No more output comes: examine the lines without an end."""
         with self._lock:
             for stream, line in self._begun.items():
                 self._begun[stream] = b""
                 self._look(line)
 
     def record(self, message: Message) -> None:
-        """A process has logged this marker: where it is printed, too, it is the same."""
+        """A process has logged this marker. If it is printed as well, it is the same one."""
         self._recorded.append(message.line.rstrip(b"\n"))
 
     def take(self) -> list[Message]:

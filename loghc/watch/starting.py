@@ -1,4 +1,4 @@
-"""Sets the scene for a program, and starts it: all that has to be done before, and no more."""
+"""Starts a program, after doing what has to be done before that, and no more."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Started:
         error: why it could not be started.
         run: the run directory; None: there is none.
         trouble: why there is none.
-        output: what takes in what it prints, if that is wanted.
-        error_file: else standard error as it was before.
+        output: takes what it prints; None: that isn't kept.
+        error_file: without ``output``, how standard error was before.
     """
 
     def __init__(self, run: RunDirectory | None, trouble: str, output: Output | None) -> None:
@@ -43,7 +43,7 @@ class Started:
 
 
 def start_program(options: Options, command: Command) -> Started:
-    """Start a program. The signals that the watcher waits for are blocked from then on."""
+    """Start a program. From then on the signals that the watcher waits for are blocked."""
     closed = _keep_standard_descriptors()
     inherited = signals.take_over()
     run, trouble = _run_directory(options)
@@ -65,7 +65,7 @@ def start_program(options: Options, command: Command) -> Started:
 
 
 def _keep_standard_descriptors() -> list[int]:
-    """Keep our descriptors off 0 to 2, where a standard stream was closed; the closed ones."""
+    """Keep our descriptors off 0 to 2; returns the standard streams that were closed."""
     closed = []
     while (opened := os.open(os.devnull, os.O_RDWR)) <= 2:
         closed.append(opened)  # it stays open here; the program doesn't inherit it
@@ -90,7 +90,7 @@ def _say_unrecorded(trouble: str) -> None:
 
 
 def _run_directory(options: Options) -> tuple[RunDirectory | None, str]:
-    """The run directory, configured, in memory where it can't be elsewhere; or None, and why."""
+    """The configured run directory (in memory if it can't be elsewhere); or None, and why."""
     trouble = ""
     for parent in dict.fromkeys((options.state, None)):
         run = None
@@ -135,5 +135,5 @@ def _configure(run: RunDirectory, options: Options) -> None:
 
 
 def _capacity(limit: int) -> int:
-    """Bytes of a ring: what a ping carries, and as much again for the frames around records."""
+    """Bytes of a ring: what a ping carries, plus as much for the frames around records."""
     return min(max(65_536, 2 * limit + 16_384), MAX_CAPACITY_BYTES) // 4096 * 4096

@@ -1,8 +1,8 @@
-"""Which Pythons of a run the recorder did not get into, and what may have kept it out.
+"""Finds the Pythons of a run that the recorder did not get into, and what may have kept it out.
 
-Each Python that it got into says so. The others are found by looking every moment at the processes
-below the program, and at daemons that have its run directory in their environment: nothing of what
-they logged is known.
+Each Python with a recorder announces itself. The others are found by scanning the processes below
+the program, and daemons that have its run directory in their environment. Nothing that those
+logged is known.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ _V = TypeVar("_V")
 
 _PAUSE_S = 0.05
 _MAX_PAUSE_S = 0.2
-_SHARE = 0.02  # of a processor's time at most is spent looking
+_MAX_CPU_SHARE = 0.02  # of a processor's time, spent scanning
 _YOUNG_S = 3.0  # while a process may still become another program
 _MAX_REMEMBERED = 20_000
-_MAX_NEW = 500  # processes of the whole machine that are looked at, at once
+_MAX_NEW = 500  # processes of the whole machine that are examined at once
 _NAMED = 3
 _DIGITS = 20
 _VARIABLE = b"LOGHC_RUN"
@@ -44,7 +44,7 @@ class Unseen(NamedTuple):
     """A Python that may have logged unseen.
 
     Attributes:
-        name: what it is called, for people.
+        name: its name, for people.
         pid: the process.
         cause: what probably kept the recorder out.
         since: when it was found, by the monotonic clock.
@@ -57,7 +57,7 @@ class Unseen(NamedTuple):
 
 
 class Pythons:
-    """The Pythons among the processes of a run.
+    """Keeps track of the Pythons among the processes of a run.
 
     Any thread may use it.
 
@@ -72,10 +72,10 @@ class Pythons:
     def __init__(self, bootstrap: str, run: str) -> None:
         self._bootstrap = os.fsencode(bootstrap)
         self._run = os.fsencode(run)
-        # In the order in which they came, so that the oldest are forgotten first.
+        # In order of arrival, so that the oldest are forgotten first.
         self._seen: dict[int, None] = {}  # images that the recorder got into
-        self._arrived: dict[int, None] = {}  # processes that it got into,
-        self._recorded: dict[int, None] = {}  # and those that have a ring
+        self._arrived: dict[int, None] = {}  # processes that it got into
+        self._recorded: dict[int, None] = {}  # processes that have a ring
         self._found: dict[tuple[int, int], Unseen] = {}  # by process and image
         self._living: dict[int, float] = {}  # processes below the program, since when
         self._newest = b""
@@ -84,27 +84,27 @@ class Pythons:
         self.directory_lost = False
 
     def start(self, main: int) -> None:
-        """Look at a program and what is below it, from now on, on a thread.
+        """Scan a program and the processes below it from now on, on a thread.
 
         Args:
             main: the program's process.
         """
         self._living[main] = time.monotonic()
         self._newest = str(main).encode()
-        # The system may have no more of them. Then little is seen.
+        # The system may have no more threads. Then little is seen.
         with contextlib.suppress(RuntimeError):
             threading.Thread(target=self._keep_looking, name="loghc-processes", daemon=True).start()
 
     def stop(self) -> None:
-        """Look no more."""
+        """Stop scanning."""
         self._stopped.set()
 
     def arrived(self, pid: int, image: bytes) -> None:
         """The recorder got into a Python.
 
         Args:
-            pid: the process, by its own account.
-            image: tells the program in it from others, as a number; 0 where that is unknown.
+            pid: the process, as it sees its own id.
+            image: identifies the program in it, as a number; 0: unknown.
         """
         number = int(image) if image.isdigit() and len(image) <= _DIGITS else 0
         _remember(self._arrived, pid, None)
@@ -112,11 +112,11 @@ class Pythons:
             _remember(self._seen, number, None)
 
     def recorded(self, pid: int) -> None:
-        """A process has a ring, and what it logs is seen."""
+        """A process has a ring, so what it logs is seen."""
         _remember(self._recorded, pid, None)
 
     def examine(self, pid: int) -> None:
-        """Look at one process."""
+        """Examine one process."""
         now = sight(pid)
         if now is None or now.zombie or (pid, now.image) in self._found:
             return
@@ -137,11 +137,11 @@ class Pythons:
         _remember(self._found, (pid, now.image), found)
 
     def examine_end(self, pid: int, arguments: list[str]) -> None:
-        """Look at the program's process when it has ended, and little is left to see.
+        """Examine the program's process once it has ended, and little can be seen any more.
 
         Args:
             pid: the process.
-            arguments: with which it was started.
+            arguments: its command line.
         """
         end = sight(pid)
         if end is None or not is_python_name(end.name):
@@ -156,9 +156,9 @@ class Pythons:
             self._end = Unseen(_name(end.name, arguments), pid, cause, 0.0), changed
 
     def unseen(self) -> list[Unseen]:
-        """Those that the recorder did not get into, up to now."""
+        """The Pythons that the recorder did not get into, so far."""
         young = time.monotonic() - _YOUNG_S
-        found = {  # of a process that became another program, the last
+        found = {  # the last one of each process, which may have become another program
             pid: each
             for (pid, image), each in list(self._found.items())
             if image not in self._seen and (image or pid not in self._arrived)
@@ -183,7 +183,7 @@ class Pythons:
             begun = time.thread_time()
             with contextlib.suppress(Exception):  # it is an extra
                 self._look(time.monotonic())
-            busy = (time.thread_time() - begun) / _SHARE
+            busy = (time.thread_time() - begun) / _MAX_CPU_SHARE
             pause = min(max(_PAUSE_S, busy), _MAX_PAUSE_S)
 
     def _look(self, now: float) -> None:
@@ -204,9 +204,9 @@ class Pythons:
                 self.examine(pid)
 
     def _daemons(self, newest: bytes) -> list[int]:
-        """Processes that are new, and the run's, wherever they are now.
+        """New processes that belong to the run, wherever they are now.
 
-        A daemon's parent is gone. Without its environment it is like any other process.
+        A daemon's parent is gone, and only its environment shows where it belongs.
         """
         if not (newest.isdigit() and self._newest.isdigit()):
             return []
@@ -250,12 +250,12 @@ class Pythons:
             return "its PYTHONPATH was replaced"
         for folder in folders[: folders.index(self._bootstrap)]:
             if os.path.exists(os.path.join(folder, b"sitecustomize.py")):
-                return f"another sitecustomize stands in front, in {os.fsdecode(folder)}"
+                return f"another sitecustomize comes first, in {os.fsdecode(folder)}"
         return _NOT_KNOWN
 
 
 def read_arrivals(directory: Directory) -> list[tuple[int, bytes]]:
-    """What Pythons left for ``Pythons.arrived`` when the channel had no room."""
+    """What Pythons left for ``Pythons.arrived`` when the channel was full."""
     arrivals = []
     for name in directory.names():
         pid, _, kind = name.partition(".")
@@ -266,12 +266,12 @@ def read_arrivals(directory: Directory) -> list[tuple[int, bytes]]:
 
 
 def why_isolated(option: str) -> str:
-    """The cause where Python was started with an option that keeps the recorder out."""
+    """The cause if Python was started with an option that keeps the recorder out."""
     return f"{option} keeps it from looking at PYTHONPATH"
 
 
 def describe(unseen: list[Unseen]) -> list[str]:
-    """Lines on Pythons that may have logged unseen; those of one kind are counted."""
+    """Lines about Pythons that may have logged unseen. Those of one kind are counted."""
     kinds = Counter((each.name, each.cause) for each in unseen)
     pids = {(each.name, each.cause): each.pid for each in reversed(unseen)}
     lines = []
@@ -285,7 +285,7 @@ def describe(unseen: list[Unseen]) -> list[str]:
 
 
 def _name(name: str, arguments: list[str]) -> str:
-    """A Python with what it runs, as far as that may be shown: no other argument."""
+    """A Python and what it runs, without other arguments, which may hold secrets."""
     if not arguments or not is_python_name(arguments[0]):
         return name
     for word in arguments[1:]:

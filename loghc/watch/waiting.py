@@ -1,4 +1,4 @@
-"""The markers that wait to become pings, bounded: no flood of them holds up a verdict."""
+"""The markers that wait to become pings: a limited number, so that no flood delays a verdict."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from loghc.watch.messages import Message
 
 __all__ = ["WaitingMarkers"]
 
-_MAX_MARKERS = 10_000  # then no more are taken in
+_MAX_MARKERS = 10_000  # then no more are taken in for now
 _MAX_NOTES = 1_000
 
 
@@ -20,7 +20,7 @@ class WaitingMarkers:
     """Markers in order of time.
 
     Attributes:
-        dropped: notes that were left out.
+        dropped: how many notes were dropped.
     """
 
     def __init__(self) -> None:
@@ -32,11 +32,11 @@ class WaitingMarkers:
 
     @property
     def is_full(self) -> bool:
-        """Whether no more should be taken in at the moment."""
+        """Whether no more should be taken in for now."""
         return len(self._markers) >= _MAX_MARKERS
 
     def add(self, markers: Iterable[Message]) -> None:
-        """Add markers; of too many notes, the oldest are left out."""
+        """Add markers; if there are too many notes, the oldest are dropped."""
         self._markers.extend(markers)
         excess = sum(each.event == "log" for each in self._markers) - _MAX_NOTES
         if excess > 0:
@@ -47,7 +47,7 @@ class WaitingMarkers:
         return self._markers.popleft()
 
     def many_follow(self, event: Event) -> bool:
-        """Whether as many markers wait that matter as much as have their logs kept."""
+        """Whether so many markers of equal importance wait that all logs kept will be theirs."""
         rivals = (m for m in self._markers if event is not Event.FAIL or m.event == "fail")
         return len(tuple(islice(rivals, LOGS))) == LOGS  # no further: thousands may wait
 

@@ -106,10 +106,10 @@ class WatchedRun:
         self._ends = Ends(self._pings, self._recovery, self._logs, self._causes, error_file)
 
     def begin(self, terminals: list[str]) -> None:
-        """The program has started: tell what is left of earlier runs, and then that.
+        """The program has started: send what earlier runs left, and then the start.
 
         Args:
-            terminals: streams that are passed through without ``--output`` keeping them.
+            terminals: streams that ``--output`` does not record.
         """
         self._recovery.begin(self._run_id, self._pings)
         if self._runs is None and self._options.start:
@@ -135,16 +135,16 @@ class WatchedRun:
         self._collector.add_output(data, stream)
 
     def take_messages(self) -> bool:
-        """Take in what processes told, and tell one marker; whether more wait.
+        """Take in messages of processes, and queue one marker's ping; whether more wait.
 
-        Not all at once, so that a flood doesn't keep the watcher from anything else.
+        Not all at once, so that a flood doesn't keep the watcher from its other work.
         """
         self._memory.sample()
         self._keep_directory()
         if not self._waiting.is_full:
             self._take_in()
         if self._waiting:
-            self._tell(self._waiting.take())
+            self._put(self._waiting.take())
         self._fold()
         return bool(self._waiting)
 
@@ -153,7 +153,7 @@ class WatchedRun:
         if self._run is None:
             return []
         found = living(self._run.path)
-        # A process may have written over its environment, as those do that change their title.
+        # A process may have overwritten its environment, as those that set their title do.
         others = [owner[0] for owner in self._collector.owners() if processes.has_ring(*owner)]
         return list(dict.fromkeys([*found, *others]))
 
@@ -162,7 +162,7 @@ class WatchedRun:
         return self.living() if self._options.markers_only else []
 
     def end(self, pid: int, status: int) -> None:
-        """Tell how the program ended.
+        """Send how the program ended.
 
         Args:
             pid: the program's process.
@@ -212,7 +212,7 @@ class WatchedRun:
         self._pings.stop(self._options.drain)
 
     def abort(self) -> None:
-        """Have ``deliver`` give up now. May be called from any thread."""
+        """Abort a ``deliver`` in progress. Any thread may call this."""
         self._pings.abort()
 
     def close(self) -> None:
@@ -234,7 +234,7 @@ class WatchedRun:
         return ends, lines
 
     def _take_in(self, *, last: bool = False) -> None:
-        """Take in what processes told since the last time."""
+        """Take in the messages of processes since the last call."""
         messages = self._intake.take(last=last)
         if self._spoken is not None:
             for message in messages:
@@ -264,7 +264,7 @@ class WatchedRun:
             self._spoken.finish()
         self._take_in(last=True)
         while self._waiting:
-            self._tell(self._waiting.take())
+            self._put(self._waiting.take())
 
     def _fold(self) -> None:
         if self._opened >= _FOLD_AT:
@@ -273,7 +273,8 @@ class WatchedRun:
             self._take_in(last=True)
             self._collector.fold(finished)
 
-    def _tell(self, message: Message) -> None:
+    def _put(self, message: Message) -> None:
+        """Queue the ping of a marker."""
         ends = message.event == layout.END
         event = Event.LOG if ends else Event(message.event)
         if self._runs is not None:
@@ -289,7 +290,7 @@ class WatchedRun:
             return
         if event is Event.FAIL and self._options.on_failure == "log":
             event = Event.LOG
-        # No more of them are kept with their logs. Those of failures are kept longest.
+        # No more pings are kept with their logs. Those of failures keep theirs longest.
         if self._waiting.many_follow(event):
             log, lines = Snapshot((message.line,), begins_inside_record=False), [_TOO_FAST]
         else:
@@ -299,14 +300,14 @@ class WatchedRun:
         self._pings.put(event, run_id, log, headline=cause, lines=lines, record=record)
 
     def _keep_directory(self) -> None:
-        """Make the run directory anew if it was deleted."""
+        """Recreate the run directory if it was deleted."""
         if self._sight.directory_deleted:
-            self._take_in()  # what came through the channel that goes
+            self._take_in()  # what is still in the old channel
             if self._sight.renew_directory():
                 self._recovery.renew()
 
     def _report_idle(self, facts: Facts) -> None:
-        """Report what had no effect, though everything was seen."""
+        """Report options and markers that had no effect, though everything was seen."""
         report_idle_options(self._options, facts, printed=self._spoken is not None)
         if self._runs is not None and not self._intake.received and not facts.markers:
             report_no_markers(self._options, self._pings.masked)

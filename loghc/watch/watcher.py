@@ -1,4 +1,4 @@
-"""Watches one program from its start to its end, and tells the service."""
+"""Watches one program from its start to its end, and has the pings sent."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ _TERMINATING_SIGNALS = (
     signal.SIGALRM,
     signal.SIGABRT,
 )
-# What doesn't end a program that has no handler for it
+# Signals that don't end a program that has no handler for them
 _HARMLESS = (signal.SIGCONT, signal.SIGTSTP, signal.SIGWINCH, signal.SIGURG)
-_DUPLICATE_SIGNAL_WINDOW_S = 1.0  # the signal that killed the program may come here, too
+_DUPLICATE_SIGNAL_WINDOW_S = 1.0  # the signal that killed the program may be sent here as well
 _OUTPUT_WAIT_S = 1.0  # that the last ping waits for the program's output
-_LOOK_EVERY_MS = 1000  # at what wakes nobody: rings, and processes where they can't be waited for
+_LOOK_EVERY_MS = 1000  # at what doesn't wake the watcher: rings, and some systems' processes
 
 
 def watch(options: Options, command: Command) -> NoReturn:
-    """Start a command, watch it to its end, tell the service, and end as it did."""
+    """Start a command, watch it to its end, have the pings sent, and exit as it did."""
     started = start_program(options, command)
     pythons = _look_for_pythons(started)
     examine_end = functools.partial(pythons.examine_end, started.pid, command.argv)
@@ -100,13 +100,13 @@ def _watched_run(
 
 
 def _safely(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T | None:
-    """Call a function, in which a bug must keep loghc neither from watching nor from its exit."""
+    """Call a function; a bug in it must keep loghc neither from watching nor from exiting."""
     try:
         return function(*args, **kwargs)
     except Exception:  # noqa: BLE001
         from loghc.report import report_exception
 
-        report_exception("the run could not be told, please report this:")
+        report_exception("a ping of the run could not be made, please report this:")
         return None
 
 
@@ -130,14 +130,14 @@ class _Watcher:
         self._status: int | None = None
         self._forwarded = 0  # the last signal that was
         self._held: list[signals.Caught] = []  # to be forwarded
-        # Signals on which not all who got them could act, and who got them. They are for what is
-        # left of the program, too.
+        # Signals that some of their receivers could not act on, and the receivers. They are for
+        # the rest of the program as well.
         self._untaken: dict[int, set[int]] = {}
         self.signals = signals.Signals(self._wake_up)
         self.interrupted = False
 
     def until_end(self, watched: WatchedRun | None) -> int:
-        """Take in what comes until the program has ended; its wait status."""
+        """Handle whatever comes until the program has ended; returns its wait status."""
         poll = select.poll()
         poll.register(self._woken, select.POLLIN)
         if self._run is not None:
@@ -152,7 +152,7 @@ class _Watcher:
         return self._status
 
     def _until_all_ended(self, living: list[int], poll: select.poll, watched: WatchedRun) -> None:
-        """Take in what comes until all of these processes have ended."""
+        """Handle whatever comes until all of these processes have ended."""
         from loghc.watch.processes import ends_of
 
         for number, got in list(self._untaken.items()):
@@ -173,7 +173,7 @@ class _Watcher:
 
     @property
     def _pause(self) -> int:
-        """Milliseconds to wait at most for what wakes the watcher."""
+        """Milliseconds to wait at most for something that wakes the watcher."""
         pause = self.signals.pause
         return _LOOK_EVERY_MS if pause is None else min(pause, _LOOK_EVERY_MS)
 
@@ -187,8 +187,8 @@ class _Watcher:
                 os.kill(os.getpid(), signal.SIGSTOP)
             if caught.number not in _TERMINATING_SIGNALS:
                 return
-            # Whoever signals all processes of a service one after the other meant the program,
-            # which has died of it already.
+            # Something that signals all processes of a service in turn meant the program, which has
+            # died of it already.
             late = caught.number == died_of != self._forwarded and not caught.kernel
             if not late or time.monotonic() - ended > _DUPLICATE_SIGNAL_WINDOW_S:
                 self.interrupted = True
@@ -197,7 +197,7 @@ class _Watcher:
         return interrupt
 
     def _take_signals(self, others: list[int] | None = None) -> None:
-        """Forward what came: to the program, or to what is left of it when it has ended."""
+        """Forward signals to the program, or to what is left of it once it has ended."""
         with contextlib.suppress(BlockingIOError):
             while os.read(self._woken, 4096):
                 pass
@@ -222,8 +222,8 @@ class _Watcher:
     def _send(self, number: int, to: list[int]) -> None:
         from loghc.watch.processes import takes_signal
 
-        # Who has a handler for it looks after what it started. Who is killed by it doesn't, nor
-        # does who is exiting when it comes.
+        # A process that handles the signal takes care of what it started. One that is killed by it
+        # doesn't, nor does one that is exiting when it comes.
         all_take_it = number in _HARMLESS or all(takes_signal(pid, number) for pid in to)
         for pid in to:
             with contextlib.suppress(OSError):
@@ -248,8 +248,8 @@ class _Watcher:
             if not os.WIFSTOPPED(status):
                 self._status = status
             elif os.WSTOPSIG(status) in _STOPS:
-                # As the shell sees the watcher, it stops with the program. Whoever stops the
-                # program by other means will continue it alone.
+                # The shell sees only the watcher, which therefore stops with the program. Whoever
+                # stops the program by other means will continue it alone.
                 signals.stop_by(os.WSTOPSIG(status))
 
     def _wake_up(self) -> None:

@@ -382,7 +382,7 @@ def test_a_failure_after_the_run_directory_was_deleted_is_told(
     assert all("- before\n" in ping.text for ping in failures)
     assert all("sync.error: disk full" in ping.text for ping in failures)
     assert events(receiver)[-1] == (Event.FAIL, None)
-    assert done.stderr.count("loghc: the run directory was deleted; it was made anew.") == 1
+    assert done.stderr.count("loghc: the run directory was deleted; it was recreated.") == 1
 
 
 def test_a_good_run_is_one_though_its_directory_was_deleted(receiver, program, tmp_path):
@@ -633,7 +633,7 @@ def test_a_bug_in_what_tells_the_service_changes_nothing_for_the_program(
     words = ("run", "sh", "-c", "sleep 0.1; echo done; exit 3")
     done = run(sys.executable, name, method, *words, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (3, "done\n")
-    assert "the run could not be told, please report this:" in done.stderr
+    assert "a ping of the run could not be made, please report this:" in done.stderr
     assert "ValueError: a bug" in done.stderr
 
 

@@ -40,7 +40,7 @@ HIDDEN = {
     "-I": ("{python} -I {job}", "-I keeps it from looking at PYTHONPATH"),
     "sitecustomize": (
         "PYTHONPATH={front}:$PYTHONPATH {python} {job}",
-        "another sitecustomize stands in front, in {front}",
+        "another sitecustomize comes first, in {front}",
     ),
     # As pex does: it begins anew.
     "exec": ("{python} -c 'import os; os.execv(\"{python}\", [\"{python}\", \"-sE\", \"{job}\"])'",

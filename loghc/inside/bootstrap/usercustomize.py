@@ -1,4 +1,4 @@
-"""Does what sitecustomize does, where another sitecustomize stands in front of it.
+"""Does what sitecustomize does, if another sitecustomize comes before it on the path.
 
 Python looks for this afterwards, but not in a virtual environment. Where ours was found, this
 directory is no longer on the path.
