@@ -93,7 +93,7 @@ def test_no_flood_of_notes_hides_a_failure(receiver, program, tmp_path):
     assert end.text.startswith("disk full")  # not as one that may have been lost
 
 
-@pytest.mark.parametrize("pairs", [60, pytest.param(400, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("pairs", [30, pytest.param(400, marks=pytest.mark.slow)])
 def test_of_many_processes_that_begin_and_end_runs_none_fails(receiver, program, tmp_path, pairs):
     name = program(
         f"""

@@ -420,7 +420,7 @@ def test_a_ping_that_comes_as_two_stops_end_is_not_given_up_before_its_time(
     ping_receiver: PingReceiver,
 ) -> None:
     for _ in range(5):
-        ping_receiver.script(Fault(delay=0.3))
+        ping_receiver.script(Fault(delay=0.1))
         delivery = delivery_to(ping_receiver.url)
         delivery.put(numbered(0))
         stops = [threading.Thread(target=delivery.stop, args=(30,)) for _ in range(2)]
