@@ -83,7 +83,8 @@ class HealthSink(metaclass=_SinkType):
             ``"run"``: only the run's own records, from its start on, without those known to belong
             to other runs.
         limit: bytes of log that a ping carries at most, default 100,000.
-        timeout: seconds for one HTTP attempt, connect and read together, default 10.
+        timeout: seconds for one HTTP attempt, connect and read together, default 10. After one
+            that timed out the next gets twice as long, up to four times.
         drain: seconds that ``stop()`` waits at most for what is queued, default 10. At the
             interpreter's exit all sinks together have the longest of their times.
         send_logs: False: pings with an empty body. Default True.

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING
 
+from loghc.clock import monotonic
 from loghc.deadline import Deadline
 from loghc.fork import importing
 from loghc.ping import Attempt, Ping
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["PingClient", "hidden_library", "import_what_sends", "not_importable"]
 
 
+_MOST_PATIENT = 4  # times the timeout
 _SHARE = 2 / 3  # of the time left once a stop is known, for one attempt
 
 
@@ -42,7 +44,9 @@ class PingClient:
     Args:
         url: the ping URL.
         mask: takes secrets out of error texts.
-        timeout: seconds for one attempt, from the name's look-up to the end of the answer.
+        timeout: seconds for one attempt, from the name's look-up to the end of the answer. An
+            attempt after one that timed out gets twice as long, up to four times: a service that is
+            always slower would get the same ping for ever, and none that follows.
         headers: more request headers.
         http: the caller's own pool manager. urllib3's timeouts then apply to connecting and
             reading separately, and ``cancel`` can't cut a request off.
@@ -71,6 +75,7 @@ class PingClient:
         self._url = url
         self._mask = mask
         self._timeout = timeout
+        self._patience = 1  # times the timeout, for the next attempt
         self._given = dict(headers)
         self._http = http
         self._version = version
@@ -99,6 +104,7 @@ class PingClient:
         )
         client.body_limit = self.body_limit
         client._trust = self._trust
+        client._patience = self._patience
         client._resolver = self._resolver
         return client
 
@@ -116,7 +122,7 @@ class PingClient:
         Args:
             ping: what to send.
             body: what to attach, cut to the service's limit if that is known.
-            seconds: for the attempt, if less than the client's timeout.
+            seconds: for the attempt, if less than the client would give it.
         """
         try:
             hidden = hidden_library()
@@ -131,10 +137,15 @@ class PingClient:
         except Exception as error:  # noqa: BLE001 - whatever it is, it may be over at the next try
             return not_importable(error)
         data = body.whole(self.body_limit)
+        begun = monotonic()
         try:
-            answer = self._post(ping, data, min(seconds, self._timeout))
+            answer = self._post(ping, data, min(seconds, self._patience * self._timeout))
         except Exception as error:  # noqa: BLE001 - whatever it is, the app must not feel it
+            if monotonic() - begun >= self._timeout:
+                self._patience = min(2 * self._patience, _MOST_PATIENT)
             return interpret_error(error, self._url.host, self._mask)
+        if monotonic() - begun < self._timeout:
+            self._patience = 1
         attempt = interpret_answer(ping.event, answer, self._mask)
         limit = announced_limit(answer) if attempt.delivered else None
         if limit is None:

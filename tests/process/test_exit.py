@@ -389,8 +389,8 @@ def test_the_traceback_at_exit_shows_no_values_of_variables(
     text = """
         logger.info("sync.start")
 
-        def upload(password):
-            return 1 / (len(password) - len(password))
+        def upload(words):  # no rule for secrets masks those
+            return 1 / (len(words) - len(words))
 
         upload("".join(["hun", "ter2"]))
     """

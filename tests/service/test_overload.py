@@ -229,3 +229,19 @@ def test_sixteen_threads_and_a_slow_service_agree_on_every_ping(
     assert ping_receiver.pings[-1].text.endswith("sync.done: the last one\n")
     assert "Traceback" not in done.stderr
     assert len(done.stderr.splitlines()) < 20
+
+
+def test_a_service_that_is_always_slower_than_the_timeout_is_waited_for(
+    ping_receiver: PingReceiver,
+) -> None:
+    ping_receiver.always(Fault(delay=0.5))
+    client = client_of(ping_receiver.url, timeout=0.2)
+    delivery = Delivery(client, Troubles("here"), None, Policy().scaled(20.0))
+    events, run = [Event.START, Event.SUCCESS, Event.FAIL], ping(Event.LOG).run_id
+    for event in events:
+        delivery.put(ping(event, run))
+    assert delivery.wait(30)
+    assert delivery.stats.failed == 0
+    told = [each.event for each in ping_receiver.pings]
+    assert told == sorted(told, key=events.index)
+    assert told[-1] is Event.FAIL
