@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from loghc.portable.fields import format_fields, parse_fields
 from loghc.portable.layout import LOCK
+from loghc.portable.ring import require_harmless_limit
 from loghc.portable.trusted import DIRECTORY, FILE, open_trusted, read_trusted
 
 __all__ = ["STATE", "Directory", "HeldLock", "make_directory", "state_directory"]
@@ -83,6 +84,7 @@ class Directory:
 
     def write(self, name: str, data: bytes, *, sync: bool = False) -> None:
         """Write a file, at once: nobody sees half of it. With `sync` it is on the disk then."""
+        require_harmless_limit()
         new = f"{name}.new"
         self.delete(new)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL

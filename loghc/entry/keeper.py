@@ -199,7 +199,8 @@ class Keeper(SinkEntry):
         if files is None or self._pid != os.getpid():
             return
         self._thread.end(_THREAD_GRACE_S)
-        self._thread.run_here(self._write)
+        if self._owed or self._state is not None:
+            self._thread.run_here(self._write)
         if not self._owed and (not self._open or self._state is None):
             self._begin_anew()
             files.remove()

@@ -61,8 +61,12 @@ def _detach(pidfd: int) -> None:
     for number in signal.valid_signals():
         with contextlib.suppress(OSError, ValueError):
             signal.signal(number, signal.SIG_DFL)
-    # These are sent to all of a service's processes, and the end is told after that.
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGPIPE):
+    # The first three are sent to all of a service's processes, and the end is told after that.
+    # The others Python ignores.
+    for number in (
+        *(signal.SIGTERM, signal.SIGHUP, signal.SIGINT),
+        *(signal.SIGPIPE, signal.SIGXFSZ),
+    ):
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     with contextlib.suppress(OSError), open("/proc/self/comm", "wb") as file:

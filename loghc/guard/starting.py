@@ -5,6 +5,7 @@ All of that happens on a thread of its own: neither the app waits for it, nor a 
 
 from __future__ import annotations
 
+import atexit
 import os
 import time
 from collections import deque
@@ -24,6 +25,7 @@ __all__ = ["Guard", "obstacle", "the_guard"]
 _ALONE = "pid:[4026531836]"  # the namespace that the system begins with: PROC_PID_INIT_INO
 _STARTED_WITHIN_S = 15.0
 _PAUSE_S = 0.05
+_EXIT_GRACE_S = 0.5
 _ADDRESS_BYTES = 16
 _INSTEAD = "Use state=, or loghc run, to be told how this process ends."
 
@@ -70,6 +72,8 @@ class Guard:
         self._messages: deque[dict[str, Any]] = deque()
         self._address = ""
         self._uid = -1  # whose it is
+        self._is_exiting = False
+        self._bell = native.Bell()
         self._thread = ThreadOnDemand(self._work, lambda: self._messages, self._at_rest)
 
     def watch(self, settings: dict[str, Any]) -> None:
@@ -84,7 +88,18 @@ class Guard:
         """A sink was stopped, and owes nothing."""
         self._put({"release": entry})
 
+    def finish(self) -> None:
+        """The interpreter exits, and a thread that it leaves behind may not end well.
+
+        Where nothing can be loaded any more (after ``chroot``, without descriptors), it aborts.
+        """
+        self._is_exiting = True
+        self._bell.ring()
+        self._thread.end(_EXIT_GRACE_S)
+
     def _put(self, message: dict[str, Any]) -> None:
+        if self._is_exiting:  # the guard sees the end of this process, and what it owes
+            return
         self._messages.append(message)
         if not self._thread.start():
             report_obstacle("there are no more threads to be had")
@@ -120,8 +135,10 @@ class Guard:
             if time.monotonic() > until:
                 report_obstacle("it was started, and is not there")
                 return
-            native.sleep(_PAUSE_S)
+            if self._bell.wait(_PAUSE_S):
+                return
 
 
 the_guard = Guard()
 in_child(InChild.THREADS, the_guard.renew)
+atexit.register(the_guard.finish)

@@ -17,7 +17,7 @@ TYPE_CHECKING = False  # importing typing here would keep the program from shado
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["Ring", "open_ring"]
+__all__ = ["Ring", "open_ring", "require_harmless_limit"]
 
 _LEAST = 1024  # bytes
 _LARGEST = 2**64 - 1  # that a word of the header holds
@@ -116,13 +116,24 @@ def _allocate(fd: int, size: int) -> None:
     Raises:
         OSError: there is no room, or the file system only pretends that there is.
     """
-    signals = load("_signal")
-    number = getattr(signals, "SIGXFSZ", None)
-    if number is not None and signals.getsignal(number) == signals.SIG_DFL:
-        raise OSError(27, "a file size limit would kill")  # Python ignores it unless told otherwise
+    require_harmless_limit()
     posix.posix_fallocate(fd, 0, size)
     if posix.fstat(fd).st_blocks * 512 < size:
         raise OSError(95, "the file system allocates nothing")
+
+
+def require_harmless_limit() -> None:
+    """Refuse to write a file where that could end the process: a limit on its size has a signal.
+
+    Python ignores that signal, unless the program wants it otherwise.
+
+    Raises:
+        OSError: it would kill.
+    """
+    signals = load("_signal")
+    number = getattr(signals, "SIGXFSZ", None)
+    if number is not None and signals.getsignal(number) == signals.SIG_DFL:
+        raise OSError(27, "a file size limit would kill")
 
 
 def _map_file(fd: int, size: int) -> "Any":

@@ -154,7 +154,7 @@ def test_a_success_that_hangs_at_the_service_is_told_after_the_death(receiver, j
     receiver.clear()
     (success,) = receiver.wait(1, timeout=TIMEOUT)
     assert success.event is Event.SUCCESS
-    assert "told late" in success.text
+    assert "sent late" in success.text
     guard_gone(done)
     assert len(receiver.pings) == 1
 
@@ -178,7 +178,7 @@ def test_what_a_stop_gives_up_is_left_to_the_guard(receiver, job):
     receiver.clear()
     (late,) = receiver.wait(1, timeout=TIMEOUT)
     assert late.event is Event.FAIL
-    assert late.text.startswith("no disk (told late, of 20")
+    assert late.text.startswith("no disk (sent late, of 20")
 
 
 def test_each_open_run_of_each_sink_is_told_by_one_guard(receiver, job):
