@@ -159,8 +159,12 @@ class _Bounded(HTTPConnection):
             raise BrokenPipeError from error
 
     def close(self) -> None:
-        self._watch(None)
-        super().close()
+        # The app may have closed all descriptors. urllib3 closes what is idle at the exit, where an
+        # exception would be printed.
+        with contextlib.suppress(OSError):
+            self._watch(None)
+        with contextlib.suppress(OSError):
+            super().close()
 
     def _watch(self, sock: socket.socket | None) -> None:
         # TLS takes over the socket's descriptor, and a proxy's TLS wraps another around it. A

@@ -167,6 +167,7 @@ assert sink.stats.delivered == 2
         ping_receiver.url,
     )
     assert result.returncode == 0, result.stderr
+    assert "Exception ignored" not in result.stderr
     # The second may come twice: a connection that idled may still have been about to be closed, and
     # closes the new one's descriptor, which has got the same number.
     told = dict.fromkeys((ping.event, ping.run_id) for ping in ping_receiver.pings)
