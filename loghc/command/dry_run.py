@@ -1,4 +1,4 @@
-"""``--dry-run``: why no ping arrives, found out without sending one."""
+"""``--dry-run``: finds out why no ping arrives, without sending one."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _ADVICE = (
 
 
 def dry_run(options: Where, command: str) -> int:
-    """Go all the way to the service, as a sink would, and say what there is on the way.
+    """Connect to the service as a sink would, and print each step.
 
     Args:
-        options: where that is.
-        command: which one is to do so.
+        options: where pings go.
+        command: the command's name, for messages.
 
     Returns:
-        The exit status: 0, 1 when the service can't be reached.
+        The exit status: 0; 1 if the service can't be reached.
 
     Raises:
         UsageError: there is no URL or proxy to use.
@@ -63,7 +63,7 @@ def dry_run(options: Where, command: str) -> int:
 
 
 def about_answer(attempt: Attempt) -> str | None:
-    """What to say of a delivered ping's answer; None when it is one that Healthchecks gives."""
+    """A remark on the answer to a delivered ping; None if it is one of Healthchecks' own."""
     if not attempt.foreign_text:
         return None
     return (
@@ -73,7 +73,7 @@ def about_answer(attempt: Attempt) -> str | None:
 
 
 def _connect(url: PingUrl, proxy: Proxy | None, options: Where) -> Attempt | None:
-    """Look the name up and open the connection; what failed, if something did."""
+    """Look the name up and open the connection; returns what failed, if anything."""
     from loghc.deadline import Deadline
     from loghc.log.masking import Masker
     from loghc.service.answer import interpret_error
@@ -84,7 +84,7 @@ def _connect(url: PingUrl, proxy: Proxy | None, options: Where) -> Attempt | Non
     seconds = options.timeout
     try:
         transport = Transport(deadline, system_trust(options.ca_file), proxy)
-        if proxy is None:  # else it is the proxy that looks the name up
+        if proxy is None:  # else the proxy looks the name up
             deadline.begin(seconds)
             found = Resolver().addresses(url.host, url.port, deadline)
             names = dict.fromkeys(str(address[0]) for *_, address in found)

@@ -16,21 +16,21 @@ __all__ = ["main"]
 
 _COMMANDS = ("run", "ping", "demo", "help")
 _HELP = ("-h", "--help")
-_USAGE = 2  # exit status of a command that can't be done as it was given
-_INTERRUPTED = 130  # a shell's for Ctrl-C
+_USAGE = 2  # the exit status for wrong usage
+_INTERRUPTED = 130  # a shell's exit status for Ctrl-C
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Do what the command line says.
+    """Run the command line.
 
     Args:
         argv: its arguments; None: the process's own.
 
     Returns:
-        The exit status: 0, 1 for a ping that was not delivered, 2 for wrong usage. ``loghc run``
-        ends this process as the program ended.
+        The exit status: 0; 1 for a ping that was not delivered; 2 for wrong usage. ``loghc run``
+        doesn't return, but exits as the program did.
     """
-    _look_elsewhere_last()
+    _put_program_paths_last()
     args = list(sys.argv[1:] if argv is None else argv)
     name = args[0] if args else ""
     try:
@@ -67,7 +67,7 @@ def _do(name: str, args: list[str]) -> int:
 
 
 def _help(words: list[str]) -> int:
-    """Show the help of the command that is named first."""
+    """Show the help of the first command named."""
     from loghc.command.help import help_text
 
     command = words[0] if words else ""
@@ -80,24 +80,24 @@ def _help(words: list[str]) -> int:
 
 
 def _meant(name: str, args: list[str]) -> str:
-    """What somebody meant who gave a word that is no command."""
+    """What a word that is no command may have meant."""
     from shutil import which
 
-    from loghc.command.discreet import discreet
+    from loghc.command.hiding import without_urls
     from loghc.command.table import did_you_mean
 
     if not name:
         return ""
-    shown = discreet(name)
+    shown = without_urls(name)
     if name.lower().startswith(("http://", "https://")):
         return f"; did you mean loghc ping {shown}?"
     if os.path.exists(name) or name.endswith(".py") or name in ("-m", "-c") or which(name):
-        return f"; did you mean {' '.join(['loghc run', shown, *map(discreet, args[:1])])}?"
+        return f"; did you mean {' '.join(['loghc run', shown, *map(without_urls, args[:1])])}?"
     return did_you_mean(name, _COMMANDS) or (f", not {name}" if name.isalpha() else "")
 
 
-def _look_elsewhere_last() -> None:
-    """Have no file of the program's, such as ``queue.py``, be taken for what loghc.fork."""
+def _put_program_paths_last() -> None:
+    """Keep files of the program, such as ``queue.py``, from hiding modules that loghc imports."""
     given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     try:
         elsewhere = {os.path.abspath(path) for path in ("", *given)}

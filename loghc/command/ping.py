@@ -1,4 +1,4 @@
-"""``loghc ping``: sends one ping now, and says what came back."""
+"""``loghc ping``: sends one ping now, and shows the answer."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _NOT_DELIVERED = 1
 _LIMIT = 100_000  # bytes
 _CHUNK = 65_536  # bytes of standard input read at a time
 
-# The run of every "loghc ping": a start and the end that follows it, from two commands, pair.
+# All pings of "loghc ping" share this run, so that a start and an end from two commands pair.
 _RUN_NAME = "loghc ping"
 
 _SEEN = (
@@ -42,13 +42,13 @@ _SEEN = (
 
 
 def ping(args: list[str]) -> int:
-    """Do ``loghc ping`` with these arguments.
+    """Run ``loghc ping`` with these arguments.
 
     Returns:
         The exit status: 0 delivered, 1 not delivered.
 
     Raises:
-        UsageError: something is wrong, and nothing was sent.
+        UsageError: the command line is wrong, and nothing was sent.
     """
     options = parse(args)
     if options is None:
@@ -70,17 +70,17 @@ def ping(args: list[str]) -> int:
 
 
 def _send_ping(options: PingOptions, url: PingUrl) -> int:
-    """Send one ping, and say what came back.
+    """Send one ping, and show the answer.
 
     Args:
-        options: what the command line says.
+        options: from the command line.
         url: where the ping goes.
 
     Returns:
         The exit status: 0 delivered, 1 not delivered.
 
     Raises:
-        ValueError: a pattern that was given with ``--redact`` doesn't compile.
+        ValueError: a ``--redact`` pattern doesn't compile.
     """
     event, status = (*options.events, Event.SUCCESS)[0], options.exit_status
     if status is not None:
@@ -116,9 +116,9 @@ def _send_ping(options: PingOptions, url: PingUrl) -> int:
 
 
 def _stdin() -> Snapshot:
-    """The end of standard input: all of it is read, and little more kept than a ping may carry.
+    """The end of standard input. All of it is read, but little more kept than a ping may carry.
 
-    What is kept beyond that is for the masking: a secret must be whole to be recognised.
+    The excess is for masking, as a secret must be whole to be recognised.
     """
     stream: BinaryIO | None = sys.stdin.buffer if sys.stdin else None
     end, cut = b"", False
@@ -146,7 +146,7 @@ def _about_limit(limit: int | None) -> str:
 
 
 def _send_end(client: PingClient, ping: Ping, body: Body, first: Attempt, timeout: float) -> str:
-    """The service kept the front of a body: the end, which matters, goes after it."""
+    """The service kept only the front of a body: send the end, which matters, after it."""
     kept = f"It kept the first {first.kept:,} of {len(body.whole()):,} bytes"
     again = client.send(Ping(Event.LOG, ping.run_id, ping.body), body, timeout)
     if again.delivered:

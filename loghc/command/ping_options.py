@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loghc.command.discreet import discreet
+from loghc.command.hiding import without_urls
 from loghc.command.table import HELP, Option, UsageError, apply, split, store
 from loghc.command.values import exit_status
 from loghc.command.where import REFUSED, WHERE
@@ -12,18 +12,18 @@ __all__ = ["EXIT_STATUSES", "OPTIONS", "PingOptions", "parse"]
 
 
 class PingOptions:
-    """What one ``loghc ping`` is asked for.
+    """The options of one ``loghc ping``.
 
     Attributes:
-        events: those that were asked for; one at most is right.
-        exit_status: to be sent in place of an event.
+        events: those that were given; more than one is wrong.
+        exit_status: sent in place of an event.
         message: text to attach.
         stdin: attach the end of standard input.
         dry_run: send nothing.
-        redact: regular expressions for what is not to leave the machine.
-        mask_secrets: whether the built-in rules hold, too.
+        redact: regular expressions for what must not leave the machine.
+        mask_secrets: whether the built-in rules apply as well.
         given_url: the ping URL on the command line.
-        seen_url: it stands there by itself.
+        seen_url: it was given there without an option.
         url_file: a file that holds it.
         headers: more request headers.
         ca_file: a PEM file of the certificates to trust.
@@ -56,7 +56,7 @@ OPTIONS = (
         (
             _event("--start", Event.START, "a run begins"),
             _event("--fail", Event.FAIL, "it failed"),
-            _event("--log", Event.LOG, "a note; the check's state stays"),
+            _event("--log", Event.LOG, "a note; it doesn't change the check's state"),
             Option(
                 "--exit-status",
                 "N",
@@ -101,7 +101,7 @@ EXIT_STATUSES = (
 
 
 def parse(args: list[str]) -> PingOptions | None:
-    """The options on a command line; None where help is wanted.
+    """The options on a command line; None if help is wanted.
 
     Raises:
         UsageError: one is wrong.
@@ -120,7 +120,7 @@ def parse(args: list[str]) -> PingOptions | None:
     if len(urls) > 1 or (urls and (options.given_url or options.url_file)):
         raise UsageError("expected one ping URL")
     if urls and not urls[0].lower().startswith(("http://", "https://")):
-        raise UsageError(f"expected a ping URL or -, not {discreet(urls[0])!r}")
+        raise UsageError(f"expected a ping URL or -, not {without_urls(urls[0])!r}")
     if urls:
         options.given_url, options.seen_url = urls[0], True
     return options

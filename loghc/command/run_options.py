@@ -243,7 +243,7 @@ EXIT_STATUSES = (
 
 
 def parse(args: list[str]) -> tuple[Options | None, list[str]]:
-    """The options on a command line, None where help is wanted, and the words from COMMAND on.
+    """The options on a command line (None if help is wanted), and the words from COMMAND on.
 
     Raises:
         UsageError: one is wrong.

@@ -19,15 +19,15 @@ _CLOSE_ENOUGH = 0.6  # of difflib's ratio, between a mistyped word and a known o
 
 
 class UsageError(Exception):
-    """What is wrong with the command line, in a line without secrets."""
+    """Says what is wrong with the command line, in a line without secrets."""
 
 
 class Option:
     """One option.
 
     Attributes:
-        names: what may be typed; the first is shown first.
-        metavar: what stands for its value in the help; empty: it takes none.
+        names: its spellings; the first is shown first.
+        metavar: stands for its value in the help; empty: it takes none.
         help: what it does, in a sentence without a full stop.
         take: sets it on an options object, given its value; raises ValueError for a wrong one.
     """
@@ -45,7 +45,7 @@ HELP = Option("-h --help", "", "show this help", lambda _options, _text: None)
 
 
 def store(name: str, value: object = None, convert: Callable[[str], object] | None = None) -> Take:
-    """Set an attribute to what was given, converted; or to a value, for an option without one."""
+    """Make a `take` that sets an attribute to the converted value, or to ``value``."""
     if value is not None:
         return lambda options, _text: setattr(options, name, value)
     convert = convert or str
@@ -64,9 +64,9 @@ def split(
     Args:
         groups: the table.
         args: the command line.
-        refused: options that there were, and what to say of each.
-        runs_command: the first word that is no option, ``-m`` and ``-c`` included, begins a
-            command: what follows belongs to it.
+        refused: options that don't exist, and the message for each.
+        runs_command: the first word that is no option, or ``-m`` or ``-c``, begins a command to
+            which everything after it belongs.
 
     Raises:
         UsageError: an option is unknown, or lacks its value.

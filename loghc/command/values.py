@@ -1,4 +1,4 @@
-"""Reads the values of options. What is wrong with one is a ValueError without secrets."""
+"""Reads the values of options. Wrong values raise a ValueError that shows no secret."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _UNITS = {"": 1, "k": 1_000, "m": 1_000_000}
 
 
 def _shown(text: str) -> str:
-    """What may be quoted of a wrong value: a number."""
+    """The part of a message that quotes a wrong value, if it is a number."""
     return f", not {text}" if re.fullmatch(r"-?[0-9.]{1,12}|-?nan|-?inf", text) else ""
 
 
@@ -86,7 +86,7 @@ def verdicts(text: str) -> dict[int, str]:
 
 
 def expectation(kind: str, text: str) -> tuple[str, str]:
-    """What a run is expected to say."""
+    """A text or a pattern that a run is expected to log or print."""
     if not text:
         raise ValueError("expected a text")
     from loghc.portable.expected import matcher  # needs the most time of all that is here

@@ -1,4 +1,4 @@
-"""Where pings go: the options for it, which ``loghc run`` and ``loghc ping`` share."""
+"""The options for where pings go, shared by ``loghc run`` and ``loghc ping``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from loghc.service.url import PingUrl
 
     class Where(Protocol):
-        """What these options set."""
+        """The attributes that these options set."""
 
         given_url: str | None
         url_file: str | None
@@ -83,7 +83,7 @@ WHERE = (
 
 
 def find_url(options: Where) -> PingUrl:
-    """The ping URL that the command line gives, or the environment.
+    """The ping URL from the command line or the environment.
 
     Raises:
         UsageError: there is none, there are two, or it is no ping URL.

@@ -1,4 +1,4 @@
-"""Keeps ping URLs out of what the command says of its own arguments."""
+"""Keeps ping URLs out of messages that quote the command line."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import re
 
 from loghc.service.url import UUID
 
-__all__ = ["discreet"]
+__all__ = ["without_urls"]
 
 _URL = r"(?i:(https?:/{1,3}))(?:[^\s/'\"]*@)?([^\s/'\"?#,]+)[^\s'\",]*"
 _URL_WITHOUT_SCHEME = r"(?<![\w/.-])([\w-]+(?:\.[\w-]+)+(?::\d+)?/)[^\s'\",]+"
 _KEY = r"(?=[\w-]*[0-9])(?=[\w-]*[a-z])(?=[\w-]*[A-Z_-])[A-Za-z0-9][\w-]{19,}|[0-9a-fA-F]{32}"
 
 
-def discreet(text: str) -> str:
-    """Text in which of a URL no more than its host is left.
+def without_urls(text: str) -> str:
+    """A text with only the hosts of its URLs left.
 
-    A ping URL may have been given in the wrong place, by a misspelt option, or without its scheme.
+    A ping URL may have been given in the wrong place, with a misspelt option, or without a scheme.
 
     Example:
-        >>> discreet("unrecognized arguments: --ulr=https://hc-ping.com/fqOOd6-F4MMNuCEnzTU01w/x")
+        >>> without_urls("unrecognized arguments: --ulr=https://hc-ping.com/fqOOd6-F4MMNuCEnzTU01w/x")
         'unrecognized arguments: --ulr=https://hc-ping.com/***'
     """
     text = re.sub(_URL, r"\1\2/***", text)
