@@ -104,7 +104,7 @@ SECRET_IN_TEXT = [
     ("sk_live_" + ALNUM, ALNUM, "sk_live_[redacted]"),
     ("npm_" + ALNUM + "abcd", ALNUM, "npm_[redacted]"),
     ("pypi-" + ALNUM * 2, ALNUM, "pypi-[redacted]"),
-    ("abc8Q~" + ALNUM, ALNUM, "abc[redacted]"),
+    ("abc8Q~" + ALNUM, ALNUM, "abc8Q~[redacted]"),
     ("sk-proj-" + ALNUM, ALNUM, "sk-proj-[redacted]"),
     (f"got {JWT} from", ALNUM, "got eyJ[redacted] from"),
     (rf"x\n{JWT}", ALNUM, r"x\neyJ[redacted]"),

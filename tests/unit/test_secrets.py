@@ -95,7 +95,7 @@ def test_each_row_s_own_rule_finds_its_secret(rule) -> None:
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.template)
 def test_each_shape_is_found_and_its_look_alike_stays(shape: Shape) -> None:
-    for seed in range(5):
+    for seed in range(5 + 4 * shape.template.count("|")):
         token = filled(shape.template.removeprefix("!").removesuffix("!"), seed)
         for before, after in (("", ""), ('x "', '"'), ("a=", " b"), ("\\n", "\\n"), ("%3D", "&")):
             out = masked(f"{before}{quote(token) if '%' in before else token}{after}")
@@ -104,6 +104,115 @@ def test_each_shape_is_found_and_its_look_alike_stays(shape: Shape) -> None:
             assert out.endswith(after)
         look_alike = filled(shape.stays, seed)
         assert masked(f"at {look_alike} now") == f"at {look_alike} now"
+
+
+# Vendors' tokens for which no row is needed: a prefix, and then what was made by chance
+NEW_VENDORS = (
+    "ops_eyJ<w200+>",
+    "p8e-<w32>",
+    "AGE-SECRET-KEY-1<U58>",
+    "csk-<l40+>",
+    "pk_<d6-10>_<U32>",
+    "CLOJARS_<l60>",
+    "{cfut|cfat|cfk}_<A40+>",
+    "CFPAT-<w40+>",
+    "{dbtc|dbtu|dbts}_<w30+>",
+    "mfa.<w80+>",
+    "SWMTKN-1-<l49-51>-<l25>",
+    "dp.{pt|ct|st|scim|audit|sa|said}.<p40+>",
+    "{figd|figu|figo|figor}_<w36+>",
+    "FLW{SECK|PUBK}{_TEST|}-<A32>-X",
+    "fo1_<w43>",
+    "gh{p|o|u|s|r}_<A36+>",
+    "github_pat_<w50+>",
+    "glsa_<A32>_<h8>",
+    "gsk_<A40+>",
+    "HRKU-<w30+>",
+    "{hf|api_org}_<A30+>",
+    "ico-<A32>",
+    "jina_<w40+>",
+    "lin_{api|oauth|wh}_<A32+>",
+    "pdl_{live|sdbx}_apikey_<w40+>",
+    "rpa_<U40+>",
+    "napi_<l50+>",
+    "nf{p|c|o|u|b}_<A36+>",
+    "{NRII|NRIQ|NRSP|NRRA}-<w32>",
+    "ntn_<A40+>",
+    "secret_<A43>",
+    "npm_<A36>",
+    "nvapi-<w60+>",
+    "pplx-<A40+>",
+    "pcsk_<w40+>",
+    "pscale_{tkn|oauth|pw|otkn}_<p32+>",
+    "ph{c|x|s|r|a}_<A32+>",
+    "pn{u|b}_<A36>",
+    "pypi-<w50+>",
+    "r8_<A37>",
+    "tgp_v1_<w40+>",
+    "tfp_<p40+>",
+    "pa-<w40+>",
+    "wandb_v1_<w40+>",
+    "xai-<A60+>",
+)
+
+
+@pytest.mark.parametrize("template", NEW_VENDORS)
+def test_a_prefix_with_much_that_was_made_by_chance_is_found_without_a_row(template: str) -> None:
+    tokens = [filled(template, seed) for seed in range(20)]
+    left = [out for token in tokens if (out := masked(f"for bob: {token}, ready"))[-20:-7] in token]
+    assert len(left) <= 1, left  # where chance made a word
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sha512-jYFHi15ETASEVetsrTUbELKZAzY2EGOmRnWRZQjdHgvHcvynwXTBIEtv98r2mhBUxa00nQhbqWlB8AxZLBHhRQ==",
+        "restored Linux-pip-0a1b2c3d4e5f6a7b8c9d0e1f2a3b4c5d6e7f8a9b0c1d2e3f",
+        "built web-9fceb02d0ae598e95dc970b74767f19372d61af8-amd64",
+        "test_that_the_HTTPServer_of_Version2_answers_a_request",
+        "numpy-cp310-cp310-manylinux_2_17_x86_64_manylinux2014_x86_64",
+        "org.acme.photos.SynchronizationJobConfigurationFactoryBean",
+        "chatcmpl-8aXkT9qbW2mZr7LpV0cHs5NfJ8dGy",
+        "session_9e9d9bbe-4f2b-4a0e-a1e0-111111111111",
+    ],
+)
+def test_what_only_looks_as_long_stays(text: str) -> None:
+    assert masked(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "out"),
+    [
+        (r"Token(id\u003d18, name\u003d'ci')", None),  # the digits are of the escape
+        (r"Kennwort ge\u00e4ndert f\u00fcr Bob", None),
+        (r"b'mot de passe oubli\xc3\xa9'", None),
+        (r"token\u003da1b2c3d4e5", r"token\u003d[redacted]"),
+        (r"passwords\u003d['a\u00e4b1c2d3']", r"passwords\u003d['[redacted]']"),
+    ],
+)
+def test_the_digits_of_escapes_make_no_secret(text: str, out: str | None) -> None:
+    assert masked(text) == (out or text)
+
+
+@pytest.mark.parametrize("value", ["OyKIDJpPYcpW", "a1b2c3d4", "'a1B2-c3 d4'"])
+def test_a_blank_is_enough_before_what_was_made_by_chance(value: str) -> None:
+    assert masked(f"ldap password {value} refused").startswith("ldap password")
+    assert value[1:-1] not in masked(f"ldap password {value} refused")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "password PhotoSyncError",
+        "password HTTPServerError",
+        "token expires_at=2026-11-23T12:00:00Z",
+        "deploy_key deploy@10.0.0.7",
+        "using RSA key 4AEE18F83AFDEB23",
+        "password for bob",
+    ],
+)
+def test_a_blank_is_not_enough_before_a_word_a_name_or_an_address(text: str) -> None:
+    assert masked(text) == text
 
 
 # The corpus
@@ -295,10 +404,11 @@ for rule in SECRETS:
     text = rule(text)
 assert text == log
 print(compiled)
-assert len(compiled) < 20, len(compiled)  # of some 300
+before = len(compiled)
+assert before < 20, before  # of some 200
 for rule in SECRETS:
     rule("password=hunter2")
-assert len(compiled) > 20
+assert len(compiled) > before
 """
 
 

@@ -30,7 +30,7 @@ COMMANDS = (
     Command("curl", "-u|--user|-U|--proxy-user", "user:password", "curl -u bob:«hunter2» https://x", "curl -u bob https://x"),
     Command("curl", "-[a-zA-Z]{1,6}u", "user:password", "curl -sSu bob:«hunter2» https://x", "curl -su bob https://x"),
     Command("curl", "-u|--user", "token", "curl -u «a1b2c3d4e5f6g7h8i9j0»: https://x", "curl -u bob: https://x"),
-    Command("conda token", "set", "argument", "conda token set «a1b2c3d4»", "conda token list"),
+    Command("(?:conda token|wandb)", "set|login", "argument", "conda token set «a1b2c3d4»", "conda token list"),
     Command("sshpass", "-p", "either", "sshpass -p «hunter2» ssh bob@x", "sshpass -f file ssh"),
     Command("(?:mysql|mysqldump|mysqladmin|mysqlimport|mysqlsh|mysqlpump|mysqlcheck|mariadb|mariadb-dump|mariadb-admin)", "-p(?!ort)", "glued", "mysqldump -u root -p«hunter2» shop", "mysql -u root -p shop"),
     Command("(?:mongo|mongosh|mongodump|mongorestore|mongoexport|mongoimport)", "-p", "argument", "mongodump -u bob -p «hunter2» -d x", "mongosh --port 27017"),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from loghc.log.secrets.kinds import compiled
 from loghc.log.secrets.names import is_secret_name
-from loghc.log.secrets.values import compiled
 
 __all__ = ["diagnosed_values"]
 

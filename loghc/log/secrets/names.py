@@ -7,17 +7,9 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import NamedTuple
 
+from loghc.log.secrets.kinds import KINDS, compiled, is_random
 from loghc.log.secrets.searched import Anchors, Searched
-from loghc.log.secrets.values import (
-    LONGEST_DECIDING,
-    compiled,
-    end_of,
-    is_random,
-    is_secret,
-    is_word,
-    separator,
-    values_at,
-)
+from loghc.log.secrets.values import LONGEST_DECIDING, end_of, separator, values_at
 
 __all__ = ["NAMES", "Name", "beginnings", "is_secret_name", "secret_values"]
 
@@ -28,7 +20,7 @@ class Name(NamedTuple):
     Attributes:
         words: the names, in lower case, with ``|`` between them. ``_`` stands for an underscore, a
             hyphen, a blank, or nothing.
-        value: which values count: a key of ``VALUES``.
+        value: which values count: a key of ``KINDS``.
         caught: a text with the secret in ``«»``.
         stays: a look-alike that stays.
         whole: the name must begin where a word begins: ``pass``, but not ``compass``.
@@ -63,7 +55,7 @@ _HARMLESS = tuple(
     "bucket cache composite continuation count cursor dedup dedupe deduplication dict file foreign"
     " group hash host i18n idempotency index input join lock lookup max message next object output"
     " page pagination parent part partition primary public publishable range record redis resource"
-    " routing row s3 shard sort stop sync task total translation unique".split()
+    " routing row rsa s3 shard site sort stop sync task total translation unique".split()
 )
 
 NAMES = (
@@ -71,7 +63,7 @@ NAMES = (
     Name("pass_word|passwd|pass_phrase|pass_code|passwort|pass_key|pword|psswd|pswd|passwrd|pass_word_confirmation|pass_word_confirm|pass_word_again|pass_word_repeat|pass_word_repeated|pass_word_verification|pass_word_verify|pass_word_hash|pass_word_digest|pass_word_old|pass_word_new|pass_word_plain|pass_word_value", "any", "password=«hunter2»", "password changed for bob"),
     Name("creds", "no word", "creds=('bob', '«hunter2»')", "creds: valid", whole=True),
     Name("pwd", "no path", "Pwd=«hunter2»", "OLDPWD=/home/bob"),
-    Name("pass", "no number", "DB_PASS=«hunter2»", "pass=12 fail=0", whole=True),
+    Name("pass", "no number", "> PASS «hunter2»", "pass=12 fail=0", whole=True),
     Name("pass", "no number", "DBPASS=«hunter2»", "compass=north", after=("db", "user", "root", "admin", "mysql", "ftp", "smtp", "ssh", "ldap", "mail", "redis")),
     Name("pw", "no number", "DB_PW='«hunter2»'", "pw=3", whole=True),
     Name("pin|pin_code", "code", "pin: «4711»", "pin: 17", whole=True),
@@ -90,7 +82,7 @@ NAMES = (
     Name("secret", "any", "COOKIE_SECRET=«keyboard»", "client_secret: missing", after=_SECRET_OWNERS),
     Name("secret|secret_value|secret_string|secret_text|secret_id", "no word", "client_secret=«hunter2»", "arn:aws:secretsmanager:eu-west-1:1:secret:db-1", unless=(":",)),
     Name("credential", "no word", "credentials: «bob/hunter2»", "credentials: valid"),
-    Name("requirepass|masterauth", "any", "requirepass=«hunter2»", "masterauth="),
+    Name("requirepass|masterauth|bindpw|rootpw", "any", "requirepass «hunter2»", "requirepass is off"),
     # Keys and tokens
     Name("key|key_base|key_data|key_secret|salt", "no word", "X-Api-Key: «hunter2»", "api_key: valid", after=_OWNERS),
     Name("token", "no word", "access_token=«hunter2»", "access token: expired", after=_OWNERS),
@@ -98,7 +90,7 @@ NAMES = (
     Name("key", "long", "STRIPE_KEY=«a1b2c3d4e5f6g7h8i9»", "primary_key=12", whole=True, unless=_HARMLESS),
     Name("routing_key|honeycomb_team", "long", "routing_key: «0a1b2c3d4e5f6a7b8c9d0e1f2a3b4c5d»", "routing_key=orders.created"),
     Name("salt", "long", '"salt": "«0a1b2c3d4e5f6a7b8c9d0e1f2a3b4c5d»"', "salt: pepper", whole=True),
-    Name("jwt|client_assertion|assertion|saml_response", "random", "jwt=«a1b2c3d4e5»", "jwt: expired", whole=True),
+    Name("jwt|client_assertion|assertion|saml_response|community", "random", "jwt=«a1b2c3d4e5»", "jwt: expired", whole=True),
     Name("auth", "random", '"auth": "«Ym9iOmh1bnRlcjI=»"', "auth: basic", whole=True),
     Name("signature|signature_256|sig", "long", "signature: «a1b2c3d4e5f6g7h8i9»", "signature: (self, x: int)", whole=True),
     Name("session|session_id|sess_id|phpsessid|jsessionid|sid", "longer", "sessionid=«a1b2c3d4e5f6g7h8i9j0k1l2»", "session=7f3a9c started", whole=True),
@@ -181,9 +173,15 @@ def secret_values(searched: Searched) -> Iterator[tuple[int, int]]:
             if _is_turn(text, begin):
                 continue
             for row in rows:
-                counts = is_secret(value, row.value) or (variable and is_word(value, row.value))
+                counts = KINDS[row.value](value.decides) or (
+                    # SIGNING_KEY=sunshine, as an environment is listed
+                    variable
+                    and row.value == "no word"
+                    and value.decides.isalpha()
+                    and len(value.decides) >= 8
+                )
                 if counts and not (least and not is_random(value.decides, least)):
-                    last = value.begin + len(value.decides)
+                    last = value.end
                     if begin >= done:  # not inside of the value before
                         last = done = end_of(text, value, row.value, alone=bool(least))
                     yield value.begin, last
@@ -218,7 +216,7 @@ def _begins_word(text: str, begin: int) -> bool:
 
 def _is_turn(text: str, begin: int) -> bool:
     """Whether a name is no password, but a turn: ``pass: photos2026``. In YAML it is indented."""
-    if not compiled("pass: [a-z]+[0-9]+(?![^\\s,;])").match(text, begin):
+    if not compiled("pass: [a-z]+[0-9]+(?![^\\s,;\"'])").match(text, begin):
         return False
     indent = text[text.rfind("\n", 0, begin) + 1 : begin]
     joined = indent.rstrip()[-1:] in ("{", ",") or indent[-1:] in ("_", ".")

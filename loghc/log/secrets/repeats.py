@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from loghc.log.secrets.values import is_random
+from loghc.log.secrets.kinds import is_random
 
 __all__ = ["repeats", "telling"]
 

@@ -10,15 +10,14 @@ from typing import NamedTuple
 
 from loghc.log.secrets.commands import COMMANDS, Command, programs
 from loghc.log.secrets.commands import pattern as command_pattern
+from loghc.log.secrets.kinds import without_escapes
 from loghc.log.secrets.names import beginnings
 from loghc.log.secrets.searched import Anchors, Searched
-from loghc.log.secrets.shapes import SHAPES, Shape, heads, length_before
+from loghc.log.secrets.shapes import SHAPES, Shape, heads
 from loghc.log.secrets.shapes import pattern as shape_pattern
 from loghc.log.secrets.texts import TEXTS, Text
 
 __all__ = ["RULES", "Rule", "searched_for_rules"]
-
-_ESCAPE = re.compile(r"\\(?:u[0-9a-f]{4}|x[0-9a-f]{2}|[nrt\"'])")
 
 
 class Rule(NamedTuple):
@@ -29,7 +28,6 @@ class Rule(NamedTuple):
         anchors: texts in lower case of which one stands in each text that has such a secret; with
             none, the pattern is looked for everywhere.
         pattern: gives a regular expression, with a group ``secret``; made when it is first needed.
-        before: how many characters before the pattern's match are a part of the secret.
         folded: the pattern is in lower case.
         begins: the pattern begins with one of the anchors.
         confirm: what is found is a secret only if this says so.
@@ -38,7 +36,6 @@ class Rule(NamedTuple):
     row: Shape | Command | Text
     anchors: list[str]
     pattern: Callable[[], re.Pattern[str]]
-    before: int = 0
     folded: bool = False
     begins: bool = True
     confirm: Callable[[str], bool] | None = None
@@ -47,9 +44,7 @@ class Rule(NamedTuple):
         """Where the secrets lie: begin and end."""
         for match in self._matches(searched):
             first, last = match.span("secret")
-            if self.before:
-                first = match.start() - self.before
-            secret = _ESCAPE.sub("", searched.text[first:last])  # its digits tell nothing
+            secret = without_escapes(searched.text[first:last])
             if any(map(str.isalnum, secret)) and (not self.confirm or self.confirm(secret)):
                 yield first, last
 
@@ -76,15 +71,12 @@ def _rule(row: Shape | Command | Text) -> Rule:
         return Rule(row, programs(row), cache(lambda: re.compile(command_pattern(row))))
     if isinstance(row, Shape):
         anchors = [head.lower() for head in heads(row)]
-        if min(map(len, anchors)) == 1:  # in nearly every text
-            anchors = []
-        compiled = cache(lambda: re.compile(shape_pattern(row)))
-        return Rule(row, anchors, compiled, before=length_before(row))
+        return Rule(row, anchors, cache(lambda: re.compile(shape_pattern(row))))
     return Rule(
         row,
-        row.anchors.removeprefix("^").split("|"),
+        row.anchors.removeprefix("^").split("|") if row.anchors else [],
         cache(lambda: re.compile(row.pattern)),
-        folded=True,
+        folded=bool(row.anchors),
         begins=row.anchors.startswith("^"),
         confirm=row.confirm,
     )

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from loghc.log.secrets.values import is_longer, is_random, is_unlike_words
+from loghc.log.secrets.kinds import is_joined, is_longer, is_random, is_unlike_words
 
 __all__ = ["TEXTS", "Text"]
 
@@ -20,7 +20,8 @@ class Text(NamedTuple):
         anchors: words of which one is in each such text, in lower case, with ``|`` between them. A
             ``~`` before it: it may be a part of a word. So may what isn't letters and digits alone.
             A ``^`` before them all: the pattern begins with one of them. Good where it begins with
-            words, for which a search takes longer than for a sign.
+            words, for which a search takes longer than for a sign. With none, the pattern is looked
+            for everywhere, and in the text as it was written.
         pattern: a regular expression, for text in lower case, with a group ``secret``.
         caught: a text with the secret in ``«»``.
         stays: a look-alike that stays.
@@ -68,12 +69,8 @@ def _is_no_file(value: str) -> bool:
 
 
 def _is_mixed(value: str) -> bool:
-    """Whether a value has digits and letters of both cases, or many capitals; and is no path."""
-    return is_longer(value, 12 if re.search("[a-z]", value) else 32) and value.lower() != value
-
-
-def _is_no_word(value: str) -> bool:
-    return value.lower() not in ("none", "null", "from", "file", "option", "missing", "value")
+    """Whether a value has digits and letters of both cases, or is long; and is no path."""
+    return is_longer(value, 32 if value in (value.lower(), value.upper()) else 12)
 
 
 def _is_cookie(value: str) -> bool:
@@ -86,12 +83,26 @@ def _is_cookie(value: str) -> bool:
     )
 
 
+def _is_token(value: str) -> bool:
+    """Whether letters and digits change so often, and not in hexadecimal, as only chance has it."""
+    longest = max(re.findall("[A-Za-z0-9]+", value), key=len)
+    if is_joined(longest) or re.fullmatch("[0-9a-f]+|[0-9A-F]+", longest):
+        return False
+    changes = re.findall("[a-z](?=[A-Z0-9])|[A-Z](?=[a-z0-9])|[0-9](?=[A-Za-z])", value)
+    return len(changes) >= len(value) * (0.15 if value in (value.lower(), value.upper()) else 0.3)
+
+
 _QUOTE = "[\"']"
 _HEADER = rf"{_QUOTE}?[ \t]{{0,4}}(?:[:=,]|=>)[ \t]{{0,4}}\[?b?{_QUOTE}?"
 _SCHEMES = r"(?:basic|bearer|token|apikey|api-key|negotiate|ntlm|bot|sharedkey(?:lite)?|splunk|ssws|geniekey|key|sso-key|flyv1|jwt|pat|snyk)"
 _PARTS = r"(?:digest|oauth|hawk|mac|signature|aws4-hmac-sha256|goog4-rsa-sha256|http-signature|aws|vapid)"
-_WHAT = r"(?:password|passwd|passphrase|passcode|pwd|secret|token|(?:api|access|secret|license|private|signing)[ -]?key|credentials?|pin|otp|code)"
+_WHAT = r"(?:password|passwd|passphrase|passcode|pwd|secret|token|(?:api|access|secret|license|private|signing)[ -]?key|credentials?|pin|otp|code|passwort|kennwort|contraseña|clave|senha|mot de passe|parola|пароль|wachtwoord|hasło|heslo)"
 _CHARACTER = r"[^\s\"'`,;<>|)\]]"
+# A prefix in one case, of a known length each as it is looked back for: ghp_, sk-, NRII-
+_PREFIX = "|".join(
+    rf"(?<=(?<![A-Za-z0-9_])(?<![A-Za-z0-9_]-)(?:[a-z][a-z0-9]{{{n}}}|[A-Z][A-Z0-9]{{{n}}})[_.-])"
+    for n in range(1, 12)
+)
 
 TEXTS = (
     # Users' passwords and keys in URLs; also with a / in the password, but no port
@@ -124,38 +135,29 @@ TEXTS = (
     Text("^authorization", rf"authorization{_HEADER}{_SCHEMES}[ \t]{{1,4}}(?!is |auth|required|\[redacted|\*{{3}}|\$)(?P<secret>[^\s\"'\\,;]+)", "Authorization: Bearer «hunter2»", "Authorization: denied"),
     Text("^authorization", rf"authorization{_HEADER}{_PARTS}[ \t]{{1,4}}(?!\[redacted)(?P<secret>[^'\\\r\n=]{{1,64}}=[^'\\\r\n]*)", "Authorization: Digest «username=\"b\", response=\"hunter2\"»", "authorization: digest failed"),
     Text("^authorization", rf"authorization{_HEADER}(?P<secret>[^\s\"'\\,;]{{8,}})", "authorization=«a1b2c3d4e5»", "authorization=required", is_random),
-    Text("^bearer", r"bearer(?:[ \t]{1,4}|:[ \t]?)(?![a-z_]{1,24}=)(?P<secret>[a-z0-9._~+/=-]{12,})", "sent bearer «a1b2c3d4e5f6» to x", "bearer authentication-required", _has_digit),
+    Text("^bearer|ssws|geniekey", r"(?:bearer|ssws|geniekey)(?:[ \t]{1,4}|:[ \t]?)(?![a-z_]{1,24}=)(?P<secret>[a-z0-9._~+/=-]{12,})", "sent bearer «a1b2c3d4e5f6» to x", "bearer authentication-required", _has_digit),
     Text("^basic", r"basic[ \t]{1,4}(?P<secret>[a-z0-9+/_-]{8,}={0,2})", "Basic «Ym9iOmh1bnRlcjI=»", "Basic authentication", _is_basic),
     Text("^cookie|cookies", rf"cookie{_QUOTE}?[ \t]{{0,4}}(?:[:,=]|=>)[ \t]{{0,4}}\[?b?{_QUOTE}?(?P<secret>[a-z0-9_.%-]{{1,128}}=(?!\[redacted)[^\"'\\\r\n]+)", "Cookie: «sid=hunter2; theme=dark»", "Set-Cookie: theme=dark; Path=/; Max-Age=31536000", _is_cookie),
     Text("cookie|morsel", r"<(?:cookie|morsel):? (?P<secret>[\w.-]{1,64}=[^\s>]+)", "<Cookie «sid=hunter2» for x/>", "<Cookie sid for x/>"),
     # Phrases
-    Text("^password|passwd|passphrase|passcode|secret|token|api|access|license|private|signing|pin|otp|pwd|code|credential",
-         rf"{_WHAT}(?: for [^\s]{{1,64}}|(?: [^\s]{{1,64}}){{0,2}} replaced)?(?:[ ](?:with|by|is|was|are|to|set to|changed to|reset to|now|will be|became|=|->|→)){{1,2}}:?[ ]{{1,2}}[\"'`]?(?P<secret>{_CHARACTER}{{4,128}})", "the password is «hunter2»", "the password is required", _is_unguessable),
-    Text("^password|passphrase|pin|passcode", r"(?:password|passphrase|pin|passcode)(?: [\w@.'/-]{1,64}){1,6}(?:://[^\n:]{1,60})?: ?[\"'`]?(?P<secret>[^\s\"'`,;<>|)\]]{4,128})(?=\s{0,4}(?:\n|$|[\"'`]))", "a temporary password is generated for bob: «hunter2»", "Password for bob: ok", _is_unguessable),
-    Text("^app password", r"app password[: ]{1,3}(?P<secret>[a-z0-9]{4}(?:[ -][a-z0-9]{4}){3})\b", "app password: «abcd efgh ijkl mnop»", "app password from your page"),
-    Text("^mnemonic|seed phrase|recovery phrase", r"(?:mnemonic|(?:seed|recovery) phrase)[: ]{1,3}[\"'](?P<secret>[a-z]{3,8}(?: [a-z]{3,8}){11,23})[\"']", "mnemonic \"«legal winner thank year wave sausage worth useful legal winner thank yellow»\"", "mnemonic \"of twelve words\""),
+    Text("^password|passwd|passphrase|passcode|secret|token|api|access|license|private|signing|pin|otp|pwd|code|credential|passwort|kennwort|contraseña|clave|senha|mot de passe|parola|пароль|wachtwoord|hasło|heslo",
+         rf"{_WHAT}(?: [^\s:]{{1,64}}){{0,4}}?(?:[ ](?:with|by|is|es|é|est|ist|lautet|was|are|to|set to|changed to|reset to|now|will be|became|=|->|→)){{1,2}}:?[ ]{{1,2}}[\"'`]?(?![\w.+-]+@[\w-]+\.)(?P<secret>{_CHARACTER}{{4,128}})", "the password is «hunter2»", "the password is required", _is_unguessable),
+    Text("^password|passphrase|pin|passcode|passwort|kennwort|contraseña|clave|senha|parola|пароль|wachtwoord|hasło|heslo", r"(?:password|passphrase|pin|passcode|passwort|kennwort|contraseña|clave|senha|parola|пароль|wachtwoord|hasło|heslo)(?: [\w@.'/-]{1,64}){1,6}(?:://[^\n:]{1,60})?: ?[\"'`]?(?P<secret>[^\s\"'`]{4,128})(?=\s{0,4}(?:\n|$|[\"'`]))", "a temporary password is generated for root@localhost: «k)7;Tq<a9»", "Password for bob: ok", _is_unguessable),
     Text("^recovery|backup|scratch", r"(?:recovery|backup|scratch) codes?(?: [\w@.-]{1,64}){0,4}:? [\"'`]?(?P<secret>[a-z0-9]{4,12}(?:-[a-z0-9]{4,12}){1,3}(?:[, \n]{1,4}[a-z0-9]{4,12}(?:-[a-z0-9]{4,12}){1,3}){0,32})\b", "recovery codes for bob: «a1b2c-d3e4f, b2c3d-e4f5g»", "recovery codes for bob: made anew", _has_digit),
-    Text("^temporary", r"temporary password is generated for [^\s:]{1,64}: (?P<secret>\S{4,64})", "temporary password is generated for root@localhost: «k)7;Tq<a9»", "temporary password is generated for root"),
-    Text("^passwort|kennwort|contraseña|clave|senha|mot de passe|parola|пароль|wachtwoord|hasło|heslo", r"(?:passwort|kennwort|contraseña|clave|senha|mot de passe|parola|пароль|wachtwoord|hasło|heslo)(?: [\w@.'/-]{1,64}){0,6}(?: (?:lautet|ist|es|é|est|is)|:) {1,2}[\"'`]?(?P<secret>[^\s\"'`,;<>|)\]]{4,128})", "das Passwort für Bob lautet «hunter2»", "das Passwort ist falsch", _is_unguessable),
-    Text("^password|pin|otp|one|verification|security|login|2fa|mfa|temporary|access|your|use|enter|unlock|sms|card|door|gate|alarm", r"(?:(?:one-time|verification|security|login|2fa|mfa|temporary|access|your|use|enter|unlock|sms|card|door|gate|alarm) (?:password|passcode|code|pin|cvv)(?! is \d)(?:(?: is)? set to|:)?|otp(?: for [^\s]{1,64})?(?: is|:)?|(?:one-time |verification |security |login |2fa |mfa |temporary )?(?:password|code|pin)(?: for(?: [^\s]{1,64}){1,4})?(?: is|:)) {1,2}(?P<secret>[0-9]{4,8})(?![0-9.,:%/]*[0-9])", "your one-time password is «493021»", "the exit code is 10061"),
-    Text("^password|passwd|passphrase|token|api|access|secret|account|shared|encryption|license|private", r"(?:password|passwd|passphrase|token(?<!next token)(?<!page token)|shared secret|(?:secret[_ -])?(?:api|access|secret|account|encryption|license|private)[_ -]?key) [\"'`]?(?P<secret>[^\s\"'`,;<>|)\]:(&]{6,256})(?=[\s,;.)\"'`]|$)", "user bob, password «hunter2», host db", "token bucket, password policy", lambda value: is_random(value, 6)),
-    Text("^application secret|client secret|consumer secret|webhook secret|signing secret|api secret|totp secret|app secret|hcaptcha secret|oauth secret|application key|consumer key|signing key|fernet key|master key|deploy key|integration key|admin key|write key|pat is|apikey|accesskey",
-         r"(?:(?:application|client|consumer|webhook|signing|api|totp|app|hcaptcha|oauth) secret|(?:application|consumer|signing|fernet|master|deploy|integration|admin|write) key|pat is|apikey|accesskey) b?[\"'`]?(?P<secret>[^\s\"'`,;<>|)\]:(&]{6,256})(?=[\s,;.)\"'`]|$)", "OVH application secret «a1b2c3d4e5», ready", "the client secret is missing", lambda value: is_random(value, 6)),
-    Text("^secret|pat|psk|token|key|cookie|jwt|credential|password", r"(?:(?<!\w)(?<!\w-)(?:secret|pat|psk|cookie|jwt|credential)|token|key(?<!public.key)(?<!site.key)|password)(?:(?: [a-z@.-]{1,32}){1,4}(?: is| to|:))? b?[\"'`]?(?P<secret>[^\s\"'`,;<>|)\]:(]{12,512})(?=[\s,;.)\"'`]|$)", "secret '«hunter2A9xQ7rT5vW3»' was rejected", "public key SHA256:uNiVztksCsDhcc0u9e8BgrJX", _is_mixed),
-    Text("^secret|token|password|passphrase|passcode", r"(?:secret|token|password|passphrase|passcode)(?: [a-z@.-]{1,32}){1,4}(?: is|:) b?[\"'`]?(?P<secret>[a-f0-9]{32,128})(?![\w-])", "reset token sent: «0a1b2c3d4e5f6a7b8c9d0e1f2a3b4c5d»", "token of bob: 12"),
-    Text("^passphrase", r"passphrase [\"'`](?P<secret>[^\"'`\n]{4,256})[\"'`]", "using passphrase '«correct horse battery staple»'", "passphrase missing"),
+    Text("^password|pin|otp|one|verification|security|login|2fa|mfa|temporary|access|your|use|enter|unlock|sms|card|door|gate|alarm", r"(?:(?:one-time|verification|security|login|2fa|mfa|temporary|access|your|use|enter|unlock|sms|card|door|gate|alarm) (?:password|passcode|code|pin|cvv)(?! is \d)(?:(?: is)? set to|:)?|otp(?: for [^\s]{1,64})?(?: is|:)?|(?:one-time |verification |security |login |2fa |mfa |temporary )?(?:password|code|pin)(?: f(?:or|ür)(?: [^\s]{1,64}){1,4})?(?: is|:)) {1,2}(?P<secret>[0-9]{4,8})(?![0-9.,:%/]*[0-9])", "your one-time password is «493021»", "the exit code is 10061"),
+    Text("^secret|pat|psk|token|key|cookie|jwt|credential|password|passphrase|passcode", r"(?:(?<!\w)(?<!\w-)(?:secret|pat|psk|cookie|jwt|credential)|token|key(?<!public.key)(?<!site.key)|pass(?:word|phrase|code))(?: is|(?: [a-z@.-]{1,32}){1,4}(?: is| to|:)?)? b?[\"'`]?(?P<secret>[^\s\"'`,;<>|)\]:(]{12,512})(?=[\s,;.<>|)\]\"'`]|$)", "the PAT of bob is «x4kt9qbw2mzr7lpv0chs5nfj8dgy3ate»", "public key SHA256:uNiVztksCsDhcc0u9e8BgrJX", _is_mixed),
+    Text("^app password|pass|password", r"(?:app password[: ]{1,3}|pass(?:word)?[\"']?[:=] ?[\"']?)(?P<secret>[a-z0-9]{4}(?:[ -][a-z0-9]{4}){3})\b", "app password «abcd efgh ijkl mnop»", "app password from your page"),
+    Text("^passphrase|mnemonic|seed phrase|recovery phrase", r"(?:passphrase|mnemonic|(?:seed|recovery) phrase) [\"'`](?P<secret>[^\"'`\n]{4,256})[\"'`]", "using passphrase '«correct horse battery staple»'", "passphrase missing"),
     Text("^credential|credentials|basic auth|auth|authentication|login|log in|logged|logging|authenticated|authenticating|authenticate|sign|signed|signing", r"(?:credentials?|basic auth|auth(?:entication)? failed:?|log(?:ged|ging)? ?in|authenticat(?:ed|ing|e)|sign(?:ed|ing)? in)(?: (?:failed|succeeded))?(?: (?:as|with|using|user|are|is|for))?[ :=]{1,3}[\"'`(]?[\w.+@-]{1,64}(?::|/| / )(?P<secret>[^\s\"'`,;<>|)/:]{4,128})", "logging in as bob:«hunter2»", "logging in as bob/admin", _is_unguessable),
     # Code: users and passwords side by side
     Text("^auth|httpbasicauth|basicauth|login|authenticate|username|simple_bind|credentials|password",
-         r"(?:(?:http)?basicauth|auth|login|authenticate|username_pw_set|simple_bind(?:_s)?|set_credentials|credentials|add_password)[ ]?(?:=[ ]?|:[ ]?)?(?:[\w.]{0,32})?\((?:[ ]?(?:user(?:name)?=)?b?[\"'][^\"'\n]{0,128}[\"'],){1,3}?[ ]?b?[\"'](?P<secret>[^\"'\n]{1,256})[\"']",
+         r"(?:(?:http)?basicauth|auth|login|authenticate|username_pw_set|simple_bind(?:_s)?|set_credentials|credentials|add_password)[\"']?[ ]?(?:=[ ]?|:[ ]?)?(?:[\w.]{0,32})?[(\[](?:[ ]?(?:user(?:name)?=)?b?[\"'][^\"'\n]{0,128}[\"'],){1,3}?[ ]?b?[\"'](?P<secret>[^\"'\n]{1,256})[\"']",
          "requests.get(url, auth=('bob', '«hunter2»'))", "login('db')"),
-    Text("^client", r"client\([\"']ac[a-f0-9]{32}[\"'], ?[\"'](?P<secret>[a-f0-9]{32})", "Client('AC0a1b2c3d4e5f6a7b8c9d0e1f2a3b4c5d', '«0a1b2c3d4e5f6a7b8c9d0e1f2a3b4c5d»')", "Client('eu')"),
-    Text("^client", r"client\([\"'](?P<secret>(?!ac[a-f0-9]{32})[a-z0-9_-]{24,256})[\"']", "Client('«7iHAb3c76DdN0YNKcoAGbwoaHKwD»')", "Client('photos')", _is_mixed),
+    Text("^client", r"client\([\"'](?:ac[a-f0-9]{32}[\"'], ?[\"'])?(?P<secret>(?!ac[a-f0-9]{32})[a-z0-9_-]{24,256})[\"']", "Client('AC0a1b2c3d4e5f6a7b8c9d0e1f2a3b4c5d', '«0a1b2c3d4e5f6a7b8c9d0e1f2a3b4c5d»')", "Client('photos')", lambda value: is_longer(value, 24)),
     Text("^connect", r"connect\([\"'][^\"'\n]{0,128}[\"'],(?: ?[0-9]{1,5},)? ?[\"'][^\"'\n]{0,128}[\"'], ?[\"'](?P<secret>[^\"'\n]{1,256})[\"']", "pymysql.connect('db', 'bob', '«hunter2»', 'shop')", "connect('db', 'bob')"),
-    Text("auth", r"[\"']auth[\"']: ?[\(\[][\"'][^\"'\n]{1,128}[\"'], ?[\"'](?P<secret>[^\"'\n]{1,256})", "{'auth': ('bob', '«hunter2»')}", "{'auth': ()}"),
     Text("^fernet|multifernet|aesgcm|secretbox|totp|hotp|timestampsigner|urlsafeserializer|urlsafetimedserializer|hmac.new|secretstr",
          r"(?:(?:multi)?fernet|aesgcm|secretbox|[th]otp|timestampsigner|urlsafe(?:timed)?serializer|hmac\.new|secretstr)\([\[ ]{0,2}b?[\"'](?P<secret>[^\"'\n]{6,512})[\"']", "Fernet(b'«hunter2hunter2»')", "Fernet(b'')", _has_digit),
-    Text("\"d\"|\"k\"|\"p\"|\"q\"|\"dp\"|\"dq\"|\"qi\"|'d'|'k'|'p'|'q'|'dp'|'dq'|'qi'", r"[\"'](?:d|k|p|q|dp|dq|qi)[\"']: ?[\"'](?P<secret>[a-z0-9_-]{32,2048})[\"']",
+    Text("\"d\"|\"k\"|\"p\"|\"q\"|\"dp\"|\"dq\"|\"qi\"|'d'|'k'|'p'|'q'|'dp'|'dq'|'qi'", r"[\"'](?:d|k|p|q|dp|dq|qi)[\"']: ?[\"'](?P<secret>[a-z0-9_-]{38,2048})[\"']",
          '{"kty":"EC","d":"«Jrr3xk9aB3dE5fG7hI9jK1lM2nO4pQ6rS8tU0vW»"}', '{"k":"0a1b2c3d4e5f6a7b8c9d0e1f2a3b4c5d"}', _is_mixed),
     # What is written to the standard input of a program
     Text("^echo|printf", r"(?:echo|printf)(?: -[ne]{1,2})?[ ]{1,2}(?:[\"']%s(?:\\n)?[\"'] )?[\"']?(?!\$)(?P<secret>[^\"'|\n]{1,128}?)[\"']?[ ]{0,2}\|[ ]{0,2}(?:sudo -\w{0,4}s|docker login|podman login|helm registry|passwd|gpg|cryptsetup|su |kinit|smbpasswd|openssl|gh auth|vault)", "echo «hunter2» | sudo -S ls", "echo done | tee x"),
@@ -166,29 +168,34 @@ TEXTS = (
     # SQL
     Text("^identified|password|storepassword|keypassword", r"(?:identified (?:with [\w'\"]{1,40} )?(?:by|as)|(?:store|key)?password)(?: password)?[ \t]{1,4}e?[\"'](?P<secret>[^\"'\n]{1,256})[\"']", "CREATE USER bob IDENTIFIED BY '«hunter2»'", "IDENTIFIED BY ''"),
     Text("^password|crypt|encrypt|decrypt|md5|sha1|sha2", r"(?<![a-z0-9_])(?:password|crypt|encrypt|decrypt|md5|sha[12]|sha2_\d{3})\([\"'](?P<secret>[^\"'\n\\]{1,256})[\"']", "SET PASSWORD FOR bob = PASSWORD('«hunter2»')", "password('')"),
-    Text("sp_addlogin|pgp_sym_|aes_encrypt|aes_decrypt", r"(?:sp_addlogin|pgp_sym_\w{1,16}|aes_(?:en|de)crypt) ?\(? ?[\"'][^\"'\n]{0,256}[\"'], ?[\"'](?P<secret>[^\"'\n]{1,256})", "EXEC sp_addlogin 'bob', '«hunter2»'", "aes_encrypt(a, b)"),
+    Text("^sp_addlogin|pgp_sym_|aes_encrypt|aes_decrypt", r"(?:sp_addlogin|pgp_sym_\w{1,16}|aes_(?:en|de)crypt) ?\(? ?[\"'][^\"'\n]{0,256}[\"'], ?[\"'](?P<secret>[^\"'\n]{1,256})", "EXEC sp_addlogin 'bob', '«hunter2»'", "aes_encrypt(a, b)"),
     Text("insert into", r"insert into [^\n()]{1,64}\([^()]{0,300}(?:pass|pwd|secret|token|api_?key|pin\b)[^()]{0,300}\)\s{0,16}values\s{0,16}\(\s{0,4}(?P<secret>[^\n\"']{0,200}[\"'][^\n]*)", "INSERT INTO users (name, password) VALUES («'bob', 'hunter2')»", "INSERT INTO users (name) VALUES ('bob')"),
     Text("[parameters:", r"(?:pass|pwd|secret|token|api_?key)[^\]]{0,400}\][\s+-]{0,16}\[parameters: [\(\{\[](?P<secret>[^\n\"']{0,200}[\"'][^\n]*)", "[SQL: INSERT INTO users (name, password) VALUES (%s, %s)]\n[parameters: («'bob', 'hunter2')]»", "[SQL: SELECT 1]\n[parameters: ('a',)]"),
     Text("input_value=", r"(?:pass|pwd|secret|token|key)\w{0,20}\n[^\n]{0,200}?input_value=[\"'](?P<secret>[^\"'\n]{1,256})[\"']", "password\n  too short [type=x, input_value='«hunter2»', input_type=str]", "name\n  x [input_value='bob']"),
-    Text("pragma|attach", r"(?:pragma (?:hex|re)?key ?= ?|as \w{1,32} key )[\"'](?P<secret>[^\"'\n]{1,256})", "PRAGMA key = '«hunter2»'", "PRAGMA foreign_keys = on"),
+    Text("^pragma|attach", r"(?:pragma (?:hex|re)?key ?= ?|attach[^\n]{1,256}? as \w{1,32} key )[\"'](?P<secret>[^\"'\n]{1,256})", "PRAGMA key = '«hunter2»'", "PRAGMA foreign_keys = on"),
     # Protocols
-    Text("^requirepass|masterauth|bindpw|rootpw", r"(?<!\w)(?<!\w-)(?:requirepass|masterauth|bindpw|rootpw) [\"']?(?P<secret>[^\s\"'\\]{4,128})", "bindpw «hunter2»", "requirepass is off", _is_no_word),
-    Text("^pass|auth", r"(?:(?<!\w)(?<!\w-)(?:auth default|auth[\"']? [\"']?(?!for|with|as|from|of|to|by|is|and|or|failed|type|method)\w{1,32}(?=[\"']? )|pass|auth))[\"']? [\"']?(?P<secret>[^\s\"'\\]{4,128})", "> PASS «hunter2»", "auth provider google-oauth2", lambda value: _is_unguessable(value) and is_unlike_words(value)),
-    Text("login", r"[a-z]{0,5}[0-9]{1,5} login [\"']?[^\s\"']{1,64}[\"']? [\"']?(?P<secret>[^\s\"'\\]{1,128})", "a001 LOGIN bob «hunter2»", "a001 LOGIN bob"),
+    Text("^auth", r"auth[\"']? [\"']?(?!for|with|as|from|of|to|by|is|and|or|failed|type|method)\w{1,32}[\"']? [\"']?(?P<secret>[^\s\"'\\]{4,128})", "AUTH default «hunter2»", "auth provider google-oauth2", lambda value: _is_unguessable(value) and is_unlike_words(value)),
+    Text("^login", r"login(?<=[0-9] login) [\"']?[^\s\"']{1,64}[\"']? [\"']?(?P<secret>[^\s\"'\\]{1,128})", "a001 LOGIN bob «hunter2»", "a001 LOGIN bob"),
     Text("^ugfzc3dvcmq6", r"ugfzc3dvcmq6(?:[^\n]*\n){0,2}?[^\n]{0,80}?send: b?[\"'](?P<secret>[a-z0-9+/]{4,}={0,2})", "reply: b'334 UGFzc3dvcmQ6\\r\\n'\nsend: '«aHVudGVyMg==»\\r\\n'", "reply: b'334 UGFzc3dvcmQ6'"),
     # Files of credentials
     Text("^login", r"login[ \t\n]{1,4}\S{1,64}\s{1,8}(?:account \S{1,64}\s{1,4})?password[ \t]{1,4}(?P<secret>[^\s\"']{1,128})", "machine x\n  login bob\n  password «hunter2»", "login bob password"),
     Text(":5432:|:5433:|:6432:|:*:", r"(?<=[\w.*-]):(?:543[0-9]|6432|\*):(?:[\w.*-]{1,63}):(?:[\w.*-]{1,63}):(?P<secret>[^\s\"']{1,128})", "db.example.com:5432:shop:bob:«hunter2»", "listening on db:5432"),
     Text("^private-lines", r"private-lines: ?[0-9]{1,4}[\s+-]{1,16}(?P<secret>(?:[a-z0-9+/=]{20,100}[\s+-]{1,16}){0,100}[a-z0-9+/=]{4,100})", "Private-Lines: 2\n«AAAAgQDabcdefghijklmnop\nabcdefgh==»", "Private-Lines: 8"),
-    Text("private-mac", r"private-mac: ?(?P<secret>[a-f0-9]{32,})", "Private-MAC: «0123456789abcdef0123456789abcdef»", "Private-MAC: none"),
+    Text("^private-mac", r"private-mac: ?(?P<secret>[a-f0-9]{32,})", "Private-MAC: «0123456789abcdef0123456789abcdef»", "Private-MAC: none"),
     # Shapes that need more than a template; a line of a key without the one that begins it
     Text("^mii|mig|mih|mc4caqawbqydk2v|mhccaqee|mhqcaqee|b3blbnnzac1rzxktdj", r"(?P<secret>(?:mii[a-z0-9]{2,3}ibaakca|mii[a-z0-9]{2,3}ibadanbgkqhk|mi[a-z0-9]{2}ageamb[a-z]gbyqgsm49|mc4caqawbqydk2v|mh[cq]caqee|b3blbnnzac1rzxktdj)[a-z0-9+/]{20,}={0,2})", "«MIIEowIBAAKCAQEAOMPsd4j0RYcyGJ0SjWklll8»", "MIIEowIBAAKCA"),
+    # A vendor's prefix, and then much that was made by chance: most vendors' tokens, and those to come
+    Text("", rf"[_.-](?=[A-Za-z0-9_-]{{30}})(?:{_PREFIX})(?<!sha[0-9][0-9][0-9]-)(?:[a-z]{{2,6}}[_-]){{0,2}}(?P<secret>[A-Za-z0-9_-]+(?:[=+/.~]{{1,2}}[A-Za-z0-9_-]+)*)", "got acme_«x4Kt9QbW2mZr7LpV0cHs5NfJ8dGy3aTe6uXw» for bob", "cache linux-0a1b2c3d4e5f6a7b8c9d0e1f2a3b4c5d6e7f8a9b", _is_token),
+    # What begins with any digits or letters: Mailchimp's, New Relic's, Mailgun's, Jenkins', Asana's, Telegram's, Discord's; Terraform's, Azure's
+    Text("", r"(?P<secret>[0-9a-fMNO](?<![A-Za-z0-9_].)(?<![A-Za-z0-9_]-.)(?:(?<=[0-9a-f])[0-9a-f]{31}(?:-us[0-9]{1,2}|[A-Za-z0-9]{4}NRAL|-[0-9a-f]{8}-[0-9a-f]{8})|(?<=1)(?:1[0-9a-f]{32}|/[0-9]{13,17}:[0-9a-f]{32})|(?<=[0-9])[0-9]{7,9}:AA[A-Za-z0-9_-]{33}|(?<=[MNO])[A-Za-z0-9]{23,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,38}))(?![A-Za-z0-9_-])",
+         "bot «110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsawX»", "0a1b2c3d4e5f6a7b8c9d0e1f2a3b4c5d-0a1b2c3d"),
+    Text(".atlasv1.", r"(?P<secret>[a-z0-9]{14}\.atlasv1\.[\w.=~-]{60,})", "got «x4K9bW2mZr7LpV.atlasv1.x4K9bW2mZr7LpV0cHs5NfJ8dGy3aTe6uXw1yRx4K9bW2mZr7LpV0cHs5NfJ8dGy3aTe6uX»", "x.atlasv1.y"),
+    Text("^q~", r"q~(?<=[0-9]q~)(?P<secret>[\w.~-]{31,40})", "got x4K8Q~«9bW2mZr7LpV0cHs5NfJ8dGy3aTe6uXw1yR» for bob", "8Q~x4K9bW2mZr"),
     Text("^eyj", r"eyj(?<![a-z0-9_]eyj)(?P<secret>[a-z0-9_-]{8,}\.[a-z0-9_-]{8,}(?:\.[a-z0-9_-]{0,4096}){0,3})", "got eyJ«hbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl»", "eyJ is how one begins"),
     Text("akia|asia", r"a[ks]ia[a-z0-9]{16}[^\w\n]{1,8}(?:[a-z_ ]{1,32}[=:][ \"']{1,3})?(?P<secret>[a-z0-9+/]{40})(?![a-z0-9+/])", "AKIA«IOSFODNN7EXAMPLE»:«wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY»", "akia: none"),
     Text("$", r"(?<![\w$])(?P<secret>\$(?:1|2[abxy]|5|6|y|7|apr1|argon2id?|argon2i|scrypt|pbkdf2-sha\d{3})\$[^\s\"':;]{12,})", "bob:«$6$abcdefgh$0123456789abcdef0123»:19000", "$6 and $12.50", _has_digit),
     Text("pbkdf2_sha|scram-sha|{ssha|{sha|bcrypt_sha", r"(?:pbkdf2_sha\d{1,3}\$|scram-sha-\d{1,3}\$|\{ss?ha\d{0,3}\}|bcrypt_sha256\$)(?P<secret>[^\s\"',;]{16,})", "pbkdf2_sha256$«600000$a1b2c3$d4e5f6g7h8i9j0»", "SCRAM-SHA-256 authentication"),
-    Text("xprv|nsec1", r"(?:(?<![a-z0-9])(?:xprv|nsec1))(?P<secret>[a-z0-9]{50,120})", "xprv«9s21ZrQH143K24Mfq5zL5MhWK9hUhhGbd45hLXo2Pq2oqzMMo63oStZzFAzHGBP2UuGCq»", "xprv is a prefix"),
-    Text("^geniekey", r"geniekey (?P<secret>[a-f0-9]{8}-(?:[a-f0-9]{4}-){3}[a-f0-9]{12})", "GenieKey «9e9d9bbe-4f2b-4a0e-a1e0-111111111111»", "GenieKey header"),
+    Text("^xprv|nsec1", r"(?:xprv(?<![a-z0-9]xprv)|nsec1(?<![a-z0-9]nsec1))(?P<secret>[a-z0-9]{50,120})", "xprv«9s21ZrQH143K24Mfq5zL5MhWK9hUhhGbd45hLXo2Pq2oqzMMo63oStZzFAzHGBP2UuGCq»", "xprv is a prefix"),
     Text("--", r"--(?:[a-z0-9]{1,20}[_-]){0,3}(?:pass(?:word|wd|phrase|code)?|pwd|pw|secret|token|api-?key|access-?key|secret-?key|auth-?token|private-?key|key|credentials?)(?:[ \t]{1,4}[\"']?|[\"'],[ \t]{0,4}[\"'])(?!-|file|stdin|\$|<|\[redacted|\*{3}|/|~|\./|is |for |and |or |not |to |option|required|must|was )(?P<secret>(?<=\")[^\"\n]+|(?<=')[^'\n]+|(?<![\"'])(?:[^\s\"'|;,)\]\\]|\\(?!\\{0,8}[\"'nrt]))+)",
          "mysqldump --password «hunter2» x", "[--password PASSWORD]", lambda value: not re.fullmatch("[A-Z_]*(?:PASS|TOKEN|KEY|SECRET|PWD|VALUE|STRING|FIELD|NAME)[A-Z_]*", value)),
     Text("http -|https -", r"https? (?:-[a-z] |--[a-z-]{1,20} ){0,4}(?:-a|--auth)[ =][\"']?[^\s:\"']{1,64}:(?P<secret>[^\s\"']{1,128})", "http -a bob:«hunter2» :8000/x", "http -v bob:x"),

@@ -1,87 +1,16 @@
-"""The values that follow names: where they begin and end, and which of them are secret."""
+"""The values that follow names: where they begin and end."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from functools import cache
 from itertools import islice
 from typing import NamedTuple
 
-__all__ = [
-    "LONGEST_DECIDING",
-    "Value",
-    "compiled",
-    "end_of",
-    "is_longer",
-    "is_random",
-    "is_secret",
-    "is_word",
-    "separator",
-    "values_at",
-]
+from loghc.log.secrets.kinds import compiled, is_random, without_escapes
 
+__all__ = ["LONGEST_DECIDING", "Value", "end_of", "separator", "values_at"]
 
-@cache
-def compiled(pattern: str) -> re.Pattern[str]:
-    """A regular expression, compiled when it is first used."""
-    return re.compile(pattern)
-
-
-_UUID = r"(?i:[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})"
-_FINGERPRINT = "(?i:sha[0-9]{1,3}|md5)[:-]"
-# 0004_alter_tokenproxy, google-oauth2
-_WORDS = "(?=.*[a-z]{4})(?:[a-z]+[0-9]?|[0-9]{1,8})(?:[._-](?:[a-z]+[0-9]?|[0-9]{1,8}))+"
-_NOT_LONG = rf"{_UUID}|[\w./-]+\.[a-z]{{2,4}}|[\w-]{{1,20}}(?:[:/][\w.-]{{1,20}})+|[0-9T:.+Z-]+"
-
-
-def is_unlike_words(value: str) -> bool:
-    """Whether a value is no word, no few words joined, no small number, and no path."""
-    if value.isdigit():
-        return len(value) >= 8
-    if value.startswith(("/", "./", "../", "~/", "http://", "https://", "arn:", "file:")):
-        return False
-    if compiled(_FINGERPRINT).match(value) or compiled(_WORDS).fullmatch(value):
-        return False
-    if value.isalpha():
-        return len(value) >= 16 or bool(compiled("[a-z][A-Z]+[a-z]|[A-Z]{2}[a-z]").search(value))
-    return bool(compiled(r"\d|[^\w ./:-]").search(value))
-
-
-def is_random(value: str, least: int = 8) -> bool:
-    """Whether a value has letters and digits, as what was made by chance has."""
-    return (
-        len(value) >= least
-        and compiled("[0-9]").search(value) is not None
-        and compiled(r"[^\W\d_]").search(value) is not None
-        and " " not in value
-        and is_unlike_words(value)
-        # tokens: prompt=512 total=600
-        and not compiled(r"[a-z_]+=[0-9.]+|(?i:http)/[0-9.]+\W*").fullmatch(value)
-    )
-
-
-def is_longer(value: str, least: int) -> bool:
-    """Whether a value is random and no UUID, path or list, nor a number with a unit or a date."""
-    return is_random(value, least) and not compiled(_NOT_LONG).fullmatch(value)
-
-
-_VALUES: dict[str, Callable[[str], bool]] = {
-    "any": bool,
-    "line": bool,
-    "no path": lambda value: not value.startswith(("/", "./", "~")),
-    "no number": lambda value: (
-        not value.isdigit()
-        and not value.startswith(("/", "./", "~"))
-        and not re.fullmatch(r"[0-9.,]+[a-z%]{0,3}|[0-9]+[/:][0-9]+", value)
-    ),
-    "no word": is_unlike_words,
-    "code": lambda value: bool(compiled(r"[0-9]{3,10}(?:[^\w.:/%-].*)?").fullmatch(value)),
-    "random": is_random,
-    "long": lambda value: is_longer(value, 16),
-    "longer": lambda value: is_longer(value, 20),
-}
-"""Which values count as secret, for the names that say so."""
 
 # What stands between a name and its value.
 _QUOTE = "[\"'`]"
@@ -101,6 +30,8 @@ _SEPARATOR = (
 )
 # Weaker: the cells of a table, columns.
 _COLUMN = r"s?(?P<weak>[ \t]{0,16}[|│┃][ \t]{1,16}|[ \t]{2,16}|\t{1,4})(?=[^\s|│┃])"
+# Weaker still: a blank alone, and then neither a name of its own nor an address.
+_WORD = r"b?[\"'`](?=\w)|-?\w(?![\w.-]*(?:[=:]|@[\w-]+\.))"
 _BLOCK = r"[|>][+-]?[ \t]{0,4}\n[ \t]{1,16}"  # of YAML
 _OPENING = r"[bBrRuUfF]{0,2}(?P<quote>\"\"\"|[\"'`])"
 _QUOTED = {
@@ -162,15 +93,22 @@ class Value(NamedTuple):
 
     Attributes:
         begin: where it begins.
-        decides: so much of it as decides whether it is a secret.
+        end: where so much of it ends as decides whether it is a secret.
+        decides: that, without escapes.
         inside: a pattern for all of it.
         quoted: it stands in quotes.
     """
 
     begin: int
+    end: int
     decides: str
     inside: str
     quoted: bool
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it has no escapes."""
+        return len(self.decides) == self.end - self.begin
 
 
 def separator(low: str, begin: int) -> tuple[int, int] | None:
@@ -180,15 +118,17 @@ def separator(low: str, begin: int) -> tuple[int, int] | None:
     """
     # Most words that look like a name are followed by another word, or by more letters.
     first = begin + low.startswith("s", begin)
-    first += low.startswith(" ", first)
-    if low[first : first + 1] not in _SEPARATING and "<" not in low[max(0, begin - 40) : begin]:
-        return None
-    found = compiled(_SEPARATOR).match(low, begin)
-    if found is not None:
-        least = 12 if found["call"] == "" else 6 * low.startswith(_SIDE_BY_SIDE, begin)
-        return found.end(), least
-    column = compiled(_COLUMN).match(low, begin)
-    return None if column is None else (column.end(), 6)
+    blank = low.startswith(" ", first)
+    if (
+        low[first + blank : first + blank + 1] in _SEPARATING
+        or "<" in low[max(0, begin - 40) : begin]
+    ):
+        if found := compiled(_SEPARATOR).match(low, begin):
+            least = 12 if found["call"] == "" else 6 * low.startswith(_SIDE_BY_SIDE, begin)
+            return found.end(), least
+        if column := compiled(_COLUMN).match(low, begin):
+            return column.end(), 6
+    return (first + 1, 6) if blank and compiled(_WORD).match(low, first + 1) else None
 
 
 # A container begins, of which all leaves are values: [..], {..}, (..), Secret(..)
@@ -238,10 +178,8 @@ def values_at(text: str, start: int, seen: int) -> tuple[list[Value], int]:
             continue
         elif depth and key not in _PLAIN_KEYS:
             value = _value_at(text, token.start())
-            # What isn't quoted may be a number, or code; or its "=" is escaped, and undone elsewhere.
-            if value and (
-                value.quoted or (is_random(value.decides, 6) and r"\u00" not in value.decides)
-            ):
+            # What isn't quoted may be a number, or code; or its "=" is escaped.
+            if value and (value.quoted or (is_random(value.decides, 6) and value.is_plain)):
                 found.append(value)
         if not token["bare"]:
             key = ""
@@ -276,30 +214,20 @@ def _value_at(text: str, start: int) -> Value | None:
         decides = decides.rstrip(")]}.:")
         if decides.endswith("(") or compiled(_REFERENCE).match(text, begin):
             return None
-    if not any(map(str.isalnum, decides)):
+    told = without_escapes(decides)
+    if not any(map(str.isalnum, told)):
         return None
-    return Value(begin, decides, inside, quoted=bool(opening))
-
-
-def is_secret(value: Value, kind: str) -> bool:
-    """Whether a value counts, for the names that say of which kind theirs are."""
-    return _VALUES[kind](value.decides)
-
-
-def is_word(value: Value, kind: str) -> bool:
-    """Whether a value is a word that counts in an environment: ``SIGNING_KEY=sunshine``."""
-    return kind == "no word" and value.decides.isalpha() and len(value.decides) >= 8
+    return Value(begin, begin + len(decides), told, inside, quoted=bool(opening))
 
 
 def end_of(text: str, value: Value, kind: str, *, alone: bool) -> int:
     """Where a value ends, which may be alone: what follows it is none of it."""
-    last = value.begin + len(value.decides)
-    if len(value.decides) >= LONGEST_DECIDING - 8:  # there may be more of it
+    if value.end - value.begin >= LONGEST_DECIDING - 8:  # there may be more of it
         whole = compiled(value.inside).match(text, value.begin)
-        return max(last, whole.end()) if whole else last
+        return max(value.end, whole.end()) if whole else value.end
     if value.quoted or alone:
-        return last
-    return _end_of_words(text, value.begin, last, kind)
+        return value.end
+    return _end_of_words(text, value.begin, value.end, kind)
 
 
 @cache

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from functools import lru_cache
 
 __all__ = ["View", "levels"]
 
@@ -23,7 +25,7 @@ _ESCAPES = (
     ),
     re.compile("%[0-7][0-9a-fA-F]|%[89a-fA-F][0-9a-fA-F](?:%[89a-fA-F][0-9a-fA-F])*"),
     re.compile("&(?:quot|apos|amp|lt|gt|#[0-9]{1,4}|#x[0-9a-fA-F]{1,4});"),
-    re.compile(r"\+(?![0-9])|(?<=[^\s0-9])\+"),  # a blank in a form
+    re.compile(r"\+(?:(?![0-9])|(?<=[^\s0-9]\+))"),  # a blank in a form
 )
 _ANY_ESCAPE = re.compile("|".join(escape.pattern for escape in _ESCAPES))
 _SIGNS = {r"\n": "\n", r"\r": "\r", r"\t": "\t"}
@@ -46,60 +48,46 @@ class View:
         is_whole: it has all lines.
     """
 
-    __slots__ = ("_begins", "_ends", "_starts", "is_whole", "text")
+    __slots__ = ("_here", "_there", "is_whole", "text")
 
     def __init__(self, source: str, *, colours_alone: bool = False) -> None:
         self.is_whole = colours_alone
-        self._starts: list[int] = []  # of each part, where it begins here,
-        self._begins: list[int] = []  # where in the source,
-        self._ends: list[int] = []  # and where it ends there
+        # Where each line and each escape begins and ends: here, and in the source.
+        self._here: list[int] = []
+        self._there: list[int] = []
         parts: list[str] = []
         length = 0
-
-        def add(part: str, begin: int, end: int) -> None:
-            nonlocal length
-            if part:
-                self._starts.append(length)
-                self._begins.append(begin)
-                self._ends.append(end)
-                parts.append(part)
-                length += len(part)
-
-        signs = "\\\x1b" if colours_alone else "\\%&+"
-        search = (_COLOUR if colours_alone else _ANY_ESCAPE).search
-        done, known = 0, any(sign in source for sign in signs)
-        while known and (found := search(source, done)):
-            begin, end = (0, len(source)) if colours_alone else _line_at(source, found.start())
-            line, pattern = source[begin:end], _COLOUR
-            if not colours_alone:
-                pattern = next(escape for escape in _ESCAPES if escape.search(line))
-                line = _FORM.sub(_with_blanks, _STRING.sub(_by_itself, line))
-            done = begin
+        for begin, line, pattern in _whole(source) if colours_alone else _lines(source):
+            done = 0
+            self._here.append(length)
+            self._there.append(begin)
             for escape in pattern.finditer(line):
-                place = begin + escape.start()
-                add(line[done - begin : escape.start()], done, place)
-                done = begin + escape.end()
-                add(_undone(escape[0]), place, done)
-            add(line[done - begin :], done, end)
-            done = end
+                first, last = escape.span()
+                character = _undone(escape[0])
+                parts += line[done:first], character
+                self._here += length + first - done, length + first - done + len(character)
+                self._there += begin + first, begin + last
+                length += first - done + len(character)
+                done = last
+            parts.append(line[done:])
+            length += len(line) - done
+            self._here.append(length)
+            self._there.append(begin + len(line))
         self.text = "".join(parts)
 
     def places(self, first: int, last: int) -> tuple[int, int]:
         """Where in the source a part of the view stands: begin and end."""
-        part = bisect_right(self._starts, first) - 1
-        begin = min(self._begins[part] + first - self._starts[part], self._ends[part])
-        if self._is_escape(part):
-            begin = self._begins[part]
-        part = bisect_left(self._starts, last) - 1
-        end = self._ends[part]
-        if not self._is_escape(part):
-            end = min(self._begins[part] + last - self._starts[part], end)
-        return begin, end
+        at = bisect_right(self._here, first) - 1
+        begin = self._there[at] + (0 if self._is_escape(at) else first - self._here[at])
+        at = bisect_left(self._here, last) - 1
+        if self._is_escape(at):
+            return begin, self._there[at + 1]
+        return begin, self._there[at] + last - self._here[at]
 
-    def _is_escape(self, part: int) -> bool:
-        """Whether a part is an escape, which is longer in the source."""
-        after = self._starts[part + 1] if part + 1 < len(self._starts) else len(self.text)
-        return after - self._starts[part] != self._ends[part] - self._begins[part]
+    def _is_escape(self, at: int) -> bool:
+        """Whether an escape begins there, which is longer in the source."""
+        length = self._here[at + 1] - self._here[at]
+        return self._there[at + 1] - self._there[at] != length
 
 
 def levels(text: str) -> list[View]:
@@ -115,8 +103,25 @@ def levels(text: str) -> list[View]:
     return found
 
 
-def _line_at(text: str, place: int) -> tuple[int, int]:
-    return text.rfind("\n", 0, place) + 1, text.find("\n", place) + 1 or len(text)
+def _whole(text: str) -> Iterator[tuple[int, str, re.Pattern[str]]]:
+    """A text that has colours: where it begins, and the pattern for them."""
+    if ("\\" in text or "\x1b" in text) and _COLOUR.search(text):
+        yield 0, text, _COLOUR
+
+
+def _lines(text: str) -> Iterator[tuple[int, str, re.Pattern[str]]]:
+    """The lines that have escapes: where each begins, and the pattern for those to be undone."""
+    end, known = 0, any(sign in text for sign in "\\%&+")
+    while known and (found := _ANY_ESCAPE.search(text, end)):
+        begin = text.rfind("\n", 0, found.start()) + 1
+        end = text.find("\n", begin) + 1 or len(text)
+        line = text[begin:end]
+        pattern = next(escape for escape in _ESCAPES if escape.search(line))
+        if "\\" in line:
+            line = _STRING.sub(_by_itself, line)
+        if "+" in line:
+            line = _FORM.sub(_with_blanks, line)
+        yield begin, line, pattern
 
 
 def _by_itself(string: re.Match[str]) -> str:
@@ -128,6 +133,7 @@ def _with_blanks(form: re.Match[str]) -> str:
     return form[0].replace("+", " ")
 
 
+@lru_cache(4096)  # a text has the same ones over and over
 def _undone(escape: str) -> str:
     """What an escape stands for."""
     if "[" in escape:  # a colour

@@ -1,0 +1,95 @@
+"""Which values are secret: by what they are made of, as far as a name tells of its own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import cache
+
+__all__ = [
+    "KINDS",
+    "compiled",
+    "is_joined",
+    "is_longer",
+    "is_random",
+    "is_unlike_words",
+    "without_escapes",
+]
+
+
+@cache
+def compiled(pattern: str) -> re.Pattern[str]:
+    """A regular expression, compiled when it is first used."""
+    return re.compile(pattern)
+
+
+_UUID = r"(?i:[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})"
+_FINGERPRINT = "(?i:sha[0-9]{1,3}|md5)[:-]"
+# 0004_alter_tokenproxy, google-oauth2
+_WORDS = "(?=.*[a-z]{4})(?:[a-z]+[0-9]?|[0-9]{1,8})(?:[._-](?:[a-z]+[0-9]?|[0-9]{1,8}))+"
+_BY_CHANCE = r"[0-9].*[^\W\d_]|[^\W\d_].*[0-9]|[a-z][A-Z].*[a-z][A-Z]"
+_NOT_LONG = (
+    rf"{_UUID}|[\w./-]+\.[a-z]{{2,4}}|[\w-]{{1,20}}(?:[:/][\w.-]{{1,20}})+"
+    r"|[0-9T:.+Z-]+|0x[0-9A-Fa-f]+"
+)
+# HTTPServerError, photoSync
+_JOINED = "(?:[A-Z]+(?:(?![A-Za-z])|(?=[A-Z][a-z]))|[A-Z]?[a-z]{2,}(?![a-z]))+"
+
+
+def is_joined(value: str) -> bool:
+    """Whether a value is of letters alone, in words that are joined as in names."""
+    return compiled(_JOINED).fullmatch(value) is not None
+
+
+def is_unlike_words(value: str) -> bool:
+    """Whether a value is no word, no few words joined, no small number, and no path."""
+    if value.isdigit():
+        return len(value) >= 8
+    if value.startswith(("/", "./", "../", "~/", "http://", "https://", "arn:", "file:")):
+        return False
+    if compiled(_FINGERPRINT).match(value) or compiled(_WORDS).fullmatch(value):
+        return False
+    if value.isalpha():
+        return len(value) >= 16 or bool(compiled("[a-z][A-Z]+[a-z]|[A-Z]{2}[a-z]").search(value))
+    return bool(compiled(r"\d|[^\w ./:-]|[a-z][A-Z].*[a-z][A-Z].*[a-z][A-Z]").search(value))
+
+
+def is_random(value: str, least: int = 8) -> bool:
+    """Whether a value has letters and digits, or mixes cases as no name does: made by chance."""
+    return (
+        len(value) >= least
+        and bool(compiled(_BY_CHANCE).search(value))
+        and not is_joined(value)
+        and " " not in value
+        and is_unlike_words(value)
+        # tokens: prompt=512 total=600
+        and not compiled(r"[a-z_]+=[0-9.]+|(?i:http)/[0-9.]+\W*").fullmatch(value)
+    )
+
+
+def is_longer(value: str, least: int) -> bool:
+    """Whether a value is random and no UUID, path or list, nor a number with a unit or a date."""
+    return is_random(value, least) and not compiled(_NOT_LONG).fullmatch(value)
+
+
+KINDS: dict[str, Callable[[str], bool]] = {
+    "any": bool,
+    "line": bool,
+    "no path": lambda value: not value.startswith(("/", "./", "~")),
+    "no number": lambda value: (
+        not value.isdigit()
+        and not value.startswith(("/", "./", "~"))
+        and not re.fullmatch(r"[0-9.,]+[a-z%]{0,3}|[0-9]+[/:][0-9]+", value)
+    ),
+    "no word": is_unlike_words,
+    "code": lambda value: bool(compiled(r"[0-9]{3,10}(?:[^\w.:/%-].*)?").fullmatch(value)),
+    "random": is_random,
+    "long": lambda value: is_longer(value, 16),
+    "longer": lambda value: is_longer(value, 20),
+}
+"""Which values count as secret, for the names that say so."""
+
+
+def without_escapes(value: str) -> str:
+    r"""A value without ``\u00e4``, ``\n`` and the like, whose digits and letters tell nothing."""
+    return compiled(r"\\(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|[nrt\"'])").sub("", value)
