@@ -359,7 +359,14 @@ logger.info("sync.start")
 logger.info("before")
 run = os.environ["LOGHC_RUN"]
 inode = os.stat(run).st_ino
-time.sleep(0.5)  # the watcher has seen its ring
+def held():  # by the watcher
+    for descriptor in os.scandir(f"/proc/{os.getppid()}/fd"):
+        try:
+            yield os.readlink(descriptor.path)
+        except OSError:
+            pass
+while not any(path.endswith(".ring") for path in held()):
+    time.sleep(0.01)
 shutil.rmtree(run)
 """
 LATER = """

@@ -204,7 +204,7 @@ print(stats.delivered, stats.failed, stats.superseded, len(outcomes))
 
 @pytest.mark.parametrize(
     ("each", "failing", "drain"),
-    [(100, 100, 10), pytest.param(3750, 1000, 30, marks=pytest.mark.slow)],
+    [(100, 100, 30), pytest.param(3750, 1000, 30, marks=pytest.mark.slow)],
     ids=["1,600", "60,000"],
 )
 def test_sixteen_threads_and_a_slow_service_agree_on_every_ping(
