@@ -46,7 +46,6 @@ class Result(NamedTuple):
 
     @property
     def fate(self) -> str:
-        """In a word."""
         if self.killed_by:
             return "killed"
         return "equivalent" if self.mutant.equivalent else "survived"
@@ -58,7 +57,7 @@ def main() -> bool:
     parser.add_argument("--seed", type=int, help="of the sample; default: the commit's hash")
     parser.add_argument("--only", action="append", help="those whose `path:line function` has this")
     parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--spend", type=float, default=60, help="seconds of tests for a mutant")
+    parser.add_argument("--spend", type=float, default=120, help="seconds of tests for a mutant")
     parser.add_argument("--least", type=float, default=92, help="percent to be killed")
     parser.add_argument("--lines", type=Path, help="a file that keeps what the first run records")
     options = parser.parse_args()

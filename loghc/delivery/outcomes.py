@@ -61,7 +61,7 @@ class Outcomes:
         self._caller = ThreadOnDemand(
             self._call, lambda: self._to_call, self.changed, calls_app=True
         )
-        self._can_call = False
+        self._can_call = False  # no test can tell: it is set before it is asked
 
     def expect(self, queued: Queued) -> None:
         """A ping was queued."""

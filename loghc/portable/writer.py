@@ -101,7 +101,7 @@ def writer(mapping: "Any", words: "Any", capacity: int) -> "tuple[Any, Any, Any]
             after: each marker sorts before this.
         """
         monotonic_ns = time.monotonic_ns
-        hour = second = -1
+        hour = second = -1  # no test can tell -1 from another that no time has
         until = 0
         until_second = ""
 

@@ -60,7 +60,6 @@ class Mutant(NamedTuple):
 
     @property
     def title(self) -> str:
-        """Where it is."""
         return f"{self.path}:{self.line} {self.where}"
 
 

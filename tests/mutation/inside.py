@@ -1,8 +1,8 @@
 """Is imported by each Python of a workplace's environment; and is a plugin of its pytest.
 
 Where lines are recorded, each process appends those of loghc that it runs, once for each test, to a
-file that is named by the test's number. Which test is running stands in a file, too, so that this
-needs nothing of the environment, and of the standard library only what every Python has imported.
+file that is named by the test's number. Which test is running stands in a file, so that this needs
+no variable, and of the standard library only what every Python has imported.
 """
 
 import os
@@ -18,14 +18,12 @@ _number = ""
 def record() -> None:
     """Begin to record lines, in this process and its forks."""
     global _number
-    try:
+    if os.path.exists(_NOW):  # else no test has begun
         with open(_NOW, encoding="utf-8") as file:
             _number = file.read().partition(" ")[0]
-    except OSError:  # no test has begun
-        pass
     monitoring = sys.monitoring
-    if monitoring.get_tool(_TOOL):  # a program that calls site.main()
-        return
+    if monitoring.get_tool(_TOOL):
+        return  # a program that calls site.main()
     monitoring.use_tool_id(_TOOL, "lines")
     monitoring.register_callback(_TOOL, monitoring.events.PY_START, _begun)
     monitoring.register_callback(_TOOL, monitoring.events.LINE, _ran)
@@ -61,9 +59,8 @@ class Plugin:
         import pytest
 
         for item in items:
-            if item.nodeid in self._limits:
-                marker = pytest.mark.timeout(self._limits[item.nodeid])
-                item.add_marker(marker, append=False)
+            if limit := self._limits.get(item.nodeid):
+                item.add_marker(pytest.mark.timeout(limit), append=False)
 
     def pytest_runtest_logstart(self, nodeid):
         global _number

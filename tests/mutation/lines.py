@@ -54,10 +54,12 @@ class Judges:
             if mutant.names is not None:  # made at import, and used nobody knows how
                 lines = self._run[mutant.path]
             found = {name for line in lines for name in self._by_line[mutant.path][line]}
-        order = _mixed(sorted(found, key=lambda name: (self._extent[name], name)))
+        mixed = _mixed(sorted(found, key=lambda name: (self._extent[name], name)))
+        words = {*_words(mutant.path)}  # a file of tests that is named like the module goes first
+        order = sorted(mixed, key=lambda name: -len(words.intersection(_words(name))))
         spent = itertools.accumulate(self._tests[name].seconds for name in order)
-        within = zip(order, spent, strict=True)
-        return {name: self._tests[name].seconds for name, sum_s in within if sum_s <= self._spend_s}
+        within = [name for name, sum_s in zip(order, spent, strict=True) if sum_s <= self._spend_s]
+        return {name: self._tests[name].seconds for name in within}
 
     def _using(self, given: Iterable[str]) -> set[str]:
         """The tests that run a function's line with a name that is bound at import.
@@ -76,6 +78,10 @@ class Judges:
             if line not in self._imported[path] and pattern.search(text)
             for name in self._by_line[path].get(line, ())
         }
+
+
+def _words(path: str) -> list[str]:
+    return re.split(r"[\W_]", path.partition("::")[0])
 
 
 def _mixed(tests: Iterable[str]) -> list[str]:

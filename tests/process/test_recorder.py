@@ -181,6 +181,46 @@ def test_what_the_programs_handlers_would_format_is_recorded(recorded, watch, so
     assert all(reading.lost == 0 for reading in watch.readings)
 
 
+def test_what_is_pickled_of_a_logger_knows_nothing_of_the_recorder(recorded):
+    add = "logger.remove()\nlogger.add(print, level='WARNING')\n"
+    show = "print(logger._core.__getstate__()['min_level'])"
+    assert recorded(f"from loguru import logger\n{add}{show}") == "30\n"
+
+
+def test_handlers_that_are_changed_in_place_are_changed(recorded, watch):
+    out = recorded(
+        """
+        import sys
+        from loguru import logger
+        logger.remove()
+        first = logger.add(sys.stdout.write, format="1 {message}")
+        logger.add(sys.stdout.write, format="2 {message}")
+        logger.info("a")
+        del logger._core.handlers[first]
+        logger.info("b")
+        """
+    )
+    assert out == "1 a\n2 a\n2 b\n"
+    assert messages(watch) == ["a", "b"]
+
+
+def test_the_level_of_a_childs_first_record_is_the_childs(recorded, watch):
+    recorded(
+        """
+        import os
+        from loguru import logger
+        logger.remove()
+        logger.add(lambda m: None)
+        logger.info("parent")
+        if not os.fork():
+            logger.error("child")
+            os._exit(0)
+        os.wait()
+        """
+    )
+    assert [reading.level for reading in watch.readings] == [20, 40]
+
+
 def test_patched_times_of_another_zone_dont_get_mixed_up(recorded, watch):
     recorded(
         LOGS["in UTC"][0].join(["import sys\nfrom loguru import logger\n", ""]), env={"TZ": "EST+5"}

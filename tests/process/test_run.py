@@ -204,6 +204,8 @@ def test_in_a_deleted_working_directory_the_program_starts(receiver, tmp_path, l
     assert (done.returncode, done.stdout) == (0, "out\n"), done.stderr
     told = [ping.event for ping in receiver.pings]
     assert told == ([] if url else [Event.START, Event.SUCCESS]), done.stderr
+    is_said = "the state directory 'x' can't be used" in done.stderr
+    assert is_said == ("--state" in command and not url)
 
 
 def test_descriptors_of_the_callers_are_inherited(receiver, tmp_path):

@@ -821,6 +821,7 @@ def test_what_is_no_fault_is_refused_where_it_is_scripted(
     ("options", "message"),
     [
         ({"status": 42}, "status must be an HTTP status from 200 to 999, not 42"),
+        ({"status": 1000}, "status must be an HTTP status from 200 to 999, not 1000"),
         ({"delay": -1}, "delay must be seconds, 0 or more, not -1"),
         ({"pace": math.nan}, "pace must be seconds, 0 or more, not nan"),
         ({"cut": "head"}, "cut must be one of request, body, before-answer, answer or None"),
@@ -829,6 +830,32 @@ def test_what_is_no_fault_is_refused_where_it_is_scripted(
 def test_a_fault_that_makes_no_sense_is_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Fault(**options)
+
+
+@pytest.mark.parametrize(
+    ("version", "header", "stays"),
+    [
+        ("1.1", "", True),
+        ("1.1", "Connection: close", False),
+        ("1.0", "", False),
+    ],
+)
+def test_a_connection_stays_open_as_its_client_wants(
+    receiver: PingReceiver, version: str, header: str, stays: bool
+) -> None:
+    path = urlsplit(receiver.url).path
+    request = f"GET {path} HTTP/{version}\r\nHost: x\r\n{header}".rstrip() + "\r\n\r\n"
+    address = ("127.0.0.1", urlsplit(receiver.url).port or 0)
+    with socket.create_connection(address, timeout=20) as connection:
+        connection.sendall(request.encode())
+        answer = connection.makefile("rb")
+        while answer.readline().strip():
+            pass
+        again = b""
+        with contextlib.suppress(ConnectionError):
+            connection.sendall(request.encode())
+            again = answer.read(40)
+        assert (b"HTTP/1.1 200" in again) == stays
 
 
 # Clients that misbehave

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
+from loguru import logger
 
-from loghc import Event, Outcome
+from loghc import Event, HealthSink, Outcome
 from loghc.delivery import Delivery
 from loghc.delivery.policy import Policy
 from loghc.delivery.troubles import Troubles
@@ -341,6 +342,19 @@ def test_a_status_that_was_set_aside_is_a_note_once_a_newer_end_was_taken() -> N
         up.set()
         assert delivery.wait(20)
     assert [path.partition("?")[0] for path, _ in refusing.taken] == ["/x", "/x/log"]
+
+
+def test_the_markers_own_record_is_found_though_its_first_line_is_masked() -> None:
+    refusing = Strict(lambda body: 413 if len(body) > 600 else 200)
+    with service(refusing.serve) as port:
+        sink = HealthSink(f"http://127.0.0.1:{port}/x")
+        logger.add(sink, format="{message}")
+        for number in range(100):
+            logger.info("copied {}", number)
+        logger.error("sync.error: password=hunt3rTwo\nno more")
+        assert sink.wait(20)
+    [(_, body)] = refusing.taken
+    assert body.partition(b"\n\n")[2].startswith(b"sync.error: password=[redacted]\nno more\n")
 
 
 def test_a_fault_of_the_connection_says_nothing_of_a_log(ping_receiver: PingReceiver) -> None:

@@ -467,6 +467,7 @@ BAD_OPTIONS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"send_logs": None}, TypeError, "send_logs: expected True or False, not None"),
     ({"mask_secrets": 0}, TypeError, "mask_secrets: expected True or False, not 0"),
     ({"on_outcome": 5}, TypeError, "on_outcome: expected a callable, not int"),
+    ({"state": 5}, TypeError, "state: expected a path, not int"),
     (
         {"on_outcome": asyncio.sleep},
         TypeError,

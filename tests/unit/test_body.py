@@ -188,6 +188,9 @@ def test_less_of_a_body_keeps_its_headline_and_its_markers_record_and_says_so() 
     assert (least.headline, least.log) == (b"OSError: disk full", b"sync.error\n")
     for body in (short, least):
         assert b": the service answered 413\n" in body.footer
+    noted = Body(log=b"x" * 20_000, footer=b"y" * 20_000).shortened(1, why)
+    assert noted.log == b"x" * 8_000
+    assert 3_800 < noted.footer.count(b"y") <= 4_000
     small = Body(log=b"sync.done\n", record_bytes=10)
     assert small.shortened(1, why) is small.shortened(2, why) is small
 
