@@ -81,7 +81,6 @@ def main() -> bool:
 
 
 def sample(mutants: list[Mutant], only: list[str], size: int | None, seed: int) -> list[Mutant]:
-    """Some mutants, as many of each room, as far as it has them."""
     named = [each for each in mutants if any(text in each.title for text in only)]
     rooms: dict[str, list[Mutant]] = {}
     for mutant in random.Random(seed).sample(named, len(named)):

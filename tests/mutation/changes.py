@@ -35,6 +35,7 @@ _NEEDLESS = frozenset(
 )
 _TEXTS = frozenset(("daemon", "description", "encoding", "epilog", "help", "metavar", "name"))
 _ELSEWHERE = ("TYPE_CHECKING", "sys.version_info", "sys.platform", "os.name", "implementation")
+_UNSAID = ["__all__"], ["__slots__"], ["TYPE_CHECKING"]
 _SMALL = 10  # numbers below are counted up; those above are bounds, and doubled
 
 
@@ -113,7 +114,7 @@ def _is_left_out(node: ast.AST) -> bool:
             return True  # the last one is a docstring
         case ast.If(test) | ast.IfExp(test):
             return any(name in _text(test) for name in _ELSEWHERE)
-    return isinstance(node, ast.Assign) and bound_by(node) in (["__all__"], ["__slots__"])
+    return isinstance(node, ast.Assign) and bound_by(node) in _UNSAID
 
 
 def _replacements(node: ast.AST, top_level: bool) -> Iterator[tuple[ast.expr | ast.stmt, str]]:

@@ -181,10 +181,12 @@ def test_what_the_programs_handlers_would_format_is_recorded(recorded, watch, so
     assert all(reading.lost == 0 for reading in watch.readings)
 
 
-def test_what_is_pickled_of_a_logger_knows_nothing_of_the_recorder(recorded):
-    add = "logger.remove()\nlogger.add(print, level='WARNING')\n"
-    show = "print(logger._core.__getstate__()['min_level'])"
-    assert recorded(f"from loguru import logger\n{add}{show}") == "30\n"
+def test_what_is_pickled_of_a_logger_knows_nothing_of_the_recorder(recorded, tmp_path):
+    show = "print(logger._core.__getstate__()['min_level'])\n"
+    source = f"from loguru import logger\nlogger.remove()\n{show}"
+    source += f"logger.add(print, level='WARNING')\n{show}"
+    with run_directory(tmp_path / "lower", level=10) as directory:
+        assert recorded(source, directory=directory) == "inf\n30\n"
 
 
 def test_handlers_that_are_changed_in_place_are_changed(recorded, watch):

@@ -56,6 +56,7 @@ def test_one_thing_is_changed(source: str, expected: list[str]) -> None:
         "x: Literal[1, 2]",
         '"""Text."""',
         '__all__ = ["a"]',
+        "TYPE_CHECKING = False",
         "import a",
         "if TYPE_CHECKING:\n    x = 1",
         "if sys.version_info < (3, 12):\n    x = 1",

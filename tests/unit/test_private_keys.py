@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 
 from loghc.log.secrets import mask_secrets
@@ -63,3 +65,12 @@ def test_of_a_private_key_nothing_is_left_and_of_the_rest_all(
     text: str, out: str, newline: str
 ) -> None:
     assert mask_secrets(text.replace("\n", newline)) == out.replace("\n", newline)
+
+
+@pytest.mark.parametrize("before", [b"", b"x", b"xy"])
+def test_nothing_is_left_of_a_private_key_in_base64(before: bytes) -> None:
+    encoded = base64.b64encode(before + f"{BEGIN}\n{KEY}\n{END}\n".encode()).decode()
+    masked = mask_secrets(f"one {encoded} two")
+    assert masked.startswith("one ")
+    assert masked.endswith("[redacted] two")
+    assert len(masked) < 30
