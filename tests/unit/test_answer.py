@@ -329,6 +329,18 @@ def test_a_machine_without_any_ca_certificate_is_told_so(
     assert failed(error).advice.startswith("If a private CA signed it")
 
 
+def test_a_machine_whose_ca_certificates_can_not_be_seen_is_taken_to_have_some(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse() -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(ssl, "create_default_context", refuse)
+    error = ssl.SSLCertVerificationError()
+    error.verify_code = 20
+    assert failed(error).advice.startswith("If a private CA signed it")
+
+
 @pytest.mark.parametrize(
     ("reason", "words", "advice"),
     [
