@@ -58,5 +58,6 @@ def _sha1(data: bytes) -> bytes:
     try:
         digest = load("_sha1").sha1(data).digest()  # type: bytes
     except ImportError:  # some distributions build Python without it
-        digest = load("_hashlib").openssl_sha1(data, usedforsecurity=False).digest()
+        sha1 = load("_hashlib").openssl_sha1
+        digest = sha1(data, usedforsecurity=False).digest()  # no test can tell: FIPS mode's
     return digest
