@@ -1,1 +1,1 @@
-"""What runs inside a watched program: the recorder. Standard library only, no import of loghc."""
+"""The recorder, which runs inside a watched program: standard library only, no import of loghc."""

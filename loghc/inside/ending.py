@@ -1,6 +1,6 @@
-"""Sees the exceptions that end this process, its threads, and what multiprocessing forks.
+"""Sees the exceptions that end this process, its threads and its multiprocessing children.
 
-No hook of the program's is touched, and nothing is loaded until there is an exception.
+It leaves the program's hooks alone, and loads nothing until there is an exception.
 """
 
 import posix
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 __all__ = ["Ending"]
 
-_TOOLS = (4, 3)  # numbers that sys.monitoring has given to no kind of tool
+_TOOLS = (4, 3)  # numbers that sys.monitoring reserves for no kind of tool
 _MANY = 4  # exceptions of threads, after which
 _PAUSE_S = 60.0  # one is written at most this often: each takes room from the log
 
 
 class Ending:
-    """Writes down what ends a process or a thread, once.
+    """Records the exception that ends a process or a thread, once.
 
     Args:
-        write: takes an exception and a title, empty or a line.
-        disguise: makes a function one of importlib's, for tracebacks.
+        write: takes an exception and a title (a line, or empty).
+        disguise: makes a function look like one of importlib's in tracebacks.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Ending:
         self._last_s = 0.0  # when the last one was
 
     def see(self, module: "Any") -> None:
-        """Be there when something of a module's ends, which has just been imported."""
+        """Prepare for what a module that was just imported may end."""
         {
             "coverage.execfile": self._see_coverage,
             "threading": self._see_threads,
@@ -77,7 +77,7 @@ class Ending:
             return
 
     def _see_coverage(self, module: "Any") -> None:
-        """It deals with the exception that ends the program by itself."""
+        """Handle a program that deals with the exception that ends it."""
         run = module.PyRunner.run
 
         def run_and_keep(runner: "Any") -> "Any":
@@ -90,7 +90,7 @@ class Ending:
         module.PyRunner.run = self._disguise(run_and_keep)
 
     def _see_threads(self, module: "Any") -> None:
-        """Be there when a thread asks for what deals with its exception."""
+        """See a thread's exception when the thread looks up the hook for it."""
         name = "_invoke_excepthook"
         see = self._end_thread
 
@@ -122,8 +122,8 @@ class Ending:
             return
 
     def _see_children(self, util: "Any") -> None:
-        """A child of multiprocessing leaves without atexit callbacks."""
-        # A forked one begins by forgetting all finalizers: those of its parent, it supposes.
+        """Handle multiprocessing children, which exit without atexit callbacks."""
+        # A forked child begins by dropping all finalizers, as it takes them for its parent's.
         util.register_after_fork(self, Ending._begin_child)
         if sys.argv[1:2] == ["--multiprocessing-fork"]:  # a spawned one
             self._begin_child()
@@ -138,9 +138,9 @@ class Ending:
             return
 
     def _watch_bootstrap(self, bootstrap: "Any") -> None:
-        """See the exception while the function that runs the child deals with it.
+        """See the exception while the function that runs the child handles it.
 
-        From Python 3.13 on, finalizers run when the exception is gone.
+        From Python 3.13 on, the exception is gone by the time finalizers run.
         """
         python = sys  # type: Any
         self._parents = python.exception()  # what the parent was dealing with when it forked
@@ -160,16 +160,17 @@ class Ending:
         self._watching = True
 
     def _end_child(self) -> None:
-        """Write the exception that leaves a child's function, which is on its way right now."""
+        """Record the exception that is propagating out of a child's function."""
         error = sys.exc_info()[1]
         if error is not None:
             self._end(error)
 
 
 def _left_main(trace: "Any") -> bool:
-    """Whether a traceback begins at the bottom of the program.
+    """Whether a traceback begins at the program's outermost frame.
 
-    Tools that print an exception and go on, such as test runners, keep theirs in the same place.
+    Tools that print an exception and continue, such as test runners, store theirs in the same
+    place.
     """
     frame = getattr(trace, "tb_frame", None)
     if frame is None:

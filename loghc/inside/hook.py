@@ -1,9 +1,9 @@
 """Waits for the program to import loguru, unseen, and for what ends its threads and processes.
 
-The finder that Python has for the files on `sys.path` is asked for loguru as for all else. When it
-has found it, the loader's method that executes a module is covered, once, by one that attaches the
-recorder afterwards. Both functions claim to be importlib's own, so that Python leaves them out of
-tracebacks and `warnings` out of its count of frames, as it does with importlib's.
+It wraps Python's finder for the files on `sys.path`. When that finds loguru, the loader's method
+that executes the module is replaced, once, by one that attaches the recorder afterwards. Both
+functions pass for importlib's own, so that Python leaves them out of tracebacks, and `warnings` out
+of its count of frames.
 """
 
 import posix
@@ -50,10 +50,10 @@ _external = sys.modules["_frozen_importlib_external"]  # type: Any
 
 
 def install(root: str, directory: str) -> None:
-    """Attach the recorder when loguru is imported, or now if it is already.
+    """Attach the recorder when loguru is imported, or now if it has been.
 
     Args:
-        root: the path that `inside` and `portable` are in.
+        root: the directory of `inside` and `portable`.
         directory: the run's.
     """
     finder = _external.PathFinder
@@ -129,10 +129,10 @@ def install(root: str, directory: str) -> None:
 
 
 def _arrive(directory: str) -> None:
-    """Tell the watcher that this Python is seen, whether or not it logs.
+    """Tell the watcher that the recorder got into this Python, whether or not it logs.
 
-    The text names the program that runs here, not the process, which may become another: where its
-    stack begins, which forks share.
+    The text identifies the program that runs here rather than the process, which may become
+    another: by where its stack begins, which forks share.
     """
     pid = posix.getpid()
     stack = _read("/proc/self/stat").rpartition(b")")[2].split()[_STACK]
@@ -154,7 +154,7 @@ def _arrive(directory: str) -> None:
 
 
 def _is_ours(descriptor: int, kind: int, mask: int) -> bool:
-    """Whether something is what `portable.trusted` would open, which is not loaded yet."""
+    """Whether `portable.trusted`, which is not loaded yet, would open something."""
     found = posix.fstat(descriptor)
     return found.st_mode & mask == kind and found.st_uid in (posix.geteuid(), 0)
 
@@ -168,7 +168,7 @@ def _read(path: str) -> bytes:
 
 
 def _register(at_exit: "Any") -> None:
-    """Have a function called at the exit, the last of all."""
+    """Call a function at the exit, after all others."""
     name = "atexit"
     atexit = sys.modules.get(name)
     if atexit is None:
@@ -212,7 +212,7 @@ def _disguise(function: "Any") -> "Any":
 
 
 def _load(root: str) -> "Any":
-    """Load the recorder from its own path, without asking any finder."""
+    """Load the recorder from its own path, without using any finder."""
     kind = type(sys)
     modules = {}  # type: dict[str, Any]
     # A lazy import (CPython 3.15) would come when its module has left sys.modules again.

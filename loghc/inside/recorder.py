@@ -1,4 +1,4 @@
-"""Begins to record: puts the tap among loguru's handlers, where nobody but loguru sees it."""
+"""Starts recording: puts the tap among loguru's handlers, where only loguru sees it."""
 
 import posix
 import sys
@@ -20,7 +20,7 @@ _taps = []  # type: list[Tap]
 def attach(loguru: object, directory: str) -> None:
     """Record what is logged with this loguru.
 
-    It may be called again: a program may import loguru anew.
+    It may be called again, as a program may import loguru again.
 
     Args:
         loguru: the module.
@@ -61,12 +61,12 @@ def _tap(directory: str) -> Tap:
 
 
 def _watch(loguru: "Any", tap: Tap) -> None:
-    """Have all loggers of a loguru that was just imported give their records to the tap, too.
+    """Make all loggers of a loguru that was just imported give their records to the tap as well.
 
-    loguru keeps its handlers in a dict by number, and replaces it by a changed copy. So does the
-    dict that takes its place here; only the method of the logger that hands a record to all
-    `values()` finds the tap there, in front. What the program removes, counts, prints, copies or
-    pickles is its own.
+    loguru keeps its handlers in a dict by number, and replaces it with a changed copy. The dict put
+    in its place does the same, but the logger's method that gives a record to all `values()` finds
+    the tap there, in front. The program only removes, counts, prints, copies or pickles its own
+    handlers.
     """
     logger = loguru.logger
     kind = type(logger)
@@ -115,7 +115,7 @@ _CHANGING = (
 
 
 def _forgetting(change: "Any") -> "Any":
-    """A method of dict that changes it, after which `values` are no longer what they were."""
+    """A dict method that changes the dict, and so its cached `values`."""
 
     def changed(self: "Any", *args: "Any", **kwargs: "Any") -> "Any":
         if hasattr(self, "_with_tap"):
@@ -126,7 +126,7 @@ def _forgetting(change: "Any") -> "Any":
 
 
 def _adopt_all(kind: "Any", adopt: "Any") -> None:
-    """Adopt each core from when it is made, be it new, copied or unpickled."""
+    """Adopt each core as soon as it is made, whether new, copied or unpickled."""
     make, take_apart, rebuild = kind.__init__, kind.__getstate__, kind.__setstate__
 
     def __init__(self: "Any", *args: "Any", **kwargs: "Any") -> None:  # noqa: N807

@@ -1,4 +1,4 @@
-"""Takes in what the program's own handlers are given, and puts it into the process's ring."""
+"""Puts what the program's own handlers are given into the process's ring."""
 
 import posix
 import time
@@ -23,21 +23,21 @@ _monotonic_ns = time.monotonic_ns
 
 
 class Tap:
-    """What loguru takes for a handler.
+    """A handler, as far as loguru can tell.
 
-    loguru asks it for nothing but `emit` and `levelno`; the rest of a handler's methods is there
-    for a loguru that would ask for more.
+    loguru uses only `emit` and `levelno`. A handler's other methods are there in case a version
+    uses more.
 
     Args:
         directory: the run's.
         config: what is wanted.
 
     Attributes:
-        emit: records a record. Whatever goes wrong there is no concern of the program's.
-        levelno: its say in what loguru formats. Without a level of its own it has none, and takes
-            all that is formatted.
-        levels: the part of a line that tells the level, by the level's name; filled lazily.
-        append: takes data and a time into the ring of this process, if it has one.
+        emit: records a record. The program never notices errors in it.
+        levelno: influences what loguru formats. Without a level of its own it doesn't, and takes
+            whatever is formatted.
+        levels: the part of a line that shows the level, by the level's name; filled lazily.
+        append: adds data and a time to the ring of this process, if it has one.
     """
 
     def __init__(self, directory: str, config: Config) -> None:
@@ -68,7 +68,7 @@ class Tap:
         self.record(record, from_decorator, is_raw)
 
     def record(self, record: "dict[str, Any]", from_decorator: object, is_raw: object) -> None:
-        """Record what is out of the ordinary: an exception, a marker, a level that is new."""
+        """Record what is out of the ordinary: an exception, a marker, or a new level."""
         try:
             kept = self._see(record["level"])
             message = str(record["message"])
@@ -92,10 +92,9 @@ class Tap:
             self._lose()
 
     def _see(self, level: "Any") -> bool:
-        """Raise the highest level that was seen; whether records of this one are kept.
+        """Raise the highest level seen; whether records of this level are kept.
 
-        One that isn't never comes into the table: only its markers count, as they do whatever
-        their level.
+        A level that isn't kept never enters the table. Its markers count all the same.
         """
         name = level.name
         if name in self.levels:
@@ -110,20 +109,20 @@ class Tap:
         return True
 
     def mark(self, event: str, data: bytes, now: int, record: "dict[str, Any]") -> bool:
-        """Put a marker into the ring, and tell of it; whether it is kept anywhere.
+        """Put a marker into the ring, and notify the watcher; whether it is kept anywhere.
 
-        A HealthSink calls it, too, for markers that nothing is listened for here.
+        A HealthSink calls it as well, for markers that the recorder doesn't know.
 
         Args:
             event: the marker's.
-            data: its record; empty where the ring has it already.
+            data: its record; empty if the ring has it already.
             now: when it was logged.
             record: loguru's.
         """
         return self.put(about(event, record), data, now, failure=event == "fail")
 
     def put(self, what: bytes, data: bytes, now: int, *, failure: bool = False) -> bool:
-        """Put a marker or other news into the ring, and tell of it; whether it is kept anywhere."""
+        """Put a marker or other news into the ring, and notify the watcher; whether it is kept."""
         if self._pid != posix.getpid():
             self.renew()
         # The channel may be full, or gone: the ring knows first.
@@ -137,21 +136,21 @@ class Tap:
         return told or left or self._header is not None
 
     def _expect(self, message: str, now: int) -> None:
-        """Tell which expectations a message meets."""
+        """Notify the watcher of expectations that a message meets."""
         met = self._expected.meet(message)
         if met:
             self.put(b"expect\t%s\t-" % b",".join([b"%d" % number for number in met]), b"", now)
             self._use_ring()
 
     def _use_ring(self) -> None:
-        """Have records written into the ring, by the shortest way that looks for all there is."""
+        """Choose the shortest `emit` that still looks for everything wanted."""
         ring = self._ring
         if ring is not None and not (self._expected.left or self._by_run):
             first, after = self.markers.first, self.markers.after
             self.emit = ring.emitter(self.levels, self.record, first, after)
 
     def _leave_failure(self) -> bool:
-        """Say that a failure marker was logged where nothing else can, without a descriptor."""
+        """Count a failure marker that nothing else keeps, without a descriptor."""
         try:
             require_trusted(self._directory)
             posix.mknod(self._directory + "/failed", 0o100600)
@@ -212,7 +211,7 @@ class Tap:
         self.note(f"can't open a ring: {reason}")
 
     def note(self, text: str) -> None:
-        """Leave word for the watcher in a way that takes neither a descriptor nor space."""
+        """Leave word for the watcher without using a descriptor or space."""
         name = f"{self._directory}/{posix.getpid()}-{_monotonic_ns()}{NOTE_SUFFIX}"
         try:
             require_trusted(self._directory)
@@ -228,7 +227,7 @@ class Tap:
             return
 
     def stop(self) -> None:
-        """Nothing: a handler's part that is not needed."""
+        """Do nothing: this part of a handler is not needed."""
 
     def complete_queue(self) -> None:
         """Nothing, likewise."""

@@ -1,4 +1,4 @@
-"""Tells the watcher of markers through the channel."""
+"""Sends markers, and other news, to the watcher through the channel."""
 
 import posix
 
@@ -21,9 +21,9 @@ _lanes = Lanes(load("_contextvars").ContextVar("loghc_runs"))
 
 
 def about(event: str, record: "dict[str, Any]") -> bytes:
-    """What the watcher is to know of a marker beside its record: fields with a tab between them.
+    """What the watcher needs to know about a marker beside its record: tab-separated fields.
 
-    It may begin or end a run in the calling context, and so is asked for once.
+    It may begin or end a run in the calling context, so call it once for each marker.
 
     Args:
         event: the event's name.
@@ -37,7 +37,7 @@ def about(event: str, record: "dict[str, Any]") -> bytes:
 
 
 def about_record(record: "dict[str, Any]") -> bytes:
-    """The line before a record whose run is known; empty for one of which nothing is known."""
+    """The line before a record whose run is known; empty if it isn't."""
     lane = _lanes.open_tokens()[-_LANE_TOKENS:]
     run_id = _run_id(record)
     if not lane and run_id is None:
@@ -49,10 +49,11 @@ def about_record(record: "dict[str, Any]") -> bytes:
 def send(
     path: str, about: bytes, line: bytes, time_ns: int, ring: int = 0, number: int = 0
 ) -> None:
-    """Tell the watcher of a marker, or other news, if it listens and has room.
+    """Send the watcher a marker, or other news, if it listens and has room.
 
-    The channel is opened for each message: a descriptor that is kept could become the program's. It
-    is opened for reading, too, so that a write without a reader is no SIGPIPE.
+    The channel is opened for each message, as a descriptor that is kept could end up as one of the
+    program's own. It is opened for reading as well, so that a write without a reader raises no
+    SIGPIPE.
 
     Args:
         path: the run directory's.
@@ -84,7 +85,7 @@ def _lane(event: str, run_id: "str | None") -> "tuple[int, ...]":
 
 
 def _ends_run(record: "dict[str, Any]") -> bool:
-    """Whether the run ends here without a verdict, as `loghc.job` says it."""
+    """Whether the run ends here without a verdict, as marked by `loghc.job`."""
     try:
         return record["extra"]["ends_run"] is True
     except Exception:
@@ -92,7 +93,7 @@ def _ends_run(record: "dict[str, Any]") -> bool:
 
 
 def _run_id(record: "dict[str, Any]") -> "str | None":
-    """The id of the run that the program names, None where it names none that can be read."""
+    """The id of the run that the program names; None if it names none, or none that can be read."""
     try:
         name = record["extra"]["run_id"]
         return None if name is None else run_id_from(name)
@@ -106,7 +107,7 @@ def escape(data: bytes) -> bytes:
 
 
 def _cut(data: bytes, size: int) -> bytes:
-    """The beginning of an escaped text: whole characters, and no half of an escape."""
+    """The beginning of an escaped text, cut between characters and escapes."""
     if len(data) <= size:
         return data
     data = data[:size]

@@ -22,10 +22,10 @@ class Config:
 
     Attributes:
         capacity: bytes of a ring's data area.
-        level: the least level number that is recorded, None for what the program's handlers take.
+        level: the lowest level number to record; None: what the program's handlers take.
         markers: from marker to its event's name.
         expected: pairs of a kind, ``text`` or ``pattern``, and what the run is expected to say.
-        by_run: records are to say which run they belong to.
+        by_run: each record says which run it belongs to.
         fields: all of the fields.
 
     Raises:
@@ -71,7 +71,7 @@ def read_config(path: str) -> Config:
 
 
 def watcher_lives(path: str) -> bool:
-    """Whether the run of a directory is still watched: its watcher holds the lock."""
+    """Whether the run of a directory is still being watched: its watcher holds the lock."""
     fcntl = load("fcntl")
     try:
         with TrustedDirectory(path) as directory:

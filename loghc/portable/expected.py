@@ -1,4 +1,4 @@
-"""What a run is expected to say, found in the text that passes."""
+"""Looks for what a run is expected to say in the text that passes."""
 
 TYPE_CHECKING = False  # importing typing here would keep the program from shadowing it
 if TYPE_CHECKING:
@@ -10,13 +10,13 @@ TEXT = "text"
 
 
 class Expected:
-    """Expectations that are not met yet.
+    """Expectations that have not been met yet.
 
     Args:
         expectations: pairs of a kind, ``text`` or ``pattern``, and what is expected.
 
     Attributes:
-        left: by number, functions that tell whether a text meets an expectation.
+        left: by number, functions that check whether a text meets an expectation.
     """
 
     __slots__ = ("left",)
@@ -31,10 +31,10 @@ class Expected:
 
 
 def matcher(kind: str, expected: str) -> "Any":
-    """A function that tells whether a text has what is expected.
+    """A function that checks whether a text has what is expected.
 
     Raises:
-        re.error: it is no regular expression.
+        re.error: it is not a regular expression.
     """
     if kind == TEXT:
         return lambda text: expected in text

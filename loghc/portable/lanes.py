@@ -8,12 +8,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Lanes"]
 
-_DEEPEST = 1000  # open runs of one context that are told apart: each of its markers looks at all
+_MAX_DEPTH = 1000  # open runs of one context, as each of its markers looks at all of them
 _EARLIER = 0  # stands for runs that a context began and that have ended
 
 
 class _Start:
-    """A run's start, as the contexts see it that have inherited it."""
+    """A run's start, shared by all contexts that inherited it."""
 
     __slots__ = ("ended", "run_id", "token")
 
@@ -44,8 +44,8 @@ class Lanes:
 
         Args:
             run_id: the run's, if the program names it.
-            starts: the marker begins a run, whose token becomes the lane's last.
-            ends: it ends one.
+            starts: the marker starts a run, whose token becomes the lane's last.
+            ends: the marker ends a run.
         """
         begun = self._variable.get(None)
         open_ = [start for start in begun or () if not start.ended]
@@ -61,19 +61,19 @@ class Lanes:
                 open_.remove(other)
                 lane.remove(other.token)
                 break
-        self._variable.set((*open_[1 - _DEEPEST :], start))
-        return (*lane[1 - _DEEPEST :], start.token)
+        self._variable.set((*open_[1 - _MAX_DEPTH :], start))
+        return (*lane[1 - _MAX_DEPTH :], start.token)
 
     def open_tokens(self) -> "list[int]":
-        """The lane of a record that is no marker: nothing begins or ends."""
+        """The lane of a record that isn't a marker, which starts and ends nothing."""
         return [start.token for start in self._variable.get(()) if not start.ended]
 
     def open_runs(self) -> "list[str | None]":
-        """The runs that are open in the calling context, as `of_marker` was told their names."""
+        """The open runs of the calling context, by the ids that were passed to `of_marker`."""
         return [start.run_id for start in self._variable.get(()) if not start.ended]
 
     def _end(self, open_: "list[_Start]", run_id: "str | None") -> None:
-        """End the run that is named, or else the innermost, for all contexts that know it."""
+        """End the named run, or else the innermost, for all contexts that know it."""
         for start in reversed(open_):
             if run_id is None or start.run_id == run_id:
                 start.ended = True

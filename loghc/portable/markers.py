@@ -14,16 +14,16 @@ _LAST = chr(sys.maxunicode)  # no character sorts after it
 class Markers:
     """Finds the event of a message.
 
-    A message is a marker when it is the marker, or starts with it and then has no word character,
-    nor a dot or hyphen followed by one. Where several fit, the longest counts.
+    A message is a marker if it equals one, or starts with one that no word character follows, nor a
+    dot or hyphen with a word character after it. If several match, the longest counts.
 
     Args:
         events: from marker to what it stands for.
 
     Attributes:
         first: no message that is a marker sorts before this.
-        after: each sorts before this. Two comparisons tell nearly every other message from a
-            marker, at half the cost of `str.startswith` and whatever the number of markers.
+        after: each sorts before this. So two comparisons rule out nearly every other message, at
+            half the cost of `str.startswith`, however many markers there are.
     """
 
     __slots__ = ("_events", "after", "first")
@@ -40,7 +40,7 @@ class Markers:
     __hash__ = object.__hash__
 
     def match(self, message: str) -> "Any":
-        """What a message stands for, None for one that isn't a marker."""
+        """What a message stands for; None if it isn't a marker."""
         for marker, event in self._events:
             if message.startswith(marker) and not _continues_word(message, len(marker)):
                 return event

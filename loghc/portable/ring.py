@@ -1,6 +1,6 @@
-"""A file of this process's own that holds the end of its log, outside of the process.
+"""A file that holds the end of this process's log, and outlives the process.
 
-It is mapped into memory, without any descriptor that stays open.
+It is mapped into memory, and no descriptor stays open.
 """
 
 import _thread
@@ -109,9 +109,9 @@ def _create(name: str, directory: int, size: int) -> "Any":
 
 
 def _allocate(fd: int, size: int) -> None:
-    """Take real space for a file.
+    """Allocate a file's space.
 
-    A write into a mapped page for which the file system has no room is a SIGBUS, which kills.
+    A write into a mapped page for which the file system has no room raises SIGBUS, which kills.
 
     Raises:
         OSError: there is no room, or the file system only pretends that there is.

@@ -1,8 +1,8 @@
-"""Modules of the standard library, whatever files beside the program's script are called.
+"""Loads modules of the standard library, whatever files beside the program's script are called.
 
-What the program has imported is used as it is, if it is the genuine one. Otherwise it is loaded
-from the standard library's directories and doesn't stay in `sys.modules`, so that the program's own
-module of that name, if it has one, is still found first.
+A module that the program has imported is used if it is the genuine one. Otherwise it is loaded from
+the standard library's directories and doesn't stay in `sys.modules`, so that the program's own
+module of that name, if there is one, is still found first.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""How a record looks in the log that the watcher sends, much as loguru's default format has it."""
+"""Formats records for the log that the watcher sends, much like loguru's default format."""
 
 import sys
 
@@ -29,7 +29,7 @@ def format_second(time: "Any") -> str:
 
 
 def format_level(name: str) -> str:
-    """What stands between a record's time and its origin."""
+    """The text between a record's time and its origin."""
     return f" | {name: <8} | "
 
 
@@ -51,10 +51,10 @@ def format_record(record: "dict[str, Any]", from_decorator: object) -> str:
 
 
 def traceback_text(kind: "Any", value: "Any", trace: "Any") -> str:
-    """An exception as Python prints it: without the values of variables, which may be secrets.
+    """An exception as Python prints it, without the values of variables, which may be secrets.
 
-    Where Python itself would fail over it, the places alone, and the name of its class. Of a long
-    one, a recursion's, the frames in its middle are left out.
+    If Python itself fails to print it, only the lines of the frames and the class's name. From a
+    long one, such as a recursion's, frames in the middle are left out.
     """
     try:
         return _without_middle("".join(load("traceback").format_exception(kind, value, trace)))
@@ -65,7 +65,7 @@ def traceback_text(kind: "Any", value: "Any", trace: "Any") -> str:
 
 
 def traceback_text_now(error: BaseException) -> str:
-    """The same while the program goes on: without an import that it could notice."""
+    """The same while the program continues: without an import that it could notice."""
     modules = sys.modules
     if "traceback" in modules and "ast" in modules:
         return traceback_text(type(error), error, error.__traceback__)

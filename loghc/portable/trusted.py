@@ -1,8 +1,8 @@
-"""Opens what lies outside of the process: only what is ours, and is what it should be.
+"""Opens files outside of the process only if they are ours, and of the expected kind.
 
-A run directory is found by a path in the environment, and its name can be read by all; a state
-directory may be one that others can write. So nothing in them is opened by a path alone: the
-directory first, by a descriptor, and what is in it from there, without following links or waiting.
+A run directory's path comes from the environment, and anyone can read its name. Others may be able
+to write to a state directory. So nothing in them is opened by a path alone: first the directory is
+opened, then what is in it, relative to its descriptor, without following links or waiting.
 """
 
 import posix
@@ -40,9 +40,10 @@ def open_trusted(
     directory: "int | None" = None,
     limit: "int | None" = None,
 ) -> int:
-    """Open something that must be ours; its descriptor.
+    """Open something that must be ours; returns its descriptor.
 
-    Ours is what belongs to the effective user, or to root. A directory must be closed to others.
+    Ours means that it belongs to the effective user or to root. Others must not be able to enter a
+    directory.
 
     Args:
         path: where it is.
@@ -88,7 +89,7 @@ def read_trusted(path: "str | bytes", limit: int, *, directory: "int | None" = N
 
 
 def require_trusted(path: "str | bytes") -> None:
-    """Look at a directory that must be ours, without a descriptor: there may be none left.
+    """Check a directory that must be ours, without a descriptor: there may be none left.
 
     Raises:
         OSError: it isn't there, or isn't ours.

@@ -1,4 +1,4 @@
-"""Writes records into a ring. What is done for each record is done here, and nothing else is."""
+"""Writes records into a ring: everything that is done for each record, and nothing else."""
 
 import _thread
 import itertools
@@ -29,7 +29,7 @@ _STEP = 8192  # bytes at most that are reserved in the header at once
 def writer(mapping: "Any", words: "Any", capacity: int) -> "tuple[Any, Any, Any]":
     """Functions that write into a ring.
 
-    Both are thread-safe, and safe for a signal handler or a finalizer that logs in the middle.
+    They are thread-safe, and a signal handler or a finalizer may log while one is running.
 
     Args:
         mapping: the ring's file.
@@ -170,7 +170,7 @@ def _write(mapping: "Any", position: int, frame: bytes, capacity: int) -> None:
 
 
 def _end(data: bytes, size: int) -> bytes:
-    """The last bytes of a UTF-8 text, from the beginning of a character on."""
+    """The last bytes of a UTF-8 text, beginning at a character boundary."""
     start = len(data) - size
     while start < len(data) and data[start] & 0xC0 == 0x80:
         start += 1
