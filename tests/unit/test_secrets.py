@@ -378,6 +378,12 @@ def test_random_mixtures_of_pieces_take_time_in_proportion() -> None:
         assert_in_proportion("".join(chance.choice(pieces) for _ in range(4)))
 
 
+@pytest.mark.parametrize("piece", ["key:", "token=", "STRIPE_KEY="])
+def test_names_alone_over_and_over_take_time_in_proportion(piece: str) -> None:
+    text = filled_to(piece, LONG)
+    assert seconds_for(lambda: masked(text), enough=GOAL) < 2 * GOAL  # 1 s where it was in a square
+
+
 def ordinary_log() -> str:
     texts = [filled(line) for _, line in lines("ordinary.txt")]
     chance = random.Random(1)
