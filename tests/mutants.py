@@ -21,7 +21,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from multiprocessing.pool import Pool
+from concurrent.futures import Executor, ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -73,10 +73,10 @@ def main() -> bool:
         mutants = [each for path, source in sources.items() for each in mutants_of(path, source)]
         chosen = sample(mutants, options.only or [""], options.sample, seed)
         print(f"{len(chosen)} mutants of {len(mutants)}, seed {seed}, of {commit}", flush=True)
-        with multiprocessing.Pool(options.jobs, _begin, [places]) as pool:
+        with ProcessPoolExecutor(options.jobs, None, _begin, [places]) as pool:
             judges = Judges(_recorded(pool, code, options.lines), sources, options.spend)
             work = ((mutant, judges.of(mutant)) for mutant in chosen)
-            results = list(_shown(pool.imap_unordered(_judge, work)))
+            results = list(_shown(pool.map(_judge, work)))
     return _summary(results, seed) < options.least
 
 
@@ -95,7 +95,7 @@ def _begin(places: multiprocessing.SimpleQueue[Workplace]) -> None:
     adopt_orphans()
 
 
-def _recorded(pool: Pool, code: Path, kept: Path | None) -> dict[str, Recorded]:
+def _recorded(pool: Executor, code: Path, kept: Path | None) -> dict[str, Recorded]:
     """What each fast test runs: as kept from the last time, or found out."""
     known: dict[str, Any] = json.loads(kept.read_text()) if kept and kept.exists() else {}
     files = sorted(code.glob("tests/*/test_*.py"), key=lambda path: -path.stat().st_size)
@@ -103,7 +103,7 @@ def _recorded(pool: Pool, code: Path, kept: Path | None) -> dict[str, Recorded]:
     common = _hash(sorted(path for path in others if path.name != "mutants.py"))
     keys = {str(path.relative_to(code)): common + _hash([path]) for path in files}
     new = [name for name, key in keys.items() if key not in known]
-    for number, (name, tests) in enumerate(pool.imap_unordered(_record, new), 1):
+    for number, (name, tests) in enumerate(pool.map(_record, new), 1):
         known[keys[name]] = tests
         print(f"recorded {number} of {len(new)} files of tests: {name}", flush=True)
     if kept:
