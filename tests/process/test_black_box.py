@@ -376,12 +376,14 @@ def test_no_secret_is_kept(receiver, program, tmp_path, state):
         from loguru import logger
         print({receiver.url!r})
         logger.error({receiver.url!r})
+        raise OSError({receiver.url!r})
         """
     )
     run(*RUN, *state, "--output", "--drain", "0.3", name, cwd=tmp_path)
     secret = receiver.url.rpartition("/")[2].encode()
     kept = [path for path in (tmp_path / "state").rglob("*") if path.is_file()]
     assert any(path.name == "body" for path in kept)
+    assert any(b"cause=OSError: " in path.read_bytes() for path in kept)
     assert not any(secret in path.read_bytes() for path in kept)
     assert all(path.stat().st_mode & 0o077 == 0 for path in kept)
 
