@@ -245,6 +245,12 @@ def test_a_service_that_is_always_slower_than_the_timeout_is_waited_for(
     told = [each.event for each in ping_receiver.pings]
     assert told == sorted(told, key=events.index)
     assert told[-1] is Event.FAIL
-    delivery.put(ping(Event.SUCCESS, run))
-    assert delivery.wait(30)
-    assert len(ping_receiver.pings) == len(told) + 1  # by now it is known
+    requests = []  # for each of more pings: by now it is known how slow the service is
+    for _ in range(5):
+        before = len(ping_receiver.pings)
+        delivery.put(ping(Event.SUCCESS, run))
+        assert delivery.wait(30)
+        requests.append(len(ping_receiver.pings) - before)
+        if requests[-1] == 1:
+            break
+    assert 1 in requests
