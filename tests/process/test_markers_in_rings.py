@@ -147,7 +147,7 @@ def test_a_ring_that_was_made_up_costs_no_time(tmp_path, made_up):
     collector = Collector(Directory(str(tmp_path)), 100_000)
     begun = time.monotonic()
     collector.read()
-    assert time.monotonic() - begun < 5  # seconds; it took 31
+    assert time.monotonic() - begun < 15  # seconds; it took 31
 
 
 def test_a_ring_of_another_version_is_told_without_its_log(receiver, tmp_path, dead_run):  # noqa: F811
