@@ -14,19 +14,27 @@ import os
 import time
 from collections.abc import Iterable
 
-from loghc.entry.claim import BODY, END, GUARDED, Claim, open_claim, remove, where
+from loghc.entry.claim import (
+    BODY,
+    END,
+    GUARDED,
+    Claim,
+    delete_rings,
+    open_claim,
+    remove,
+    where,
+)
 from loghc.entry.directory import STATE, Directory, make_directory, state_directory
 from loghc.entry.memory import RUN_PREFIX
-from loghc.entry.processes import living, may_live
+from loghc.entry.processes import lives, living, may_live
 from loghc.portable.fields import format_fields
-from loghc.portable.layout import PRINTED_SUFFIX, SUFFIX
 from loghc.portable.trusted import FILE, open_trusted
 
 __all__ = ["BlackBox", "Entry", "clean", "entry_names", "new_entry"]
 
 _OLD_S = 30 * 24 * 3600  # after which nobody will claim it any more
 _MAX_OF_CHECK = 20  # entries of the dead that are kept of a check
-_MAX_BYTES = 10_000_000  # of the dead's entries in all
+_MAX_BYTES = 10_000_000  # of the dead's logs in all
 _YOUNG_S = 60  # in which a directory may not be complete yet
 _REFERRED_TO = "referred-to"  # a file in a run directory outside of the state directory
 _ENTRY = "loghc-state-"
@@ -101,9 +109,7 @@ class Entry:
 
     def drop_rings(self) -> None:
         """Delete the records: they are in the body now, and without secrets."""
-        for name in self.directory.names():
-            if name.endswith((SUFFIX, PRINTED_SUFFIX)):
-                self.directory.delete(name)
+        delete_rings(self.directory)
 
     def remove(self) -> None:
         """Its end has been told."""
@@ -224,7 +230,7 @@ class BlackBox:
         self.directory.close()
 
     def clean(self) -> None:
-        """Delete what nobody claims of the entries: the old, and the oldest of many."""
+        """Delete the entries that nobody claims, and the logs of the oldest of many."""
         _clean(self.directory.path, self.directory.descriptor, time.time())
 
 
@@ -234,7 +240,7 @@ def new_entry(parent: str) -> Directory:
 
 
 def clean(path: str, now: float | None = None) -> None:
-    """Delete what nobody claims of entries or run directories: the old, and the oldest of many.
+    """Delete entries and run directories that nobody claims, and the logs of the oldest of many.
 
     A run directory that no entry refers to is nobody's as soon as its run is over.
 
@@ -254,18 +260,24 @@ def _clean(path: str, parent: int, now: float) -> None:
     found = _ours(parent)
     kept = 0
     for changed, name in reversed(found):
-        if now - changed < _YOUNG_S:
-            continue
         with contextlib.suppress(OSError):
             directory = Directory(os.path.join(path, name), parent)
             try:
                 claimable = now - changed < _OLD_S and _is_claimable(directory)
+                if not claimable and now - changed < _YOUNG_S:
+                    continue
+                if directory.has("run") and lives(directory.read_fields("run")):
+                    continue
                 size = directory.size() if claimable else 0
                 if claimable and kept + size <= _MAX_BYTES:
                     kept += size
-                    continue
-                if directory.lock() and not _is_used(directory):
-                    directory.remove()
+                elif directory.lock() and not _is_used(directory):
+                    if claimable and directory.has("run"):
+                        claim = Claim(directory)
+                        claim.drop_log()
+                        claim.release()
+                    else:
+                        directory.remove()
             finally:
                 directory.close()
 

@@ -22,6 +22,7 @@ __all__ = [
     "TOLD",
     "Claim",
     "Owed",
+    "delete_rings",
     "note_death",
     "open_claim",
     "own_entries",
@@ -41,6 +42,7 @@ GUARDED = "guarded"
 TOLD = "told"
 """What a sink notes in its ring of a run whose end was delivered."""
 
+_LOG_DROPPED = "log-dropped"  # the name of a file in an entry whose log made room for others
 _DEATH = "death"  # the name of the file that says how the process of a sink died
 _BODY_LIMIT_BYTES = 1 << 28
 _END_LIMIT_BYTES = 1 << 16
@@ -90,6 +92,7 @@ class Claim:
         name: the entry's in the state directory.
         fields: what is known of the run; of keys that are repeated, the last.
         body: of an end that could not be delivered; None where there is none.
+        log_dropped: its log made room for newer ones.
         counted: how many older entries were let go, and are only counted in this one.
     """
 
@@ -110,6 +113,7 @@ class Claim:
             self._pairs = pairs
             if "event" in self.fields and directory.has(BODY):
                 self.body = directory.read(BODY, _BODY_LIMIT_BYTES)
+            self.log_dropped = directory.has(_LOG_DROPPED)
             self.counted = _count(directory)
             self._lock: HeldLock | None = directory.detach_lock()
         finally:
@@ -215,6 +219,18 @@ class Claim:
         other.remove()
         other.release()
 
+    def drop_log(self) -> None:
+        """Make room: what it owes is told without its log."""
+        pairs = self._pairs
+        with contextlib.suppress(OSError, ValueError), self.opened() as directory:
+            if "event" not in self.fields:  # some of it may be in the ring alone
+                pairs = [(key, value) for key, value in pairs if key not in ("open", "owed")]
+                pairs += [("died", str(self._last_record())), *map(_as_pair, self.owed())]
+            directory.write_fields("run", pairs)
+            directory.write(_LOG_DROPPED, b"")
+            directory.delete(BODY)
+            delete_rings(directory)
+
     def remove(self) -> None:
         """What it owes has been told."""
         with contextlib.suppress(OSError), self.opened() as directory:
@@ -283,6 +299,20 @@ def note_death(directory: Directory, facts: Mapping[str, str]) -> None:
             ``exit_status``, where it is known, to be sent in place of the event.
     """
     directory.write_fields(_DEATH, facts.items())
+
+
+def _as_pair(owed: Owed) -> tuple[str, str]:
+    if owed.began is not None:
+        return "open", f"{owed.run_id} {owed.began}"
+    until_ns = owed.until_ns or 0
+    return "owed", f"{owed.event} {owed.run_id} {until_ns} {owed.happened} {owed.cause}"
+
+
+def delete_rings(directory: Directory) -> None:
+    """Delete the records that are in a directory."""
+    for name in directory.names():
+        if name.endswith((layout.SUFFIX, layout.PRINTED_SUFFIX)):
+            directory.delete(name)
 
 
 def where(run: Directory) -> dict[str, str]:

@@ -31,6 +31,7 @@ _WATCHER_DIED = "cut off: loghc died with this run (a power failure, a killed co
 _WATCHER_KILLED = "cut off: loghc was killed in this run, and how the program ended isn't known"
 _ENDED_LATER = " (loghc was killed in this run, so its exit status isn't known)"
 _PROCESS_DIED = "cut off: the process died in this run (killed, out of memory, a power failure)"
+_LOG_DROPPED = "loghc: its log made room for those of newer runs"
 _NEWER_END = "loghc: a newer run of this check has ended since; so this is a note"
 _WITHHELD = (
     "an earlier process's log is not sent: its HealthSink says send_logs=False, or has a redact "
@@ -157,6 +158,8 @@ class EarlierRuns:
         lines = [_NEWER_END] if is_late else []
         if claim.counted:
             lines.append(f"loghc: {claim.counted:,} more before it are only counted here")
+        if claim.log_dropped:
+            lines.append(_LOG_DROPPED)
         if claim.body is not None:
             kept = claim.body
             body = Body.of_failure(kept) if event is Event.FAIL else Body(log=kept)

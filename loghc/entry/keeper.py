@@ -151,6 +151,7 @@ class Keeper(SinkEntry):
         try:
             box = BlackBox(self._state)
             try:
+                self._clean_up(box)  # before they are locked: it makes room
                 # A child that was forked meanwhile would hold the locks of what is claimed.
                 with importing():
                     self._earlier.tell(box, identity(self._url, box.salt), teller)
@@ -261,15 +262,18 @@ class Keeper(SinkEntry):
         """Note the newest end that was delivered; once, look after the state directory."""
         box = self._open_box()
         try:
-            if not self._is_tidy:
-                box.sync()
-                box.clean()
-                self._is_tidy = True
+            self._clean_up(box)
             if self._newest_end:
                 box.note_end(self._check, self._newest_end)
                 self._newest_end = 0.0
         finally:
             box.close()
+
+    def _clean_up(self, box: BlackBox | MemoryBox) -> None:
+        if not self._is_tidy:
+            self._is_tidy = True
+            box.sync()
+            box.clean()
 
     def _complain(self, error: Exception) -> None:
         why = getattr(error, "strerror", None) or str(error)

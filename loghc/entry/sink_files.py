@@ -114,7 +114,11 @@ class SinkFiles:
         """
         directory = Directory(self.path)
         try:
-            directory.write_fields("run", [*self._facts, *noted], sync=True)
+            pairs = [*self._facts, *noted]
+            # At once, for a process that dies while a busy disk is waited for: by then a marker may
+            # be overwritten in the ring.
+            directory.write_fields("run", pairs)
+            directory.write_fields("run", pairs, sync=True)
         finally:
             directory.close()
 

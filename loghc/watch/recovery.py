@@ -67,8 +67,8 @@ class Recovery:
                     self._write([] if self._markers_only else [run_id])
                     if not self._markers_only:
                         self._entry.reserve()
+                self._box.clean()  # before they are locked: it makes room
                 self._earlier.tell(self._box, self._check, pings)
-                self._box.clean()
             except OSError as error:
                 report(f"the state directory can't be used: {error.strerror}.")
         clean(memory_directory())

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -247,6 +250,19 @@ os.fsync = fsync
     assert done.stdout == "False\n"
 
 
+@pytest.mark.slow
+def test_a_run_is_noted_at_once_though_the_disk_takes_its_time(receiver, job):
+    slow = "os.fsync = lambda descriptor: time.sleep(9)\n"
+    noted = "while 'open=' not in open(glob.glob('state/loghc/*/run')[0]).read(): pass\n"
+    fill = "for number in range(5_000): logger.info('x' * 100)\n"
+    sink = SINK.replace('state="state"', 'state="state", limit=10_000')
+    assert job("import glob\n" + slow + "logger.info('sync.start')\n" + noted + fill + KILL,
+               sink=sink, timeout=8).returncode == -signal.SIGKILL  # fmt: skip
+    receiver.clear()
+    job(WELL)
+    assert receiver.wait(3, timeout=TIMEOUT)[0].event is Event.FAIL
+
+
 def test_a_start_that_is_not_sent_itself_tells_what_is_owed(receiver, job):
     job("logger.info('sync.start')\n" + KILL)
     receiver.clear()
@@ -372,6 +388,158 @@ def test_a_directory_that_is_full(receiver, job, tmp_path):
     assert events[-1] is Event.SUCCESS
 
 
+def mounted(tmp_path, script):
+    """A command that runs a script where it may mount something; skips where nobody may."""
+    if os.geteuid() or subprocess.run(["unshare", "-m", "true"], check=False).returncode:
+        pytest.skip("nothing can be mounted")
+    (tmp_path / "state").mkdir()
+    return ("unshare", "-m", "sh", "-ec", script)
+
+
+@pytest.mark.parametrize("trouble", ["read-only", "full", "no room for a ring"])
+def test_a_mount_that_can_not_be_used(receiver, tmp_path, trouble):
+    text = "\n".join(line.removeprefix("    ") for line in SINK.splitlines())
+    (tmp_path / "job.py").write_text(text + "\n" + WELL + WELL)
+    script = {
+        "read-only": "mount --bind state state; mount -o remount,ro,bind state",
+        "full": "mount -t tmpfs -o size=64k none state; ! cat /dev/zero > state/fill 2> /dev/null",
+        "no room for a ring": "mount -t tmpfs -o size=96k none state",
+    }[trouble]
+    command = mounted(tmp_path, f"{script}; exec {sys.executable} job.py")
+    done = run(*command, cwd=tmp_path, env={"URL": receiver.url, "LOGHC_DEBUG": ""})
+    assert done.returncode == 0
+    assert [ping.event for ping in receiver.wait(4, timeout=TIMEOUT)] == [
+        Event.START, Event.SUCCESS,
+    ] * 2  # fmt: skip
+    (line,) = done.stderr.splitlines()
+    assert re.search("the state directory '.*state' can't be used: ", line)
+
+
+@pytest.mark.slow
+def test_on_a_network_file_system_the_log_is_in_memory(receiver, job, tmp_path):
+    """No such one can be mounted here: the kind of this one is taken for a network's."""
+    kind = subprocess.run(["findmnt", "-no", "FSTYPE", "-T", tmp_path], check=True,
+                          capture_output=True, text=True).stdout.strip()  # fmt: skip
+    taken = f"    import loghc.entry.memory\n    loghc.entry.memory._NETWORK = {{b'{kind}'}}\n"
+    sink = SINK.replace("    logger.remove()\n", taken + "    logger.remove()\n")
+    done = job("logger.info('sync.start')\nlogger.info('last')\n" + KILL, sink=sink)
+    assert done.stderr.count("is on a network file system") == 1
+    assert list(tmp_path.glob("state/loghc/*/run"))
+    assert not list(tmp_path.glob("state/loghc/*/*.ring"))
+    (text,) = [path.read_text() for path in tmp_path.glob("state/loghc/*/run")]
+    memory = Path(re.search("^rings=(.*)$", text, re.MULTILINE)[1])
+    assert list(memory.glob("*.ring"))
+    receiver.clear()
+    done = job(WELL, sink=sink)
+    failure, *_ = receiver.wait(3, timeout=TIMEOUT)
+    assert failure.event is Event.FAIL
+    assert failure.text.endswith(" - last\n")
+    assert left(tmp_path) == []
+    assert not memory.exists()
+
+
+@pytest.mark.slow
+def test_after_a_power_cut_a_process_with_the_same_id_hides_nothing(receiver, job, tmp_path):
+    living = "logger.info('sync.start')\nlogger.info('last')\nprint('up', flush=True)\ninput()\n"
+    text = "\n".join(line.removeprefix("    ") for line in SINK.splitlines())
+    (tmp_path / "living.py").write_text(text + "\n" + living)
+    process = subprocess.Popen(
+        [sys.executable, "living.py"], cwd=tmp_path, env={**os.environ, "URL": receiver.url},
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        process.stdout.readline()
+        (start,) = receiver.wait(1, timeout=TIMEOUT)
+        (entry,) = tmp_path.glob("state/loghc/loghc-state-*")
+        wait_until(lambda: "open=" in (entry / "run").read_text(), TIMEOUT)
+        copy = entry.with_name("loghc-state-of-another-boot")  # locked by nobody
+        shutil.copytree(entry, copy)
+        job(WELL)
+        assert len(receiver.wait(3, timeout=TIMEOUT)) == 3
+        facts = (copy / "run").read_text()
+        (copy / "run").write_text(re.sub("^boot=.*$", "boot=another", facts, flags=re.MULTILINE))
+        newest = tmp_path.glob("state/loghc/newest-*")
+        wait_until(lambda: [path.unlink() for path in newest], TIMEOUT)
+        job(WELL)
+        late = receiver.wait(6, timeout=TIMEOUT)[3]
+        assert (late.event, late.run_id) == (Event.FAIL, start.run_id)
+        assert late.text.endswith(" - last\n")
+    finally:
+        process.kill()
+        process.communicate(timeout=TIMEOUT)
+
+
+DEATHS = {
+    "SIGTERM": "os.kill(os.getpid(), signal.SIGTERM)",
+    "os._exit": "os._exit(3)",
+    "a native crash": "import ctypes\nctypes.string_at(0)",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("death", DEATHS)
+def test_each_death_of_the_readmes_table_is_told_by_the_next_start(receiver, job, death):
+    limit = "import resource\nresource.setrlimit(resource.RLIMIT_CORE, (0, 0))\n"
+    source = "logger.info('sync.start')\nlogger.info('last')\nsink.wait()\n"
+    assert job(limit + source + DEATHS[death]).returncode
+    (start,) = receiver.wait(1, timeout=TIMEOUT)
+    job(WELL)
+    failure = receiver.wait(4, timeout=TIMEOUT)[1]
+    assert (failure.event, failure.run_id) == (Event.FAIL, start.run_id)
+    assert failure.text.endswith(" - last\n")
+
+
+def test_an_exception_is_told_at_once_as_without_a_state_directory(receiver, job, tmp_path):
+    job("logger.info('sync.start')\n1 / 0\n")
+    failure = receiver.wait(2, timeout=TIMEOUT)[1]
+    assert failure.text.startswith("ZeroDivisionError: division by zero")
+    assert left(tmp_path) == []
+
+
+def test_a_ring_takes_twice_the_limit_and_no_more(receiver, job, tmp_path):
+    sink = SINK.replace('state="state"', 'state="state", limit=90_000')
+    noted = "while 'open=' not in open(glob.glob('state/loghc/*/run')[0]).read(): pass\n"
+    job("import glob\nlogger.info('sync.start')\n" + noted
+        + "for number in range(5_000): logger.info('x' * 100)\nlogger.info('last')\n" + KILL,
+        sink=sink)  # fmt: skip
+    (ring,) = tmp_path.glob("state/loghc/*/*.ring")
+    assert 170_000 <= ring.stat().st_size <= 181_000
+    files = [path for path in tmp_path.glob("state/loghc/**/*") if path.is_file()]
+    assert sum(path.stat().st_blocks * 512 for path in files) < 220_000
+    receiver.clear()
+    job(WELL, sink=sink)
+    failure = receiver.wait(3, timeout=TIMEOUT)[0]
+    assert failure.text.endswith(" - last\n")
+    assert len(failure.body) > 89_000
+
+
+@pytest.mark.slow
+def test_logs_that_are_owed_take_ten_megabytes_and_no_end_is_lost(receiver, job, tmp_path):
+    receiver.always(503)
+    loop = (
+        "for number in range(8):\n    pid = os.fork()\n    if not pid:\n"
+        "        logger.info('sync.start')\n        logger.info(f'last of {number}')\n"
+        "        while not glob.glob(f'state/loghc/*/{os.getpid()}-*.ring'): pass\n        " + KILL
+        + "    os.waitpid(pid, 0)\n"
+    )  # fmt: skip
+    sink = SINK.replace('state="state"', 'state="state", limit=1_000_000')
+    job("import glob\n" + loop + "logger.info('sync.start')\n"
+        "while sum(os.stat(p).st_size for p in glob.glob('state/loghc/*/*.ring')) > 12_100_000:\n"
+        "    time.sleep(0.05)\n" + KILL, sink=sink)  # fmt: skip
+    assert len(left(tmp_path)) == 9
+    receiver.always(None)
+    receiver.clear()
+    job(WELL, sink=SINK.replace('state="state"', 'state="state", drain=50'))
+    wait_until(lambda: receiver.pings and receiver.pings[-1].event is Event.SUCCESS, TIMEOUT)
+    failures = [ping for ping in receiver.pings if ping.event is Event.FAIL]
+    assert len(failures) == 9
+    without = [ping for ping in failures if "its log made room for those" in ping.text]
+    assert without == failures[: len(without)]
+    assert len(without) in (3, 4)
+    assert f" - last of {len(without)}\n" in failures[len(without)].text
+
+
+@pytest.mark.slow
 def test_a_crash_loop_while_the_service_is_down_is_bounded_and_counted(receiver, job, tmp_path):
     receiver.always(503)
     loop = (
@@ -424,19 +592,33 @@ def test_a_late_failure_does_not_turn_a_check_red_that_is_well_again(receiver, j
     assert left(tmp_path) == []
 
 
-def test_sinks_of_three_jobs(receiver, job):
-    sink = SINK.replace("logger.add(sink)", "").replace(
-        'sink = HealthSink(os.environ["URL"], state="state")',
-        "for name in 'abc': logger.add(HealthSink(os.environ['URL'] + '/' + name, job=name,"
-        " state='state'))",
+def test_sinks_of_three_jobs(receiver, job, tmp_path):
+    checks = {name: receiver.check(name) for name in "abc"}
+    made = "\n".join(
+        f"    logger.add(HealthSink({check.url!r}, job={name!r}, state='state', scope='run'))"
+        for name, check in checks.items()
     )
-    urls = f"{receiver.base_url}/{receiver.ping_key}"
-    env = {"URL": urls}
-    job("for name in 'abc': logger.info(f'{name}.start')\n" + KILL, sink=sink, env=env)
-    done = job("for name in 'abc': logger.info(f'{name}.start'); logger.info(f'{name}.done')",
-               sink=sink, env=env)  # fmt: skip
-    assert done.returncode == 0
-    assert done.stderr == "" or "404" in done.stderr
+    sink = SINK.replace('    sink = HealthSink(os.environ["URL"], state="state")\n', made + "\n")
+    sink = sink.replace("    logger.add(sink)\n", "    from threading import Thread\n")
+    job("def work(name):\n    logger.info(name + '.start')\n    logger.info('last of ' + name)\n"
+        "for name in 'abc':\n    run = Thread(target=work, args=[name])\n    run.start()\n"
+        "    run.join()\n" + KILL, sink=sink)  # fmt: skip
+    assert len(left(tmp_path)) == 3
+    receiver.clear()
+    done = job("for name in 'abc':\n    logger.info(name + '.start')\n"
+               "    logger.info(name + '.done')\n", sink=sink)  # fmt: skip
+    assert done.stderr == ""
+    run_ids = set()
+    for name, check in checks.items():
+        wait_until(lambda pings=check: len(pings.pings) == 3, TIMEOUT)
+        failure, start, success = check.pings
+        assert [failure.event, start.event, success.event] == [
+            Event.FAIL, Event.START, Event.SUCCESS,
+        ]  # fmt: skip
+        assert f" - last of {name}\n" in failure.text
+        run_ids.add(failure.run_id)
+    assert len(run_ids) == 3
+    assert left(tmp_path) == []
 
 
 def test_with_enqueue(receiver, job):
