@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from benchmarks import jobs, memory, records, services, threads, watch
+from benchmarks import jobs, memory, records, services, state, threads, watch
 from benchmarks.results import shown
 from benchmarks.timing import ratio, ratio_of_bests
 
@@ -63,6 +63,15 @@ def _marker_while_hung() -> float:
     return statistics.median(seconds[services.MARKER]) * 1e3
 
 
+def _call_with_state(limit: int) -> float:
+    seconds = state.in_logger(limit, rounds=60)
+    return ratio(seconds["loghc, state=DIR"], seconds["no-op sink"]).median
+
+
+def _first_marker() -> float:
+    return statistics.median(state.first_markers(rounds=10)["loghc, state=DIR"]) * 1e3
+
+
 def _import() -> float:
     return min(jobs.added_by_import(rounds=10)["loghc"]) * 1e3
 
@@ -94,6 +103,9 @@ _BARS = (
     _Bar("a marker, of a plain logger.info", 2.5, 3.5, lambda: _marker_against_plain(0)),
     _Bar("the same while the service hangs", 2.5, 3.5, lambda: _marker_against_plain(math.inf)),
     _Bar("a marker while the service hangs, ms", 1.0, 2.0, _marker_while_hung),
+    _Bar("logger.info with state=DIR, of a no-op", 1.25, 1.5, lambda: _call_with_state(100_000)),
+    _Bar("the same at 10 MB", 1.25, 1.5, lambda: _call_with_state(10_000_000)),
+    _Bar("the first marker with state=DIR, ms", 1.0, 5.0, _first_marker),
     _Bar("import loghc after loguru, ms", 10.0, 35.0, _import),
     _Bar("a short job unmasked, of urllib3 on a thread", 1.10, 1.30, _short_job),
     _Bar("a short job, of the same unmasked", 1.10, 1.40, _masking_in_a_short_job),
