@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
@@ -58,7 +59,11 @@ def ended(process: subprocess.Popen[str]) -> list[str]:
 
 def opened_by(process: Path) -> dict[str, str]:
     """What a process has open, by descriptor."""
-    return {fd.name: str(fd.readlink()) for fd in (process / "fd").iterdir()}
+    found = {}
+    for fd in (process / "fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # it was closed meanwhile
+            found[fd.name] = str(fd.readlink())
+    return found
 
 
 def test_who_waits_for_any_child_is_not_given_one_of_ours(started):
