@@ -15,13 +15,14 @@ from benchmarks.results import RESULTS, Section, as_json, environment, text_tabl
 
 
 def _sections() -> dict[str, Callable[[], Section]]:
-    from benchmarks import jobs, memory, records, services, state, threads, watch
+    from benchmarks import guard, jobs, memory, records, services, state, threads, watch
 
     return {
         "records": records.measure_records,
         "calls": records.measure_calls,
         "services": services.measure_services,
         "state": state.measure_state,
+        "guard": guard.measure_guard,
         "jobs": jobs.measure_jobs,
         "imports": jobs.measure_imports,
         "watch": watch.measure_watch,

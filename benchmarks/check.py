@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from benchmarks import jobs, memory, records, services, state, threads, watch
+from benchmarks import guard, jobs, memory, records, services, state, threads, watch
 from benchmarks.results import shown
 from benchmarks.timing import ratio, ratio_of_bests
 
@@ -111,6 +111,7 @@ _BARS = (
     _Bar("a short job, of the same unmasked", 1.10, 1.40, _masking_in_a_short_job),
     _Bar("loghc run adds to an empty script, ms", 150, 500, watch.added_to_empty_script),
     _Bar("from a program's SIGKILL to the ping, ms", 100, 300, lambda: min(_deaths())),
+    _Bar("from a guarded SIGKILL to the ping, ms", 300, 1500, guard.median_of_deaths),
     _Bar("4 threads, time of a no-op sink", 1.03, 1.6, _four_threads),
     _Bar("memory for a full tail of 100 kB, kB", 150, 250, lambda: memory.tail() / 1e3),
     _Bar(

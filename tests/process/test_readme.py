@@ -123,8 +123,12 @@ SHORT = {
     "SIGTERM": [
         "test_a_signal_to_the_program_itself",
         "test_a_process_that_is_killed_says_nothing_more",
+        "test_a_death_is_told_at_once_and_once_with_the_last_line",
     ],
-    "SIGKILL": FAULTS["the process is killed"],
+    "SIGKILL": [
+        *FAULTS["the process is killed"],
+        "test_a_death_is_told_at_once_and_once_with_the_last_line",
+    ],
     "a power cut": ["test_a_watcher_that_died_with_its_program_is_told_of_by_the_next"],
     "no connection": [*FAULTS["connection refused"], *FAULTS["408"]],
     "other 4xx": FAULTS["400"],

@@ -1,0 +1,169 @@
+"""What a guard costs, and how soon it tells of a death."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from benchmarks.results import Row, Section
+from benchmarks.timing import Spread
+from loghc.testing import PingReceiver
+
+__all__ = ["Guarded", "first_marker", "guarded", "measure_guard", "median_of_deaths"]
+
+_NAME = "loghc-guard\n"
+_WAITED_S = 2.0  # while the guard has nothing to do
+_LONGEST_S = 30.0  # until it is there
+
+# Logs its first start marker, prints how long that took, and waits to be killed.
+_JOB = """
+import os, sys, time
+from loguru import logger
+from loghc import HealthSink
+logger.remove()
+logger.add(HealthSink(os.environ["URL"], guard=sys.argv[1] == "guard"))
+logger.info("copied a file")
+begun = time.perf_counter()
+logger.info("sync.start")
+print(time.perf_counter() - begun, flush=True)
+time.sleep(60)
+"""
+
+
+class Guarded(NamedTuple):
+    """What was seen of a guard.
+
+    Attributes:
+        death_to_post: seconds from SIGKILL to the arrival of the ping.
+        memory: its own bytes, not those that it shares with others.
+        resident: its bytes in memory in all.
+        processor: seconds of processor time in ``_WAITED_S`` seconds of waiting.
+    """
+
+    death_to_post: float
+    memory: float
+    resident: float
+    processor: float
+
+
+@contextlib.contextmanager
+def _job(receiver: PingReceiver, way: str) -> Iterator[tuple[subprocess.Popen[str], float]]:
+    """A process with an open run, and the seconds that its start took; it is killed at the end."""
+    with tempfile.TemporaryDirectory() as folder:
+        env = {**os.environ, "URL": receiver.url, "PYTHONPYCACHEPREFIX": folder}
+        env.pop("PYTHONDONTWRITEBYTECODE", None)
+        command = [sys.executable, "-c", _JOB, way]
+        process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True)
+        try:
+            assert process.stdout is not None
+            yield process, float(process.stdout.readline())
+        finally:
+            process.kill()
+            process.communicate()
+
+
+def guarded(rounds: int = 10) -> list[Guarded]:
+    """Kill processes that have a guard."""
+    seen = []
+    with PingReceiver() as receiver:
+        for _ in range(rounds):
+            receiver.clear()
+            with _job(receiver, "guard") as (process, _):
+                receiver.wait(1)
+                guard = _guard_of(process.pid)
+                time.sleep(1)  # until it has imported all
+                before = _processor(guard)
+                time.sleep(_WAITED_S)
+                processor = _processor(guard) - before
+                rollup = (guard / "smaps_rollup").read_text()
+                killed = time.time()
+                process.send_signal(signal.SIGKILL)
+                death_to_post = receiver.wait(2)[1].time.timestamp() - killed
+                seen.append(
+                    Guarded(
+                        death_to_post,
+                        _bytes(rollup, "Private_Clean") + _bytes(rollup, "Private_Dirty"),
+                        _bytes(rollup, "Rss"),
+                        processor,
+                    )
+                )
+    return seen
+
+
+def first_marker(rounds: int = 10) -> dict[str, list[float]]:
+    """Seconds that the first start marker takes its caller, without a guard and with one."""
+    seconds: dict[str, list[float]] = {"no guard": [], "guard": []}
+    with PingReceiver() as receiver:
+        for _ in range(rounds):
+            for way, values in seconds.items():
+                receiver.clear()
+                with _job(receiver, way) as (process, took):
+                    values.append(took)
+                    receiver.wait(1)
+                    if way == "guard":
+                        _guard_of(process.pid)  # so that it is none of the next turn's
+    return seconds
+
+
+def measure_guard() -> Section:
+    """All of it."""
+    seen = guarded()
+    rows = [
+        Row("from SIGKILL to the ping", "ms", _spread(seen, "death_to_post", 1e3)),
+        Row("the guard's memory: its own", "MB", _spread(seen, "memory", 1e-6)),
+        Row("  in all", "MB", _spread(seen, "resident", 1e-6)),
+        Row(f"processor time in {_WAITED_S:g} s", "ms", _spread(seen, "processor", 1e3)),
+    ]
+    rows += [
+        Row(f"first start marker, {way}", "ms", Spread.of(values).scaled(1e3))
+        for way, values in first_marker().items()
+    ]
+    return Section(
+        "guard",
+        "HealthSink(guard=True)",
+        "A process with an open run, and its guard. Goals: 300 ms from death to ping on a quiet "
+        "machine; no processor time while it waits; 1 ms for the caller of the first marker.",
+        rows,
+    )
+
+
+def median_of_deaths() -> float:
+    """Milliseconds from SIGKILL to the ping."""
+    return 1e3 * statistics.median(each.death_to_post for each in guarded(rounds=3))
+
+
+def _spread(seen: list[Guarded], name: str, factor: float) -> Spread:
+    return Spread.of([getattr(each, name) for each in seen]).scaled(factor)
+
+
+def _guard_of(pid: int) -> Path:
+    """The directory in ``/proc`` of the guard that holds a process's pidfd."""
+    until = time.monotonic() + _LONGEST_S
+    while time.monotonic() < until:
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if (process / "comm").read_text() != _NAME:
+                    continue
+                if f"Pid:\t{pid}\n" in (process / "fdinfo/4").read_text():
+                    return process
+        time.sleep(0.01)
+    raise TimeoutError(f"process {pid} has no guard")
+
+
+def _processor(process: Path) -> float:
+    fields = (process / "stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _bytes(rollup: str, name: str) -> int:
+    line = next(line for line in rollup.splitlines() if line.startswith(f"{name}:"))
+    return 1024 * int(line.split()[1])
