@@ -9,10 +9,19 @@ from pathlib import Path
 import pytest
 
 _NAMESPACE = Path("/proc/self/ns/pid")
+
+
+def can_be_guarded() -> bool:
+    """Whether processes of this machine can have a guard."""
+    return (
+        hasattr(os, "pidfd_open")
+        and _NAMESPACE.is_symlink()
+        and str(_NAMESPACE.readlink()) == "pid:[4026531836]"
+    )
+
+
 needs_guard = pytest.mark.skipif(
-    not hasattr(os, "pidfd_open")
-    or not _NAMESPACE.is_symlink()
-    or str(_NAMESPACE.readlink()) != "pid:[4026531836]",
+    not can_be_guarded(),
     reason="a guard needs a pidfd, and the pid namespace that the system begins with",
 )
 

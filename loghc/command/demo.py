@@ -55,9 +55,24 @@ for number in range(1, 13):
         os.kill(os.getpid(), signal.SIGKILL)
 """
 
+# The program of the fourth run.
+_GUARDED = """\
+import os, signal, time
+from loguru import logger
+from loghc import HealthSink
+
+logger.add(HealthSink(guard=True))
+logger.info("sync.start")
+for number in range(1, 13):
+    logger.info("copied photo-{:02}.jpg", number)
+    time.sleep(0.05)
+    if number == 8:
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
 
 def run(stream: TextIO | None) -> int:
-    """Run a small sync twice, and a program that is killed, and show the pings of all three.
+    """Run a small sync twice, and two programs that are killed, and show the pings of all.
 
     Args:
         stream: where to show it. Colours are used on a terminal, unless ``NO_COLOR`` is set.
@@ -78,6 +93,7 @@ def run(stream: TextIO | None) -> int:
             _show_runs(page, receiver, Path(folder))
             if os.name == "posix":  # where "loghc run" is
                 _show_killed_run(page, receiver, Path(folder))
+                _show_guarded_run(page, receiver, Path(folder))
             count = len(receiver.pings)
         page.line()
         page.line(f"All {count} pings arrived. Now your own app: the same lines, or the same")
@@ -146,21 +162,39 @@ def _show_run(page: _Page, receiver: PingReceiver, photos: Sequence[Path], targe
 
 def _show_killed_run(page: _Page, receiver: PingReceiver, folder: Path) -> None:
     """Run the program under ``loghc run``, and show the two pings, as for the sync."""
-    first = len(receiver.pings)
     program = folder / "copy_photos.py"
-    program.write_text(_PROGRAM, encoding="utf-8")
     page.heading("The third run is killed. loghc is not in this program, but around it:")
     page.line()
     page.line(f"    loghc run {program.name}", "1")
+    program.write_text(_PROGRAM, encoding="utf-8")
+    _show_death(page, receiver, program, [sys.executable, "-m", "loghc", "run", str(program)])
+
+
+def _show_guarded_run(page: _Page, receiver: PingReceiver, folder: Path) -> None:
+    """Run the program with a guard, where there can be one, and show its two pings."""
+    from loghc.guard.starting import obstacle
+
+    if obstacle({"http": None}) is not None:
+        return
+    page.heading("The fourth run is killed, too. A guard beside it, a small process, tells that:")
+    program = folder / "guarded.py"
+    program.write_text(_GUARDED, encoding="utf-8")
+    _show_death(page, receiver, program, [sys.executable, str(program)])
+
+
+def _show_death(page: _Page, receiver: PingReceiver, program: Path, command: Sequence[str]) -> None:
+    """Run a program that is killed, and show it and its two pings."""
+    first = len(receiver.pings)
     page.line()
-    for line in _PROGRAM.splitlines():
-        page.line(f"    {line}".rstrip(), "1" if "SIGKILL" in line else "")
+    for line in program.read_text(encoding="utf-8").splitlines():
+        bold = "SIGKILL" in line or "HealthSink(" in line
+        page.line(f"    {line}".rstrip(), "1" if bold else "")
     page.line()
     # What is set for other runs of "loghc run", or by one around this demo, is not for this one.
     env = {name: value for name, value in os.environ.items() if not name.startswith("LOGHC_")}
-    env |= {"HEALTH_CHECK_URL": receiver.url, "XDG_STATE_HOME": str(folder)}
-    watcher = subprocess.Popen(  # noqa: S603 - this interpreter, with a program written here
-        [sys.executable, "-m", "loghc", "run", str(program)],
+    env |= {"HEALTH_CHECK_URL": receiver.url, "XDG_STATE_HOME": str(program.parent)}
+    process = subprocess.Popen(  # noqa: S603 - this interpreter, with a program written here
+        command,
         env=env,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
@@ -170,8 +204,8 @@ def _show_killed_run(page: _Page, receiver: PingReceiver, folder: Path) -> None:
         for number in (first, first + 1):
             _show_ping(page, receiver.wait(number + 1, _PING_TIMEOUT_S)[number])
     finally:
-        watcher.terminate()
-        watcher.wait()
+        process.terminate()
+        process.wait()
     page.line(f"The check is now {receiver.state}.", "1")
 
 
@@ -197,7 +231,7 @@ def _ending(lines: Sequence[str]) -> Iterator[str]:
         yield f"... {first} lines before"
     if marker < last:
         yield lines[marker]
-        yield f"... {last - marker - 1} lines of traceback"
+        yield f"... {last - marker - 1} lines between"
     yield from lines[last:]
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from conftest import RunScript
+from guards import can_be_guarded
 
 RUN = "import sys; from loghc.command.demo import run; sys.exit(run(sys.stdout))"
 
@@ -25,13 +26,12 @@ def temporary(tmp_path: Path) -> Path:
     return folder
 
 
-def test_it_shows_three_runs_as_the_service_sees_them(
-    run_script: RunScript, temporary: Path
-) -> None:
+def test_it_shows_its_runs_as_the_service_sees_them(run_script: RunScript, temporary: Path) -> None:
     done = run_script(RUN, env={"TMPDIR": str(temporary)})
 
     assert (done.returncode, done.stderr) == (0, "")
-    code, first, second, third = re.split(r"(?m)^The (?:first|second|third) run .*$", done.stdout)
+    runs = r"(?m)^The (?:first|second|third|fourth) run .*$"
+    code, first, second, third, *fourth = re.split(runs, done.stdout)
     assert re.search(
         r'(?m)^    url = "http://127\.0\.0\.1:\d+/.*"\n    logger\.add\(HealthSink\(url\)\)$', code
     )
@@ -59,7 +59,15 @@ def test_it_shows_three_runs_as_the_service_sees_them(
     )
     assert re.search(r"(?m)^      \| .* copied photo-08\.jpg$", third)
     assert "photo-09" not in third
-    assert "The check is now down.\n\nAll 6 pings arrived." in third
+    if fourth:
+        assert "    logger.add(HealthSink(guard=True))" in fourth[0]
+        assert re.search(
+            r"(?m)^  fail     run \w{8} after .* bytes of log\n      \| killed by SIGKILL",
+            fourth[0],
+        )
+        assert re.search(r"(?m)^      \| .* copied photo-08\.jpg$", fourth[0])
+    assert bool(fourth) is can_be_guarded()
+    assert f"The check is now down.\n\nAll {8 if fourth else 6} pings arrived." in done.stdout
     assert list(temporary.iterdir()) == []
     # For a pipe it is plain, and no wider than a terminal.
     assert "\033" not in done.stdout
@@ -81,7 +89,7 @@ def test_a_terminal_gets_colours_unless_they_are_unwanted(
     )
     os.close(inside)
     shown = b""
-    while b"All 6 pings arrived" not in shown:
+    while b" pings arrived" not in shown:
         shown += os.read(terminal, 10_000)
     assert demo.wait(20) == 0
     os.close(terminal)
