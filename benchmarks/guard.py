@@ -87,6 +87,7 @@ def guarded(rounds: int = 10) -> list[Guarded]:
                 rollup = (guard / "smaps_rollup").read_text()
                 killed = time.time()
                 process.send_signal(signal.SIGKILL)
+                process.wait()  # as a shell or cron does: the kernel tells a reaped one's status
                 death_to_post = receiver.wait(2)[1].time.timestamp() - killed
                 seen.append(
                     Guarded(

@@ -216,3 +216,26 @@ def program(tmp_path: Path) -> Callable[..., str]:
         return name
 
     return write
+
+
+@pytest.fixture
+def small_group() -> Iterator[Path]:
+    """A control group with 64 MB of memory, where one can be made."""
+    version_2 = Path("/sys/fs/cgroup/cgroup.controllers").exists()
+    base = Path("/sys/fs/cgroup" if version_2 else "/sys/fs/cgroup/memory")
+    group = base / f"loghc-test-{os.getpid()}"
+    limit = group / ("memory.max" if version_2 else "memory.limit_in_bytes")
+    swap = group / ("memory.swap.max" if version_2 else "memory.memsw.limit_in_bytes")
+    try:
+        group.mkdir()
+    except OSError:
+        pytest.skip("no control group can be made here")
+    try:
+        if not limit.exists():
+            pytest.skip("control groups don't limit memory here")
+        limit.write_text(str(2**26))
+        if swap.exists():
+            swap.write_text("0" if version_2 else str(2**26))
+        yield group
+    finally:
+        group.rmdir()

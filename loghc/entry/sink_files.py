@@ -21,6 +21,7 @@ from loghc.entry.processes import identify
 from loghc.fork import InChild, in_child
 from loghc.portable import layout
 from loghc.portable.ring import Ring, open_ring
+from loghc.portable.stdlib import load
 from loghc.report import Once
 from loghc.version import __version__
 
@@ -35,6 +36,8 @@ _PAGE_BYTES = 4096
 
 _once = Once()
 in_child(InChild.REPORT, own_entries.clear)
+for name in ("_signal", "mmap"):  # the ring's: the first marker need not wait for them
+    load(name)
 
 
 class SinkFiles:

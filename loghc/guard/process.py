@@ -84,7 +84,7 @@ class _Guard:
 
     def __init__(self, pid: int, address: str, first: Mapping[str, Any]) -> None:
         self._pid = pid
-        self._sinks: dict[str, GuardedSink] = {}  # by entry
+        self._sinks: dict[str, GuardedSink | None] = {}  # by entry; None: that is gone already
         self._memory = Memory(pid)
         self._watch(first)
         self._listener = Listener(address, pid)
@@ -120,7 +120,11 @@ class _Guard:
             sink.release()
 
     def _watch(self, values: Mapping[str, Any]) -> None:
-        self._sinks.setdefault(values["entry"], GuardedSink(Settings(values)))
+        try:
+            sink = GuardedSink(Settings(values))
+        except OSError:  # it was stopped meanwhile, owes nothing, and will say so
+            sink = None
+        self._sinks.setdefault(values["entry"], sink)
 
     def _tell(self) -> None:
         died = time.time()
@@ -132,7 +136,7 @@ class _Guard:
             facts |= {"death": verdict.death or "exit status 0, in this run"}
             facts |= {"exit_status": str(exit_status)} if exit_status else {}
         telling = []
-        for sink in self._sinks.values():
+        for sink in filter(None, self._sinks.values()):
             with contextlib.suppress(OSError, KeyError):  # it owed nothing, and its entry is gone
                 sink.tell(facts)
                 telling.append(sink)

@@ -9,7 +9,6 @@ import os
 import re
 import signal
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -221,29 +220,6 @@ def test_a_shell_script_that_runs_python(receiver, program, tmp_path, command):
 
 
 # Out of memory, as a container is
-
-
-@pytest.fixture
-def small_group():
-    """A control group with 64 MB of memory, where one can be made."""
-    version_2 = Path("/sys/fs/cgroup/cgroup.controllers").exists()
-    base = Path("/sys/fs/cgroup" if version_2 else "/sys/fs/cgroup/memory")
-    group = base / f"loghc-test-{os.getpid()}"
-    limit = group / ("memory.max" if version_2 else "memory.limit_in_bytes")
-    swap = group / ("memory.swap.max" if version_2 else "memory.memsw.limit_in_bytes")
-    try:
-        group.mkdir()
-    except OSError:
-        pytest.skip("no control group can be made here")
-    try:
-        if not limit.exists():
-            pytest.skip("control groups don't limit memory here")
-        limit.write_text(str(2**26))
-        if swap.exists():
-            swap.write_text("0" if version_2 else str(2**26))
-        yield group
-    finally:
-        group.rmdir()
 
 
 def test_an_oom_kill(receiver, program, tmp_path, small_group):

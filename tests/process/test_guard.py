@@ -254,6 +254,40 @@ def test_what_may_not_leave_the_process_does_not_leave_it_by_the_guard(receiver,
 
 
 @pytest.mark.slow
+def test_lack_of_memory(receiver, job, small_group):
+    source = (
+        STARTED
+        + GUARD
+        + (
+            "import resource\n"
+            "resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30))\n"
+            f"open('{small_group}/cgroup.procs', 'w').write(str(os.getpid()))\n"
+            "kept = []\nwhile True: kept.append(bytearray(b'x' * 2**20))"
+        )
+    )
+    done = job(source)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    guard_gone(done)
+    start, failure = receiver.pings
+    assert (start.event, failure.event) == (Event.START, Event.FAIL)
+    assert failure.run_id == start.run_id
+    assert failure.text.endswith(" - copied 7\n")
+    if _TELLS_STATUS:
+        assert failure.exit_status == 137
+        assert failure.text.startswith("killed by SIGKILL")
+
+
+@pytest.mark.slow
+def test_records_that_another_thread_formats(receiver, job):
+    sink = SINK.replace("logger.add(sink)", "logger.add(sink, enqueue=True)")
+    source = "logger.info('sync.start')\nlogger.info('copied 7')\nlogger.complete()\n"
+    guard_gone(job(source + GUARD + "sink.wait()\nkill()", sink=sink))
+    assert [ping.event for ping in receiver.pings] == [Event.START, Event.FAIL]
+    assert receiver.pings[1].run_id == receiver.pings[0].run_id
+    assert receiver.pings[1].text.endswith(" - copied 7\n")
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "patched",
     [
