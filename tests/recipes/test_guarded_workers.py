@@ -25,8 +25,11 @@ pytestmark = [needs_guard, pytest.mark.slow]
 
 KILLED = """
 import os, signal, time
+from loghc.guard.starting import the_guard
 logger.info("copied 7")
 sink.wait()
+while the_guard._thread.at_work:
+    time.sleep(0.01)
 os.kill(os.getpid(), signal.SIGKILL)
 """
 GUARDED = "sink = HealthSink(guard=True)\nlogger.add(sink)"
