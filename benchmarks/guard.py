@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -18,9 +17,10 @@ from benchmarks.results import Row, Section
 from benchmarks.timing import Spread
 from loghc.testing import PingReceiver
 
-__all__ = ["Guarded", "first_marker", "guarded", "measure_guard", "median_of_deaths"]
+__all__ = ["AtRest", "at_rest", "death_to_post", "first_marker", "measure_guard"]
 
 _NAME = "loghc-guard\n"
+_IMPORTS_S = 1.0  # until it has imported all that it needs
 _WAITED_S = 2.0  # while the guard has nothing to do
 _LONGEST_S = 30.0  # until it is there
 
@@ -39,17 +39,15 @@ time.sleep(60)
 """
 
 
-class Guarded(NamedTuple):
-    """What was seen of a guard.
+class AtRest(NamedTuple):
+    """What was seen of a guard that waits.
 
     Attributes:
-        death_to_post: seconds from SIGKILL to the arrival of the ping.
         memory: its own bytes, not those that it shares with others.
         resident: its bytes in memory in all.
         processor: seconds of processor time in ``_WAITED_S`` seconds of waiting.
     """
 
-    death_to_post: float
     memory: float
     resident: float
     processor: float
@@ -71,32 +69,37 @@ def _job(receiver: PingReceiver, way: str) -> Iterator[tuple[subprocess.Popen[st
             process.communicate()
 
 
-def guarded(rounds: int = 10) -> list[Guarded]:
-    """Kill processes that have a guard."""
-    seen = []
+def death_to_post(rounds: int = 10) -> list[float]:
+    """Seconds from the death of a process that has a guard, by SIGKILL, to the ping's arrival."""
+    seconds = []
     with PingReceiver() as receiver:
         for _ in range(rounds):
             receiver.clear()
             with _job(receiver, "guard") as (process, _):
                 receiver.wait(1)
+                _guard_of(process.pid)
+                time.sleep(_IMPORTS_S)
+                killed = time.time()
+                process.send_signal(signal.SIGKILL)
+                process.wait()  # as a shell or cron does: the kernel tells a reaped one's status
+                seconds.append(receiver.wait(2)[1].time.timestamp() - killed)
+    return seconds
+
+
+def at_rest(rounds: int = 10) -> list[AtRest]:
+    """Look at guards that wait."""
+    seen = []
+    with PingReceiver() as receiver:
+        for _ in range(rounds):
+            with _job(receiver, "guard") as (process, _):
                 guard = _guard_of(process.pid)
-                time.sleep(1)  # until it has imported all
+                time.sleep(_IMPORTS_S)
                 before = _processor(guard)
                 time.sleep(_WAITED_S)
                 processor = _processor(guard) - before
                 rollup = (guard / "smaps_rollup").read_text()
-                killed = time.time()
-                process.send_signal(signal.SIGKILL)
-                process.wait()  # as a shell or cron does: the kernel tells a reaped one's status
-                death_to_post = receiver.wait(2)[1].time.timestamp() - killed
-                seen.append(
-                    Guarded(
-                        death_to_post,
-                        _bytes(rollup, "Private_Clean") + _bytes(rollup, "Private_Dirty"),
-                        _bytes(rollup, "Rss"),
-                        processor,
-                    )
-                )
+                private = _bytes(rollup, "Private_Clean") + _bytes(rollup, "Private_Dirty")
+                seen.append(AtRest(private, _bytes(rollup, "Rss"), processor))
     return seen
 
 
@@ -117,9 +120,9 @@ def first_marker(rounds: int = 10) -> dict[str, list[float]]:
 
 def measure_guard() -> Section:
     """All of it."""
-    seen = guarded()
+    seen = at_rest()
     rows = [
-        Row("from SIGKILL to the ping", "ms", _spread(seen, "death_to_post", 1e3)),
+        Row("from SIGKILL to the ping", "ms", Spread.of(death_to_post()).scaled(1e3)),
         Row("the guard's memory: its own", "MB", _spread(seen, "memory", 1e-6)),
         Row("  in all", "MB", _spread(seen, "resident", 1e-6)),
         Row(f"processor time in {_WAITED_S:g} s", "ms", _spread(seen, "processor", 1e3)),
@@ -137,12 +140,7 @@ def measure_guard() -> Section:
     )
 
 
-def median_of_deaths() -> float:
-    """Milliseconds from SIGKILL to the ping."""
-    return 1e3 * statistics.median(each.death_to_post for each in guarded(rounds=3))
-
-
-def _spread(seen: list[Guarded], name: str, factor: float) -> Spread:
+def _spread(seen: list[AtRest], name: str, factor: float) -> Spread:
     return Spread.of([getattr(each, name) for each in seen]).scaled(factor)
 
 

@@ -12,8 +12,8 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from benchmarks.results import Row, Section
-from benchmarks.timing import Spread, ratio, take_turns
+from benchmarks.results import Row, Section, compared_rows
+from benchmarks.timing import Spread, take_turns
 from loghc.testing import PingReceiver
 
 __all__ = [
@@ -193,17 +193,7 @@ def measure_jobs() -> Section:
     measured = run_jobs()
     rows = []
     for what, seconds in (("", measured.elapsed), ("processor time, ", measured.cpu)):
-        rows += [
-            Row(
-                f"{what}{name}",
-                "ms",
-                Spread.of(values).scaled(1e3),
-                URLLIB3,
-                ratio(values, seconds[URLLIB3]),
-                {"job": name},
-            )
-            for name, values in seconds.items()
-        ]
+        rows += compared_rows(f"{what}{{}}", seconds, URLLIB3, unit="ms", name="job")
     rows += [
         Row(f"peak memory, {name}", "kB", Spread.of(values), at={"job": name})
         for name, values in measured.memory.items()

@@ -7,7 +7,7 @@ from typing import Any
 
 from loguru import logger
 
-from benchmarks.results import Row, Section
+from benchmarks.results import Row, Section, compared_rows
 from benchmarks.sinks import (
     NOWHERE,
     KeepingSink,
@@ -18,17 +18,16 @@ from benchmarks.sinks import (
     log_records,
     messages,
 )
-from benchmarks.timing import Case, Spread, looped, ratio, take_turns
+from benchmarks.timing import Case, looped, take_turns
 from loghc import HealthSink
 from loghc.log.tail import Tail
 
-__all__ = ["compared", "in_logger", "measure_calls", "measure_records"]
+__all__ = ["call_case", "compared", "in_logger", "measure_calls", "measure_records"]
 
 _LIMITS = (1_000, 10_000, 100_000, 1_000_000, 10_000_000, 50_000_000)  # bytes
 _SIZES = (10, 100, 1_000, 10_000)  # bytes
 _USUAL_SIZE = 110  # bytes
 
-_NS = 1e9
 _FIRST = 1500  # records before all, which fill the tail
 _WARM = 30  # records before those that are measured
 
@@ -88,26 +87,37 @@ def in_logger(rounds: int = 200) -> dict[str, list[float]]:
         "loghc": HealthSink(NOWHERE),
     }
 
-    def case(sink: Any) -> Case:
-        def run() -> float:
-            handler = logger.add(sink)
-            try:
-                # To add a sink turns the processor's caches over: that is no part of a log call.
-                for number in range(_WARM):
-                    _log(number)
-                return timed()
-            finally:
-                logger.remove(handler)
-
-        handler = logger.add(sink)
-        for number in range(_FIRST):
-            _log(number)
-        timed = looped(_log, range(300))
-        logger.remove(handler)
-        return run
-
     logger.remove()
-    return take_turns({name: case(sink) for name, sink in sinks.items()}, rounds)
+    return take_turns({name: call_case(sink, _FIRST) for name, sink in sinks.items()}, rounds)
+
+
+def call_case(sink: Any, first: int, *, begin: str = "") -> Case:
+    """A whole ``logger.info`` with one handler, which each turn adds and removes.
+
+    Args:
+        sink: the handler's.
+        first: records before all.
+        begin: a marker before those.
+    """
+
+    def run() -> float:
+        handler = logger.add(sink)
+        try:
+            # To add a sink turns the processor's caches over: that is no part of a log call.
+            for number in range(_WARM):
+                _log(number)
+            return timed()
+        finally:
+            logger.remove(handler)
+
+    handler = logger.add(sink)
+    if begin:
+        logger.info(begin)
+    for number in range(first):
+        _log(number)
+    timed = looped(_log, range(300))
+    logger.remove(handler)
+    return run
 
 
 def measure_calls() -> Section:
@@ -118,16 +128,7 @@ def measure_calls() -> Section:
         "A whole logger.info",
         "One handler, loguru's default format, after the first thousand records, each of which is "
         "looked at for a near miss of a marker. Goal: 1.03 of a no-op sink.",
-        [
-            Row(
-                name,
-                "ns",
-                Spread.of(values).scaled(_NS),
-                "a no-op sink",
-                ratio(values, seconds["no-op sink"]),
-            )
-            for name, values in seconds.items()
-        ],
+        compared_rows("{}", seconds, "no-op sink", unit="ns", against="a no-op sink"),
     )
 
 
@@ -161,14 +162,5 @@ def _filled(
 
 
 def _rows(where: str, seconds: dict[str, list[float]], **at: object) -> list[Row]:
-    return [
-        Row(
-            f"{where}: {name}",
-            "ns",
-            Spread.of(values).scaled(_NS),
-            "the floor",
-            ratio(values, seconds["floor"]),
-            {"sink": name, **at},
-        )
-        for name, values in seconds.items()
-    ]
+    case = f"{where}: {{}}"
+    return compared_rows(case, seconds, "floor", unit="ns", against="the floor", name="sink", **at)

@@ -12,9 +12,18 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.timing import Spread
+from benchmarks.timing import Spread, ratio
 
-__all__ = ["RESULTS", "Row", "Section", "as_json", "environment", "shown", "text_table"]
+__all__ = [
+    "RESULTS",
+    "Row",
+    "Section",
+    "as_json",
+    "compared_rows",
+    "environment",
+    "shown",
+    "text_table",
+]
 
 RESULTS = Path(__file__).parent / "results"
 """Where the JSON and the charts are."""
@@ -66,6 +75,43 @@ class Section:
     title: str
     note: str
     rows: Sequence[Row]
+
+
+_PER_SECOND = {"ms": 1e3, "ns": 1e9}
+
+
+def compared_rows(
+    case: str,
+    seconds: Mapping[str, Sequence[float]],
+    beside: str,
+    *,
+    unit: str,
+    against: str = "",
+    name: str = "",
+    **at: object,
+) -> list[Row]:
+    """A row for each way of doing something, compared with one of them.
+
+    Args:
+        case: what was measured, in words; ``{}`` stands for the way.
+        seconds: of each way, from the same rounds.
+        beside: the way that all are compared with.
+        unit: ``ms`` or ``ns``.
+        against: what to call that way; empty: as it is.
+        name: what the way is called among the places on a chart's axes; empty: it isn't there.
+        at: the other places.
+    """
+    return [
+        Row(
+            case.format(way),
+            unit,
+            Spread.of(values).scaled(_PER_SECOND[unit]),
+            against or beside,
+            ratio(values, seconds[beside]),
+            {**({name: way} if name else {}), **at},
+        )
+        for way, values in seconds.items()
+    ]
 
 
 def environment() -> dict[str, Any]:

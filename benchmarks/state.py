@@ -8,9 +8,10 @@ from typing import Any
 
 from loguru import logger
 
-from benchmarks.results import Row, Section
+from benchmarks.records import call_case
+from benchmarks.results import Row, Section, compared_rows
 from benchmarks.sinks import NoSink
-from benchmarks.timing import Case, Spread, looped, ratio, take_turns
+from benchmarks.timing import Case, take_turns
 from loghc import HealthSink
 from loghc.testing import PingReceiver
 
@@ -18,7 +19,6 @@ __all__ = ["first_markers", "in_logger", "measure_state"]
 
 _LIMITS = (100_000, 10_000_000)  # bytes
 _RECORD_BYTES = 60  # about
-_WARM = 30
 _PAUSE_S = 0.2  # until what the last sink left to do is done
 
 
@@ -36,7 +36,9 @@ def in_logger(limit: int, rounds: int = 100) -> dict[str, list[float]]:
             "loghc": HealthSink(receiver.url, limit=limit),
             "loghc, state=DIR": HealthSink(receiver.url, limit=limit, state=state),
         }
-        return take_turns({name: _case(sink, limit) for name, sink in sinks.items()}, rounds)
+        count = limit // _RECORD_BYTES
+        cases = {name: call_case(sink, count, begin="sync.start") for name, sink in sinks.items()}
+        return take_turns(cases, rounds)
 
 
 def first_markers(rounds: int = 20) -> dict[str, list[float]]:
@@ -66,32 +68,14 @@ def first_markers(rounds: int = 20) -> dict[str, list[float]]:
 
 def measure_state() -> Section:
     """The cost of a record and of the first marker with a state directory."""
-    rows = []
+    rows: list[Row] = []
     for limit in _LIMITS:
         seconds = in_logger(limit)
-        rows += [
-            Row(
-                f"limit {limit:,}: {name}",
-                "ns",
-                Spread.of(values).scaled(1e9),
-                "a no-op sink",
-                ratio(values, seconds["no-op sink"]),
-                {"sink": name, "limit": limit},
-            )
-            for name, values in seconds.items()
-        ]
-    markers = first_markers()
-    rows += [
-        Row(
-            f"first marker: {name}",
-            "ms",
-            Spread.of(values).scaled(1e3),
-            "loghc",
-            ratio(values, markers["loghc"]),
-            {"sink": name},
+        case = f"limit {limit:,}: {{}}"
+        rows += compared_rows(
+            case, seconds, "no-op sink", unit="ns", against="a no-op sink", name="sink", limit=limit
         )
-        for name, values in markers.items()
-    ]
+    rows += compared_rows("first marker: {}", first_markers(), "loghc", unit="ms", name="sink")
     return Section(
         "state",
         "HealthSink(state=DIR)",
@@ -99,28 +83,3 @@ def measure_state() -> Section:
         "that logs it. Goals: 1.25 of a no-op sink at any limit; 1 ms.",
         rows,
     )
-
-
-def _case(sink: Any, limit: int) -> Case:
-    """Each turn adds and removes the sink, whose run stays open."""
-
-    def run() -> float:
-        handler = logger.add(sink)
-        try:
-            for number in range(_WARM):
-                _log(number)
-            return timed()
-        finally:
-            logger.remove(handler)
-
-    handler = logger.add(sink)
-    logger.info("sync.start")
-    for number in range(limit // _RECORD_BYTES):
-        _log(number)
-    timed = looped(_log, range(300))
-    logger.remove(handler)
-    return run
-
-
-def _log(number: int) -> None:
-    logger.info("copied file number {}", number)

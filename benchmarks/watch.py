@@ -14,8 +14,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.results import Row, Section
-from benchmarks.timing import Spread, ratio, take_turns
+from benchmarks.results import Row, Section, compared_rows
+from benchmarks.timing import Spread, take_turns
 from loghc.testing import PingReceiver
 
 __all__ = [
@@ -247,32 +247,12 @@ def measure_watch() -> Section:
     rows = []
     both = {**added(), **{f"{name} (https)": of for name, of in added(https=True).items()}}
     for name, seconds in both.items():
-        rows += [
-            Row(
-                f"{name}, {way}",
-                "ms",
-                Spread.of(values).scaled(1e3),
-                "bare",
-                ratio(values, seconds["bare"]),
-                {"program": name, "way": way},
-            )
-            for way, values in seconds.items()
-        ]
+        rows += compared_rows(f"{name}, {{}}", seconds, "bare", unit="ms", name="way", program=name)
         pairs = zip(seconds["loghc run"], seconds["bare"], strict=True)
         extra = [ours - bare for ours, bare in pairs]
         rows.append(Row(f"{name}, loghc run adds", "ms", Spread.of(extra).scaled(1e3)))
     rows.append(Row("from SIGKILL to the ping", "ms", Spread.of(death_to_post()).scaled(1e3)))
-    seconds = recorded()
-    rows += [
-        Row(
-            f"logger.info, {way}",
-            "ns",
-            Spread.of(values).scaled(1e9),
-            "not recorded",
-            ratio(values, seconds["not recorded"]),
-        )
-        for way, values in seconds.items()
-    ]
+    rows += compared_rows("logger.info, {}", recorded(), "not recorded", unit="ns")
     for name, source in {"nothing": "", "1,000 records": _THOUSAND}.items():
         spread = Spread.of(processor_time(source)).scaled(1e3)
         rows.append(Row(f"processor time in a program, {name}", "ms", spread))
