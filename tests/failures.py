@@ -10,7 +10,7 @@ import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
-from waiting import wait_until_gone
+from waiting import wait_until, wait_until_gone
 
 __all__ = ["FAILURES", "Failure"]
 
@@ -85,6 +85,8 @@ class Failure:
         """Kill the watcher with its program, and start the next run."""
         assert process.stdout is not None
         pid = int(process.stdout.readline())
+        entries = folder / "state/loghc"
+        wait_until(lambda: any("open=" in e.read_text() for e in entries.glob("*/run")))
         process.send_signal(signal.SIGSTOP)  # it sees nothing of what comes
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate(timeout=_TIMEOUT_S)
