@@ -20,7 +20,6 @@ from loghc.log.headline import NOT_ENDED, of_exception
 from loghc.log.tail import EMPTY, Snapshot
 from loghc.outlet import Outlet
 from loghc.ping import Event, Ping, Stats
-from loghc.privacy import privacy_fields
 from loghc.repeats import Repeats
 from loghc.report import debugging, report, report_debug, traceback_text
 from loghc.runs import RecordRuns, origin
@@ -226,21 +225,19 @@ class Direct(Outlet):
 
 
 def _entry_for(url: PingUrl, options: Mapping[str, Any], clean: Callable[[str], str]) -> SinkEntry:
-    state, guard = options["state"], options["guard"]
-    if state is None and not guard:
+    if options["state"] is None and not options["guard"]:
         return SinkEntry()
     # Imported here, so that a sink with neither doesn't pay for it.
     try:
-        from loghc.entry.keeper import Keeper
-
-        keeper = Keeper(state, url, options["limit"], privacy_fields(options), clean)
-        if guard:
+        if options["guard"]:
             from loghc.guard.guarded import GuardedEntry
 
-            return GuardedEntry(keeper, url, options)
+            return GuardedEntry(url, options, clean)
+        from loghc.entry.keeper import Keeper
+
+        return Keeper(url, options, clean)
     except ImportError:  # it needs a POSIX system
         report(
             "state= and guard= have no effect on this system: what this process can't tell is lost."
         )
         return SinkEntry()
-    return keeper

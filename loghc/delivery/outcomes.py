@@ -22,15 +22,11 @@ _WAITING = 10_000  # outcomes for on_outcome, at most; then the oldest are dropp
 _NOT_FOR_GOOD = (408, 425, 429)  # refusals that may be temporary
 
 
-def is_settled(told: object, status: int | None) -> bool:
-    """Whether nothing more is owed for a ping: it was delivered, superseded or refused for good.
-
-    Args:
-        told: it was delivered or superseded.
-        status: the last HTTP status.
-    """
+def is_settled(last: Attempt | Outcome) -> bool:
+    """Whether nothing more is owed for a ping: it was delivered, superseded or refused for good."""
+    status = last.status
     refused = status is not None and 400 <= status < 500 and status not in _NOT_FOR_GOOD
-    return bool(told) or refused
+    return last.delivered or last.superseded or refused
 
 
 class Outcomes:

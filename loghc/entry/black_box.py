@@ -222,7 +222,7 @@ class BlackBox:
 
     def sync(self) -> None:
         """Have the disk know the salt, and which entries there are."""
-        self.directory.sync("salt")
+        self.directory.sync_file("salt")
         self.directory.sync()
 
     def close(self) -> None:

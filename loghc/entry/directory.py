@@ -125,15 +125,19 @@ class Directory:
         with contextlib.suppress(OSError):
             os.unlink(name, dir_fd=self.descriptor)
 
-    def sync(self, name: str | None = None) -> None:
-        """Have the disk know which files are in it, or what is in one of them."""
+    def sync(self) -> None:
+        """Have the disk know which files are in it."""
         with contextlib.suppress(OSError):
-            descriptor = self.descriptor if name is None else self.open(name)
+            os.fsync(self.descriptor)
+
+    def sync_file(self, name: str) -> None:
+        """Have the disk know what is in a file."""
+        with contextlib.suppress(OSError):
+            descriptor = self.open(name)
             try:
                 os.fsync(descriptor)
             finally:
-                if name is not None:
-                    os.close(descriptor)
+                os.close(descriptor)
 
     def lock(self, *, create: bool = False) -> bool:
         """Lock it until it is closed; whether nobody else has.

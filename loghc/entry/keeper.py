@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from loghc.delivery.outcomes import is_settled
 from loghc.delivery.thread import ThreadOnDemand
@@ -25,6 +25,7 @@ from loghc.fork import importing
 from loghc.log.body import one_line
 from loghc.portable import layout
 from loghc.portable.ring import Ring
+from loghc.privacy import privacy_fields
 from loghc.report import Once
 from loghc.service.identity import identity
 from loghc.utf8 import encode
@@ -65,10 +66,8 @@ class Keeper(SinkEntry):
     well: a ping takes references to that, where it would have to copy and read the ring.
 
     Args:
-        state: the state directory; None: in memory, for a guard.
         url: the ping URL; only its hash is kept.
-        limit: bytes of log that a ping carries at most.
-        options: the sink's that keep a log from leaving the machine.
+        options: the sink's. Without a state directory the entry is in memory, for a guard.
         clean: makes of a cause what may be kept of it.
 
     Attributes:
@@ -76,21 +75,15 @@ class Keeper(SinkEntry):
     """
 
     def __init__(
-        self,
-        state: str | None,
-        url: PingUrl,
-        limit: int,
-        options: list[tuple[str, str]],
-        clean: Callable[[str], str],
+        self, url: PingUrl, options: Mapping[str, Any], clean: Callable[[str], str]
     ) -> None:
-        self._state = state
-        self.left_to = "" if state is None else "the next start"
+        self._state: str | None = options["state"]
         self._url = url
-        self._limit = limit
-        self._options = options
+        self._limit: int = options["limit"]
+        self._options = privacy_fields(options)
         self._clean = clean
         # Asked here, and the boot's id, so that no marker pays for it.
-        self._networked = state is not None and on_network(state)
+        self._networked = self._state is not None and on_network(self._state)
         boot_id()
         self._begin_anew()
 
@@ -115,9 +108,9 @@ class Keeper(SinkEntry):
         return None if self._files is None else self._files.path
 
     @property
-    def owes(self) -> bool:
-        """Whether there is an end that was not told yet."""
-        return bool(self._owed)
+    def left_to(self) -> str:
+        """The next start, where there is a directory for it."""
+        return "" if self._state is None else "the next start"
 
     def kept_with(self, log: Log) -> Log:
         """What adds a record to a log in this process, and to what is outside of it."""
@@ -178,7 +171,7 @@ class Keeper(SinkEntry):
 
     def settled(self, ping: Ping, attempt: Attempt) -> None:
         """An end that came to its outcome is owed no more."""
-        told = is_settled(attempt.delivered or attempt.superseded, attempt.status)
+        told = is_settled(attempt)
         if ping.run_id in self._earlier:
             if told:
                 self._earlier.told(ping.run_id)

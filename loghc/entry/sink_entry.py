@@ -17,12 +17,12 @@ class SinkEntry:
     """What one sink keeps for the next start, and tells of earlier ones; this one keeps nothing.
 
     Nothing in here raises, nor waits for a disk on the app's threads.
-
-    Attributes:
-        left_to: who tells what this process can't deliver; empty: nobody.
     """
 
-    left_to = ""
+    @property
+    def left_to(self) -> str:
+        """Who tells what this process can't deliver; empty: nobody."""
+        return ""
 
     def kept_with(self, log: Log) -> Log:
         """What the sink appends its records to, so that they are in this log and outside."""

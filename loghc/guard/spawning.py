@@ -63,7 +63,7 @@ def spawn_detached(python: str, message: Mapping[str, Any]) -> None:
     Raises:
         OSError, ImportError: it can't be started.
     """
-    # The number of a descriptor in a shell's command has one digit, but in a path.
+    # A shell takes a descriptor's number of one digit; in a path it may have more.
     pidfd = _inherited(os.pidfd_open(os.getpid()))
     try:
         pipe = _inherited(_filled_pipe(json.dumps({**message, "pidfd": pidfd}).encode() + b"\n"))

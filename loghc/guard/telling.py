@@ -114,7 +114,7 @@ class GuardedSink:
         return functools.partial(self._renderer.render, log, **around)
 
     def _settled(self, ping: Ping, attempt: Attempt) -> None:
-        if is_settled(attempt.delivered or attempt.superseded, attempt.status):
+        if is_settled(attempt):
             self._earlier.told(ping.run_id)
 
     def _locked(self) -> Directory:

@@ -228,8 +228,7 @@ class Pings:
         if run_id not in self._ends or not (outcome.event.ends_run or run_id in self._late):
             return
         self._ends[run_id] -= 1
-        told = outcome.delivered or outcome.superseded
-        if not self._ends[run_id] and is_settled(told, outcome.status):
+        if not self._ends[run_id] and is_settled(outcome):
             del self._ends[run_id]
             self._late.discard(run_id)
             self._owed.pop(run_id, None)

@@ -87,7 +87,7 @@ ALLOWED = {
     "log": {"log", *SERVICE},
     "delivery": {"delivery", *SERVICE},
     "sink": SINK,
-    "entry": {"entry", *MIDDLE},
+    "entry": {"entry", "privacy", *MIDDLE},
     "causes": {"log", "runs"},
     "repeats": set(),
     "death": {"death", *PING},
