@@ -101,16 +101,16 @@ class Deadline:
         Raises:
             TimeoutError: cancelled, or no time is left within the other.
         """
-        native.holding(self._lock, lambda: self._begin(min(seconds, _LONGEST_S)))
+        native.holding(self._lock, self._begin, min(seconds, _LONGEST_S))
         self.left()
 
     def end_at(self, moment: float) -> None:
         """Set it to a moment of the monotonic clock."""
-        native.holding(self._lock, lambda: self._set(moment))
+        native.holding(self._lock, self._set, moment)
 
     def bring_forward(self, moment: float) -> None:
         """Set it to a moment, if that is earlier."""
-        native.holding(self._lock, lambda: self._bring_forward(moment))
+        native.holding(self._lock, self._bring_forward, moment)
 
     def cancel(self) -> None:
         """End what is in progress, and let nothing begin: nothing is sent after this returns."""
@@ -171,7 +171,7 @@ class Deadline:
         Raises:
             TimeoutError: no time is left.
         """
-        native.holding(self._lock, lambda: self._remember(cut))
+        native.holding(self._lock, self._remember, cut)
         if cut is not None:
             self.left()
 

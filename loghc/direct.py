@@ -117,7 +117,7 @@ class Direct(Outlet):
     def take(self, event: Event, record: Mapping[str, Any], text: str) -> None:
         """Queue a ping with the log as it is now."""
         # Markers are queued in the order in which they come.
-        native.holding(self._lock, lambda: self._take(event, record, text))
+        native.holding(self._lock, self._take, event, record, text)
 
     def _take(self, event: Event, record: Mapping[str, Any], text: str) -> None:
         if self._repeats.is_repeated(record):
@@ -139,8 +139,9 @@ class Direct(Outlet):
             self._crash_watch.success(run_id, origin(record)[1])
         elif event is Event.FAIL:
             cause = self._causes.of_marker(record, run_id)
-        self._put(event, run_id, headline=cause, record=text + "")  # a plain str, without a record
-        if not self._runs.pairing.is_open(run_id):
+        ends = not self._runs.pairing.is_open(run_id)
+        self._put(event, run_id, ends=ends, headline=cause, record=text + "")  # a plain str
+        if ends:
             self._log.end(run_id)
             self._causes.run_ended(run_id)
 
@@ -189,9 +190,15 @@ class Direct(Outlet):
         self._entry.tell_earlier(self)
         return self._late
 
-    def _put(self, event: Event, run_id: str, **around: Any) -> None:
-        """Queue a ping with the log as it is now, and what ``Renderer.render`` puts around it."""
-        ends = event.ends_run or (event is Event.LOG and not self._runs.pairing.is_open(run_id))
+    def _put(self, event: Event, run_id: str, *, ends: bool = True, **around: Any) -> None:
+        """Queue a ping with the log as it is now.
+
+        Args:
+            event: what it tells.
+            run_id: its run.
+            ends: no run of that id is open any more.
+            around: what ``Renderer.render`` puts around the log.
+        """
         owed = event.ends_run and event in self._events
         self._entry.note(event, run_id, around["headline"], ends=ends, owed=owed)
         log = self._log.of_run(run_id, around.get("record", "")) if self._send_logs else EMPTY

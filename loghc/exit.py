@@ -157,6 +157,8 @@ def stop_at_exit(sink: _Sink) -> None:
     loguru's own atexit callback only stops the sinks of its global logger: not those of a copied
     logger, and none in a multiprocessing child, which exits without atexit callbacks.
     """
+    if sink in _unstopped:
+        return
     _sinks.add(sink)
     _unstopped.add(sink)
     if _looked_for_child:

@@ -23,7 +23,7 @@ class Repeats:
 
     def is_repeated(self, record: Mapping[str, Any]) -> bool:
         """Whether this record has come before. Remembers it."""
-        parts = tuple(record.get(name) for name in _OWN_PARTS)
+        parts = tuple(map(record.get, _OWN_PARTS))
         identity = tuple(map(id, parts))
         if identity in self._seen:
             return True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -54,7 +53,7 @@ class RunTails:
             record: Mapping[str, Any] = text.record  # type: ignore[attr-defined]  # loguru's str
             own = self._runs.open_at(record)
             others = self._is_of_others(record)
-            marker = self._event(self._markers, record)
+            marker = self._markers.match(record["message"])
         except (AttributeError, KeyError, TypeError):  # not from loguru, or patched into no text
             own, others, marker = (), False, None
         for run_id in own:
@@ -68,14 +67,13 @@ class RunTails:
 
     def begin(self, run_id: str, text: str) -> None:
         """A run begins, with this record."""
+        native.holding(self._lock, self._begin, run_id, text)
 
-        def keep() -> None:
-            self._tails[run_id] = self._new_tail()
-            self._tails[run_id].append(text)
-            if len(self._tails) > _MAX_RUNS:
-                del self._tails[next(iter(self._tails))]
-
-        native.holding(self._lock, keep)
+    def _begin(self, run_id: str, text: str) -> None:
+        self._tails[run_id] = self._new_tail()
+        self._tails[run_id].append(text)
+        if len(self._tails) > _MAX_RUNS:
+            del self._tails[next(iter(self._tails))]
 
     def end(self, run_id: str) -> None:
         """A run has ended: forget its log."""
@@ -111,11 +109,10 @@ class RunTails:
         for listener in tuple(known.listeners):
             if listener.markers == self._markers:
                 continue
-            event = self._event(listener.markers, record)
+            event = listener.markers.match(record["message"])
             if event is not None:
                 belongs = True
-                note = functools.partial(self._note_other, listener, event, record)
-                native.holding(self._lock, note)
+                native.holding(self._lock, self._note_other, listener, event, record)
             elif listener in self._others:
                 belongs = belongs or bool(self._others[listener].open_at(record))
         return belongs
@@ -124,14 +121,6 @@ class RunTails:
         if len(self._others) > len(known.listeners):
             self._others.clear()
         self._others.setdefault(listener, RecordRuns()).assign(event, record)
-
-    @staticmethod
-    def _event(markers: Markers, record: Mapping[str, Any]) -> Event | None:
-        message = record["message"]
-        if markers.first <= message < markers.after:
-            event: Event | None = markers.match(message)
-            return event
-        return None
 
 
 class WholeTail(Tail):

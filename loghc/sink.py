@@ -181,7 +181,6 @@ class HealthSink(metaclass=_SinkType):
             target=self._outlet.target,
             off=self._outlet.off_on_purpose,
         )
-        self._first, self._after = self._listener.bounds
         self.complete = Completion(lambda: self.wait(0), self._options["drain"])
         """Called by ``logger.complete()``. Awaited, it waits until all pings have an outcome, for
         at most ``drain`` seconds, without blocking the event loop."""
@@ -194,7 +193,8 @@ class HealthSink(metaclass=_SinkType):
         self._tail.append(message)
         try:
             record = message.record  # type: ignore[attr-defined]  # loguru's own kind of str
-            if not self._first <= record["message"] < self._after:
+            first, after = self._listener.bounds
+            if not first <= record["message"] < after:
                 if record["level"].no >= _ERROR_LEVEL:
                     self._outlet.error_seen(record)
                 return
@@ -236,14 +236,11 @@ class HealthSink(metaclass=_SinkType):
         """Handle a marker, or examine a message that may be a near miss of one."""
         try:
             message = record["message"]
-            markers, event = self._markers, None
-            if markers.first <= message < markers.after:
-                event = markers.match(message)
+            event = self._markers.match(message)
             if event is None:
                 if getattr(record["level"], "no", 0) >= _ERROR_LEVEL:
                     self._outlet.error_seen(record)
                 self._listener.record_seen(message)
-                self._first, self._after = self._listener.bounds
             elif within_callback():
                 quoted = quote(message, self._outlet.mask)
                 report_debug(f"{self!r}: no ping for {quoted}, as redact or on_outcome logged it.")

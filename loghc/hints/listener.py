@@ -79,7 +79,7 @@ class Listener:
         bounds = [("", 100 * _LAST)] if target is not None else []
         if target is not None and job is not None:
             bounds.append((job, job + _LAST))
-        self._narrower = iter([*bounds, (markers.first, markers.after)])
+        self._narrower = iter([*bounds, markers.bounds])
         self.bounds = next(self._narrower)
         known.listeners.append(self)
 

@@ -146,8 +146,7 @@ class Tap:
         """Choose the shortest `emit` that still looks for everything wanted."""
         ring = self._ring
         if ring is not None and not (self._expected.left or self._by_run):
-            first, after = self.markers.first, self.markers.after
-            self.emit = ring.emitter(self.levels, self.record, first, after)
+            self.emit = ring.emitter(self.levels, self.record, *self.markers.bounds)
 
     def _leave_failure(self) -> bool:
         """Count a failure marker that nothing else keeps, without a descriptor."""

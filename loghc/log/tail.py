@@ -119,7 +119,7 @@ class Tail:
             text = without_middle(text, self.body_size() // 3)
         keep = self._limit + CONTEXT  # characters: no fewer than that many bytes
         chunk = _CutRecord(encode(text[-keep:])) if len(text) > keep else encode(text)
-        native.holding(self._lock, lambda: self._settle(chunk))
+        native.holding(self._lock, self._settle, chunk)
 
     def _settled(self) -> tuple[bytes, ...]:
         """All chunks, with the lock held."""

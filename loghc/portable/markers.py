@@ -21,18 +21,17 @@ class Markers:
         events: from marker to what it stands for.
 
     Attributes:
-        first: no message that is a marker sorts before this.
-        after: each sorts before this. So two comparisons rule out nearly every other message, at
-            half the cost of `str.startswith`, however many markers there are.
+        bounds: a message that is a marker sorts at or after the first of these, and before the
+            second. So two comparisons rule out nearly every other message, at half the cost of
+            `str.startswith`, however many markers there are.
     """
 
-    __slots__ = ("_events", "after", "first")
+    __slots__ = ("_events", "bounds")
 
     def __init__(self, events: "dict[str, Any]") -> None:
         # One that fits sorts after those that it begins with: the longest is found first.
         self._events = sorted(events.items(), key=lambda item: item[0], reverse=True)
-        self.first = min(events, default="")
-        self.after = max(map(_after, events), default="")
+        self.bounds = min(events, default=""), max(map(_after, events), default="")
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Markers) and self._events == other._events
@@ -41,6 +40,9 @@ class Markers:
 
     def match(self, message: str) -> "Any":
         """What a message stands for; None if it isn't a marker."""
+        first, after = self.bounds
+        if not first <= message < after:
+            return None
         for marker, event in self._events:
             if message.startswith(marker) and not _continues_word(message, len(marker)):
                 return event
