@@ -14,7 +14,12 @@ from loghc import native
 
 __all__ = ["calling_back", "within_callback"]
 
-_here = native.local()
+
+class _Here(native.local):
+    calling = False
+
+
+_here = _Here()
 
 
 @contextlib.contextmanager
@@ -29,4 +34,4 @@ def calling_back() -> Iterator[None]:
 
 def within_callback() -> bool:
     """Whether the calling thread is within such a block."""
-    return getattr(_here, "calling", False)
+    return _here.calling

@@ -88,6 +88,7 @@ class Direct(Outlet):
             on_settled=self._entry.settled,
             earlier=self._earlier,
         )
+        self._debugging = debugging()
         self._late: list[Ping] = []  # of earlier runs; the thread that sends has it
         self._runs = RecordRuns()
         self._log: RunTails | WholeTail
@@ -126,7 +127,7 @@ class Direct(Outlet):
         if self._entry.marker_seen(lambda: self._log.of_run("", text), starts=starts):
             self._delivery.ask_earlier()
         run_id = self._runs.assign(event, record)
-        if debugging():
+        if self._debugging:
             quoted = quote(record["message"], self.mask)
             sink = f"HealthSink({self.name}, job={self._job!r})"
             report_debug(f"{sink} saw {quoted}: {event.value}, run {run_id}.")

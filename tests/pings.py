@@ -44,6 +44,13 @@ def attempt(
         client.close()
 
 
+def sped_up(factor: float = 20.0) -> Policy:
+    """The usual policy, this many times as fast."""
+    backoff, *seconds = Policy()
+    backoff = backoff._replace(first=backoff.first / factor, cap=backoff.cap / factor)
+    return Policy(backoff, *(each / factor for each in seconds))
+
+
 def delivery_to(
     url: str,
     on_outcome: Callable[[Outcome], object] | None = None,

@@ -56,10 +56,3 @@ class Policy(NamedTuple):
     late_after_s: float = 60.0
     quiet_s: float = 300.0
     longest_quiet_s: float = 3600.0
-
-    def scaled(self, factor: float) -> Policy:
-        """The same policy, this many times as fast, for tests."""
-        backoff = self.backoff._replace(
-            first=self.backoff.first / factor, cap=self.backoff.cap / factor
-        )
-        return Policy(backoff, *(seconds / factor for seconds in self[1:]))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import socket
 import struct
 import sys
 import threading
 import time
 from socketserver import StreamRequestHandler
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from loghc.testing.bodies import BrokenOffError, MalformedError, read_body
 from loghc.testing.faults import Fault
@@ -21,12 +20,6 @@ if TYPE_CHECKING:
     from loghc.testing.service import Service
 
 __all__ = ["Handler"]
-
-# Seconds between two looks at whether a client still waits for an answer that never comes.
-_LOOK_INTERVAL: Final = 0.2
-
-# The service closes rather than read so much of a body that it had no use for, in bytes.
-_TOO_MUCH_UNUSED: Final = 65_536
 
 
 class Handler(StreamRequestHandler):
@@ -99,14 +92,12 @@ class Handler(StreamRequestHandler):
             service.note(head, error.args[0], None)
             self._hang_up(fault)
         else:
-            verdict, answer = service.receive(head, body, fault)
+            answer = service.receive(head, body, fault)
             ended = fault.delay > 0 and self._pause(fault.delay)
             if ended or fault.cut == "before-answer":
                 self._hang_up(fault)
             else:
                 self._send(head, answer, fault)
-            if not verdict.reads_body and len(body) >= _TOO_MUCH_UNUSED:
-                self._closes = True
 
     def _send(self, asked: RequestHead, answer: Answer, fault: Fault) -> None:
         if fault.raw is not None or fault.endless:
@@ -141,25 +132,8 @@ class Handler(StreamRequestHandler):
             self.wfile.write(data[n : n + 1])
 
     def _pause(self, seconds: float) -> bool:
-        """Wait; return True early if the server stops, or the client leaves an endless wait."""
-        if math.isfinite(seconds):
-            return self._stopping.wait(min(seconds, threading.TIMEOUT_MAX))
-        while not self._stopping.wait(_LOOK_INTERVAL):
-            if self._client_left():
-                return True
-        return True
-
-    def _client_left(self) -> bool:
-        self.connection.settimeout(0)
-        try:
-            # Not SSLSocket.recv, which would consume what it reads.
-            return not socket.socket.recv(self.connection, 1, socket.MSG_PEEK)
-        except BlockingIOError:
-            return False
-        except OSError:
-            return True
-        finally:
-            self.connection.settimeout(None)
+        """Wait; return True early if the server stops."""
+        return self._stopping.wait(min(seconds, threading.TIMEOUT_MAX))
 
     def _hang_up(self, fault: Fault) -> None:
         self._resets = fault.cut is not None and fault.reset

@@ -71,7 +71,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the service makes of a request; `check` is None if it refuses or ignores it."""
+    """What the service makes of a request; `check` is None if it refuses it."""
 
     status: int
     text: str
@@ -88,8 +88,6 @@ class Checks:
     def __init__(self) -> None:
         self.ping_key = secrets.token_hex(11)
         self.check = Check("nightly-sync")
-        self.post_only = False
-        self.ambiguous_slugs: set[str] = set()
         self._others: dict[str, Check] = {}  # by slug
 
     def judge(self, request: RequestHead, body: bytes) -> Verdict:
@@ -120,10 +118,8 @@ class Checks:
             event = Event.FAIL if exit_status else Event.SUCCESS
         else:
             event = Event(suffix or "success")
-        is_ignored = self.post_only and found.check is self.check and request.method != "POST"
         return replace(
             found,
-            check=None if is_ignored else found.check,
             event=event,
             run_id=run_id,
             exit_status=exit_status,
@@ -143,8 +139,6 @@ class Checks:
             return Verdict(400, "invalid url format")
         if groups["key"] != self.ping_key:
             return Verdict(404, "not found")
-        if slug in self.ambiguous_slugs:
-            return Verdict(409, "ambiguous slug")
         found = self.by_slug(slug)
         if found is not None:
             return Verdict(200, "OK", found)

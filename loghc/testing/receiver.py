@@ -43,10 +43,6 @@ class PingReceiver:
             Over the network, nothing that was received can be read.
         history_limit: bytes of memory, about, for the requests and pings that are kept, default
             100,000,000. Beyond it the oldest are dropped, and counted in `dropped_requests`.
-        post_only: the check takes POST alone: a ping by any other method is answered like one that
-            counts, and ignored.
-        connection_limit: connections open at once, default 256. One more is closed at once, and
-            counted in `refused_connections`. Each may hold up to 4 MiB more, while it is read.
 
     Raises:
         ValueError: a limit is out of range.
@@ -73,21 +69,14 @@ class PingReceiver:
         body_limit: int | None = 100_000,
         ssl_context: ssl.SSLContext | None = None,
         host: str = "127.0.0.1",
-        post_only: bool = False,
         history_limit: int = 100_000_000,
-        connection_limit: int = 256,
     ) -> None:
         if history_limit < 0:
             raise ValueError(f"history_limit must be bytes, 0 or more, not {history_limit!r}")
-        if connection_limit < 1:
-            raise ValueError(f"connection_limit must be 1 or more, not {connection_limit!r}")
         self._service = Service(history_limit)
-        self._service.checks.post_only = post_only
         self._ssl_context = ssl_context
         self._host = host
         self._port = 0
-        self._connection_limit = connection_limit
-        self._refused_before = 0
         self._server: Server | None = None
         self.body_limit = body_limit
 
@@ -104,7 +93,7 @@ class PingReceiver:
         if self._server is not None:
             raise RuntimeError("the receiver runs already")
         address = (self._host, self._port)
-        self._server = Server(address, self._service, self._ssl_context, self._connection_limit)
+        self._server = Server(address, self._service, self._ssl_context)
         self._port = self._server.server_address[1]
         return self
 
@@ -113,7 +102,6 @@ class PingReceiver:
         server, self._server = self._server, None
         if server is not None:
             server.stop()
-            self._refused_before += server.refused_connections
 
     def __enter__(self) -> Self:
         return self.start()
@@ -175,12 +163,6 @@ class PingReceiver:
     def dropped_requests(self) -> int:
         """How many of the oldest requests, pings among them, gave way to `history_limit`."""
         return self._service.dropped_requests
-
-    @property
-    def refused_connections(self) -> int:
-        """How many connections were closed at once because of `connection_limit`."""
-        running = self._server
-        return self._refused_before + (0 if running is None else running.refused_connections)
 
     @property
     def state(self) -> State:
@@ -246,19 +228,6 @@ class PingReceiver:
         with self._service.changed:
             checks = self._service.checks
             return ReceivedCheck(self, checks.by_slug(slug) or checks.create(slug))
-
-    def add_ambiguous_slug(self, slug: str = "twins") -> str:
-        """Add two checks with one slug, so that the service can't tell which is meant (409).
-
-        Args:
-            slug: the slug, of ``a-z 0-9 - _``.
-
-        Returns:
-            The ping URL that is ambiguous.
-        """
-        with self._service.changed:
-            self._service.checks.ambiguous_slugs.add(slug)
-        return f"{self.base_url}/{self.ping_key}/{slug}"
 
     def __repr__(self) -> str:
         where = "stopped" if self._server is None else f"at {self.base_url}"

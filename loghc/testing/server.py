@@ -32,13 +32,10 @@ class Server(ThreadingTCPServer):
         address: tuple[str, int],
         service: Service,
         ssl_context: ssl.SSLContext | None,
-        connection_limit: int,
     ) -> None:
         self.service = service
         self.stopping = threading.Event()
-        self.refused_connections = 0
         self._ssl_context = ssl_context
-        self._connection_limit = connection_limit
         self._connections: set[socket.socket] = set()
         self._connection_closed = threading.Condition()
         self._pid = os.getpid()
@@ -65,13 +62,6 @@ class Server(ThreadingTCPServer):
         with self._connection_closed:
             self._connections.add(connection)
         return connection, address
-
-    def verify_request(self, request: Any, client_address: Any) -> bool:  # noqa: ARG002
-        """Refuse a connection beyond the limit; it is then closed at once."""
-        within_limit = len(self._connections) <= self._connection_limit
-        if not within_limit:
-            self.refused_connections += 1
-        return within_limit
 
     def close_request(self, request: Any) -> None:
         """Close a connection."""

@@ -71,15 +71,15 @@ class Service:
         with self.changed:
             return self.faults.next()
 
-    def receive(self, head: RequestHead, body: bytes, fault: Fault) -> tuple[Verdict, Answer]:
-        """Judge a whole request, remember it, and return what it is and the answer."""
+    def receive(self, head: RequestHead, body: bytes, fault: Fault) -> Answer:
+        """Judge a whole request, remember it, and return the answer."""
         with self.changed:
             verdict = self.checks.judge(head, body)
             answer = Answer.to(verdict, fault, self.body_limit)
             status = answer.status if is_answered(fault) else None
             self._remember(head, body, status, verdict if is_counted(fault) else None)
             self.changed.notify_all()
-        return verdict, answer
+        return answer
 
     def note(self, head: RequestHead, body: bytes, status: int | None) -> None:
         """Remember a request that can't be a ping, and the status of its answer."""

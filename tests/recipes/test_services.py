@@ -22,6 +22,7 @@ from loghc.ping import Ping
 from loghc.portable.run_ids import new_run_id
 from loghc.service.client import PingClient
 from loghc.service.url import PingUrl
+from pings import sped_up
 
 # What a service makes of a suffix and a query: what it notes down, or None for a 404.
 Rules = Callable[[str, dict[str, list[str]]], "str | None"]
@@ -192,7 +193,7 @@ def test_without_its_setting_a_service_that_knows_the_plain_url_alone_never_take
 ) -> None:
     service = simulate(plain_url)
     # A check that answered is asked for 5 minutes.
-    policy = Policy().scaled(100)._replace(overloaded_after_s=10.0, refused_for_s=1.0)
+    policy = sped_up(100)._replace(overloaded_after_s=10.0, refused_for_s=1.0)
     delivery = deliver_to(service, policy)
     for event in (Event.START, Event.SUCCESS, Event.START, Event.FAIL):
         delivery.put(Ping(event, new_run_id(), Body))

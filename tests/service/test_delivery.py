@@ -905,11 +905,14 @@ def by_chance(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], object]]:
     return actions
 
 
+@pytest.mark.parametrize("redact", [str.upper, int], ids=["works", "raises"])
 def test_a_failure_that_a_finalizer_logs_on_the_sending_thread_is_told(
-    ping_receiver: PingReceiver, by_chance: list[Callable[[], object]]
+    ping_receiver: PingReceiver,
+    by_chance: list[Callable[[], object]],
+    redact: Callable[[str], Any],
 ) -> None:
     by_chance.append(lambda: logger.error("sync.error: an upload was dropped"))
-    sink = HealthSink(ping_receiver.url)
+    sink = HealthSink(ping_receiver.url, redact=redact)  # it was called on that thread before
     logger.add(sink, format="{message}", catch=False)
     logger.info("sync.start")
     assert sink.wait(20)

@@ -25,7 +25,7 @@ from loghc.portable.run_ids import new_run_id
 from loghc.service.client import PingClient
 from loghc.service.url import PingUrl
 from loghc.testing import Fault, PingReceiver
-from pings import RUN_ID, client_of, ping
+from pings import RUN_ID, client_of, ping, sped_up
 from waiting import wait_until
 
 _EVENTS = {
@@ -58,7 +58,7 @@ class Service:
 
     def connect(self, scale: float = 20.0) -> Delivery:
         """Have markers sent by a delivery whose clock is so many times as fast."""
-        policy = Policy().scaled(scale)
+        policy = sped_up(scale)
         client = client_of(self.receiver.url)
         self.delivery = Delivery(client, Troubles("here"), self.outcomes.append, policy)
         return self.delivery
@@ -257,7 +257,7 @@ def test_who_debugs_is_told_of_events_that_are_not_to_be_sent(
 def delivery(ping_receiver: PingReceiver) -> Iterator[Delivery]:
     url = PingUrl.parse(ping_receiver.url)
     client = PingClient(url, Masker(url).text, 5.0, {}, None, "0")
-    delivery = Delivery(client, Troubles(url.masked), policy=Policy().scaled(20.0))
+    delivery = Delivery(client, Troubles(url.masked), policy=sped_up())
     yield delivery
     delivery.stop(5)
 

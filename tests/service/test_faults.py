@@ -17,10 +17,10 @@ from conftest import RunScript
 from loghc import Event, HealthSink, Outcome, Stats
 from loghc.delivery import Delivery
 from loghc.delivery.inbox import LOGS
-from loghc.delivery.policy import Backoff, Policy
+from loghc.delivery.policy import Backoff
 from loghc.delivery.troubles import Troubles
 from loghc.testing import Fault, PingReceiver
-from pings import client_of, delivery_to, numbered, numbers, ping
+from pings import client_of, delivery_to, numbered, numbers, ping, sped_up
 from services import unused_port
 from waiting import wait_until
 
@@ -228,7 +228,7 @@ def test_an_outage_is_said_once_and_its_end_once_and_what_counts_is_told(
 def test_an_outage_is_said_at_its_second_failure(
     failures: int, ping_receiver: PingReceiver, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    delivery = Delivery(client_of(ping_receiver.url), Troubles("here"), None, Policy().scaled(20.0))
+    delivery = Delivery(client_of(ping_receiver.url), Troubles("here"), None, sped_up())
     ping_receiver.script(*[500] * failures)
     delivery.put(ping(Event.START))
     assert delivery.wait(20)

@@ -14,10 +14,9 @@ import pytest
 from conftest import RunScript, complaints
 from loghc import Event, Outcome
 from loghc.delivery import Delivery
-from loghc.delivery.policy import Policy
 from loghc.delivery.troubles import Troubles
 from loghc.testing import Fault, PingReceiver
-from pings import client_of, ping
+from pings import client_of, ping, sped_up
 from waiting import wait_until
 
 BEGIN = """
@@ -74,7 +73,7 @@ def test_a_short_job_s_pings_all_arrive_in_order_at_a_service_that_is_well(
 
 
 def scaled(receiver: PingReceiver, outcomes: list[Outcome], factor: float) -> Delivery:
-    policy = Policy().scaled(factor)
+    policy = sped_up(factor)
     return Delivery(client_of(receiver.url), Troubles("here"), outcomes.append, policy)
 
 
@@ -236,7 +235,7 @@ def test_a_service_that_is_always_slower_than_the_timeout_is_waited_for(
 ) -> None:
     ping_receiver.always(Fault(delay=0.5))
     client = client_of(ping_receiver.url, timeout=0.2)
-    delivery = Delivery(client, Troubles("here"), None, Policy().scaled(20.0))
+    delivery = Delivery(client, Troubles("here"), None, sped_up())
     events, run = [Event.START, Event.SUCCESS, Event.FAIL], ping(Event.LOG).run_id
     for event in events:
         delivery.put(ping(event, run))

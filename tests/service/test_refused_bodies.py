@@ -18,7 +18,7 @@ from loghc.delivery.troubles import Troubles
 from loghc.log.body import Body
 from loghc.ping import Ping
 from loghc.testing import Fault, PingReceiver
-from pings import client_of, ping
+from pings import client_of, ping, sped_up
 from services import service
 from waiting import wait_until
 
@@ -67,7 +67,7 @@ def strict(
     with service(refusing.serve) as port:
         client = client_of(f"http://127.0.0.1:{port}/x", timeout=2.0)
         troubles = Troubles("here", limit_name="--limit")
-        policy = policy or Policy().scaled(20.0)
+        policy = policy or sped_up()
         delivery = Delivery(client, troubles, outcomes.append, policy)
         yield refusing, delivery, outcomes
         delivery.stop(0)
@@ -115,7 +115,7 @@ def test_what_is_too_large_is_known_the_next_time() -> None:
 
 def test_a_service_is_asked_again_after_an_hour_for_what_it_did_not_take() -> None:
     hour_s = 0.5
-    policy = Policy().scaled(20.0)._replace(ask_again_s=hour_s, late_after_s=60.0)
+    policy = sped_up()._replace(ask_again_s=hour_s, late_after_s=60.0)
     limit = [16_000]
     with strict(lambda body: 413 if len(body) > limit[0] else 200, policy) as (refusing, *rest):
         delivery, _ = rest
@@ -141,7 +141,7 @@ def test_a_service_is_asked_again_after_an_hour_for_what_it_did_not_take() -> No
 
 def test_a_suffix_that_a_service_does_not_know_is_learned_and_forgotten_after_an_hour() -> None:
     hour_s = 0.5
-    policy = Policy().scaled(20.0)._replace(ask_again_s=hour_s, suffix_apart_s=0.05)
+    policy = sped_up()._replace(ask_again_s=hour_s, suffix_apart_s=0.05)
     known = threading.Event()
 
     def judge(body: bytes) -> int:
@@ -199,9 +199,7 @@ def test_in_an_outage_logs_stay_whole_behind_a_proxy_too(
     status: int, ping_receiver: PingReceiver
 ) -> None:
     outcomes: list[Outcome] = []
-    delivery = Delivery(
-        client_of(ping_receiver.url), Troubles("here"), outcomes.append, Policy().scaled(20.0)
-    )
+    delivery = Delivery(client_of(ping_receiver.url), Troubles("here"), outcomes.append, sped_up())
     delivery.put(ping(Event.START))
     assert delivery.wait(20)
     ping_receiver.always(status)
@@ -214,7 +212,7 @@ def test_in_an_outage_logs_stay_whole_behind_a_proxy_too(
 
 
 def test_one_hiccup_costs_a_short_log_nothing(ping_receiver: PingReceiver) -> None:
-    delivery = Delivery(client_of(ping_receiver.url), Troubles("here"), None, Policy().scaled(20.0))
+    delivery = Delivery(client_of(ping_receiver.url), Troubles("here"), None, sped_up())
     delivery.put(ping(Event.START))
     assert delivery.wait(20)
     ping_receiver.script(500)
@@ -246,7 +244,7 @@ def test_a_body_that_does_not_get_through_in_time_is_shortened() -> None:
     with service(serve) as port:
         outcomes: list[Outcome] = []
         client = client_of(f"http://127.0.0.1:{port}/x", timeout=1.0)
-        delivery = Delivery(client, Troubles("here"), outcomes.append, Policy().scaled(20.0))
+        delivery = Delivery(client, Troubles("here"), outcomes.append, sped_up())
         delivery.put(ping(Event.START))
         delivery.put(failure(LOG * 60))
         try:
@@ -263,7 +261,7 @@ def test_a_body_that_does_not_get_through_in_time_is_shortened() -> None:
 def test_a_failure_that_passed_shortened_by_chance_is_followed_by_its_whole_log(
     ping_receiver: PingReceiver,
 ) -> None:
-    delivery = Delivery(client_of(ping_receiver.url), Troubles("here"), None, Policy().scaled(20.0))
+    delivery = Delivery(client_of(ping_receiver.url), Troubles("here"), None, sped_up())
     delivery.put(ping(Event.LOG))
     assert delivery.wait(20)
     ping_receiver.script(500)
@@ -358,7 +356,7 @@ def test_the_markers_own_record_is_found_though_its_first_line_is_masked() -> No
 
 
 def test_a_fault_of_the_connection_says_nothing_of_a_log(ping_receiver: PingReceiver) -> None:
-    delivery = Delivery(client_of(ping_receiver.url), Troubles("here"), None, Policy().scaled(20.0))
+    delivery = Delivery(client_of(ping_receiver.url), Troubles("here"), None, sped_up())
     delivery.put(ping(Event.START))
     assert delivery.wait(20)
     ping_receiver.script(*[Fault(cut="before-answer")] * 5)
@@ -371,7 +369,7 @@ def test_a_fault_of_the_connection_says_nothing_of_a_log(ping_receiver: PingRece
 def test_a_ping_that_arrives_more_than_a_minute_after_its_marker_says_so() -> None:
     faster = 200.0  # a minute is 0.3 s
     up = threading.Event()
-    with strict(lambda _: 200 if up.is_set() else 503, Policy().scaled(faster)) as (
+    with strict(lambda _: 200 if up.is_set() else 503, sped_up(faster)) as (
         refusing,
         *rest,
     ):
