@@ -13,8 +13,8 @@ from loghc.clock import monotonic
 
 __all__ = ["Deadline", "SendingTimeoutError"]
 
-_LONGEST_S = 86_400.0  # a day; the system's waits can't be much longer
-_SHORTEST_S = 1e-6  # a timeout of 0 would mean non-blocking
+_MAX_S = 86_400.0  # a day; the system's waits can't be much longer
+_MIN_TIMEOUT_S = 1e-6  # a timeout of 0 would mean non-blocking
 _MIN_ATTEMPT_S = 0.5  # an attempt gets at least this, if that much is left
 
 
@@ -101,7 +101,7 @@ class Deadline:
         Raises:
             TimeoutError: cancelled, or no time is left within the other.
         """
-        native.holding(self._lock, self._begin, min(seconds, _LONGEST_S))
+        native.holding(self._lock, self._begin, min(seconds, _MAX_S))
         self.left()
 
     def end_at(self, moment: float) -> None:
@@ -151,7 +151,7 @@ class Deadline:
         error = self._timed_out()
         if error is not None:
             raise error
-        return max(self.seconds, _SHORTEST_S)
+        return max(self.seconds, _MIN_TIMEOUT_S)
 
     @contextlib.contextmanager
     def bounds(self, sock: socket.socket) -> Iterator[None]:

@@ -43,7 +43,6 @@ class Direct(Outlet):
         url: the ping URL.
         options: the sink's.
         markers: what makes a message a marker.
-        texts: the texts of its markers.
         redact: its rules, or None.
     """
 
@@ -52,7 +51,6 @@ class Direct(Outlet):
         url: PingUrl,
         options: Mapping[str, Any],
         markers: Markers,
-        texts: tuple[str, ...],
         redact: Redactor | None,
     ) -> None:
         # Imported here, so that an app whose sink is disabled doesn't pay for it.
@@ -97,7 +95,7 @@ class Direct(Outlet):
         else:
             self._log = WholeTail(self._limit, self._body_size)
         self.tail = self._entry.kept_with(self._log)
-        self._causes = Causes(self._runs, texts)
+        self._causes = Causes(self._runs, markers.events)
         self._crash_watch = CrashWatch()
         self._repeats = Repeats()
         self._lock = native.RLock()  # a signal handler may log while a marker is handled

@@ -70,13 +70,13 @@ class CrashWatch:
 
     def __init__(self) -> None:
         self._begun: dict[str, int] = {}  # runs that began while an exception propagated
-        self._told: list[tuple[str, int | None]] = []  # run id, and which exception propagated
+        self._successes: list[tuple[str, int | None]] = []  # run id, and which exception propagated
 
     def start(self, run_id: str) -> None:
         """A run begins in the calling thread."""
-        on_its_way = sys.exc_info()[1]
-        if on_its_way is not None:  # the run is about cleaning up after it
-            self._begun[run_id] = _number(on_its_way)
+        propagating = sys.exc_info()[1]
+        if propagating is not None:  # the run is about cleaning up after it
+            self._begun[run_id] = _number(propagating)
             if len(self._begun) > _MAX_SUCCESSES:
                 del self._begun[next(iter(self._begun))]
 
@@ -88,22 +88,22 @@ class CrashWatch:
             thread: that logged it. With loguru's queue in between, it isn't the calling thread.
         """
         main, here = threading.main_thread(), thread == threading.get_ident()
-        on_its_way = sys.exc_info()[1] if here else None
+        propagating = sys.exc_info()[1] if here else None
         # What the main thread logged before it crashed may arrive through the queue later.
         late = not main.is_alive() and (here or thread != main.ident)
-        number = None if on_its_way is None else _number(on_its_way)
+        number = None if propagating is None else _number(propagating)
         begun = self._begun.pop(run_id, None)
         if late or (number is not None and number != begun):
-            self._told.append((run_id, None if late else number))
-            del self._told[:-_MAX_SUCCESSES]
+            self._successes.append((run_id, None if late else number))
+            del self._successes[:-_MAX_SUCCESSES]
 
     def take_back(self, error: BaseException | None) -> list[str]:
         """The runs whose success is taken back by the exception that ends the program, once."""
-        told, self._told = self._told, []
+        successes, self._successes = self._successes, []
         if error is None:
             return []
         its_own = {each.__dict__.get(_NUMBER) for each in _chain(error)}
-        return [run_id for run_id, number in told if number is None or number in its_own]
+        return [run_id for run_id, number in successes if number is None or number in its_own]
 
 
 def _number(error: BaseException) -> int:

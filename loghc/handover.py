@@ -96,7 +96,7 @@ class HandOver(Outlet):
         self._directory = directory
         self._events = options["events"]
         self.tail: RingTail = RingTail(directory, config.capacity, _as_fields(options))
-        self._failure_left = False  # to be handed over
+        self._failure_pending = False  # to be handed over
         # The markers that the recorder in this program finds itself.
         self._recorders = Markers(config.markers)
 
@@ -116,7 +116,7 @@ class HandOver(Outlet):
         else:
             kept = self._hand_over(about(event.value, dict(record)), text, failure=failure)
         if failure and not kept:
-            self._failure_left = True
+            self._failure_pending = True
             report("a failure could not be handed to loghc run: its directory is gone.")
 
     def _hand_over(self, what: bytes, text: str, *, failure: bool) -> bool:
@@ -128,16 +128,16 @@ class HandOver(Outlet):
             send(self._directory, what, encode(text), time_ns, ring, number)
         except OSError:
             # A full channel must not turn it into a success. If there is a ring, that has it.
-            return bool(ring) or not failure or self._leave_word()
+            return bool(ring) or not failure or self._note_failure()
         return True
 
     def stop(self, *, exiting: bool) -> None:
         """Hand over a failure that could not be handed over yet. There is nothing to deliver."""
         deadline = time.monotonic() + _RECREATED_S
-        while self._failure_left and time.monotonic() < deadline:
-            self._failure_left = not self._leave_word()
-            native.sleep(_PAUSE_S if self._failure_left else 0)
-        self._failure_left = False
+        while self._failure_pending and time.monotonic() < deadline:
+            self._failure_pending = not self._note_failure()
+            native.sleep(_PAUSE_S if self._failure_pending else 0)
+        self._failure_pending = False
         if not exiting:
             self.tail.release()
 
@@ -145,7 +145,7 @@ class HandOver(Outlet):
         """Be usable in a forked child."""
         self.tail.after_fork()
 
-    def _leave_word(self) -> bool:
+    def _note_failure(self) -> bool:
         from loghc.portable.trusted import FILE, TrustedDirectory, open_trusted
 
         try:

@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from loghc import options
-from loghc.hints.unheard import marker_of_job
+from loghc.hints.no_marker import marker_of_job
 from loghc.log.body import one_line, shorten
 from loghc.log.headline import of_exception
 from loghc.markers import job_markers
@@ -26,7 +26,7 @@ __all__ = ["job"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_INFO, _ERROR = 20, 40  # loguru's numbers for these levels
+_LEVELS = {"INFO": 20, "ERROR": 40}  # loguru's names and numbers for them
 
 _NO_GENERATOR = (
     "job: expected a function or a coroutine function, not the generator function {name!r}: "
@@ -97,8 +97,7 @@ class job:  # noqa: N801 - used as a function is
 
     def __enter__(self) -> None:
         """Begin a run."""
-        entered = self._last = _Entered(self, self._begin(2))
-        _entered.set((*_entered.get(()), entered))
+        self._enter()
 
     def __exit__(
         self,
@@ -111,8 +110,7 @@ class job:  # noqa: N801 - used as a function is
 
     async def __aenter__(self) -> None:
         """Begin a run."""
-        entered = self._last = _Entered(self, self._begin(2))
-        _entered.set((*_entered.get(()), entered))
+        self._enter()
 
     async def __aexit__(
         self,
@@ -169,14 +167,16 @@ class job:  # noqa: N801 - used as a function is
 
     # The depth is the number of frames between loguru and the line that a record is to come from.
 
+    def _enter(self) -> None:
+        entered = self._last = _Entered(self, self._begin(3))
+        _entered.set((*_entered.get(()), entered))
+
     def _begin(self, depth: int) -> Logger:
         from loguru import logger  # late: importing loghc must not import loguru
 
         logger = self._logger or logger
         bound = logger.bind(**{"run_id": new_run_id(), **self._bind})
-        start = f"{self._name}.start"
-        with marker_of_job(self._name, start, _INFO, own_logger=self._logger is not None):
-            bound.opt(depth=depth).info(start)
+        self._log(bound.opt(depth=depth + 1), "INFO", "start")
         return bound
 
     def _end(
@@ -186,20 +186,21 @@ class job:  # noqa: N801 - used as a function is
         error: BaseException | None,
         trace: types.TracebackType | None,
     ) -> None:
-        log = logger.opt(depth=depth).info
         if error is not None and isinstance(error, self._not_failures):
-            # loguru takes a message for a format only where arguments follow.
-            text = f"{self._name}.log: no verdict, ended by {description(error)}"
-            log = logger.bind(**{ENDS_RUN: True}).opt(depth=depth).info
+            logger = logger.bind(**{ENDS_RUN: True}).opt(depth=depth + 1)
+            self._log(logger, "INFO", "log", f": no verdict, ended by {description(error)}")
         elif error is None or (isinstance(error, SystemExit) and _is_success(error.code)):
-            text = f"{self._name}.done"
+            self._log(logger.opt(depth=depth + 1), "INFO", "done")
         else:
-            text = f"{self._name}.error: {shorten(one_line(of_exception(error)))}"
-            log = logger.opt(depth=depth, exception=(type(error), error, trace)).error
-        marker = text.partition(":")[0]
-        level = _ERROR if marker.endswith(".error") else _INFO
-        with marker_of_job(self._name, marker, level, own_logger=self._logger is not None):
-            log(text)
+            logger = logger.opt(depth=depth + 1, exception=(type(error), error, trace))
+            self._log(logger, "ERROR", "error", f": {shorten(one_line(of_exception(error)))}")
+
+    def _log(self, logger: Logger, level: str, word: str, text: str = "") -> None:
+        marker = f"{self._name}.{word}"
+        own_logger = self._logger is not None
+        with marker_of_job(self._name, marker, _LEVELS[level], own_logger=own_logger):
+            # loguru takes a message for a format only where arguments follow.
+            logger.log(level, marker + text)
 
     def _left(self) -> Logger:
         """The run to end: the last one that this job entered in this context."""

@@ -42,8 +42,8 @@ __all__ = [
     "wait_with_greenlets",
 ]
 
-_FIRST_PAUSE_S = 0.001  # between looks; each is twice as long as the last
-_LONGEST_PAUSE_S = 0.05
+_FIRST_PAUSE_S = 0.001  # between checks; each is twice as long as the last
+_MAX_PAUSE_S = 0.05
 
 
 def _copy_of(module: ModuleType) -> Any:
@@ -145,7 +145,7 @@ def wait_with_greenlets(done: Callable[[], bool], seconds: float) -> bool | None
         if monotonic() >= until:
             return False
         time.sleep(pause)
-        pause = min(2 * pause, _LONGEST_PAUSE_S)
+        pause = min(2 * pause, _MAX_PAUSE_S)
     return True
 
 

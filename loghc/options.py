@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import math
 import os
 import re
 import threading
@@ -26,7 +25,7 @@ __all__ = [
     "size",
 ]
 
-_LONGEST_S = threading.TIMEOUT_MAX  # the longest that a thread can wait
+_MAX_S = threading.TIMEOUT_MAX  # the longest that a thread can wait
 _HEADER_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _HEADER_VALUE = r"[\t\x20-\x7e\xa0-\xff]*"
 _OWN_HEADERS = frozenset(
@@ -57,7 +56,7 @@ def seconds(name: str, value: object) -> float:
     """A positive, finite number of seconds."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError(f"{name}: expected a number of seconds, not {value!r}")
-    if not 0 < value < _LONGEST_S or math.isnan(value):
+    if not 0 < value < _MAX_S:
         raise ValueError(f"{name}: expected a positive, finite number of seconds, not {value}")
     return float(value)
 

@@ -17,7 +17,7 @@ __all__ = ["Answer", "Attempt", "Event", "Outcome", "Ping", "Stats"]
 
 
 class Event(enum.Enum):
-    """What a ping tells the service.
+    """What a ping signals.
 
     Attributes:
         START: a run starts; POST to ``<url>/start``.
@@ -43,7 +43,7 @@ class Ping(NamedTuple):
     """One request to be made.
 
     Attributes:
-        event: what it tells.
+        event: what it signals.
         run_id: the run that it belongs to, a UUID in its canonical text form.
         body: returns the text to attach. Called on the delivery thread, so that joining a long log
             costs the logging thread nothing. ``Body`` itself stands for no log.

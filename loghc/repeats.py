@@ -7,7 +7,7 @@ from typing import Any
 
 __all__ = ["Repeats"]
 
-_MOST_REMEMBERED = 64  # records
+_MAX_REMEMBERED = 64  # records
 _OWN_PARTS = ("elapsed", "time", "level", "process", "thread")  # of each record, made by loguru
 
 
@@ -28,6 +28,6 @@ class Repeats:
         if identity in self._seen:
             return True
         self._seen[identity] = parts  # held, so that no other has this identity
-        if len(self._seen) > _MOST_REMEMBERED:
+        if len(self._seen) > _MAX_REMEMBERED:
             self._seen.pop(next(iter(self._seen)), None)
         return False

@@ -23,11 +23,11 @@ __all__ = [
     "Once",
     "debugging",
     "description",
+    "is_interactive",
     "report",
     "report_debug",
     "report_exception",
-    "report_if_seen",
-    "someone_looks",
+    "report_interactive",
     "traceback_text",
 ]
 
@@ -35,7 +35,7 @@ _DEBUG_VARIABLE = "LOGHC_DEBUG"
 _PIECE_BYTES = 4096  # a pipe that is ready takes these without blocking (PIPE_BUF on Linux)
 _MAX_PIECES = 200  # that wait for a reader; beyond that the oldest are dropped
 _MAX_KEYS = 1000  # that one Once remembers; beyond that it is silent
-_LONGEST_WRITE_S = 0.2  # the wait for a thread's write, so that a line before the exit is read
+_MAX_WRITE_WAIT_S = 0.2  # the wait for a thread's write, so that a line before the exit is read
 
 # Control characters that a terminal would act on, in whatever text: a process's name, an answer.
 _CONTROLS = {
@@ -79,14 +79,14 @@ def report_debug(text: str) -> None:
         report(f"debug: {text}")
 
 
-def report_if_seen(text: str) -> None:
+def report_interactive(text: str) -> None:
     """Report a line only on a terminal or with ``LOGHC_DEBUG=1``: cron would mail it."""
     with contextlib.suppress(Exception):
-        if someone_looks():
+        if is_interactive():
             report(text)
 
 
-def someone_looks() -> bool:
+def is_interactive() -> bool:
     """Whether standard error is a terminal, or ``LOGHC_DEBUG=1`` asks for more lines."""
     return debugging() or (sys.stderr is not None and sys.stderr.isatty())
 
@@ -223,4 +223,4 @@ def _write_on_a_thread(descriptor: int) -> None:
 
     if not _writing.locked():
         native.start_new_thread(write, ())
-        written.wait(_LONGEST_WRITE_S)
+        written.wait(_MAX_WRITE_WAIT_S)

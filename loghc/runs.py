@@ -22,7 +22,7 @@ ENDS_RUN = "ends_run"
 It is in the record's ``extra`` and so arrives wherever the record does: with ``enqueue=True``, and
 in another process."""
 
-_MOST_OPEN = 10_000  # runs, and lanes
+_MAX_OPEN = 10_000  # runs, and lanes
 _MAX_DEPTH = 1_000  # open runs of one lane
 
 
@@ -105,9 +105,9 @@ class Pairing:
         self._open[run_id] = os.getpid(), key
         others = tuple(each for each in self._opened.get(key, ()) if each != run_id)
         self._opened[key] = (*others[1 - _MAX_DEPTH :], run_id)
-        if len(self._open) > _MOST_OPEN:
+        if len(self._open) > _MAX_OPEN:
             self._end(next(iter(self._open)))
-        if len(self._opened) > _MOST_OPEN:  # a run was opened under many keys
+        if len(self._opened) > _MAX_OPEN:  # a run was opened under many keys
             del self._opened[next(iter(self._opened))]
 
     def _end(self, run_id: str) -> None:

@@ -16,7 +16,7 @@ from loghc.direct import Direct
 from loghc.exit import Completion, interpreter_is_exiting, sink_made, stop_at_exit, stopped
 from loghc.fork import InChild, in_child, prepare
 from loghc.handover import watcher_of
-from loghc.hints import unheard  # noqa: F401 - it says at the exit that no marker came
+from loghc.hints import no_marker  # noqa: F401 - it says at the exit that no marker came
 from loghc.hints.listener import Listener, quote
 from loghc.log.redaction import Redactor, redactor
 from loghc.markers import Markers, job_markers
@@ -164,18 +164,15 @@ class HealthSink(metaclass=_SinkType):
             "state": options.directory("state", state),
             "on_outcome": options.function("on_outcome", on_outcome),
         }
-        own = job_markers(job)
-        given = self._options["markers"]
-        told = own if given is None else given
-        self._markers = Markers(told)
+        of_job = job_markers(job)
+        self._markers = Markers(of_job if markers is None else self._options["markers"])
         self._outlet = _outlet_for(self._options, self._markers, redactor(redact))
         self.enabled = self._outlet.enabled
         """Whether there is a URL to ping, or a ``loghc run`` that pings."""
         self._tail = self._outlet.tail
         self._listener = Listener(
             repr(self),
-            job=job if given is None else None,
-            events=told,
+            job=job if markers is None else None,
             markers=self._markers,
             mask=self._outlet.mask,
             target=self._outlet.target,
@@ -292,6 +289,4 @@ def _outlet_for(options: Mapping[str, Any], markers: Markers, redact: Redactor |
         return watcher
     if url is None:
         return Off(on_purpose=False)
-    own = options["markers"]
-    texts = tuple(job_markers(options["job"]) if own is None else own)
-    return Direct(url, options, markers, texts, redact)
+    return Direct(url, options, markers, redact)

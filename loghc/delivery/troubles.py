@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from loghc.delivery.policy import Policy
 from loghc.delivery.tally import Tally
 from loghc.ping import Attempt, Event, Ping
-from loghc.report import Once, report, report_debug, report_exception, report_if_seen
+from loghc.report import Once, report, report_debug, report_exception, report_interactive
 
 __all__ = ["Troubles"]
 
@@ -77,7 +77,7 @@ class Troubles:
 
     def exposed(self) -> None:
         """Pings go unencrypted to a host that isn't local."""
-        report_if_seen(
+        report_interactive(
             f"pings to {self._where} are not encrypted: anyone on the way can read the log "
             "and the ping URL. Use https if the service offers it."
         )
@@ -113,7 +113,7 @@ class Troubles:
 
     def waiting(self, pings: int, seconds: float) -> None:
         """The app is held up while pings are delivered. What can't be is reported in the end."""
-        report_if_seen(
+        report_interactive(
             f"waiting at most {seconds:.0f} s more for {_count(pings)} to {self._where} "
             "to be delivered."
         )

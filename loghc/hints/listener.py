@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from loghc import native
 from loghc.hints.near_misses import NearMisses
@@ -18,7 +18,7 @@ __all__ = ["Listener", "known", "program_is_watched", "quote"]
 _MAX_REMEMBERED = 100  # sinks, and names of jobs
 _QUOTED_CHARACTERS = 80  # of a message
 _MASKED_CHARACTERS = 10_000  # of it, masked first so that the cut never leaves half a secret
-_SAMPLED = 1000  # records: of all messages, and then of those that begin with the job's name
+_SAMPLE = 1000  # records: of all messages, and then of those that begin with the job's name
 _LAST = chr(sys.maxunicode)
 
 
@@ -30,7 +30,7 @@ class _Process:
         self.listeners: deque[Listener] = deque(maxlen=_MAX_REMEMBERED)
         self.jobs: deque[str] = deque(maxlen=_MAX_REMEMBERED)  # the names that job() was given
         self.is_explained = False  # a marker came, or a line was reported on why none did
-        self.thread = native.local()  # `heard`: a sink got the marker that it logged last
+        self.thread = native.local()  # `got_marker`: a sink got what it logged last
         self.once = Once()
 
 
@@ -43,8 +43,7 @@ class Listener:
     Args:
         sink: the sink as it is shown, without secrets.
         job: its job; None if ``markers=`` replaces the job's markers.
-        events: from marker to its event.
-        markers: finds them.
+        markers: the sink's.
         mask: takes secrets out of a text.
         target: the same for two sinks with the same ping URL; None: the sink has none.
         off: it is turned off on purpose.
@@ -59,14 +58,13 @@ class Listener:
         sink: str,
         *,
         job: str | None,
-        events: Mapping[str, Event],
         markers: Markers,
         mask: Callable[[str], str],
         target: object,
         off: bool,
     ) -> None:
         self.sink = sink
-        self.texts = ", ".join(events) or "nothing"
+        self.texts = ", ".join(markers.events) or "nothing"
         self.markers = markers
         self.target = target
         self.off = off
@@ -75,7 +73,7 @@ class Listener:
         self.records = 0  # that were no markers
         self._mask = mask
         self._events: set[Event] = set()
-        self._near_misses = NearMisses(events, job)
+        self._near_misses = NearMisses(markers.events, job)
         bounds = [("", 100 * _LAST)] if target is not None else []
         if target is not None and job is not None:
             bounds.append((job, job + _LAST))
@@ -87,7 +85,7 @@ class Listener:
         """Examine a message within the bounds that is no marker."""
         self.removed = False
         self.records += 1
-        if self.records % _SAMPLED == 0:
+        if self.records % _SAMPLE == 0:
             self.bounds = next(self._narrower, self.bounds)
         miss = None if self.target is None else self._near_misses.find(message)
         if miss is None or miss[0] in self._events:
@@ -108,7 +106,7 @@ class Listener:
     def marker_seen(self, event: Event) -> None:
         """The sink got a marker, whatever becomes of it."""
         self.removed = False
-        known.thread.heard = known.is_explained = True
+        known.thread.got_marker = known.is_explained = True
         self._events.add(event)
         for other in tuple(known.listeners) if self.target is not None else ():
             if other is self or other.removed or other.target != self.target or not other._events:

@@ -11,7 +11,7 @@ from loghc.ping import Event
 
 __all__ = ["NearMisses"]
 
-_EXAMINED = 300  # characters, as a marker is at a message's beginning or close to it
+_MAX_EXAMINED = 300  # characters, as a marker is at a message's beginning or close to it
 _DEFAULT_JOB = "sync"
 # What may come before it: a tag in brackets, a time, a level, a quote; not words.
 _TAG = r"(?:\[[^\]]*\]|[^a-z\[])*?(?<![\w.-])"
@@ -39,7 +39,7 @@ class NearMisses:
     """
 
     def __init__(self, markers: Mapping[str, Event], job: str | None) -> None:
-        self._events = {text: Event(event) for text, event in markers.items()}
+        self._events = markers
         self._job = job
         own = [job] if job is not None else [text.split()[0] for text in markers if text.split()]
         # Each near miss contains one of these, which is cheaper to check than the rest.
@@ -54,7 +54,7 @@ class NearMisses:
         Returns:
             None for an ordinary message.
         """
-        text = message[:_EXAMINED]
+        text = message[:_MAX_EXAMINED]
         lowered = text.lower()
         if not any(key in lowered for key in self._keys):
             return None
@@ -62,7 +62,7 @@ class NearMisses:
         if found is None:
             return None
         event = Event(found.lastgroup)
-        return event, next((text for text, told in self._events.items() if told is event), None)
+        return event, next((text for text, meant in self._events.items() if meant is event), None)
 
     @functools.cached_property
     def _pattern(self) -> re.Pattern[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from loghc.hints.listener import known, program_is_watched, quote
-from loghc.report import report_if_seen
+from loghc.report import report_interactive
 from loghc.service.environment import URL_FILE_VARIABLE, URL_VARIABLE
 
 __all__ = ["MEANT", "report_no_url", "report_off", "why_no_url"]
@@ -22,7 +22,7 @@ def report_no_url(message: str) -> None:
 def report_off() -> None:
     """Report, once and on a terminal, that pings are turned off."""
     if known.once.is_due("off"):
-        report_if_seen(f"{URL_VARIABLE}=off: no HealthSink of this process pings.")
+        report_interactive(f"{URL_VARIABLE}=off: no HealthSink of this process pings.")
 
 
 def why_no_url() -> str:

@@ -21,20 +21,22 @@ class Markers:
         events: from marker to what it stands for.
 
     Attributes:
+        events: as given.
         bounds: a message that is a marker sorts at or after the first of these, and before the
             second. So two comparisons rule out nearly every other message, at half the cost of
             `str.startswith`, however many markers there are.
     """
 
-    __slots__ = ("_events", "bounds")
+    __slots__ = ("_longest_first", "bounds", "events")
 
     def __init__(self, events: "dict[str, Any]") -> None:
+        self.events = events
         # One that fits sorts after those that it begins with: the longest is found first.
-        self._events = sorted(events.items(), key=lambda item: item[0], reverse=True)
+        self._longest_first = sorted(events.items(), key=lambda item: item[0], reverse=True)
         self.bounds = min(events, default=""), max(map(_after, events), default="")
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Markers) and self._events == other._events
+        return isinstance(other, Markers) and self.events == other.events
 
     __hash__ = object.__hash__
 
@@ -43,7 +45,7 @@ class Markers:
         first, after = self.bounds
         if not first <= message < after:
             return None
-        for marker, event in self._events:
+        for marker, event in self._longest_first:
             if message.startswith(marker) and not _continues_word(message, len(marker)):
                 return event
         return None

@@ -17,7 +17,7 @@ __all__ = [
     "traceback_text_now",
 ]
 
-_LONGEST_TRACEBACK = 30_000  # characters: it has to leave room for the log
+_MAX_TRACEBACK = 30_000  # characters: it has to leave room for the log
 _FRAME = "\n  File "
 _PAIRS = [tens + ones for tens in "0123456789" for ones in "0123456789"]
 MILLISECONDS = tuple([hundreds + pair for hundreds in "0123456789" for pair in _PAIRS])
@@ -92,9 +92,9 @@ def _places(trace: "Any") -> str:
 
 
 def _without_middle(text: str) -> str:
-    if len(text) <= _LONGEST_TRACEBACK:
+    if len(text) <= _MAX_TRACEBACK:
         return text
-    half = _LONGEST_TRACEBACK // 2
+    half = _MAX_TRACEBACK // 2
     begin, end = text.rfind(_FRAME, 0, half), text.find(_FRAME, len(text) - half)
     if begin < 0 or end < 0:
         return text

@@ -1,4 +1,4 @@
-"""Reads the body of an HTTP request, and no more than one of honest size."""
+"""Reads the body of an HTTP request, up to a limit."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from loghc.testing.requests import Headers
 
 __all__ = ["BrokenOffError", "MalformedError", "read_body"]
 
-# In bytes. The service takes 2.6 MB; what is a little longer is read for the test to look at.
-_LONGEST_BODY: Final = 4 * 2**20
+# The service takes 2.6 MB; what is a little longer is read for the test to look at.
+_MAX_BODY_BYTES: Final = 4 * 2**20
 
 
 class BrokenOffError(Exception):
@@ -19,7 +19,7 @@ class BrokenOffError(Exception):
 
 
 class MalformedError(Exception):
-    """The body's stated size is not one; the argument is the part that was read."""
+    """The size that the request states is invalid; the argument is the part that was read."""
 
 
 def read_body(stream: BufferedIOBase, headers: Headers, *, halfway: bool = False) -> bytes:
@@ -32,7 +32,7 @@ def read_body(stream: BufferedIOBase, headers: Headers, *, halfway: bool = False
     if "Transfer-Encoding" in headers:
         return _read_chunks(stream, halfway=halfway)
     stated = headers.get("Content-Length", "0").lstrip("0")
-    if len(stated) > len(str(_LONGEST_BODY)) or int(stated or "0") > _LONGEST_BODY:
+    if len(stated) > len(str(_MAX_BODY_BYTES)) or int(stated or "0") > _MAX_BODY_BYTES:
         raise MalformedError(b"")
     length = int(stated or "0")
     if halfway:
@@ -55,7 +55,7 @@ def _read_chunks(stream: BufferedIOBase, *, halfway: bool) -> bytes:
         size = int(stated, 16)
         if halfway:
             raise BrokenOffError(bytes(body) + stream.read(size // 2))
-        if len(body) + size > _LONGEST_BODY:
+        if len(body) + size > _MAX_BODY_BYTES:
             raise MalformedError(bytes(body))
         body += stream.read(size)
         if size == 0:

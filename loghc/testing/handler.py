@@ -29,7 +29,7 @@ class Handler(StreamRequestHandler):
         connection: the client's.
         address: the client's.
         service: judges the requests.
-        stopping: set when no one is to be waited for any more.
+        stopping: set when the server stops.
     """
 
     disable_nagle_algorithm = True
@@ -61,7 +61,7 @@ class Handler(StreamRequestHandler):
             )
         super().finish()
         if self._resets:
-            # Before the server does its polite shutdown, which would send a FIN first.
+            # Before the server's own shutdown, which would send a FIN first.
             self.connection.close()
 
     def _handle_one(self) -> None:

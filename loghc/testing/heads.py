@@ -10,13 +10,13 @@ from loghc.testing.requests import Headers, RequestHead
 
 __all__ = ["RefusedError", "read_head"]
 
-_LONGEST_LINE: Final = 8_190  # bytes
-_MOST_HEADERS: Final = 100
+_MAX_LINE_BYTES: Final = 8_190
+_MAX_HEADERS: Final = 100
 _REQUEST_LINE: Final = re.compile(r"([A-Z]+) ([!-~]+) (HTTP/1\.[01])")
 
 
 class RefusedError(Exception):
-    """It is no request that the server hands on; `status` answers it, `line` is its first line."""
+    """Not a request that the server handles: its first line, and the status that answers it."""
 
     def __init__(self, status: int, line: str) -> None:
         super().__init__(status, line)
@@ -28,7 +28,7 @@ def read_head(stream: BufferedIOBase) -> RequestHead | None:
     """Read a request's head; None if the client left before its end.
 
     Raises:
-        RefusedError: it is no HTTP, or too large.
+        RefusedError: it isn't HTTP, or is too large.
     """
     first = _read_line(stream)
     if first is None:
@@ -39,7 +39,7 @@ def read_head(stream: BufferedIOBase) -> RequestHead | None:
     items: list[tuple[str, str]] = []
     while line := _read_line(stream):
         name, colon, value = line.partition(":")
-        if not colon or len(items) == _MOST_HEADERS:
+        if not colon or len(items) == _MAX_HEADERS:
             raise RefusedError(431 if colon else 400, first)
         items.append((name, value.strip(" \t")))
     if line is None:
@@ -49,16 +49,16 @@ def read_head(stream: BufferedIOBase) -> RequestHead | None:
         raise RefusedError(400, first)
     method, target, version = parts.groups()
     path, _, query = re.sub("^[a-z]+://[^/]*", "", target).partition("#")[0].partition("?")
-    wish = headers.get("Connection", "").lower()
-    kept_alive = wish == "keep-alive" or (wish != "close" and version != "HTTP/1.0")
+    wanted = headers.get("Connection", "").lower()
+    kept_alive = wanted == "keep-alive" or (wanted != "close" and version != "HTTP/1.0")
     return RequestHead(method, path, query, headers, version, kept_alive)
 
 
 def _read_line(stream: BufferedIOBase) -> str | None:
     """A line without its end; None at the end of the connection."""
-    line = stream.readline(_LONGEST_LINE + 2)
+    line = stream.readline(_MAX_LINE_BYTES + 2)
     if line.endswith(b"\n"):
         return line.rstrip(b"\r\n").decode("latin-1")
-    if len(line) == _LONGEST_LINE + 2:
+    if len(line) == _MAX_LINE_BYTES + 2:
         raise RefusedError(431, line.decode("latin-1"))
     return None

@@ -30,11 +30,11 @@ _ROUTES: Final = (
 _HOST: Final = re.compile("(?:[a-z0-9.-]+|\\[[a-f0-9]*:[a-f0-9.:]+\\])(?::[0-9]+)?", re.IGNORECASE)
 _RUN_ID: Final = re.compile(_UUID, re.IGNORECASE | re.ASCII)
 
-# The service refuses a longer body, in bytes (Django's DATA_UPLOAD_MAX_MEMORY_SIZE).
-_LONGEST_BODY: Final = 2_621_440
+# The service refuses a longer body (Django's DATA_UPLOAD_MAX_MEMORY_SIZE).
+_MAX_BODY_BYTES: Final = 2_621_440
 
 # Open runs of a check, and checks made by ``?create=1``, that are remembered.
-_MOST_REMEMBERED: Final = 1_000
+_MAX_REMEMBERED: Final = 1_000
 
 
 class Check:
@@ -109,7 +109,7 @@ class Checks:
             return Verdict(400, "invalid url format")
         # What comes in chunks has no length that the service could go by.
         reads_body = "Content-Length" in request.headers
-        if reads_body and len(body) > _LONGEST_BODY:
+        if reads_body and len(body) > _MAX_BODY_BYTES:
             return _page(400)
         run_id = query["rid"][-1].lower() if "rid" in query else None
         if run_id is not None and not _RUN_ID.fullmatch(query["rid"][-1]):
@@ -217,5 +217,5 @@ def usual_reason(status: int) -> str:
 
 
 def _forget_oldest(remembered: dict[str, Check] | dict[str | None, float]) -> None:
-    while len(remembered) > _MOST_REMEMBERED:
+    while len(remembered) > _MAX_REMEMBERED:
         del remembered[next(iter(remembered))]  # type: ignore[arg-type]

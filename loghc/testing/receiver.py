@@ -22,9 +22,9 @@ class PingReceiver:
     """A Healthchecks server in this process, to test against: real sockets, no account.
 
     It listens inside a ``with`` statement, or from `start` to `stop`. It has one check with two
-    URLs, and more where `check` asks for them. It answers as a real server was seen to: 404 for an
+    URLs, and more where `check` asks for them. It answers as a real server does: 404 for an
     unknown check, 400 for a malformed run id, 201 for a slug created by ``?create=1``, and so on.
-    It keeps what arrived, and misbehaves when told to: see `Fault`. To play a service that is down,
+    It keeps what arrived, and misbehaves on demand: see `Fault`. To play a service that is down,
     `stop` it; `start` it, and it is back at the same URL. A check's time limits are not simulated,
     so a run that takes long stays started; nor are its keyword filters, nor a limit on pings a
     minute.
@@ -203,7 +203,7 @@ class PingReceiver:
             self._service.faults.extend(faults)
 
     def always(self, fault: Fault | int | None) -> None:
-        """Make every request go wrong for which nothing is scripted, until told otherwise.
+        """Make every request go wrong for which nothing is scripted, until this is called again.
 
         Args:
             fault: an int is short for ``Fault(status=int)``; None: normal answers again.

@@ -13,8 +13,8 @@ from loghc.testing.requests import ReceivedPing, ReceivedRequest, RequestHead
 
 __all__ = ["Service"]
 
-# About what the objects of one request take in memory besides its text, in bytes.
-_OVERHEAD: Final = 2_000
+# About what the objects of one request take in memory besides its text.
+_OVERHEAD_BYTES: Final = 2_000
 
 
 class _Entry(NamedTuple):
@@ -24,7 +24,7 @@ class _Entry(NamedTuple):
 
 
 class Service:
-    """What the service knows and has been told to do wrong; the server's threads share it.
+    """The checks, what arrived for them, and the faults to play; the server's threads share it.
 
     Every method but those of `checks` and `faults` may be called from any thread; for those two,
     hold `changed`.
@@ -141,4 +141,4 @@ def _size_of(request: ReceivedRequest, ping: ReceivedPing | None) -> int:
     text = len(request.path) + len(request.query)
     text += sum(len(name) + len(value) for name, value in request.headers.items())
     cut_body = 0 if ping is None or ping.body is request.body else len(ping.body)
-    return _OVERHEAD + text + len(request.body) + cut_body
+    return _OVERHEAD_BYTES + text + len(request.body) + cut_body

@@ -243,17 +243,18 @@ def test_a_marker_of_job_that_reaches_no_sink_is_told_once(
     assert cause in lines[0]
 
 
+@pytest.mark.parametrize("name", ["sync", "host:sync"])
 def test_an_end_of_job_that_reaches_no_sink_any_more_is_told(
-    run_script: RunScript, ping_receiver: PingReceiver
+    name: str, run_script: RunScript, ping_receiver: PingReceiver
 ) -> None:
-    text = """
-        add(HealthSink(sys.argv[1]))
-        with job():
+    text = f"""
+        add(HealthSink(sys.argv[1], job={name!r}))
+        with job({name!r}):
             logger.remove()
             add(print)
     """
     (line,) = said(run_script, text, ping_receiver.url)
-    assert "'sync.done', logged by job('sync'), pinged nothing" in line
+    assert f"'{name}.done', logged by job({name!r}), pinged nothing" in line
     assert "was removed from the global logger" in line
 
 

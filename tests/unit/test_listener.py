@@ -10,9 +10,8 @@ EVENTS = {"sync.done": Event.SUCCESS, "sync.start": Event.START}
 
 
 def test_a_thousand_messages_are_looked_at_then_a_thousand_of_the_job_then_markers_alone() -> None:
-    markers = Markers(EVENTS)
     listener = Listener(
-        "HealthSink()", job="sync", events=EVENTS, markers=markers, mask=str, target=1, off=False
+        "HealthSink()", job="sync", markers=Markers(EVENTS), mask=str, target=1, off=False
     )
 
     def looks_at(message: str) -> bool:

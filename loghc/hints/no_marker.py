@@ -11,11 +11,11 @@ from typing import Any
 
 from loghc.handlers import core, handlers, sink_of
 from loghc.hints.listener import Listener, known, program_is_watched
-from loghc.report import report, someone_looks
+from loghc.report import is_interactive, report
 
 __all__ = ["marker_of_job"]
 
-_NAMED = 3  # sinks that are described one by one
+_MAX_DESCRIBED = 3  # sinks that are described one by one
 _INFO = 20  # loguru's number for the level at which markers are usually logged
 
 
@@ -31,14 +31,14 @@ def marker_of_job(name: str, message: str, level: int, *, own_logger: bool) -> I
     """
     if name not in tuple(known.jobs):
         known.jobs.append(name)
-    known.thread.heard = False
+    known.thread.got_marker = False
     yield
-    if not known.thread.heard:
+    if not known.thread.got_marker:
         with contextlib.suppress(Exception):  # loguru's insides are looked at
-            _report_unheard(name, message, level, own_logger=own_logger)
+            _report_no_sink(name, message, level, own_logger=own_logger)
 
 
-def _report_unheard(name: str, message: str, level: int, *, own_logger: bool) -> None:
+def _report_no_sink(name: str, message: str, level: int, *, own_logger: bool) -> None:
     from loghc.hints.no_url import MEANT
     from loghc.service.environment import turned_off
 
@@ -70,7 +70,7 @@ def _report_unheard(name: str, message: str, level: int, *, own_logger: bool) ->
 @atexit.register
 def _report_no_marker() -> None:
     with contextlib.suppress(Exception):  # loguru's insides are looked at
-        if os.getpid() != known.pid or not someone_looks() or program_is_watched():
+        if os.getpid() != known.pid or not is_interactive() or program_is_watched():
             return
         found = _handlers_of_sinks()
         for handler in found.values():
@@ -80,7 +80,7 @@ def _report_no_marker() -> None:
         if known.is_explained or not (core().enabled or logging.root.handlers):
             return
         listeners = [each for each in known.listeners if not each.off]
-        for each in listeners[:_NAMED]:
+        for each in listeners[:_MAX_DESCRIBED]:
             given = "has no ping URL."
             if each.target is not None:
                 given = "was given records." if each.records else "was given no record."
@@ -88,8 +88,8 @@ def _report_no_marker() -> None:
                 f"no marker was seen, so nothing was pinged. {each.sink} {given}"
                 f"{_why(each, found.get(each), _INFO)} It listens for {each.texts}."
             )
-        if len(listeners) > _NAMED:
-            report(f"no marker was seen by {len(listeners) - _NAMED} more sinks.")
+        if len(listeners) > _MAX_DESCRIBED:
+            report(f"no marker was seen by {len(listeners) - _MAX_DESCRIBED} more sinks.")
 
 
 def _handlers_of_sinks() -> dict[Listener, Any]:
