@@ -80,7 +80,7 @@ def guards_of(pid: int) -> list[int]:
 def entries_of(pid: int) -> list[Path]:
     """The entries in memory of a process."""
     found = []
-    for path in Path("/dev/shm").glob("loghc-state-*"):
+    for path in Path("/dev/shm").glob("loghc-guarded-*"):
         with contextlib.suppress(OSError):
             if f"\npid={pid}\n" in "\n" + (path / "run").read_text():
                 found.append(path)

@@ -13,11 +13,11 @@ import operator
 import os
 import time
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from loghc.entry.claim import (
     BODY,
     END,
-    GUARDED,
     Claim,
     delete_rings,
     open_claim,
@@ -29,8 +29,15 @@ from loghc.entry.memory import RUN_PREFIX
 from loghc.entry.processes import lives, living, may_live
 from loghc.portable.fields import format_fields
 from loghc.portable.trusted import FILE, open_trusted
+from loghc.service.identity import identity
 
-__all__ = ["BlackBox", "Entry", "clean", "entry_names", "new_entry"]
+if TYPE_CHECKING:
+    from loghc.service.url import PingUrl
+
+__all__ = ["GUARDED_PREFIX", "BlackBox", "Entry", "clean", "entry_names", "new_entry"]
+
+GUARDED_PREFIX = "loghc-guarded-"
+"""How the name of an entry in memory begins, which a guard sends and nobody else."""
 
 _OLD_S = 30 * 24 * 3600  # after which nobody will claim it any more
 _MAX_OF_CHECK = 20  # entries of the dead that are kept of a check
@@ -139,6 +146,10 @@ class BlackBox:
         self.directory = state_directory(path)
         self.salt = _salt(self.directory, sync=sync)
 
+    def check_of(self, url: PingUrl) -> str:
+        """What the check of a ping URL is known by in here."""
+        return identity(url, self.salt)
+
     def record(self, run: Directory) -> tuple[Entry, dict[str, str]]:
         """A new entry for a run: its directory itself, where that lies in the state directory.
 
@@ -234,9 +245,9 @@ class BlackBox:
         _clean(self.directory.path, self.directory.descriptor, time.time())
 
 
-def new_entry(parent: str) -> Directory:
+def new_entry(parent: str, prefix: str = _ENTRY) -> Directory:
     """A new directory for an entry."""
-    return Directory(make_directory(parent, _ENTRY))
+    return Directory(make_directory(parent, prefix))
 
 
 def clean(path: str, now: float | None = None) -> None:
@@ -271,7 +282,7 @@ def _clean(path: str, parent: int, now: float) -> None:
                 size = directory.size() if claimable else 0
                 if claimable and kept + size <= _MAX_BYTES:
                     kept += size
-                elif directory.lock() and not _is_used(directory):
+                elif directory.lock(create=_is_guarded(directory)) and not _is_used(directory):
                     if claimable and directory.has("run"):
                         claim = Claim(directory)
                         claim.drop_log()
@@ -282,14 +293,18 @@ def _clean(path: str, parent: int, now: float) -> None:
                 directory.close()
 
 
+def _is_guarded(directory: Directory) -> bool:
+    return os.path.basename(directory.path).startswith(GUARDED_PREFIX)
+
+
 def _is_claimable(directory: Directory) -> bool:
-    if directory.has(GUARDED):
+    if _is_guarded(directory):
         return False
     return directory.has("run") or directory.has(_REFERRED_TO)
 
 
 def _is_used(directory: Directory) -> bool:
-    if directory.has(GUARDED):
+    if _is_guarded(directory):
         return directory.has("run") and may_live(directory.read_fields("run"))
     return bool(living(directory.path))
 
@@ -302,7 +317,8 @@ def entry_names(path: str) -> set[str]:
 
 
 def _names(directory: str | int) -> list[str]:
-    return [name for name in os.listdir(directory) if name.startswith((_ENTRY, RUN_PREFIX))]
+    prefixes = (_ENTRY, GUARDED_PREFIX, RUN_PREFIX)
+    return [name for name in os.listdir(directory) if name.startswith(prefixes)]
 
 
 def _ours(parent: int) -> list[tuple[float, str]]:

@@ -18,7 +18,6 @@ from loghc.portable.fields import parse_fields
 __all__ = [
     "BODY",
     "END",
-    "GUARDED",
     "TOLD",
     "Claim",
     "Owed",
@@ -35,9 +34,6 @@ BODY = "body"
 
 END = "end"
 """The name of the file that says how a run ended, in room that was reserved for it."""
-
-GUARDED = "guarded"
-"""The name of a file in an entry in memory, which a guard tells and nobody else."""
 
 TOLD = "told"
 """What a sink notes in its ring of a run whose end was delivered."""

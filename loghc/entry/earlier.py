@@ -22,7 +22,6 @@ from loghc.utf8 import encode
 
 if TYPE_CHECKING:
     from loghc.entry.black_box import BlackBox
-    from loghc.entry.memory_box import MemoryBox
 
 __all__ = ["EarlierRuns", "LazyBody", "Teller"]
 
@@ -94,7 +93,7 @@ class EarlierRuns:
     def __contains__(self, run_id: str) -> bool:
         return run_id in self._left
 
-    def tell(self, box: BlackBox | MemoryBox, check: str, teller: Teller) -> None:
+    def tell(self, box: BlackBox, check: str, teller: Teller) -> None:
         """Claim what is owed, and queue it.
 
         Raises:

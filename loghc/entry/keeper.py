@@ -27,7 +27,6 @@ from loghc.portable import layout
 from loghc.portable.ring import Ring
 from loghc.privacy import privacy_fields
 from loghc.report import Once
-from loghc.service.identity import identity
 from loghc.utf8 import encode
 
 if TYPE_CHECKING:
@@ -124,7 +123,7 @@ class Keeper(SinkEntry):
         try:
             box = self._open_box(sync=False)
             try:
-                self._check = identity(self._url, box.salt)
+                self._check = box.check_of(self._url)
                 box.bound(self._check)
                 facts = [("check", self._check), *self._options]
                 self._files = SinkFiles(box, facts, networked=self._networked)
@@ -147,7 +146,7 @@ class Keeper(SinkEntry):
                 self._clean_up(box)  # before they are locked: it makes room
                 # A child that was forked meanwhile would hold the locks of what is claimed.
                 with importing():
-                    self._earlier.tell(box, identity(self._url, box.salt), teller)
+                    self._earlier.tell(box, box.check_of(self._url), teller)
             finally:
                 box.close()
         except (OSError, ValueError) as error:

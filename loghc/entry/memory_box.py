@@ -2,43 +2,27 @@
 
 from __future__ import annotations
 
-import math
-import os
+from typing import TYPE_CHECKING
 
-from loghc.entry.black_box import Entry, clean, new_entry
-from loghc.entry.claim import GUARDED, Claim
+from loghc.entry.black_box import GUARDED_PREFIX, Entry, clean, new_entry
 from loghc.entry.memory import memory_directory
-from loghc.portable.layout import LOCK
+
+if TYPE_CHECKING:
+    from loghc.service.url import PingUrl
 
 __all__ = ["MemoryBox"]
 
-_SALT_BYTES = 16
-
 
 class MemoryBox:
-    """What a sink keeps its entry in that has a guard and no state directory.
+    """What a sink keeps its entry in that has a guard and no state directory."""
 
-    Attributes:
-        salt: of nobody else's: nobody has to recognise a check in here.
-    """
-
-    def __init__(self) -> None:
-        self.salt = os.urandom(_SALT_BYTES)
+    def check_of(self, url: PingUrl) -> str:  # noqa: ARG002
+        """Nobody has to recognise a check in here."""
+        return ""
 
     def new(self) -> Entry:
-        """A new entry. The guard holds its lock, and this process nothing."""
-        directory = new_entry(memory_directory())
-        directory.write(LOCK, b"")
-        directory.write(GUARDED, b"")
-        return Entry(directory)
-
-    def claim(self, check: str) -> list[Claim]:  # noqa: ARG002
-        """Nothing: what others left, their guards tell."""
-        return []
-
-    def newest_end(self, check: str) -> tuple[float, list[str]]:  # noqa: ARG002
-        """Nobody knows."""
-        return -math.inf, []
+        """A new entry. The guard locks it, and this process holds nothing."""
+        return Entry(new_entry(memory_directory(), GUARDED_PREFIX))
 
     def bound(self, check: str) -> None:
         """Nothing to do: each guard deletes what it told."""

@@ -1,6 +1,6 @@
-"""What a process says to its guard once that is there: by a socket that is in no file system.
+"""How a process talks to its guard once that runs: over a socket that is in no file system.
 
-Neither end keeps a connection: the program may close any descriptor, and get its number again.
+Neither end keeps a connection: the program may close any descriptor, and reuse its number.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["Listener", "send"]
 _PREFIX = "\0loghc-guard-"  # of its name; the NUL makes it an abstract one
 _MAX_BYTES = 1 << 20
 _CREDENTIALS = struct.Struct("=iII")  # process, user, group
-_TALK_S = 1.0  # that one message may take
+_EXCHANGE_S = 1.0  # for one message and its answer
 _TAKEN = b"+"
 
 
@@ -27,8 +27,8 @@ class Listener:
     """The guard's end.
 
     Args:
-        address: what tells it from others; unknown to who doesn't know the process's memory.
-        pid: whom to listen to, and nobody else.
+        address: the socket's name, which only the guarded process knows.
+        pid: the guarded process; messages of others are ignored.
     """
 
     def __init__(self, address: str, pid: int) -> None:
@@ -42,39 +42,44 @@ class Listener:
         return self._socket.fileno()
 
     def receive(self, take: Callable[[Mapping[str, Any]], None]) -> None:
-        """Take one message in.
+        """Receive one message, and answer it once ``take`` has returned.
 
         Raises:
             OSError, ValueError: there was none.
         """
         connection, _ = self._socket.accept()
         with connection:
-            connection.settimeout(_TALK_S)
+            connection.settimeout(_EXCHANGE_S)
             if _peer(connection)[0] == self._pid:
                 with connection.makefile("rb") as file:
                     take(json.loads(file.readline(_MAX_BYTES)))
                 connection.sendall(_TAKEN)
 
 
-def send(address: str, uid: int, message: Mapping[str, Any]) -> bool:
-    """Say something to the guard at an address; whether there is one, and it listened.
+def send(address: str, uid: int, message: Mapping[str, Any]) -> int | None:
+    """Send a message to a guard.
 
     Args:
-        address: its.
-        uid: the user that it belongs to.
-        message: anything that JSON knows.
+        address: the guard's.
+        uid: the user that the guard has to belong to.
+        message: anything that JSON can represent.
+
+    Returns:
+        The guard's process id; None if no guard has taken the message.
     """
     # Not the app's own class of sockets, which may be gevent's.
     with contextlib.suppress(OSError), native.socket_class()(socket.AF_UNIX) as connection:
-        connection.settimeout(_TALK_S)
+        connection.settimeout(_EXCHANGE_S)
         connection.connect(_PREFIX + address)
-        if _peer(connection)[1] == uid:
+        process, user = _peer(connection)
+        if user == uid:
             connection.sendall(json.dumps(message).encode() + b"\n")
-            return connection.recv(1) == _TAKEN
-    return False
+            return process if connection.recv(1) == _TAKEN else None
+    return None
 
 
-def _peer(connection: socket.socket) -> tuple[int, int, int]:
+def _peer(connection: socket.socket) -> tuple[int, int]:
+    """The process and the user at the other end."""
     data = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    process, user, group = _CREDENTIALS.unpack(data)
-    return process, user, group
+    process, user, _ = _CREDENTIALS.unpack(data)
+    return process, user

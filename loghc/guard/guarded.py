@@ -1,4 +1,4 @@
-"""The entry of a sink that a guard watches."""
+"""The entry of a sink that has a guard."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from loghc.entry.keeper import Keeper
 from loghc.guard.settings import Settings
+from loghc.guard.spawning import known_python
 from loghc.guard.starting import obstacle, report_obstacle, the_guard
 
 if TYPE_CHECKING:
@@ -18,14 +19,14 @@ __all__ = ["GuardedEntry"]
 
 
 class GuardedEntry(Keeper):
-    """An entry of which the guard of this process is told at the first start.
+    """An entry that this process's guard watches, from the first start marker on.
 
-    Without a state directory there is none before, and none where there can't be a guard.
+    Without a state directory there is no entry before that, nor where there can't be a guard.
 
     Args:
         url: the ping URL.
         options: the sink's.
-        clean: makes of a cause what may be kept of it.
+        clean: takes out of a cause what may not be kept.
     """
 
     def __init__(
@@ -34,16 +35,21 @@ class GuardedEntry(Keeper):
         super().__init__(url, options, clean)
         self._settings = functools.partial(Settings.of_sink, url, options)
         self._obstacle = functools.partial(obstacle, options)
-        self._watched: str | None = None  # the entry that the guard knows of
+        self._watched: str | None = None  # the path of the entry, once the guard was given it
+        known_python()  # asked here, so that no marker pays for it
 
     @property
     def left_to(self) -> str:
-        """The guard, where it knows of the entry."""
-        return "the guard" if self._watched else super().left_to
+        """The guard, if it has the entry."""
+        return super().left_to if self._unguarded else "the guard"
+
+    @property
+    def _unguarded(self) -> bool:
+        return self._watched is None or not the_guard.is_there
 
     def marker_seen(self, log: Callable[[], Snapshot], *, starts: bool) -> bool:
-        """Have a run guarded, from its start on."""
-        if starts and self._watched is None:
+        """Make the entry at the first start, and have it guarded; again if the guard was killed."""
+        if starts and self._unguarded:
             why = self._obstacle()
             if why is None:
                 looks = super().marker_seen(log, starts=True)
@@ -57,13 +63,13 @@ class GuardedEntry(Keeper):
         return False
 
     def finish(self) -> None:
-        """Leave what is owed to the guard; if that is nothing, it need not watch this any more."""
+        """Leave what is owed to the guard; if that is nothing, it can stop watching."""
         super().finish()
         if self._watched is not None and not self._owed:
             the_guard.release(self._watched)
             self._watched = None
 
     def after_fork(self) -> None:
-        """In a forked child: the guard is the parent's, as the entry is."""
+        """In a forked child: the guard is the parent's, like the entry."""
         super().after_fork()
         self._watched = None

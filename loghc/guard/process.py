@@ -120,11 +120,13 @@ class _Guard:
             sink.release()
 
     def _watch(self, values: Mapping[str, Any]) -> None:
+        if values["entry"] in self._sinks:  # an answer came too late, so it was sent again
+            return
         try:
             sink = GuardedSink(Settings(values))
-        except OSError:  # it was stopped meanwhile, owes nothing, and will say so
+        except OSError:  # the sink was removed meanwhile and owes nothing: a release follows
             sink = None
-        self._sinks.setdefault(values["entry"], sink)
+        self._sinks[values["entry"]] = sink
 
     def _tell(self) -> None:
         died = time.time()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import json
 import os
 import posix
@@ -35,8 +36,9 @@ main(message)
 _VARIABLES = ("LD_LIBRARY_PATH",)
 
 
+@functools.cache
 def known_python() -> str | None:
-    """The executable that runs this program, if it is Python and nothing else.
+    """The executable that runs this program, if that is Python itself.
 
     ``sys.executable`` is the server where Python is embedded in one, the program itself where that
     is frozen, and somebody else's Python where nobody knows.

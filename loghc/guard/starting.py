@@ -1,6 +1,6 @@
-"""A process's own part in being guarded: it starts the guard, and tells it of its sinks.
+"""The guarded process's part: it starts the guard, and gives it the settings of its sinks.
 
-All of that happens on a thread of its own: neither the app waits for it, nor a ping.
+All of that happens on a separate thread: neither the app nor a ping waits for it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 from loghc import native
 from loghc.delivery.thread import ThreadOnDemand
+from loghc.entry.processes import is_alive
 from loghc.fork import InChild, in_child
 from loghc.guard.channel import send
 from loghc.guard.settings import environment, import_paths
@@ -23,7 +24,7 @@ from loghc.report import Once
 __all__ = ["Guard", "obstacle", "the_guard"]
 
 _ALONE = "pid:[4026531836]"  # the namespace that the system begins with: PROC_PID_INIT_INO
-_STARTED_WITHIN_S = 60.0  # on a machine that is very busy
+_ANSWERS_WITHIN_S = 60.0  # on a machine that is very busy
 _PAUSE_S = 0.05
 _EXIT_GRACE_S = 0.5
 _ADDRESS_BYTES = 16
@@ -33,7 +34,7 @@ _once = Once()
 
 
 def obstacle(options: Mapping[str, Any]) -> str | None:
-    """Why a sink of this process can't be guarded; None: it can.
+    """Why a sink in this process can't be guarded; None if it can.
 
     Args:
         options: the sink's.
@@ -57,27 +58,35 @@ def obstacle(options: Mapping[str, Any]) -> str | None:
 
 
 def report_obstacle(why: str) -> None:
-    """Say, once, that sinks aren't guarded."""
+    """Report, once, that sinks aren't guarded."""
     _once.report("obstacle", f"guard=True has no effect: {why}. {_INSTEAD}")
 
 
 class Guard:
-    """The guard of this process, as it knows it. Any thread may call this."""
+    """The guard of this process. Any thread may call this."""
 
     def __init__(self) -> None:
         self.renew()
 
     def renew(self) -> None:
-        """This is another process, in which there is none yet."""
+        """Forget the guard: in a forked child it is the parent's."""
         self._messages: deque[dict[str, Any]] = deque()
         self._address = ""
-        self._uid = -1  # whose it is
+        self._uid = -1  # the user that it belongs to
+        self._pid: int | None = None  # None until it has answered
         self._is_exiting = False
         self._bell = native.Bell()
         self._thread = ThreadOnDemand(self._work, lambda: self._messages, self._at_rest)
 
+    @property
+    def is_there(self) -> bool:
+        """Whether there is a guard, or one is being started."""
+        if self._pid is not None:
+            return is_alive(self._pid)
+        return bool(self._address or self._messages)
+
     def watch(self, settings: dict[str, Any]) -> None:
-        """Have a sink guarded. Returns at once.
+        """Have a sink guarded, by a new guard if there is none (any more). Returns at once.
 
         Args:
             settings: as ``Settings.of_sink`` gives them.
@@ -85,20 +94,20 @@ class Guard:
         self._put({"watch": settings})
 
     def release(self, entry: str) -> None:
-        """A sink was stopped, and owes nothing."""
+        """Stop guarding a sink: it was removed, and owes nothing."""
         self._put({"release": entry})
 
     def finish(self) -> None:
-        """The interpreter exits, and a thread that it leaves behind may not end well.
+        """Finish the thread: the interpreter exits, and may abort if one is left behind.
 
-        Where nothing can be loaded any more (after ``chroot``, without descriptors), it aborts.
+        It does where nothing can be loaded any more (after ``chroot``, without descriptors).
         """
         self._is_exiting = True
         self._bell.ring()
         self._thread.end(_EXIT_GRACE_S)
 
     def _put(self, message: dict[str, Any]) -> None:
-        if self._is_exiting:  # the guard sees the end of this process, and what it owes
+        if self._is_exiting:  # the guard will see this process's end, and what it owes
             return
         self._messages.append(message)
         if not self._thread.start():
@@ -111,10 +120,10 @@ class Guard:
         while self._messages:
             message = self._messages.popleft()
             try:
-                told = bool(self._address) and send(self._address, self._uid, message)
-                if not told and "watch" in message:
+                if not self._send(message) and "watch" in message:
                     self._start(message)
             except (OSError, ImportError, NotImplementedError) as error:
+                self._address = ""
                 why = getattr(error, "strerror", None) or str(error)
                 report_obstacle(f"no process can be started ({why})")
 
@@ -122,6 +131,7 @@ class Guard:
         python = known_python()
         if python is None:
             raise OSError("this program isn't run by a Python of its own")
+        self._pid = None
         self._address, self._uid = os.urandom(_ADDRESS_BYTES).hex(), os.geteuid()
         about = {
             "pid": os.getpid(),
@@ -130,13 +140,22 @@ class Guard:
             "environment": environment(),
         }
         spawn_detached(python, {**about, **message})
-        until = time.monotonic() + _STARTED_WITHIN_S
-        while not send(self._address, self._uid, {}):
-            if time.monotonic() > until:
-                report_obstacle("it was started, and is not there")
-                return
-            if self._bell.wait(_PAUSE_S):
-                return
+        if not self._send({}) and not self._is_exiting:
+            self._address = ""
+            report_obstacle("it was started, and doesn't answer")
+
+    def _send(self, message: dict[str, Any]) -> bool:
+        """Send a message to the guard; whether there is one, and it has taken it."""
+        until = time.monotonic() + _ANSWERS_WITHIN_S
+        while self._address:
+            pid = send(self._address, self._uid, message)
+            if pid is not None:
+                self._pid = pid
+                return True
+            if not self.is_there or self._is_exiting or time.monotonic() > until:
+                break
+            self._bell.wait(_PAUSE_S)
+        return False
 
 
 the_guard = Guard()

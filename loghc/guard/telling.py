@@ -62,7 +62,7 @@ class GuardedSink:
         self._held: Directory | None = None
         if settings.state is None:
             self._held = Directory(settings.entry)
-            self._held.lock()
+            self._held.lock(create=True)
 
     def tell(self, facts: Mapping[str, str]) -> None:
         """Queue what is owed.

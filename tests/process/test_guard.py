@@ -218,6 +218,20 @@ def test_with_a_state_directory_the_next_start_tells_what_a_killed_guard_could_n
     assert failure.text.endswith(" - copied 7\n")
 
 
+@pytest.mark.parametrize("state", ["", ", state='state'"], ids=["memory", "state"])
+def test_a_guard_that_was_killed_is_replaced_at_the_next_start(receiver, job, state):
+    source = "while the_guard._thread.at_work: pass\nos.kill(int(guarded()), 9)\n"
+    source += "while guards(): time.sleep(0.005)\nlogger.info('sync.start')\n" + GUARD
+    source = "from loghc.guard.starting import the_guard\n" + STARTED + source
+    guard_gone(job(source + "sink.wait()\nkill()", sink=SINK.replace("=True", "=True" + state)))
+    # The second run began inside the first: both were open.
+    events = [ping.event for ping in receiver.pings]
+    assert events == [Event.START, Event.START, Event.FAIL, Event.FAIL]
+    assert {ping.run_id for ping in receiver.pings[:2]} == {
+        ping.run_id for ping in receiver.pings[2:]
+    }
+
+
 @pytest.mark.slow
 def test_with_a_state_directory_the_guard_tells_and_the_next_start_does_not(
     receiver, job, tmp_path

@@ -134,7 +134,7 @@ def test_the_ping_url_is_in_no_argument_environment_or_file(started, receiver):
     assert b"loghc" in arguments
     (entry,) = entries_of(process.pid)
     kept = [path for path in entry.iterdir() if path.suffix != ".ring"]
-    assert len(kept) > 2
+    assert kept
     for data in (arguments, environment, *(path.read_bytes() for path in kept)):
         assert secret not in data
         assert b"hunter2" not in data

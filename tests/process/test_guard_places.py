@@ -38,7 +38,7 @@ NO_PROCESS = "import loghc.guard.spawning as s\ns._CLONE_VM = 0x10000\n"
 NO_START = """
 import loghc.guard.spawning, loghc.guard.starting
 loghc.guard.spawning._CODE = "import nothing_of_the_kind"
-loghc.guard.starting._STARTED_WITHIN_S = 0.1
+loghc.guard.starting._ANSWERS_WITHIN_S = 0.1
 """
 
 
@@ -81,7 +81,7 @@ def works(receiver: PingReceiver) -> bool:
             "this program isn't run by a Python of its own",
         ),
         (NO_PROCESS, "no process can be started ("),
-        (NO_START, "it was started, and is not there"),
+        (NO_START, "it was started, and doesn't answer"),
     ],
     ids=["no pidfd", "frozen", "embedded", "no process", "a Python that fails"],
 )
