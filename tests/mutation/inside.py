@@ -8,10 +8,19 @@ no variable, and of the standard library only what every Python has imported.
 import os
 import sys
 
-_BASE = os.path.dirname(sys.prefix)
+_PACKAGES = os.path.dirname(os.path.abspath(__file__))
+_BASE = os.path.abspath(f"{_PACKAGES}/../../../..")
 _CODE = f"{_BASE}/tree/loghc/"
 _NOW = f"{_BASE}/now"
 _TOOL = 3  # no debugger, coverage or profiler has it
+# In front of what a guard runs, which is a Python without site-packages.
+_IN_GUARD = f"""\
+import sys
+sys.path.append({_PACKAGES!r})
+import _mutation
+sys.path.pop()
+_mutation.record()
+"""
 _number = ""
 
 
@@ -32,6 +41,10 @@ def record() -> None:
 
 def _begun(code, offset):
     if code.co_filename.startswith(_CODE):
+        if code.co_name == "spawn_detached":
+            spawning = sys.modules["loghc.guard.spawning"]
+            if not spawning._CODE.startswith(_IN_GUARD):
+                spawning._CODE = _IN_GUARD + spawning._CODE
         sys.monitoring.set_local_events(_TOOL, code, sys.monitoring.events.LINE)
     return sys.monitoring.DISABLE
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from guards import needs_guard
 from mutants import sample
 from mutation.changes import Mutant, mutants_of
 from mutation.lines import Judges
@@ -140,8 +141,21 @@ def test_a_seed_stands_for_a_sample_of_all_rooms() -> None:
     assert found != sample(mutants, [""], 12, seed=2)
 
 
+needs_monitoring = pytest.mark.skipif(sys.version_info < (3, 12), reason="sys.monitoring is 3.12's")
+
+
 @pytest.mark.slow
-@pytest.mark.skipif(sys.version_info < (3, 12), reason="sys.monitoring is 3.12's")
+@needs_monitoring
+@needs_guard
+def test_lines_that_a_guard_runs_are_recorded(tmp_path: Path) -> None:
+    test = "tests/process/test_guard.py::test_what_a_stop_gives_up_is_left_to_the_guard"
+    found = Workplace(tmp_path, ROOT, "HEAD").record([test])[test]
+    assert found is not None
+    assert {"loghc/guard/process.py", "loghc/death/wait_status.py"} <= set(found.lines)
+
+
+@pytest.mark.slow
+@needs_monitoring
 def test_lines_are_recorded_in_every_process_and_a_change_is_noticed(tmp_path: Path) -> None:
     unit, process = "tests/unit/test_utf8.py", "tests/process/test_one_matcher.py"
     place = Workplace(tmp_path, ROOT, "HEAD")
