@@ -17,6 +17,8 @@ _COLOURS = {
     "py-healthchecks.io": "#8250df",
 }
 
+_NAMES = {"floor": "a bare deque of bytes"}
+
 
 def draw(results: Mapping[str, Any], folder: Path) -> list[Path]:
     """Draw the charts for which there are figures.
@@ -50,7 +52,11 @@ def _records(rows: list[dict[str, Any]], path: Path) -> Path:
         points = [row for row in rows if row["at"].get("sink") == sink and "held" in row["at"]]
         held = [row["at"]["held"] for row in points]
         axes.plot(
-            held, [row["value"]["median"] for row in points], marker="o", color=colour, label=sink
+            held,
+            [row["value"]["median"] for row in points],
+            marker="o",
+            color=colour,
+            label=_NAMES.get(sink, sink),
         )
         axes.fill_between(
             held,
@@ -66,6 +72,8 @@ def _records(rows: list[dict[str, Any]], path: Path) -> Path:
         ylabel="nanoseconds a record (logarithmic)",
         title="Cost of one record",
     )
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter("{x:,.0f}")
     axes.grid(visible=True, alpha=0.3)
     axes.legend()
     figure.savefig(path, metadata={"Date": None, "Creator": None})
@@ -94,8 +102,10 @@ def _services(rows: list[dict[str, Any]], path: Path) -> Path:
     axes.set(
         yscale="log",
         ylabel="milliseconds that the job waits (logarithmic)",
+        xlabel="the service is",
         title="A call that pings, by the state of the service",
     )
+    axes.yaxis.set_major_formatter("{x:,g}")
     axes.set_xticks(range(len(states)), states)
     axes.set_xlim(-0.5, len(states) - 0.5)
     axes.grid(visible=True, axis="y", alpha=0.3)

@@ -1,4 +1,4 @@
-"""The README's table, made from the results."""
+"""The table of the benchmarks' README, made from the results."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from benchmarks.results import shown
 
 __all__ = ["markdown"]
 
+_KEPT = {"100 kB": "100,000", "10 MB": "10,000,000"}  # and the limit in the case's name
+_TAIL = "loghc's tail"
+
 
 def markdown(results: Mapping[str, Any]) -> str:
     """The figures that matter to a user, as a Markdown table.
@@ -17,23 +20,10 @@ def markdown(results: Mapping[str, Any]) -> str:
         results: what a full run wrote as JSON.
     """
     figures = _Figures(results)
-    at_limit = "limit 100,000"
     lines = [
         "| | loghc | beside it |",
         "| --- | --- | --- |",
-        _line(
-            "one record, 100 kB kept",
-            figures.value("records", f"{at_limit}: loghc's tail"),
-            f"{figures.value('records', f'{at_limit}: loghc')} with the look for a marker, "
-            f"{figures.value('records', f'{at_limit}: floor')} for a bare deque of bytes, "
-            f"{figures.value('records', f'{at_limit}: borgmatic')} in borgmatic's handler",
-        ),
-        _line(
-            "one record, 10 MB kept",
-            figures.value("records", "limit 10,000,000: loghc's tail"),
-            f"{figures.value('records', 'limit 10,000,000: floor')} and "
-            f"{figures.value('records', 'limit 10,000,000: borgmatic')}",
-        ),
+        *(_record(figures, kept, limit) for kept, limit in _KEPT.items()),
         _line(
             "a whole `logger.info`",
             figures.value("calls", "loghc"),
@@ -92,6 +82,19 @@ def markdown(results: Mapping[str, Any]) -> str:
         f"Medians; {machine['python']}, {machine['cpu']}, {machine['cores']} cores; {packages}.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _record(figures: _Figures, kept: str, limit: str) -> str:
+    def value(sink: str) -> str:
+        return figures.value("records", f"limit {limit}: {sink}")
+
+    ratio = figures.ratio("records", f"limit {limit}: loghc", "the floor")
+    return _line(
+        f"one record, {kept} kept",
+        f"{value('loghc')}; without the look for a marker {value(_TAIL)}",
+        f"{value('floor')} in a bare deque of bytes ({ratio}), "
+        f"{value('borgmatic')} in borgmatic's handler",
+    )
 
 
 def _added(figures: _Figures, program: str) -> str:

@@ -244,6 +244,6 @@ def _entry_for(url: PingUrl, options: Mapping[str, Any], clean: Callable[[str], 
         return Keeper(url, options, clean)
     except ImportError:  # it needs a POSIX system
         report(
-            "state= and guard= have no effect on this system: what this process can't tell is lost."
+            "state= and guard= have no effect on this system: nothing reports this process's death."
         )
         return SinkEntry()

@@ -51,8 +51,8 @@ def watcher_of(url: PingUrl | None, options: Mapping[str, Any]) -> HandOver | No
             if url is not None:
                 _left_over.report(
                     directory,
-                    "LOGHC_RUN is left over from a loghc run that doesn't watch this program any "
-                    "more: the HealthSink pings by itself.",
+                    "LOGHC_RUN is left over from a loghc run that no longer watches this "
+                    "program: the HealthSink pings by itself.",
                 )
             return None
         config = read_config(directory)

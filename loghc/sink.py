@@ -73,7 +73,7 @@ class HealthSink(metaclass=_SinkType):
         url: the ping URL, http or https. None: ``HEALTH_CHECK_URL``, then the file that
             ``HEALTH_CHECK_URL_FILE`` names. If nothing is set the sink is disabled and sends
             nothing; its first marker is reported once on standard error, unless
-            ``HEALTH_CHECK_URL=off`` says that this is meant.
+            ``HEALTH_CHECK_URL=off`` says that this is intended.
         job: the markers are ``<job>.start``, ``<job>.done``, ``<job>.error`` and ``<job>.log``.
             Default ``"sync"``.
         markers: replaces them: a mapping from message to Event.
@@ -240,7 +240,9 @@ class HealthSink(metaclass=_SinkType):
                 self._listener.record_seen(message)
             elif within_callback():
                 quoted = quote(message, self._outlet.mask)
-                report_debug(f"{self!r}: no ping for {quoted}, as redact or on_outcome logged it.")
+                report_debug(
+                    f"{self!r}: no ping for {quoted}, because redact or on_outcome logged it."
+                )
             else:
                 self._listener.marker_seen(event)
                 stop_at_exit(self)

@@ -45,19 +45,17 @@ _SAID = {
         "loguru from a zip file",
         "a warning while loguru is imported",
     ),
-    ("what python program.py (PID) logged was not seen: -I keeps it from looking at PYTHONPATH",): (
+    ("the log of python program.py (PID) was not seen: -I makes it ignore PYTHONPATH",): (
         "-I",
         "isolated itself",
     ),
-    ("what python program.py (PID) logged was not seen: -E keeps it from looking at PYTHONPATH",): (
+    ("the log of python program.py (PID) was not seen: -E makes it ignore PYTHONPATH",): (
         "-E",
         "a child that executes itself anew",
         "without an environment",
     ),
-    ("what python program.py (PID) logged was not seen: -S keeps it from looking at PYTHONPATH",): (
-        "-S",
-    ),
-    ("what python (PID) logged was not seen: its environment was replaced, as by env -i",): (
+    ("the log of python program.py (PID) was not seen: -S makes it ignore PYTHONPATH",): ("-S",),
+    ("the log of python (PID) was not seen: its environment was replaced, as by env -i",): (
         "a child without an environment",
         "a child with no variables",
         "a child with another path",
@@ -65,13 +63,13 @@ _SAID = {
     ("the log of a process could not be kept: can't open a ring: a file size limit would kill.",): (
         "a limit on file sizes",
     ),
-    ("what python (PID) logged was not seen: -I keeps it from looking at PYTHONPATH",): (
+    ("the log of python (PID) was not seen: -I makes it ignore PYTHONPATH",): (
         "an isolated child",
     ),
-    ("what python (PID) logged was not seen: -E keeps it from looking at PYTHONPATH",): (
+    ("the log of python (PID) was not seen: -E makes it ignore PYTHONPATH",): (
         "a child that looks at no variable",
     ),
-    ("what python (PID) logged was not seen: -S keeps it from looking at PYTHONPATH",): (
+    ("the log of python (PID) was not seen: -S makes it ignore PYTHONPATH",): (
         "a child without site",
     ),
     ("the log of a process could not be kept: it can't write to the run directory any more.",): (

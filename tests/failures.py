@@ -153,7 +153,7 @@ FAILURES = (
         logger.info("sync.start")
         {}["photos"]
     """),
-    _in_code("an exit in the midst of a run", "the program ended and this run had not", """
+    _in_code("an exit in the midst of a run", "the program ended before this run did", """
         logger.info("sync.start")
         sys.exit(3)
     """),

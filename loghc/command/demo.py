@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import itertools
 import os
 import shutil
 import subprocess
@@ -26,7 +27,7 @@ __all__ = ["run"]
 
 _PHOTOS = 12
 _BODY_LINES = 4  # shown of a ping's body
-_PING_TIMEOUT_S = 5.0
+_PING_TIMEOUT_S = 20.0
 _COLOURS = {Event.START: "36", Event.SUCCESS: "32", Event.FAIL: "31", Event.LOG: "33"}
 
 
@@ -142,7 +143,7 @@ def _show_runs(page: _Page, receiver: PingReceiver, folder: Path) -> None:
 
         lost = photos[7]
         lost.unlink()
-        page.heading(f"The second run is to copy {lost.name} too, which has been deleted since.")
+        page.heading(f"The second run fails: {lost.name} was deleted meanwhile.")
         page.line("It is the same process, so the log still has the first run's lines.")
         _show_run(page, receiver, photos, target)
     finally:
@@ -171,19 +172,19 @@ def _show_killed_run(page: _Page, receiver: PingReceiver, folder: Path) -> None:
 
 
 def _show_guarded_run(page: _Page, receiver: PingReceiver, folder: Path) -> None:
-    """Run the program with a guard, where there can be one, and show its two pings."""
+    """Run the program with a guard, where there can be one, and show its pings."""
     from loghc.guard.starting import obstacle
 
     if obstacle({"http": None}) is not None:
         return
-    page.heading("The fourth run is killed, too. A guard beside it, a small process, tells that:")
+    page.heading("The fourth run is killed, too. A guard, a small process beside it, reports that:")
     program = folder / "guarded.py"
     program.write_text(_GUARDED, encoding="utf-8")
     _show_death(page, receiver, program, [sys.executable, str(program)])
 
 
 def _show_death(page: _Page, receiver: PingReceiver, program: Path, command: Sequence[str]) -> None:
-    """Run a program that is killed, and show it and its two pings."""
+    """Run a program that is killed, and show it and its pings."""
     first = len(receiver.pings)
     page.line()
     for line in program.read_text(encoding="utf-8").splitlines():
@@ -201,8 +202,12 @@ def _show_death(page: _Page, receiver: PingReceiver, program: Path, command: Seq
         stderr=subprocess.DEVNULL,  # the log, which the pings show
     )
     try:
-        for number in (first, first + 1):
-            _show_ping(page, receiver.wait(number + 1, _PING_TIMEOUT_S)[number])
+        # A start ping that was not attempted before the death gives way to the failure.
+        for number in itertools.count(first):
+            ping = receiver.wait(number + 1, _PING_TIMEOUT_S)[number]
+            _show_ping(page, ping)
+            if ping.event is Event.FAIL:
+                break
     finally:
         process.terminate()
         process.wait()

@@ -35,9 +35,8 @@ _CHUNK = 65_536  # bytes of standard input read at a time
 _RUN_NAME = "loghc ping"
 
 _SEEN = (
-    "everybody on this machine could see that URL in the list of processes. "
-    f"{URL_VARIABLE}, or {URL_FILE_VARIABLE} with the path of a file that holds it, keep it "
-    "private."
+    "everybody on this machine could see that URL in the list of processes. To keep it private, "
+    f"use {URL_VARIABLE}, or {URL_FILE_VARIABLE} with the path of a file that holds it."
 )
 
 
@@ -136,7 +135,7 @@ def _whole(text: bytes) -> Snapshot:
 
 def _about_limit(limit: int | None) -> str:
     if limit is None:
-        return "The service announced no limit for a log: how much of one it keeps is not known."
+        return "The service announced no limit: how much of a log it keeps is unknown."
     if limit >= _LIMIT:
         return f"The service keeps {limit:,} bytes of a log: all that loghc sends by default."
     return (

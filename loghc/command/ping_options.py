@@ -67,7 +67,7 @@ OPTIONS = (
             Option(
                 "--redact",
                 "PATTERN",
-                "replace what this regular expression matches by [redacted]; repeatable",
+                "replace what this regular expression matches with [redacted]; repeatable",
                 lambda options, text: options.redact.append(text),
             ),
             Option(

@@ -84,5 +84,5 @@ def _sent(options: Options) -> str:
         said = ", ".join(f'"{text}"' for _, text in options.expected)
         sent += f"; a failure if it ends with 0 and never said {said}"
     if options.events is not None:
-        sent += f"; of all that, {', '.join(sorted(options.events))} alone"
+        sent += f"; of these, only {', '.join(sorted(options.events))}"
     return sent

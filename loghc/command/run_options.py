@@ -102,8 +102,8 @@ OPTIONS = (
             Option(
                 "--expect",
                 "TEXT",
-                "text that a good run says, in a record or, with --output, in what it prints: a "
-                "run that exits with 0 without it is a failure; repeatable",
+                "text that a good run logs or, with --output, prints: a run that exits with 0 "
+                "but never did is a failure; repeatable",
                 lambda options, text: options.expected.append(expectation("text", text)),
             ),
             Option(
@@ -195,7 +195,7 @@ OPTIONS = (
             Option(
                 "--redact",
                 "PATTERN",
-                "replace what this regular expression matches by [redacted]; repeatable",
+                "replace what this regular expression matches with [redacted]; repeatable",
                 lambda options, text: options.redact.append(text),
             ),
             Option(

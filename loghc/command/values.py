@@ -88,7 +88,7 @@ def verdicts(text: str) -> dict[int, str]:
 def expectation(kind: str, text: str) -> tuple[str, str]:
     """A text or a pattern that a run is expected to log or print."""
     if not text:
-        raise ValueError("expected a text")
+        raise ValueError("expected text")
     from loghc.portable.expected import matcher  # needs the most time of all that is here
 
     try:

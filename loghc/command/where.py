@@ -98,7 +98,7 @@ def find_url(options: Where) -> PingUrl:
         raise UsageError(str(error)) from None
     if url is None:
         if turned_off():
-            raise UsageError(f"{URL_VARIABLE}=off: no pings are sent; unset it to have them sent")
+            raise UsageError(f"{URL_VARIABLE}=off: no pings are sent; unset it to send them")
         from loghc.hints.no_url import why_no_url
 
         raise UsageError(why_no_url().removesuffix("."))

@@ -205,7 +205,7 @@ class Delivery:
         try:
             found = [Queued(ping, number) for ping in self._earlier()]
         except Exception:  # noqa: BLE001 - a bug of ours must not end the thread
-            self._troubles.raised("what earlier runs owe can't be told, please report this:")
+            self._troubles.raised("the ends of earlier runs can't be sent, please report this:")
             return []
         for queued in found:
             self._outcomes.expect(queued)

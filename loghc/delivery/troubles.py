@@ -85,7 +85,7 @@ class Troubles:
     def outcomes_dropped(self) -> None:
         """on_outcome is too slow to be called with every outcome."""
         self._once_ever.report(
-            "outcomes", "on_outcome is too slow to be called with every one: the oldest are lost."
+            "outcomes", "on_outcome is too slow: the oldest outcomes are dropped."
         )
 
     def dropped(self, ping: Ping, capacity: int) -> None:
@@ -167,7 +167,7 @@ class Troubles:
 
     def shortened(self, ping: Ping, why: str, *, too_large: bool) -> None:
         """The service took a ping only with less of its log."""
-        advice = f" Lower {self._limit_name}, or let it pass what is larger." if too_large else ""
+        advice = f" Lower {self._limit_name}, or have it accept larger bodies." if too_large else ""
         self._once.report(
             "shortened",
             f"{_name(ping)} to {self._where} delivered with less of its log: {why}.{advice}",
@@ -285,7 +285,7 @@ def _about_suffix(ping: Ping, *, check_known: bool) -> str:
     if ping.event is Event.FAIL:
         return (
             "The service has taken other pings of this check: it doesn't know /fail, and a missing "
-            "success is all that tells it of a failure, or the check was deleted."
+            "success is its only sign of a failure, or the check was deleted."
         )
     return "The service has taken other pings of this check: it may have been deleted."
 

@@ -30,11 +30,11 @@ _WATCHER_DIED = "cut off: loghc died with this run (a power failure, a killed co
 _WATCHER_KILLED = "cut off: loghc was killed in this run, and how the program ended isn't known"
 _ENDED_LATER = " (loghc was killed in this run, so its exit status isn't known)"
 _PROCESS_DIED = "cut off: the process died in this run (killed, out of memory, a power failure)"
-_LOG_DROPPED = "loghc: its log made room for those of newer runs"
+_LOG_DROPPED = "loghc: its log was dropped to make room for newer ones"
 _NEWER_END = "loghc: a newer run of this check has ended since; so this is a note"
 _WITHHELD = (
     "an earlier process's log is not sent: its HealthSink says send_logs=False, or has a redact "
-    "rule that can't leave its process."
+    "rule that can't be passed to another process."
 )
 
 _once = Once()
@@ -122,7 +122,9 @@ class EarlierRuns:
                 owed = claim.owed()
                 events = [Event(each.event) for each in owed]
             except (ValueError, KeyError) as error:
-                report(f"an earlier run's end can't be told, what was kept is damaged: {error}.")
+                report(
+                    f"an earlier run's end can't be sent, what was kept of it is damaged: {error}."
+                )
                 owed, events = [], []
             queued = False
             for event, each in zip(events, owed, strict=True):
@@ -156,7 +158,7 @@ class EarlierRuns:
     ) -> Callable[[], Body]:
         lines = [_NEWER_END] if is_late else []
         if claim.counted:
-            lines.append(f"loghc: {claim.counted:,} more before it are only counted here")
+            lines.append(f"loghc: {claim.counted:,} more failures before it are only counted here")
         if claim.log_dropped:
             lines.append(_LOG_DROPPED)
         if claim.body is not None:
@@ -220,7 +222,7 @@ def _cut_off(claim: Claim, began: float, facts: Facts) -> str:
         ended = [each for each in facts.tracebacks if each.ended]
         if ended and facts.rings == 1:
             cause = of_traceback(ended[0].text) + _ENDED_LATER
-    seen = f", logged last at {moment(facts.last_wall_ns / 1e9)}" if facts.last_wall_ns else ""
+    seen = f", last logged at {moment(facts.last_wall_ns / 1e9)}" if facts.last_wall_ns else ""
     return f"{cause}; it began at {moment(began)}{seen}"
 
 

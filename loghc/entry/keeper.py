@@ -271,7 +271,8 @@ class Keeper(SinkEntry):
         why = getattr(error, "strerror", None) or str(error)
         where = "memory" if self._state is None else f"the state directory {self._state!r}"
         _once.report(
-            where, f"{where} can't be used: {why}. What this process can't tell is lost with it."
+            where,
+            f"{where} can't be used: {why}. If this process dies, its log and open runs are lost.",
         )
 
 

@@ -23,7 +23,7 @@ from loghc.service.client import import_what_sends
 __all__ = ["main"]
 
 _NAME = b"loghc-guard"  # `pkill python` spares it
-_UNKNOWN = "the process is gone, and the kernel does not say how"
+_UNKNOWN = "the process is gone, and the kernel doesn't say how it ended"
 
 
 def main(message: Mapping[str, Any]) -> None:

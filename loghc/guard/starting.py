@@ -142,7 +142,7 @@ class Guard:
         spawn_detached(python, {**about, **message})
         if not self._send({}) and not self._is_exiting:
             self._address = ""
-            report_obstacle("it was started, and doesn't answer")
+            report_obstacle("it was started, but doesn't answer")
 
     def _send(self, message: dict[str, Any]) -> bool:
         """Send a message to the guard; whether there is one, and it has taken it."""

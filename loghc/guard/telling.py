@@ -71,7 +71,7 @@ class GuardedSink:
             facts: how the process ended, for ``note_death``.
 
         Raises:
-            OSError: nothing is owed, or another process tells it already.
+            OSError: nothing is owed, or another process sends it already.
         """
         directory = self._held or self._locked()
         self._held = None
@@ -123,6 +123,6 @@ class GuardedSink:
         while not directory.lock():
             if time.monotonic() > until:
                 directory.close()
-                raise BlockingIOError("another process tells it")
+                raise BlockingIOError("another process sends it")
             time.sleep(_PAUSE_S)
         return directory

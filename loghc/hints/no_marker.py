@@ -120,7 +120,7 @@ def _why(listener: Listener, handler: Any, level: int) -> str:
         why = " Its level= or filter= dropped what was logged."
     elif not why and not core().enabled:
         why = (
-            " Those of Python's own logging module come to loguru through an intercept handler "
-            "alone, as in loguru's README."
+            " Records of Python's own logging module reach loguru only through an intercept "
+            "handler, as in loguru's README."
         )
     return why

@@ -10,7 +10,7 @@ from loghc.service.environment import URL_FILE_VARIABLE, URL_VARIABLE
 
 __all__ = ["MEANT", "report_no_url", "report_off", "why_no_url"]
 
-MEANT = f"{URL_VARIABLE}=off says that this is meant."
+MEANT = f"{URL_VARIABLE}=off says that this is intended."
 
 
 def report_no_url(message: str) -> None:
@@ -36,5 +36,5 @@ def why_no_url() -> str:
     for name in os.environ:
         plain = name.upper().replace("_", "")  # HEALTHCHECK_URL, HC_PING_URL, health_check_url
         if "URL" in plain and ("HEALTHCHECK" in plain or "PING" in plain):
-            return f"no ping URL is set. {name} is, but {URL_VARIABLE} is what is read."
+            return f"no ping URL is set. {name} is, but loghc reads {URL_VARIABLE}."
     return f"no ping URL is set. Set {given} to the path of a file that holds it."

@@ -92,7 +92,7 @@ class Body(NamedTuple):
             left = f"the last {len(log):,} of {len(self.log):,} bytes of the log"
         else:
             log, footer = _without_middle(record, _SHORT_RECORD_BYTES), b""
-            left = "the marker's own record" if log else "nothing of the log"
+            left = "only the marker's own record" if log else "no log"
         if (log, footer) == (self.log, self.footer):
             return self
         note = f"loghc: this ping has {left}: {why}\n".encode()

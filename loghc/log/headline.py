@@ -18,7 +18,7 @@ __all__ = [
     "without_cause",
 ]
 
-NOT_ENDED = "the program ended and this run had not"
+NOT_ENDED = "the program ended before this run did"
 """Why a run failed that nothing else is known of."""
 
 _TRACEBACK = "Traceback (most recent call last):"
@@ -118,7 +118,7 @@ def of_message(message: str, markers: Collection[str]) -> str:
 
 def without_cause(marker: str) -> str:
     """The headline of a failure of which the marker is all that is known."""
-    return f"{marker} was logged, with no cause"
+    return f"{marker} was logged without a cause"
 
 
 def after(seconds: float) -> str:

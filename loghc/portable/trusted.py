@@ -99,7 +99,7 @@ def require_trusted(path: "str | bytes") -> None:
 
 def _check(found: "posix.stat_result", kind: int, path: "str | bytes") -> None:
     if found.st_mode & _TYPE != kind:
-        raise OSError(_NOT_PERMITTED, f"it is no {_KINDS[kind]}", path)
+        raise OSError(_NOT_PERMITTED, f"it isn't a {_KINDS[kind]}", path)
     if found.st_uid not in (posix.geteuid(), _ROOT):
         raise OSError(_NOT_PERMITTED, "it belongs to another user", path)
     if kind == DIRECTORY and found.st_mode & _PERMISSIONS != 0o700:

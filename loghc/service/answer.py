@@ -33,13 +33,13 @@ _MEANING = {
     400: ("malformed", "Check the ping URL's form."),
     401: ("not authorised", "Check the user and password, or the headers given."),
     403: ("forbidden", "Check the user and password, or the firewall or proxy on the way."),
-    404: ("not found", "Check the ping URL: the service knows no check by it."),
+    404: ("not found", "Check the ping URL: the service has no check with it."),
     408: ("the service waited too long for the request", ""),
     409: ("ambiguous", "The slug matches several checks: rename one, or use the UUID form."),
     407: ("the proxy asks for a user and password", "Put them into the proxy's URL."),
     410: ("gone", "The check was removed: use the URL of one that exists."),
     413: ("too large", "Lower limit= of the HealthSink, --limit of loghc run."),
-    429: ("rate limited", "The service takes only so many pings a minute."),
+    429: ("rate limited", "The service limits the number of pings a minute."),
 }
 _TLS_ADVICE = {  # by OpenSSL's error number for the certificate
     9: "Check this machine's clock.",
@@ -134,7 +134,7 @@ def interpret_error(error: Exception, host: str, mask: Callable[[str], str]) -> 
         return Attempt(
             delivered=False,
             error="the head of the answer is too large",
-            advice="What answers there is no monitoring service: check the URL.",
+            advice="That isn't a monitoring service: check the URL.",
         )
     words, advice = _cause(causes, "its name" if proxied else f"the name {host}")
     network = any(isinstance(cause, (OSError, http.client.HTTPException)) for cause in causes)
@@ -268,7 +268,7 @@ def _detailed(words: str, cause: BaseException) -> tuple[str, str]:
         if reason in _NOT_TLS:
             return "what answers doesn't speak TLS", "Check the URL's scheme and port."
         if reason in _OLD_TLS:
-            return "the service speaks no TLS that is safe (1.2 or newer)", "Bring it up to date."
+            return "the service doesn't support TLS 1.2 or newer", "Update the service."
         return f"{words}: {reason}", ""
     if isinstance(cause, TimeoutError) and str(cause).startswith("timed out after"):
         return str(cause), ""

@@ -103,7 +103,7 @@ class _Response(http.client.HTTPResponse):
                     return version, status, reason
                 http.client.parse_headers(self.fp)
         except _EndlessError:
-            raise http.client.HTTPException("no answer came but interim ones") from None
+            raise http.client.HTTPException("only interim answers came") from None
 
 
 class _Bounded(HTTPConnection):

@@ -113,7 +113,7 @@ def _check_url(text: str, source: str) -> PingUrl:
     if not url.path and not url.query:
         raise ValueError(
             f"{source}: expected a ping URL such as https://hc-ping.com/<uuid>; "
-            f"{url.origin} is a host's address alone, and a check's URL has a path"
+            f"{url.origin} is only the host: a check's URL has a path"
         )
     return url
 
@@ -168,4 +168,4 @@ def _warn_if_open_to_others(path: str, mode: int, source: str) -> None:
     else:
         return
     _warned.add(path)
-    report(f"{source}: {has} the ping URL, or change it. {cure} shuts them out.")
+    report(f"{source}: {has} the ping URL, or change it. {cure} keeps them out.")

@@ -37,7 +37,7 @@ class Failures:
         """
         reasons = []
         if self.marked or facts.failures or self._intake.failure_left:
-            reasons.append("loghc: a failure was logged, and so the run failed")
+            reasons.append("loghc: the run failed, because a failure was logged")
         level = self._options.fail_on
         if level is not None and facts.level >= level:
             name = self._options.fail_on_name

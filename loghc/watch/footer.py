@@ -39,4 +39,4 @@ def left_running(pids: list[int]) -> list[str]:
 
 def lost_markers(count: int) -> list[str]:
     """How many markers became no pings, in a line."""
-    return [f"loghc: {count:,} markers came too fast to be told one by one"] if count > 0 else []
+    return [f"loghc: {count:,} markers came too fast to be sent one by one"] if count > 0 else []

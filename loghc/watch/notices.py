@@ -38,7 +38,7 @@ def report_trouble(trouble: Counter[str], orphans: int, masked: Callable[[str], 
 
 
 def report_idle_options(options: Options, facts: Facts, *, printed: bool) -> None:
-    """Report options that had no effect, as no process logs with loguru.
+    """Report options that could find nothing, because no process logs with loguru.
 
     Args:
         options: what was asked for.
@@ -52,11 +52,10 @@ def report_idle_options(options: Options, facts: Facts, *, printed: bool) -> Non
         report(f"{seen} --fail-on {options.fail_on_name} had no effect.")
     if printed:
         return
-    for option, given in (("--marker", options.markers), ("--expect", options.expected)):
-        if given:
-            report(
-                f"{seen} {option} had no effect; with --output it looks at what is printed, too."
-            )
+    if options.markers:
+        report(f"{seen} --marker had no effect; with --output it looks at what is printed, too.")
+    if options.expected:
+        report(f"{seen} --expect found nothing; with --output it looks at what is printed, too.")
 
 
 def report_no_markers(options: Options, masked: Callable[[str], str]) -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Pings"]
 
 _RULE_LEFT_BEHIND = (
-    "has a redact rule that can't leave its process. Give --redact to loghc run instead."
+    "has a redact rule that can't be passed to another process. Give --redact to loghc run instead."
 )
 _USUAL = (
     b"2000-01-01 00:00:00.000 | INFO     | app:main:1 - copied a file\n",
@@ -193,7 +193,7 @@ class Pings:
     def _withhold(self, why: str) -> None:
         if self._send_logs:
             self._send_logs = False
-            report(f"no log is sent with pings: a HealthSink of the program's {why}")
+            report(f"pings carry no log: a HealthSink in the program {why}")
 
     def masked(self, text: str) -> str:
         """A text without the ping URL's secret."""

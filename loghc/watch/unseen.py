@@ -35,7 +35,7 @@ _MAX_NEW = 500  # processes of the whole machine that are examined at once
 _NAMED = 3
 _DIGITS = 20
 _VARIABLE = b"LOGHC_RUN"
-_NOT_KNOWN = "perhaps it is no CPython of 3.8 or newer"
+_NOT_KNOWN = "perhaps it isn't CPython 3.8 or newer"
 _LOST = "perhaps it started when the run directory was deleted"
 _NO_PROGRAM = ("-V", "-VV", "--version", "-h", "-?", "--help")  # options that run none
 
@@ -166,7 +166,7 @@ class Pythons:
         if self._end is not None:
             end, changed = self._end
             if changed and end.pid in self._arrived:
-                found[end.pid] = end._replace(cause="it became another user before it logged")
+                found[end.pid] = end._replace(cause="it switched to another user before it logged")
             elif end.pid not in self._arrived:
                 found.setdefault(end.pid, end)
         known = {_NOT_KNOWN: _LOST} if self.directory_lost else {}
@@ -242,7 +242,7 @@ class Pythons:
         if frozen:
             return "a frozen program brings a Python of its own"
         if environment is None:
-            return "something keeps the recorder out"
+            return "something kept the recorder out"
         if _VARIABLE not in environment:
             return "its environment was replaced, as by env -i"
         folders = environment.get(b"PYTHONPATH", b"").split(os.fsencode(os.pathsep))
@@ -267,7 +267,7 @@ def read_arrivals(directory: Directory) -> list[tuple[int, bytes]]:
 
 def why_isolated(option: str) -> str:
     """The cause if Python was started with an option that keeps the recorder out."""
-    return f"{option} keeps it from looking at PYTHONPATH"
+    return f"{option} makes it ignore PYTHONPATH"
 
 
 def describe(unseen: list[Unseen]) -> list[str]:
@@ -278,9 +278,9 @@ def describe(unseen: list[Unseen]) -> list[str]:
     for (name, cause), count in kinds.most_common(_NAMED):
         more = f" and {count - 1:,} more" if count > 1 else ""
         pid = pids[name, cause]
-        lines.append(f"loghc: what {name} ({pid}){more} logged was not seen: {cause}")
+        lines.append(f"loghc: the log of {name} ({pid}){more} was not seen: {cause}")
     if len(kinds) > _NAMED:
-        lines.append(f"loghc: nor what {len(kinds) - _NAMED} more programs logged")
+        lines.append(f"loghc: nor were the logs of {len(kinds) - _NAMED} more programs")
     return lines
 
 

@@ -40,7 +40,7 @@ from loghc.watch.waiting import WaitingMarkers
 __all__ = ["WatchedRun"]
 
 _FOLD_AT = 64  # rings that were opened since the last look for finished ones
-_TOO_FAST = "loghc: too many markers came at once to put the rest of the log here"
+_TOO_FAST = "loghc: too many markers came at once: the rest of the log is left out"
 _LOGS_OF_RUNS = 4  # are kept together, for each of them to have enough
 _HELPER_EXIT_S = 0.05  # that what the program started has, to end after it
 
@@ -228,7 +228,7 @@ class WatchedRun:
         lines = [f"loghc: {NOT_ENDED}"] if ends else []
         lost = self._intake.failure_lost(facts)
         if lost:
-            lines.append("loghc: a failure was logged, and which run's it was is unknown")
+            lines.append("loghc: a failure was logged; which run it belongs to is unknown")
         if not ends and (unknown or lost):
             ends = [End(event, new_run_id())]
         return ends, lines

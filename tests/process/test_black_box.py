@@ -85,7 +85,7 @@ def test_a_watcher_that_died_with_its_program_is_told_of_by_the_next(
         "cut off: loghc was killed in this run, and how the program ended isn't"
     )
     assert "; it began at 20" in first
-    assert ", logged last at 20" in first
+    assert ", last logged at 20" in first
     assert (second, record[-7:]) == ("", " - last")
     assert (again.event, success.event) == (Event.START, Event.SUCCESS)
     run(*RUN, *options, "true", cwd=tmp_path, env=env)
@@ -107,7 +107,7 @@ def test_a_salt_that_can_not_be_read_is_said(receiver, tmp_path, state):
     (Path(own.path) / "salt").mkdir()
     done = run(*RUN, *state, "true", cwd=tmp_path)
     state = str(tmp_path / "state")
-    line = f"loghc: the state directory {state!r} can't be used: it is no regular file."
+    line = f"loghc: the state directory {state!r} can't be used: it isn't a regular file."
     assert (done.returncode, complaints(done.stderr)) == (0, [line])
     assert len(receiver.wait(2, timeout=TIMEOUT)) == 2
 
@@ -157,7 +157,7 @@ def test_ends_of_several_runs_that_could_not_be_delivered_are_each_told(
     told = receiver.wait(3, timeout=TIMEOUT)
     assert [(ping.event, ping.exit_status) for ping in told] == [(Event.FAIL, 1)] * 3
     assert len({ping.run_id for ping in told}) == 3
-    assert all("this run had not\n" in ping.text for ping in told)
+    assert all("before this run did\n" in ping.text for ping in told)
     assert left_in(tmp_path / "state") == left_in(tmp_path) == []
 
 
@@ -229,7 +229,9 @@ def test_an_end_that_was_damaged_is_said_and_keeps_no_other_from_being_told(
     done = run(*RUN, *state, "true", cwd=tmp_path)
     assert done.returncode == 0
     (said,) = done.stderr.splitlines()
-    assert said.startswith("loghc: an earlier run's end can't be told, what was kept is damaged: ")
+    assert said.startswith(
+        "loghc: an earlier run's end can't be sent, what was kept of it is damaged: "
+    )
     told = [(ping.event, ping.exit_status) for ping in receiver.wait(3, timeout=TIMEOUT)]
     assert told == [(Event.FAIL, 4), (Event.START, None), (Event.SUCCESS, None)]
     assert left_in(tmp_path / "state") == []

@@ -52,7 +52,7 @@ def test_a_dry_run_names_the_proxy_and_opens_the_connection_to_it(
     ("env", "status", "said"),
     [
         ({}, 2, "no ping URL is set"),
-        ({"HC_PING_URL": "x"}, 2, "HC_PING_URL is, but HEALTH_CHECK_URL is what is read"),
+        ({"HC_PING_URL": "x"}, 2, "HC_PING_URL is, but loghc reads HEALTH_CHECK_URL"),
         ({"HEALTH_CHECK_URL": "off"}, 2, "HEALTH_CHECK_URL=off: no pings are sent"),
         ({"HEALTH_CHECK_URL": "'https://x/y'"}, 2, "it is in quotes"),
         ({"HEALTH_CHECK_URL": "https://hc.invalid/key"}, 1, "hc.invalid doesn't resolve"),

@@ -115,7 +115,7 @@ def test_where_the_kernel_does_not_say_how_it_is_a_failure_that_says_so(receiver
     _, failure = receiver.wait(2, timeout=TIMEOUT)
     assert (failure.event, failure.exit_status) == (Event.FAIL, None)
     first = failure.text.splitlines()[0]
-    assert first.startswith("the process is gone, and the kernel does not say how (after ")
+    assert first.startswith("the process is gone, and the kernel doesn't say how it ended (after ")
     assert failure.text.endswith(" - copied 7\n")
 
 

@@ -81,7 +81,7 @@ def works(receiver: PingReceiver) -> bool:
             "this program isn't run by a Python of its own",
         ),
         (NO_PROCESS, "no process can be started ("),
-        (NO_START, "it was started, and doesn't answer"),
+        (NO_START, "it was started, but doesn't answer"),
     ],
     ids=["no pidfd", "frozen", "embedded", "no process", "a Python that fails"],
 )

@@ -46,7 +46,7 @@ def said(
     ("env", "before", "cause"),
     [
         ({}, "", "no ping URL is set. Set HEALTH_CHECK_URL"),
-        ({"HEALTHCHECK_URL": URL}, "", "HEALTHCHECK_URL is, but HEALTH_CHECK_URL is what is read"),
+        ({"HEALTHCHECK_URL": URL}, "", "HEALTHCHECK_URL is, but loghc reads HEALTH_CHECK_URL"),
         ({"HEALTH_CHECK_URL": " "}, "", "HEALTH_CHECK_URL is set, and empty"),
         ({}, "os.environ['HEALTH_CHECK_URL'] = sys.argv[1]", "was set after HealthSink() was made"),
     ],
@@ -390,7 +390,7 @@ NO_MARKER = [
     ),
     (
         "import logging; add(HealthSink(sys.argv[1])); logging.warning('sync.start')",
-        "was given no record. Those of Python's own logging module come to loguru through an",
+        "was given no record. Records of Python's own logging module reach loguru only through an",
     ),
     ("add(HealthSink(sys.argv[1]), enqueue=True); logger.info('hello')", "was given records."),
     (
@@ -400,7 +400,7 @@ NO_MARKER = [
     (
         "import logging; logging.basicConfig(level='INFO'); add(HealthSink(sys.argv[1])); "
         "logging.info('sync.start')",
-        "was given no record. Those of Python's own logging module come to loguru through an",
+        "was given no record. Records of Python's own logging module reach loguru only through an",
     ),
     (
         "add(HealthSink(sys.argv[1]), level='INFO'); logger.disable('__main__'); "
@@ -429,7 +429,7 @@ def test_a_process_without_a_marker_is_told_at_its_exit_when_asked(
             "logger.disable('__main__'); logger.info('hello')",
             "logger.disable() drops what __main__",
         ),
-        ("import logging; logging.warning('sync.start')", "Those of Python's own logging module"),
+        ("import logging; logging.warning('sync.start')", "Records of Python's own logging module"),
     ],
 )
 def test_the_order_of_the_imports_changes_no_cause(

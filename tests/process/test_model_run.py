@@ -381,6 +381,6 @@ def holds(scenario: Scenario, code: int, pings: tuple[ReceivedPing, ...]) -> Non
     assert places == sorted(places)
     assert all(f" - first of {node['name']}\n" in end.text for node in nodes)
     if nodes[-1]["end"][0] == "exception":
-        log = end.text.removesuffix("loghc: a failure was logged, and so the run failed\n")
-        log, _, _ = log.partition("loghc: what ")
+        log = end.text.removesuffix("loghc: the run failed, because a failure was logged\n")
+        log, _, _ = log.partition("loghc: the log of ")
         assert log.endswith("OSError: disk full\n")

@@ -64,4 +64,4 @@ def test_what_was_not_seen_is_named_with_its_cause(
 ) -> None:
     by_pypy(*RUN, program=program(LOGURU), cwd=tmp_path)
     assert runs(receiver) == [RUN_OF_A_SINK]
-    assert "logged was not seen: perhaps it is no CPython" in receiver.pings[1].text
+    assert "was not seen: perhaps it isn't CPython" in receiver.pings[1].text

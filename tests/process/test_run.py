@@ -452,7 +452,7 @@ def test_a_failure_that_was_logged_is_never_followed_by_a_success(
     assert events(receiver) == [(Event.START, None), (Event.FAIL, None), (Event.FAIL, None)]
     assert len({ping.run_id for ping in receiver.pings}) == 1
     assert "sync.error" in receiver.pings[1].text.splitlines()[-1]
-    assert receiver.pings[2].text.endswith("loghc: a failure was logged, and so the run failed\n")
+    assert receiver.pings[2].text.endswith("loghc: the run failed, because a failure was logged\n")
 
 
 @pytest.mark.parametrize(
@@ -505,7 +505,7 @@ def test_of_many_markers_at_once_the_newest_and_failures_have_the_log(receiver, 
     run(*RUN, "--markers-only", name, cwd=tmp_path)
     assert len(receiver.pings) == 85
     for ping in receiver.pings:
-        note = "loghc: too many markers came at once to put the rest of the log here\n"
+        note = "loghc: too many markers came at once: the rest of the log is left out\n"
         if ping.event is Event.SUCCESS:
             assert ping.text.endswith(f" - sync.done\n{note}")
             assert "before" not in ping.text
@@ -716,7 +716,7 @@ def test_with_markers_only_a_crash_within_a_run_is_a_failure(receiver, program, 
     start, fail = told(receiver)
     assert (fail.event, fail.exit_status, fail.run_id) == (Event.FAIL, 1, start.run_id)
     assert "ZeroDivisionError: division by zero\n" in fail.text
-    assert fail.text.endswith("loghc: the program ended and this run had not\n")
+    assert fail.text.endswith("loghc: the program ended before this run did\n")
 
 
 def test_overlapping_runs_are_paired_by_thread_process_and_name(receiver, program, tmp_path):
@@ -1018,10 +1018,10 @@ def test_a_body_is_the_end_of_a_long_log(receiver, program, tmp_path):
         (["true"], "nothing that logs with loguru was seen; see --output"),
         (["-c", "import loguru"], "nothing that logs with loguru was seen; see --output"),
         ([sys.executable, "-V"], "nothing that logs with loguru was seen; see --output"),
-        ([sys.executable, "-I", "-c", "pass"], "-I keeps it from looking at PYTHONPATH"),
-        ([sys.executable, "-Ec", "pass"], "-E keeps it from"),
-        ([sys.executable, "-W", "ignore", "-S", "-c", "pass"], "-S keeps it from"),
-        (["./isolated"], "-I keeps it from"),
+        ([sys.executable, "-I", "-c", "pass"], "-I makes it ignore PYTHONPATH"),
+        ([sys.executable, "-Ec", "pass"], "-E makes it ignore"),
+        ([sys.executable, "-W", "ignore", "-S", "-c", "pass"], "-S makes it ignore"),
+        (["./isolated"], "-I makes it ignore"),
     ],
     ids=str,
 )
@@ -1043,7 +1043,7 @@ def test_a_program_that_drops_its_privileges_first_is_explained(receiver, progra
         """
     )
     assert run(*RUN, name, cwd=tmp_path).returncode == 0
-    assert "logged was not seen: it became another user before it" in told(receiver)[1].text
+    assert "was not seen: it switched to another user before it" in told(receiver)[1].text
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root")

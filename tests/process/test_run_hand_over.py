@@ -74,10 +74,10 @@ send('success', 'a', '{a}')
     ("options", "shown", "said"),
     [
         ("send_logs=0", "", "send_logs=False"),
-        ("redact", "", "redact rule that can't leave its process"),
-        ("redact=", "", "redact rule that can't leave its process"),
+        ("redact", "", "redact rule that can't be passed to another process"),
+        ("redact=", "", "redact rule that can't be passed to another process"),
         ("redact=pin \\\\\\\\d+", "the log: [redacted]\n", None),
-        ("redact=(", "", "redact rule that can't leave its process"),
+        ("redact=(", "", "redact rule that can't be passed to another process"),
         ("limit=5", "1234\n", None),
         ("limit=0", "the log: pin 1234\n", None),
         ("unknown=1", "the log: pin 1234\n", None),

@@ -225,16 +225,19 @@ def test_a_marker_that_is_logged_and_printed_is_one(receiver, program, tmp_path)
     assert events(receiver) == [START, LOG, SUCCESS]
 
 
-@pytest.mark.parametrize("option", [("--marker", "x=fail"), ("--expect", "x")], ids=str)
-def test_what_no_process_could_say_is_told(receiver, tmp_path, option):
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [(("--marker", "x=fail"), "had no effect"), (("--expect", "x"), "found nothing")],
+)
+def test_what_no_process_could_say_is_told(receiver, tmp_path, option, said):
     done = run(*RUN, *option, "true", cwd=tmp_path)
-    assert f"so {option[0]} had no effect; with --output it looks" in done.stderr
+    assert f"so {option[0]} {said}; with --output it looks" in done.stderr
 
 
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (["--expect", ""], "--expect: expected a text"),
+        (["--expect", ""], "--expect: expected text"),
         (["--expect-re", "(secret"], "--expect-re: expected a regular expression"),
         (["--expect", "x", "--markers-only"], "--expect: has no meaning with --markers-only"),
     ],

@@ -71,7 +71,7 @@ def test_a_kill_in_a_run_is_told_by_the_next_start_before_its_own(receiver, job,
     first, second, *_, last = failure.text.splitlines()
     assert first.startswith("cut off: the process died in this run (killed, out of memory, a power")
     assert "; it began at 20" in first
-    assert ", logged last at 20" in first
+    assert ", last logged at 20" in first
     assert second == ""
     assert " - before\n" in failure.text
     assert last.endswith(" - copied 7")
@@ -533,7 +533,7 @@ def test_logs_that_are_owed_take_ten_megabytes_and_no_end_is_lost(receiver, job,
     wait_until(lambda: receiver.pings and receiver.pings[-1].event is Event.SUCCESS, TIMEOUT)
     failures = [ping for ping in receiver.pings if ping.event is Event.FAIL]
     assert len(failures) == 9
-    without = [ping for ping in failures if "its log made room for those" in ping.text]
+    without = [ping for ping in failures if "its log was dropped to make room" in ping.text]
     assert without == failures[: len(without)]
     assert len(without) in (3, 4)
     assert f" - last of {len(without)}\n" in failures[len(without)].text
@@ -554,7 +554,7 @@ def test_a_crash_loop_while_the_service_is_down_is_bounded_and_counted(receiver,
     wait_until(lambda: receiver.pings and receiver.pings[-1].event is Event.SUCCESS, TIMEOUT)
     failures = [ping for ping in receiver.pings if ping.event is Event.FAIL]
     assert len(failures) == 20
-    assert "loghc: 6 more before it are only counted here" in failures[0].text
+    assert "loghc: 6 more failures before it are only counted here" in failures[0].text
     began = [ping.text.partition("it began at ")[2][:19] for ping in failures]
     assert began == sorted(began)
     assert left(tmp_path) == []

@@ -37,14 +37,14 @@ IN_FRONT = "import os, sys\n"  # as that of opentelemetry: it looks for no other
 HIDDEN = {
     "PYTHONPATH": ("PYTHONPATH=/opt/app exec {python} {job}", "its PYTHONPATH was replaced"),
     "env -i": ("env -i {python} {job}", "its environment was replaced"),
-    "-I": ("{python} -I {job}", "-I keeps it from looking at PYTHONPATH"),
+    "-I": ("{python} -I {job}", "-I makes it ignore PYTHONPATH"),
     "sitecustomize": (
         "PYTHONPATH={front}:$PYTHONPATH {python} {job}",
         "another sitecustomize comes first, in {front}",
     ),
     # As pex does: it begins anew.
     "exec": ("{python} -c 'import os; os.execv(\"{python}\", [\"{python}\", \"-sE\", \"{job}\"])'",
-             "-E keeps it from looking"),
+             "-E makes it ignore"),
 }  # fmt: skip
 
 
@@ -72,8 +72,8 @@ def test_the_body_names_a_python_that_was_not_seen_and_the_likely_cause(
     event, text = end_of(receiver)
     name = f"{Path(sys.executable).name} {Path(job).name} ("
     assert event is Event.SUCCESS
-    assert text.startswith(f"loghc: what {name}")
-    assert text.endswith(f"logged was not seen: {cause.format(**words)}\n") or cause in text
+    assert text.startswith(f"loghc: the log of {name}")
+    assert text.endswith(f"was not seen: {cause.format(**words)}\n") or cause in text
     assert "nothing" not in text
 
 
@@ -108,7 +108,7 @@ def test_a_daemon_that_was_not_seen_is_named_though_it_is_not_below_the_program(
     assert done.returncode == 0
     end = receiver.wait(1 if options else 2, timeout=TIMEOUT)[-1]
     assert end.event is event
-    assert ") logged was not seen: -I keeps it from looking at PYTHONPATH\n" in end.text
+    assert ") was not seen: -I makes it ignore PYTHONPATH\n" in end.text
 
 
 @needs_root
@@ -145,7 +145,7 @@ def test_beside_a_process_that_was_seen_one_that_was_not_is_named(
     assert event is Event.SUCCESS
     record, unseen = text.splitlines()
     assert record.endswith("- seen")
-    assert " and 1 more logged was not seen: its environment was replaced" in unseen
+    assert " and 1 more was not seen: its environment was replaced" in unseen
 
 
 @pytest.mark.parametrize(
@@ -164,8 +164,8 @@ def test_where_a_log_decides_unseen_is_a_failure_that_says_so(
     (end,) = receiver.wait(1, timeout=TIMEOUT)
     assert (end.event, end.exit_status) == (Event.FAIL, None)
     assert end.text.startswith(f"{what} may have been logged unseen (after ")
-    assert "logged was not seen: its environment was replaced" in end.text
-    assert "logged was not seen: its environment was replaced" in done.stderr
+    assert "was not seen: its environment was replaced" in end.text
+    assert "was not seen: its environment was replaced" in done.stderr
     assert "nothing was pinged" not in done.stderr
     assert "no effect" not in done.stderr
 

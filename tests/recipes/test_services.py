@@ -201,7 +201,7 @@ def test_without_its_setting_a_service_that_knows_the_plain_url_alone_never_take
     delivery.stop(1)
     assert service.noted == ["success"]
     *_, failure = [line for line in said() if "fail ping" in line]
-    assert "a missing success is all that tells it of a failure" in failure
+    assert "a missing success is its only sign of a failure" in failure
 
 
 @pytest.mark.usefixtures("asked_again_soon")

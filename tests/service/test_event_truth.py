@@ -158,7 +158,7 @@ def test_a_failure_that_is_refused_by_a_check_that_is_known_is_lost_after_a_whil
     assert lines
     for line in lines:  # what is said at once, and in the end
         assert "it doesn't know /fail" in line
-        assert "the service knows no check" not in line
+        assert "the service has no check" not in line
 
 
 def test_one_404_to_a_start_during_an_update_changes_nothing(service: Service, said: Said) -> None:

@@ -249,7 +249,7 @@ def test_the_level_decides_what_is_kept_and_what_pings(
     logger.error("sync.error")
     assert sink.wait(20)
     (ping,) = ping_receiver.pings
-    headline = "sync.error was logged, with no cause\n\n"
+    headline = "sync.error was logged without a cause\n\n"
     assert ping.text == headline + "one file skipped\nsync.error\n"
 
 

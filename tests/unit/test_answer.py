@@ -61,14 +61,14 @@ def test_a_text_that_is_not_healthchecks_own_is_noted(text: str, foreign: str) -
         (401, "401 not authorised", "Check the user and password", False),
         (402, "402 Payment Required", "", False),
         (403, "403 forbidden", "Check the user and password, or the firewall", False),
-        (404, "404 not found", "Check the ping URL: the service knows no check", False),
+        (404, "404 not found", "Check the ping URL: the service has no check", False),
         (407, "407 the proxy asks for a user and password", "Put them into the proxy's URL", False),
         (408, "408 the service waited too long for the request", "", True),
         (409, "409 ambiguous", "The slug matches several checks: rename one", False),
         (410, "410 gone", "The check was removed: use the URL of one that exists.", False),
         (413, "413 too large", "Lower limit= of the HealthSink, --limit of loghc run.", False),
         (425, "425 Too Early", "", True),
-        (429, "429 rate limited", "The service takes only so many pings a minute.", True),
+        (429, "429 rate limited", "The service limits the number of pings a minute.", True),
         (499, "499", "", False),
         (500, "500 Internal Server Error", "", True),
         (599, "599", "", True),
@@ -102,7 +102,7 @@ def test_a_200_can_say_no(text: str, error: str, transient: bool) -> None:
     attempt = answered(200, text)
     assert (attempt.delivered, attempt.error) == (False, error)
     assert attempt.transient is transient
-    assert attempt.advice.startswith("The service takes" if transient else "Check the ping URL:")
+    assert attempt.advice.startswith("The service limits" if transient else "Check the ping URL:")
 
 
 @pytest.mark.parametrize(
@@ -289,7 +289,7 @@ def test_an_endless_head_comes_from_no_monitoring_service(error: Exception) -> N
     attempt = failed(error)
     assert attempt.error == "the head of the answer is too large"
     assert failed(RuntimeError("outer", error)) == attempt
-    assert attempt.advice.startswith("What answers there is no monitoring service: check the URL")
+    assert attempt.advice.startswith("That isn't a monitoring service: check the URL")
     assert (attempt.delivered, attempt.transient) == (False, False)
     assert "head" not in str(failed(OSError("got more than 100 headers")).error).split(":")[0]
 
@@ -348,9 +348,9 @@ def test_a_machine_whose_ca_certificates_can_not_be_seen_is_taken_to_have_some(
         ("HTTP_REQUEST", "what answers doesn't speak TLS", "Check the URL's scheme and port."),
         ("RECORD_LAYER_FAILURE", "what answers doesn't speak TLS", "Check the URL's scheme and"),
         ("PACKET_LENGTH_TOO_LONG", "what answers doesn't speak TLS", "Check the URL's scheme"),
-        ("UNSUPPORTED_PROTOCOL", "the service speaks no TLS that is safe", "Bring it up to date."),
-        ("TLSV1_ALERT_PROTOCOL_VERSION", "the service speaks no TLS that is safe", "Bring it up"),
-        ("NO_PROTOCOLS_AVAILABLE", "the service speaks no TLS that is safe", "Bring it up to date"),
+        ("UNSUPPORTED_PROTOCOL", "the service doesn't support TLS 1.2", "Update the service."),
+        ("TLSV1_ALERT_PROTOCOL_VERSION", "the service doesn't support TLS 1.2", "Update the"),
+        ("NO_PROTOCOLS_AVAILABLE", "the service doesn't support TLS 1.2", "Update the service"),
         ("BAD_THING", "TLS failed: BAD_THING", ""),
     ],
 )

@@ -192,7 +192,7 @@ def test_a_file_that_others_can_read_or_change_is_warned_about_once(
     HealthSink()
     said = capfd.readouterr().err
     assert said.count(f"has mode {mode:04o}") == warned
-    assert said.count(". chmod o= shuts them out.") == warned
+    assert said.count(". chmod o= keeps them out.") == warned
     assert UUID not in said
 
 
@@ -207,7 +207,7 @@ def test_a_directory_in_which_others_can_replace_the_file_is_warned_about_once(
     HealthSink()
     said = capfd.readouterr().err
     assert said.count("is in a directory that others can write") == warned
-    assert said.count(". chmod o-w shuts them out.") == warned
+    assert said.count(". chmod o-w keeps them out.") == warned
     assert UUID not in said
 
 

@@ -37,8 +37,8 @@ URL = f"https://hc-ping.com/{KEY}"
         (f"https://hc.example/projects/{KEY}/checks/", "this is a check's page"),
         (f"https://healthchecks.io/b/2/{KEY}.svg", "this is a badge"),
         (f"https://healthchecks.io/badge/{KEY}/x.json", "this is a badge"),
-        ("https://hc-ping.com", "https://hc-ping.com is a host's address alone"),
-        ("https://user:hunter2@hc-ping.com/", "https://hc-ping.com is a host's address alone"),
+        ("https://hc-ping.com", "https://hc-ping.com is only the host"),
+        ("https://user:hunter2@hc-ping.com/", "https://hc-ping.com is only the host"),
     ],
 )
 @pytest.mark.parametrize("where", ["url", "HEALTH_CHECK_URL", "HEALTH_CHECK_URL_FILE"])

@@ -133,7 +133,7 @@ def test_what_is_too_large_names_the_limit_as_the_user_does(name: str, said: Sai
     troubles.shortened(FAIL, "it was too large", too_large=True)
     refusal, shortened = said()
     assert refusal.endswith(f"413 too large. Lower {name}.")
-    assert shortened.endswith(f"it was too large. Lower {name}, or let it pass what is larger.")
+    assert shortened.endswith(f"it was too large. Lower {name}, or have it accept larger bodies.")
 
 
 def test_dropped_pings_are_reported_once_and_counted(said: Said) -> None:
