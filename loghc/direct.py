@@ -18,7 +18,7 @@ from loghc.hints.no_threads import report_no_threads
 from loghc.log.body import Body
 from loghc.log.headline import NOT_ENDED, of_exception
 from loghc.log.tail import EMPTY, Snapshot
-from loghc.outlet import Outlet
+from loghc.outlet import Outlet, masker_for
 from loghc.ping import Event, Ping, Stats
 from loghc.repeats import Repeats
 from loghc.report import debugging, report, report_debug, traceback_text
@@ -54,7 +54,6 @@ class Direct(Outlet):
         redact: Redactor | None,
     ) -> None:
         # Imported here, so that an app whose sink is disabled doesn't pay for it.
-        from loghc.log.masking import Masker
         from loghc.log.rendering import Renderer
         from loghc.service.client import PingClient
 
@@ -66,9 +65,7 @@ class Direct(Outlet):
         self._limit: int = options["limit"]
         self._drain: float = options["drain"]
         http, headers = options["http"], options["headers"]
-        pools = (getattr(http, name, None) for name in ("headers", "proxy_headers"))
-        masker = Masker(url, headers, *pools)
-        self._masker = masker
+        masker = self._masker = masker_for(url, options)
         self._renderer = Renderer(self._limit, masker, redact, mask_secrets=options["mask_secrets"])
         self._entry = _entry_for(url, options, self._without_secrets)
         troubles = Troubles(url.masked, masker.text)

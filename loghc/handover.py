@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from loghc import native
-from loghc.outlet import Outlet
+from loghc.outlet import Outlet, masker_for
 from loghc.ping import Event
 from loghc.portable.fields import format_fields
 from loghc.portable.markers import Markers
@@ -93,12 +93,18 @@ class HandOver(Outlet):
         self, directory: str, config: Config, url: PingUrl | None, options: Mapping[str, Any]
     ) -> None:
         self.target = None if url is None else hash((url.target("", ""), url.credentials))
+        self._url = url
+        self._options = options
         self._directory = directory
         self._events = options["events"]
         self.tail: RingTail = RingTail(directory, config.capacity, _as_fields(options))
         self._failure_pending = False  # to be handed over
         # The markers that the recorder in this program finds itself.
         self._recorders = Markers(config.markers)
+
+    def mask(self, text: str) -> str:
+        """A text without the secrets of the URL and the headers."""
+        return text if self._url is None else masker_for(self._url, self._options).text(text)
 
     def take(self, event: Event, record: Mapping[str, Any], text: str) -> None:
         """Hand a marker to the watcher."""

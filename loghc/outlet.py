@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 from loghc.ping import Event, Stats
 
 if TYPE_CHECKING:
+    from loghc.log.masking import Masker
     from loghc.log.tail import Log
+    from loghc.service.url import PingUrl
 
-__all__ = ["Off", "Outlet"]
+__all__ = ["Off", "Outlet", "masker_for"]
 
 
 class Outlet:
@@ -41,7 +43,6 @@ class Outlet:
 
     def take(self, event: Event, record: Mapping[str, Any], text: str) -> None:
         """A marker was logged, as this record; formatted, it is this text."""
-        raise NotImplementedError
 
     def error_seen(self, record: Mapping[str, Any]) -> None:
         """A record of level ERROR or above was logged: it may be the cause of a failure."""
@@ -55,6 +56,14 @@ class Outlet:
 
     def after_fork(self) -> None:
         """Be usable in a forked child."""
+
+
+def masker_for(url: PingUrl, options: Mapping[str, Any]) -> Masker:
+    """What masks the secrets of a sink's ping URL and headers."""
+    from loghc.log.masking import Masker
+
+    pools = (getattr(options["http"], name, None) for name in ("headers", "proxy_headers"))
+    return Masker(url, options["headers"], *pools)
 
 
 class _NoLog:

@@ -51,6 +51,22 @@ def test_a_sinks_options_hold_before_its_log_is_found(receiver, program, tmp_pat
     assert receiver.pings[1].body == b""
 
 
+def test_a_hint_shows_no_secret_of_the_sinks_url(receiver, program, tmp_path):
+    secret = receiver.url.rpartition("/")[2]
+    name = program(
+        f"""
+        from loguru import logger
+        from loghc import HealthSink
+        logger.remove()
+        logger.add(HealthSink({receiver.url!r}))
+        logger.info("sync.finish, see {receiver.url}")
+        """
+    )
+    said = run(*RUN, name, cwd=tmp_path).stderr
+    assert "isn't a marker of HealthSink(" in said
+    assert secret not in said
+
+
 def test_levels_count_though_nobody_records_the_process(receiver, program, tmp_path):
     name = program(job())
     run(*RUN, "--fail-on", "WARNING", sys.executable, "-I", name, cwd=tmp_path)
