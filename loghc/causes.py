@@ -32,7 +32,7 @@ class Causes:
     def __init__(self, runs: RecordRuns, markers: Collection[str]) -> None:
         self._runs = runs
         self._markers = markers
-        self._numbers = itertools.count(1)
+        self._numbers = itertools.count()
         self._errors: dict[str | None, _Error] = {}  # by run; under None those of no known run
 
     def error_seen(self, record: Mapping[str, Any]) -> None:

@@ -33,9 +33,6 @@ _RUN_ID: Final = re.compile(_UUID, re.IGNORECASE | re.ASCII)
 # The service refuses a longer body (Django's DATA_UPLOAD_MAX_MEMORY_SIZE).
 _MAX_BODY_BYTES: Final = 2_621_440
 
-# Open runs of a check, and checks made by ``?create=1``, that are remembered.
-_MAX_REMEMBERED: Final = 1_000
-
 
 class Check:
     """The state of one check, and the runs that are open."""
@@ -57,7 +54,6 @@ class Check:
         now = time.perf_counter()
         if event is Event.START:
             self._starts[run_id] = now
-            _forget_oldest(self._starts)
             self._latest_start = (run_id,)
         if not event.ends_run:
             return None
@@ -153,7 +149,6 @@ class Checks:
     def create(self, slug: str) -> Check:
         """Make a check."""
         self._others[slug] = check = Check(slug)
-        _forget_oldest(self._others)
         return check
 
 
@@ -214,8 +209,3 @@ def usual_reason(status: int) -> str:
     if status == 414:  # whose name Python's versions don't agree on
         return "URI Too Long"
     return HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else "Unknown"
-
-
-def _forget_oldest(remembered: dict[str, Check] | dict[str | None, float]) -> None:
-    while len(remembered) > _MAX_REMEMBERED:
-        del remembered[next(iter(remembered))]  # type: ignore[arg-type]

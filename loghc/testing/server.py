@@ -51,14 +51,10 @@ class Server(ThreadingTCPServer):
         """Accept a connection, and wrap it for TLS."""
         connection, address = super().get_request()
         if self._ssl_context is not None:
-            try:
-                # The handshake comes with the first read, on the connection's own thread.
-                connection = self._ssl_context.wrap_socket(
-                    connection, server_side=True, do_handshake_on_connect=False
-                )
-            except OSError:
-                connection.close()
-                raise
+            # The handshake comes with the first read, on the connection's own thread.
+            connection = self._ssl_context.wrap_socket(
+                connection, server_side=True, do_handshake_on_connect=False
+            )
         with self._connection_closed:
             self._connections.add(connection)
         return connection, address

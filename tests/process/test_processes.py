@@ -227,6 +227,30 @@ def test_a_fork_in_the_middle_of_the_first_ping_does_not_hang_the_child(
     assert len(ping_receiver.requests) == 21
 
 
+def test_a_step_that_fails_in_a_forked_child_is_shown_and_keeps_no_other_from_being_done(
+    ping_receiver: PingReceiver, run_script: RunScript
+) -> None:
+    text = """
+        from loghc.fork import InChild, in_child
+
+        in_child(InChild.REPORT, lambda: 1 / 0)
+        logger.add(sink, format="{message}", catch=False)
+        logger.info("sync.start")
+        pid = os.fork()
+        if pid == 0:
+            assert sink.stats.pending == 0
+            logger.bind(run_id="child").info("sync.log")
+            sys.exit(0)
+        assert os.waitpid(pid, 0)[1] == 0
+        logger.info("sync.done")
+    """
+    done = run_script(script(text), ping_receiver.url)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("ZeroDivisionError") == 1
+    sent = sorted(ping.event.value for ping in ping_receiver.pings)
+    assert sent == ["log", "start", "success"]
+
+
 def test_a_child_forked_amid_a_request_exits_though_a_lock_of_its_is_held(
     ping_receiver: PingReceiver, run_script: RunScript
 ) -> None:

@@ -326,7 +326,7 @@ def test_the_first_bytes_of_a_body_are_kept() -> None:
     with PingReceiver(body_limit=10) as receiver:
         answer = send(receiver.url, "0123456789 and é".encode())
 
-        assert answer.headers["Ping-Body-Limit"] == "10"
+        assert answer.headers["Ping-Body-Limit"] == str(receiver.body_limit) == "10"
         assert receiver.pings[0].body == b"0123456789"
         assert receiver.requests[0].body == "0123456789 and é".encode()
 
@@ -374,6 +374,36 @@ def test_a_ping_is_shown_though_what_is_shown_begins_inside_a_character(
 ) -> None:
     send(receiver.url, ("🙂" * 200 + "x" * more).encode())
     assert str(receiver.pings[0]).endswith(f"🙂{'x' * more}'")
+
+
+@pytest.mark.parametrize(
+    ("ending", "body", "shown"),
+    [
+        ("", b"", "success POST {path} no body"),
+        ("/fail", b"one\ntwo\n \n", "fail    POST {path}/fail 10 bytes ending 'two'"),
+        ("/log", b" \n", "log     POST {path}/log 2 bytes ending ''"),
+        (
+            f"/start?rid={A}",
+            70 * b"x",
+            "start   POST {path}/start rid=" + A + " 70 bytes ending {x}",
+        ),
+    ],
+)
+def test_a_ping_is_shown_with_the_end_of_its_log(
+    receiver: PingReceiver, ending: str, body: bytes, shown: str
+) -> None:
+    send(receiver.url + ending, body)
+    path = urlsplit(receiver.url).path
+    assert str(receiver.pings[0]) == shown.format(path=path, A=A, x=repr(60 * "x"))
+
+
+def test_headers_are_a_mapping_without_regard_to_case(receiver: PingReceiver) -> None:
+    send(receiver.url, headers={"X-One": "1"})
+    headers = receiver.pings[0].headers
+    assert headers["x-one"] == headers["X-ONE"] == "1"
+    assert len(headers) == len(list(headers)) > 1
+    assert "'X-One': '1'" in repr(headers)
+    assert "X-Two" not in headers
 
 
 def test_chunked_bodies_are_read_but_the_service_keeps_nothing(receiver: PingReceiver) -> None:
@@ -626,6 +656,25 @@ def test_a_ping_can_count_although_the_answer_says_no(receiver: PingReceiver) ->
     assert send(receiver.url).status == 500
     assert send(receiver.base_url).status == 500
     assert len(receiver.pings) == 1
+
+
+@pytest.mark.parametrize("cut", ["request", "body"])
+def test_a_ping_whose_body_was_not_read_never_counts(receiver: PingReceiver, cut: Any) -> None:
+    receiver.script(Fault(cut=cut, counts=True))
+    with pytest.raises(OSError):  # noqa: PT011 - reset, or closed
+        send(receiver.url, b"a log")
+    wait_until(lambda: receiver.requests)
+    assert receiver.pings == ()
+
+
+def test_a_fault_that_can_t_be_played_is_shown(
+    receiver: PingReceiver, capsys: pytest.CaptureFixture[str]
+) -> None:
+    receiver.script(Fault(body=5))  # type: ignore[arg-type]
+    with pytest.raises(OSError):  # noqa: PT011
+        send(receiver.url)
+    receiver.stop()
+    assert "TypeError" in capsys.readouterr().err
 
 
 def test_a_delayed_answer_comes_late_but_the_ping_is_there_at_once(receiver: PingReceiver) -> None:

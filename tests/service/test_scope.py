@@ -150,6 +150,15 @@ def test_a_record_of_which_nothing_is_known_stays(receiver: PingReceiver) -> Non
     assert lines(receiver.pings[-1]) == ["sync.start", "from the pool", "sync.done"]
 
 
+def test_a_message_that_was_patched_into_no_text_stays(receiver: PingReceiver) -> None:
+    sink = add(receiver.url)
+    logger.info("sync.start")
+    logger.patch(lambda record: record.update(message=42)).info("x")  # type: ignore[call-arg]
+    logger.info("sync.done")
+    finish(sink)
+    assert lines(receiver.pings[-1]) == ["sync.start", "42", "sync.done"]
+
+
 def test_a_named_run_keeps_the_lines_that_name_it(receiver: PingReceiver) -> None:
     sink = add(receiver.url, enqueue=True)
     shards = [logger.bind(run_id=f"shard {number}") for number in range(2)]

@@ -35,6 +35,11 @@ URL = f"https://hc-ping.example/{SECRET}"
 ASCII, NON_ASCII = "copied a photo", "скопировано: ünïcødé 写真 😀"
 
 
+class Bytes:
+    def __fspath__(self) -> bytes:
+        return b"a"
+
+
 def add(sink: HealthSink, **options: Any) -> int:
     """Add a sink so that its records are the bare messages, and what it raises is seen."""
     return logger.add(sink, **{"format": "{message}", "catch": False, **options})
@@ -468,6 +473,9 @@ BAD_OPTIONS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"mask_secrets": 0}, TypeError, "mask_secrets: expected True or False, not 0"),
     ({"on_outcome": 5}, TypeError, "on_outcome: expected a callable, not int"),
     ({"state": 5}, TypeError, "state: expected a path, not int"),
+    ({"state": ""}, ValueError, "state: expected the path of a directory, not ''"),
+    ({"state": "a\0"}, ValueError, "state: expected the path of a directory, not 'a\\x00'"),
+    ({"state": Bytes()}, ValueError, "state: expected the path of a directory, not b'a'"),
     (
         {"on_outcome": asyncio.sleep},
         TypeError,
@@ -745,6 +753,18 @@ def test_a_message_patched_into_no_text_harms_nothing(
     logger.patch(lambda record: record.update(message=message)).info("x")  # type: ignore[call-arg]
     logger.info("sync.done")
     assert ping_receiver.wait(1)[0].text == f"{message}\nsync.done\n"
+
+
+def test_a_marker_whose_record_lacks_a_part_is_reported_and_the_next_is_sent(
+    ping_receiver: PingReceiver, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add(HealthSink(ping_receiver.url))
+    logger.patch(lambda record: record.pop("extra")).info("sync.start")  # type: ignore[misc]
+    said = capsys.readouterr().err
+    assert "loghc: a marker could not be turned into a ping, please report this:\n" in said
+    assert "KeyError: 'extra'" in said
+    logger.info("sync.done")
+    assert events(ping_receiver.wait(1)) == [Event.SUCCESS]
 
 
 def test_an_app_without_a_usable_standard_error_is_not_harmed(run_script: RunScript) -> None:

@@ -147,6 +147,21 @@ def test_it_is_seen_that_the_time_was_over_while_something_was_being_sent() -> N
             one.sendall(bytes(50_000_000))
 
 
+@pytest.mark.parametrize("end", [lambda one: one.recv(1), lambda one: one.close()])
+def test_a_socket_that_was_closed_or_that_sent_nothing_was_not_sending(
+    end: Callable[[socket.socket], object],
+) -> None:
+    def operate() -> None:
+        with Deadline(0.05).bounds(one):
+            end(one)
+            raise TimeoutError
+
+    one, other = socket.socketpair()
+    with one, other, pytest.raises(TimeoutError) as caught:
+        operate()
+    assert type(caught.value) is TimeoutError
+
+
 @pytest.mark.parametrize(
     ("name", "call"),
     [

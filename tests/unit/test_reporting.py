@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import linecache
+import os
 import threading
 import traceback
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from loghc.report import Once, description, traceback_text
+from loghc import native
+from loghc.report import Once, description, report, traceback_text
+from waiting import seconds_for, wait_until
 
 
 def raised(error: BaseException) -> BaseException:
@@ -79,6 +84,64 @@ def test_a_source_that_can_t_be_read_hides_no_exception(monkeypatch: pytest.Monk
 
 
 # Once.
+
+
+@pytest.fixture(params=["poll", "no poll"])
+def system(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On Windows nothing says whether a pipe is full."""
+    if request.param == "no poll":
+        monkeypatch.setattr(native, "poll", None)
+        monkeypatch.setattr("loghc.report._MAX_WRITE_WAIT_S", 20.0)
+        start = native.start_new_thread
+
+        def start_late(run: Callable[[], None], arguments: tuple[()]) -> int:
+            return start(lambda: (native.sleep(0.02), run()), arguments)
+
+        monkeypatch.setattr(native, "start_new_thread", start_late)
+
+
+@contextlib.contextmanager
+def stderr() -> Iterator[tuple[int, int]]:
+    """Standard error is a pipe: its two ends. (A fixture's would be replaced by pytest's own.)"""
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    with os.fdopen(writing, "w") as stream, contextlib.redirect_stderr(stream):
+        yield reading, writing
+    os.close(reading)
+
+
+@pytest.mark.usefixtures("system")
+def test_lines_arrive_whole_and_in_order_before_the_call_returns() -> None:
+    long = "".join(map(str, range(3000)))
+    with stderr() as (reading, _):
+        assert seconds_for(lambda: report(long)) < 10
+        report("the end")
+        assert os.read(reading, 65_536).decode() == f"loghc: {long}\nloghc: the end\n"
+
+
+@pytest.mark.usefixtures("system")
+def test_a_line_that_nobody_reads_holds_nothing_up_and_arrives_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("loghc.report._MAX_WRITE_WAIT_S", 0.05)
+    numbers = [f"loghc: line {number}\n" for number in range(5)]
+    seen = bytearray()
+    with stderr() as (reading, writing):
+        os.set_blocking(writing, False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                os.write(writing, 512 * b".")
+        os.set_blocking(writing, True)
+
+        def read() -> str:
+            with contextlib.suppress(BlockingIOError):
+                seen.extend(os.read(reading, 65_536))
+            return seen.decode().lstrip(".")
+
+        assert seconds_for(lambda: [report(line[7:-1]) for line in numbers]) < 5
+        assert read() == ""
+        report("the last")
+        wait_until(lambda: read() == "".join([*numbers, "loghc: the last\n"]))
 
 
 def test_a_thing_is_reported_once_and_another_besides(capsys: pytest.CaptureFixture[str]) -> None:

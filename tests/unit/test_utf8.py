@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loghc.utf8 import encode, keep_end
+from loghc.utf8 import encode, keep_beginning, keep_end
 
 any_text = st.text(st.one_of(st.characters(), st.sampled_from("\ud800\udfff\ude00\0é€😀")))
 
@@ -27,14 +29,26 @@ def test_the_kept_end_is_the_longest_run_of_whole_characters_that_fits(
     assert keep_end(data, limit) == next(end for end in ends if len(end) <= limit)
 
 
+@given(any_text, st.integers(0, 60))
+def test_the_kept_beginning_is_the_longest_run_of_whole_characters_that_fits(
+    text: str, limit: int
+) -> None:
+    data = encode(text)
+    whole = data.decode()
+    beginnings = (whole[:end].encode() for end in range(len(whole), -1, -1))
+    assert keep_beginning(data, limit) == next(each for each in beginnings if len(each) <= limit)
+
+
 def test_text_within_the_limit_is_kept_whole() -> None:
     assert keep_end("zwölf".encode(), 6) == "zwölf".encode()
 
 
-def test_a_limit_of_zero_keeps_nothing() -> None:
-    assert keep_end("zwölf".encode(), 0) == b""
+@pytest.mark.parametrize("keep", [keep_beginning, keep_end])
+def test_a_limit_of_zero_keeps_nothing(keep: Callable[[bytes, int], bytes]) -> None:
+    assert keep("zwölf".encode(), 0) == b""
 
 
 @pytest.mark.parametrize(("limit", "kept"), [(1, ""), (2, ""), (3, ""), (4, "😀"), (5, "b😀")])
 def test_a_character_is_kept_whole_or_not_at_all(limit: int, kept: str) -> None:
     assert keep_end("ab😀".encode(), limit) == kept.encode()
+    assert keep_beginning("😀ba".encode(), limit) == kept[::-1].encode()
