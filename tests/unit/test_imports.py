@@ -97,7 +97,7 @@ ALLOWED = {
     "inside": {"inside", "portable"},
     "scope": {*LEAVES, *MIDDLE},
     "privacy": set(),
-    "outlet": {"hints", "log", "ping"},
+    "outlet": {"hints", "log", "ping", "service"},
     "direct": {
         "causes",
         "outlet",
