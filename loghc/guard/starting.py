@@ -28,7 +28,7 @@ _ANSWERS_WITHIN_S = 60.0  # on a machine that is very busy
 _PAUSE_S = 0.05
 _EXIT_GRACE_S = 0.5
 _ADDRESS_BYTES = 16
-_INSTEAD = "Use state=, or loghc run, to be told how this process ends."
+_INSTEAD = "To learn how this process ends, use state= or loghc run."
 
 _once = Once()
 
@@ -41,11 +41,11 @@ def obstacle(options: Mapping[str, Any]) -> str | None:
     """
     if options["http"] is not None:
         return (
-            "a PoolManager can't leave this process (HEALTH_CHECK_CA_FILE names certificates "
-            "without one)"
+            "a PoolManager can't be passed to another process (HEALTH_CHECK_CA_FILE names "
+            "certificates without one)"
         )
     if not hasattr(os, "pidfd_open"):
-        return "this system doesn't tell other processes of an end (it has no pidfd)"
+        return "no process can watch another one on this system (it has no pidfd)"
     try:
         namespace = os.readlink("/proc/self/ns/pid")
     except OSError:
@@ -111,7 +111,7 @@ class Guard:
             return
         self._messages.append(message)
         if not self._thread.start():
-            report_obstacle("there are no more threads to be had")
+            report_obstacle("no thread could be started")
 
     def _at_rest(self) -> None:
         self._thread.start()

@@ -74,7 +74,7 @@ def works(receiver: PingReceiver) -> bool:
 @pytest.mark.parametrize(
     ("before", "why"),
     [
-        ("import os\ndel os.pidfd_open\n", "this system doesn't tell other processes of an end"),
+        ("import os\ndel os.pidfd_open\n", "no process can watch another one on this system"),
         ("import sys\nsys.frozen = True\n", "this program isn't run by a Python of its own"),
         (
             "import sys\nsys.executable = '/usr/sbin/uwsgi'\n",
@@ -88,7 +88,7 @@ def works(receiver: PingReceiver) -> bool:
 def test_it_is_said_once_and_the_sink_works(receiver, job, before, why):
     said = job(HEAD + before)
     assert said.startswith(f"loghc: guard=True has no effect: {why}")
-    assert said.endswith(". Use state=, or loghc run, to be told how this process ends.\n")
+    assert said.endswith(". To learn how this process ends, use state= or loghc run.\n")
     assert said.count("\n") == 1
     assert works(receiver)
 
@@ -106,7 +106,7 @@ def test_in_a_container(receiver, job, tmp_path, init):
 def test_beside_a_pool_manager(receiver, job):
     runs = RUNS.replace("guard=True", "guard=True, http=urllib3.PoolManager()")
     said = job(HEAD + "import urllib3\n", runs=runs)
-    assert "a PoolManager can't leave this process" in said
+    assert "a PoolManager can't be passed to another process" in said
     assert works(receiver)
 
 
