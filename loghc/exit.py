@@ -140,10 +140,8 @@ class _Sink(Protocol):
 
 _sinks: weakref.WeakSet[_Sink] = weakref.WeakSet()  # that were not stopped
 _unstopped: set[_Sink] = set()  # those of them that got a marker
-_looked_for_child: list[bool] = []  # one item once it is known whether multiprocessing started this
 
 in_child(InChild.THREADS, _unstopped.clear)
-in_child(InChild.THREADS, _looked_for_child.clear)
 
 
 def sink_made(sink: _Sink) -> None:
@@ -161,9 +159,6 @@ def stop_at_exit(sink: _Sink) -> None:
         return
     _sinks.add(sink)
     _unstopped.add(sink)
-    if _looked_for_child:
-        return
-    _looked_for_child.append(True)
     process = sys.modules.get("multiprocessing.process")
     if process is not None and process.parent_process() is not None:
         from multiprocessing.util import Finalize

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager, suppress
+from functools import cache
 
 from loghc import native
 
@@ -37,8 +38,7 @@ __all__ = ["InChild", "importing", "in_child", "prepare", "waiting_for_pings"]
 _WAIT_INTERVAL_S = 0.1  # between checks whether a fork may be waiting for this import
 
 _import_lock = native.Lock()
-_held_for_fork: list[bool] = []  # one item while a fork holds the lock
-_hooked: list[bool] = []  # one item once the hooks before a fork are registered
+_held_for_fork: list[int] = []  # the process that forks, while it holds the lock
 _waiting: list[object] = []
 
 
@@ -63,13 +63,11 @@ def in_child(step: int, function: Callable[[], object]) -> None:
     _steps[step].append(function)
 
 
+@cache
 def prepare() -> None:
     """Make forks wait for late imports from now on."""
-    if _hooked:
-        return
     import logging  # noqa: F401 - not at the top: `loghc run` starts a program before it needs it
 
-    _hooked.append(True)
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(before=_before, after_in_parent=_after_in_parent)
 
@@ -104,7 +102,7 @@ def waiting_for_pings() -> Iterator[None]:
 
 def _before() -> None:
     _import_lock.acquire()
-    _held_for_fork.append(True)
+    _held_for_fork.append(os.getpid())
 
 
 def _after_in_parent() -> None:

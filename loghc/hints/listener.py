@@ -74,7 +74,7 @@ class Listener:
         self._mask = mask
         self._events: set[Event] = set()
         self._near_misses = NearMisses(markers.events, job)
-        bounds = [("", 100 * _LAST)] if target is not None else []
+        bounds = [("", _LAST)] if target is not None else []
         if target is not None and job is not None:
             bounds.append((job, job + _LAST))
         self._narrower = iter([*bounds, markers.bounds])
@@ -83,7 +83,6 @@ class Listener:
 
     def record_seen(self, message: str) -> None:
         """Examine a message within the bounds that is no marker."""
-        self.removed = False
         self.records += 1
         if self.records % _SAMPLE == 0:
             self.bounds = next(self._narrower, self.bounds)

@@ -100,7 +100,7 @@ def _handlers_of_sinks() -> dict[Listener, Any]:
 
 def _why(listener: Listener, handler: Any, level: int) -> str:
     """What is known to keep messages of this level from a sink: sentences, each after a space."""
-    if listener.removed:
+    if handler is None and listener.removed:
         return (
             " It was removed from the global logger, by logger.remove() or logger.configure(): "
             "add it after those."

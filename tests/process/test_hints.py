@@ -305,14 +305,16 @@ def test_two_jobs_with_one_url_are_told_once(
     assert "a success of one hides a failure of the other. Give each job a check of its own" in line
 
 
-def test_two_sinks_with_one_url_are_told_though_another_was_removed(
-    run_script: RunScript, ping_receiver: PingReceiver
+@pytest.mark.parametrize("added", ["HealthSink(sys.argv[1])", "sink"])
+def test_two_sinks_with_one_url_are_told_though_one_was_removed(
+    added: str, run_script: RunScript, ping_receiver: PingReceiver
 ) -> None:
-    text = """
-        first = add(HealthSink(sys.argv[1]))
+    text = f"""
+        sink = HealthSink(sys.argv[1])
+        first = add(sink)
         logger.info("sync.log")
         logger.remove(first)
-        add(HealthSink(sys.argv[1]))
+        add({added})
         add(HealthSink(sys.argv[1], job="photos"))
         logger.info("sync.log")
         logger.info("photos.log")
@@ -379,6 +381,11 @@ NO_MARKER = [
     (
         "add(HealthSink(sys.argv[1]), level='WARNING'); logger.warning('hello')",
         "was given records. Its level='WARNING' drops less severe records",
+    ),
+    (
+        "sink = HealthSink(sys.argv[1]); logger.remove(add(sink)); add(sink, level='WARNING'); "
+        "add(print); logger.info('hello')",
+        "was given no record. Its level='WARNING' drops less severe records.",
     ),
     (
         "add(HealthSink(sys.argv[1]), filter='other'); add(print); logger.info('hello')",

@@ -227,6 +227,45 @@ def test_a_fork_in_the_middle_of_the_first_ping_does_not_hang_the_child(
     assert len(ping_receiver.requests) == 21
 
 
+@pytest.mark.parametrize("scope", ["all", "run"])
+def test_a_child_forked_while_another_thread_handles_a_marker_pings_for_itself(
+    scope: str, ping_receiver: PingReceiver, run_script: RunScript
+) -> None:
+    text = f"""
+        sink = HealthSink(sys.argv[1], scope={scope!r})
+        other = HealthSink(sys.argv[1], job="mails")
+        inside, going_on = threading.Event(), threading.Event()
+
+        class Slow:
+            def __str__(self):
+                inside.set()
+                going_on.wait(20)
+                return "slow"
+
+        def write(marker):  # what holds loguru's own lock, a fork waits for
+            messages = []
+            handler = logger.add(messages.append, format="{{message}}")
+            logger.bind(run_id=Slow()).info(marker)
+            logger.remove(handler)
+            threading.Thread(target=sink.write, args=messages, daemon=True).start()
+            assert inside.wait(20)
+
+        write("sync.start" if {scope!r} == "all" else "mails.start")
+        pid = os.fork()
+        if pid == 0:
+            logger.add(sink, format="{{message}}", catch=False)
+            logger.bind(run_id="other").info("mails.start")
+            logger.info("sync.log")
+            logger.remove()
+            os._exit(0)
+        assert os.waitpid(pid, 0)[1] == 0
+        going_on.set()
+    """
+    done = run_script(script(text), ping_receiver.url)
+    assert done.returncode == 0, done.stderr
+    assert "log" in [ping.event.value for ping in ping_receiver.pings]
+
+
 def test_a_step_that_fails_in_a_forked_child_is_shown_and_keeps_no_other_from_being_done(
     ping_receiver: PingReceiver, run_script: RunScript
 ) -> None:
