@@ -27,16 +27,15 @@ class Command(NamedTuple):
 
 
 COMMANDS = (
-    Command("curl", "-u|--user|-U|--proxy-user", "user:password", "curl -u bob:«hunter2» https://x", "curl -u bob https://x"),
+    Command("curl", "-u|--user|-U|--proxy-user|-E|--cert|--proxy-cert", "user:password", "curl -u bob:«hunter2» https://x", "curl -u bob https://x"),
     Command("curl", "-[a-zA-Z]{1,6}u", "user:password", "curl -sSu bob:«hunter2» https://x", "curl -su bob https://x"),
     Command("curl", "-u|--user", "token", "curl -u «a1b2c3d4e5f6g7h8i9j0»: https://x", "curl -u bob: https://x"),
     Command("(?:conda token|wandb)", "set|login", "argument", "conda token set «a1b2c3d4»", "conda token list"),
     Command("sshpass", "-p", "either", "sshpass -p «hunter2» ssh bob@x", "sshpass -f file ssh"),
     Command("(?:mysql|mysqldump|mysqladmin|mysqlimport|mysqlsh|mysqlpump|mysqlcheck|mariadb|mariadb-dump|mariadb-admin)", "-p(?!ort)", "glued", "mysqldump -u root -p«hunter2» shop", "mysql -u root -p shop"),
     Command("(?:mongo|mongosh|mongodump|mongorestore|mongoexport|mongoimport)", "-p", "argument", "mongodump -u bob -p «hunter2» -d x", "mongosh --port 27017"),
-    Command("(?:docker login|podman login|nerdctl login|buildah login|skopeo login|crane auth login|helm registry login|oras login)", "-p|--password", "argument", "docker login -u bob -p «hunter2» x.io", "docker run -p 8080:80 x"),
     Command("(?:skopeo|buildah|podman)", "--(?:src-|dest-)?creds", "user:password", "skopeo copy --src-creds bob:«hunter2» a b", "skopeo inspect x"),
-    Command("(?:oc login|az login|argocd login|cf login|bx login|ibmcloud login|kubectl vsphere login)", "-p|--apikey", "argument", "az login -u bob -p «hunter2»", "az login --use-device-code"),
+    Command("login", "-p|--apikey|--password", "argument", "az login -u bob -p «hunter2»", "az login --use-device-code"),
     Command("redis-cli", "-a|--pass", "argument", "redis-cli -h x -a «hunter2» ping", "redis-cli -h x ping"),
     Command("openssl", "-k|-K", "argument", "openssl enc -aes-256-cbc -k «hunter2» -in x", "openssl enc -in x"),
     Command("(?:smbclient|rpcclient|smbget|net|winexe|wmic)", "-U", "user%password", "smbclient //x/y -U bob%«hunter2»", "smbclient //x/y -U bob"),

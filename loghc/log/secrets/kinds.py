@@ -24,12 +24,12 @@ def compiled(pattern: str) -> re.Pattern[str]:
 
 
 _UUID = r"(?i:[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})"
-_FINGERPRINT = "(?i:sha[0-9]{1,3}|md5)[:-]"
+_FINGERPRINT = "(?i:sha[0-9]{1,3}|md5)[:-]|(?:ssh|rsa|ecdsa|ecdh|hmac|aes[0-9]*)-"
 # 0004_alter_tokenproxy, google-oauth2
-_WORDS = "(?=.*[a-z]{4})(?:[a-z]+[0-9]?|[0-9]{1,8})(?:[._-](?:[a-z]+[0-9]?|[0-9]{1,8}))+"
+_WORDS = "(?=.*[a-z]{3})(?:[a-z]+[0-9]?|[0-9]{1,14})(?:[._-](?:[a-z]+[0-9]?|[0-9]{1,14}))+"
 _NOT_LONG = (
-    rf"{_UUID}|[\w./-]+\.[a-z]{{2,4}}|[\w-]{{1,20}}(?:[:/][\w.-]{{1,20}})+"
-    r"|[0-9T:.+Z-]+|0x[0-9A-Fa-f]+"
+    r"[\w./-]+\.[a-z]{2,4}|[\w-]{1,20}(?:[:/][\w.-]{1,20})+"
+    r"|[0-9T:.+Z-]+|0x[0-9A-Fa-f]+|S(?:-[0-9]+)+|[A-Z]{2}[0-9a-f]{32}"
 )
 # HTTPServerError, photoSync
 _JOINED = "(?:[A-Z]+(?:(?![A-Za-z])|(?=[A-Z][a-z]))|[A-Z]?[a-z]{2,}(?![a-z]))+"
@@ -71,6 +71,10 @@ def is_random(value: str, least: int = 8) -> bool:
 
 def is_longer(value: str, least: int) -> bool:
     """Whether a value is random and no UUID, path or list, nor a number with a unit or a date."""
+    return _is_long(value, least) and not compiled(_UUID).fullmatch(value)
+
+
+def _is_long(value: str, least: int) -> bool:
     return is_random(value, least) and not compiled(_NOT_LONG).fullmatch(value)
 
 
@@ -87,6 +91,7 @@ KINDS: dict[str, Callable[[str], bool]] = {
     "code": lambda value: bool(compiled(r"[0-9]{3,10}(?:[^\w.:/%-].*)?").fullmatch(value)),
     "random": is_random,
     "long": lambda value: is_longer(value, 16),
+    "long or uuid": lambda value: _is_long(value, 16),
     "longer": lambda value: is_longer(value, 20),
 }
 """Which values count as secret, for the names that say so."""

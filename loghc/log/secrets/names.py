@@ -44,7 +44,7 @@ _OWNERS = tuple(
     " functions hmac host id identity install installation instrumentation integration jwt licence license"
     " logged_in login master nonce oauth personal ping preshared private push refresh registration"
     " registry robot root salt sas secret secure security server service session shared sign"
-    " signature signing ssh ssl sso storage subscription tls user vapid vault webhook xsrf".split()
+    " signature signing ssh ssl sso storage subscription tls unseal user vapid vault webhook xsrf".split()
 )
 _SECRET_OWNERS = tuple(
     "admin api app application auth client consumer cookie hmac jwt nextauth oauth session shared"
@@ -64,14 +64,14 @@ NAMES = (
     Name("creds", "no word", "creds=('bob', '«hunter2»')", "creds: valid", whole=True),
     Name("pwd", "no path", "Pwd=«hunter2»", "OLDPWD=/home/bob"),
     Name("pass", "no number", "> PASS «hunter2»", "pass=12 fail=0", whole=True),
-    Name("pass", "no number", "DBPASS=«hunter2»", "compass=north", after=("db", "user", "root", "admin", "mysql", "ftp", "smtp", "ssh", "ldap", "mail", "redis")),
+    Name("pass", "no number", "DBPASS=«hunter2»", "compass=north", after=("db", "user", "root", "admin", "mysql", "ftp", "smtp", "ssh", "ldap", "mail", "redis", "store", "key")),
     Name("pw", "no number", "DB_PW='«hunter2»'", "pw=3", whole=True),
     Name("pin|pin_code", "code", "pin: «4711»", "pin: 17", whole=True),
-    Name("otp|totp|otp_code|totp_code|mfa_code|2fa_code|sms_code|login_code|access_code|pairing_code|activation_code|confirmation_code|verification_code|security_code|one_time_code|one_time_password|one_time_pin|passcode|cvv|cvc|tan", "code", "otp=«123456»", "OTP: sent", whole=True),
-    Name("recovery_code|backup_code|reset_code|invite_code|magic_code|recovery_key|auth_code|authorization_code|device_code|code_verifier", "random", "recovery code: «a1b2c-d3e4f»", "backup code: done"),
+    Name("otp|totp|otp_code|totp_code|mfa_code|2fa_code|sms_code|login_code|access_code|pairing_code|activation_code|confirmation_code|verification_code|security_code|one_time_code|one_time_password|one_time_pin|passcode|cvv|cvv2|cvc|tan|card_number|credit_card|cc_number", "code", "otp=«123456»", "OTP: sent", whole=True),
+    Name("recovery_code|backup_code|scratch_code|reset_code|invite_code|magic_code|recovery_key|auth_code|authorization_code|device_code|code_verifier", "no word", "recovery code: «a1b2c-d3e4f»", "backup code: done"),
     Name("mnemonic|wallet_seed|seed_phrase|recovery_phrase|secret_phrase|backup_phrase|seed_words", "line", "mnemonic: «legal winner thank year wave»", "mnemonic: None"),
     Name("security_answer|secret_answer", "line", "security answer: «Rex the dog»", "security answer: none"),
-    Name("psk|pre_shared_key|preshared_key|community_string", "any", "wpa_psk=«hunter2»", "psk=", whole=True),
+    Name("psk|pre_shared_key|preshared_key|community_string|user_code", "any", "wpa_psk=«hunter2»", "psk=", whole=True),
     # The same in other languages
     Name("contraseña|contrasena|clave|senha|palavra_passe|parola|mot_de_passe|mdp", "any", "contraseña: «hunter2»", "clave: None", whole=True),
     Name("kennwort|zugangscode|wachtwoord|lösenord|losenord|adgangskode|passord|salasana", "any", "Kennwort: «hunter2»", "Kennwort:"),
@@ -80,20 +80,21 @@ NAMES = (
     Name("パスワード|暗証番号|密码|密碼|口令|비밀번호", "any", "密码：«hunter2»", "密码："),
     # Secrets
     Name("secret", "any", "COOKIE_SECRET=«keyboard»", "client_secret: missing", after=_SECRET_OWNERS),
-    Name("secret|secret_value|secret_string|secret_text|secret_id", "no word", "client_secret=«hunter2»", "arn:aws:secretsmanager:eu-west-1:1:secret:db-1", unless=(":",)),
-    Name("credential", "no word", "credentials: «bob/hunter2»", "credentials: valid"),
+    Name("secret|secret_value|secret_string|secret_text|secret_id|secret_proof", "no word", "client_secret=«hunter2»", "arn:aws:secretsmanager:eu-west-1:1:secret:db-1", unless=(":",)),
+    Name("credential", "no word", "credentials: «bob/hunter2»", "credentials: valid", unless=("bad",)),
     Name("requirepass|masterauth|bindpw|rootpw", "any", "requirepass «hunter2»", "requirepass is off"),
     # Keys and tokens
     Name("key|key_base|key_data|key_secret|salt", "no word", "X-Api-Key: «hunter2»", "api_key: valid", after=_OWNERS),
     Name("token", "no word", "access_token=«hunter2»", "access token: expired", after=_OWNERS),
     Name("token", "random", "token=«a1b2c3d4e5»", "unexpected token: identifier", unless=_HARMLESS),
-    Name("key", "long", "STRIPE_KEY=«a1b2c3d4e5f6g7h8i9»", "primary_key=12", whole=True, unless=_HARMLESS),
+    Name("key", "long or uuid", "STRIPE_KEY=«a1b2c3d4e5f6g7h8i9»", "primary_key=12", whole=True, unless=_HARMLESS),
     Name("routing_key|honeycomb_team", "long", "routing_key: «0a1b2c3d4e5f6a7b8c9d0e1f2a3b4c5d»", "routing_key=orders.created"),
     Name("salt", "long", '"salt": "«0a1b2c3d4e5f6a7b8c9d0e1f2a3b4c5d»"', "salt: pepper", whole=True),
     Name("jwt|client_assertion|assertion|saml_response|community", "random", "jwt=«a1b2c3d4e5»", "jwt: expired", whole=True),
     Name("auth", "random", '"auth": "«Ym9iOmh1bnRlcjI=»"', "auth: basic", whole=True),
     Name("signature|signature_256|sig", "long", "signature: «a1b2c3d4e5f6g7h8i9»", "signature: (self, x: int)", whole=True),
-    Name("session|session_id|sess_id|phpsessid|jsessionid|sid", "longer", "sessionid=«a1b2c3d4e5f6g7h8i9j0k1l2»", "session=7f3a9c started", whole=True),
+    Name("access|refresh|bearer", "longer", "TokenPair(access='«x4Kt9QbW2mZr7LpV0cHs5NfJ8dG»')", "access=read", whole=True),
+    Name("session|session_id|sess_id|phpsessid|jsessionid|sid", "long", "sessionid=«a1b2c3d4e5f6g7h8i9j0k1l2»", "session=7f3a9c started", whole=True),
 )  # fmt: skip
 
 _LONGEST_BEFORE = 24  # characters
@@ -168,7 +169,7 @@ def secret_values(searched: Searched) -> Iterator[tuple[int, int]]:
         variable = text[start - 1] == "=" and text[begin - 1 : end].replace("_", "").isupper()
         values, seen = values_at(text, start, seen)
         for value in values:
-            if plural and value.decides.isdigit():  # passwords: 3 changed
+            if plural and value.decides.isdigit() and not value.quoted:  # passwords: 3 changed
                 continue
             if _is_turn(text, begin):
                 continue
@@ -197,7 +198,8 @@ def _rows_of(name: str) -> tuple[Name, ...]:
 
 def _counting(rows: tuple[Name, ...], text: str, low: str, begin: int) -> tuple[Name, ...]:
     """The rows for which a name counts where it stands."""
-    before = low[max(0, begin - _LONGEST_BEFORE) : begin].rstrip(_JOINTS)
+    before = low[max(0, begin - _LONGEST_BEFORE) : begin]
+    before = before if before.endswith(": ") else before.rstrip(_JOINTS)
     counting = []
     for row in rows:
         if row.whole and begin and text[begin - 1].isalpha() and not _begins_word(text, begin):

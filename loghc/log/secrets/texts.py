@@ -43,6 +43,12 @@ def _is_basic(token: str) -> bool:
         return False
 
 
+def _holds_secrets(value: str) -> bool:
+    """Whether a value is base64 of JSON that names a secret."""
+    data = base64.b64decode(value[: len(value) // 4 * 4])
+    return bool(re.search(rb'(?i)"(?:auths?|private_key|\w*(?:password|secret|token))"', data))
+
+
 def _has_digit(value: str) -> bool:
     return any(char.isdigit() for char in value)
 
@@ -50,13 +56,13 @@ def _has_digit(value: str) -> bool:
 def _is_unguessable(value: str) -> bool:
     """Whether a word may be a password: it has a digit or a sign, and is no number or method."""
     if re.fullmatch(
-        r"(?i)(?:sha|md|aes|rsa|utf|v|bcrypt|oauth|base|scram|pbkdf|tls|2fa|k8s|s3)[\w.-]*|[0-9.,:%/-]+\w?|[a-z_][\w.]*\(.*",
+        r"(?i)(?:sha|md|aes|rsa|utf|v|gpio|bcrypt|oauth|base|scram|pbkdf|tls|2fa|k8s|s3)[\w.-]*|[0-9.,:%/-]+\w?|[a-z_][\w.]*\(.*",
         value,
     ):
         return False
-    return bool(
+    return not is_joined(value) and bool(
         re.search(
-            r"[a-z][A-Z].*[a-z][A-Z]|[0-9].*[A-Za-z]|[A-Za-z].*[0-9]|[A-Za-z0-9][!@#$%^&*+=?][A-Za-z0-9!]",
+            r"[a-z][A-Z]+[a-z]|[A-Z]{2}[a-z]|[0-9].*[A-Za-z]|[A-Za-z].*[0-9]|[A-Za-z0-9][!@#$%^&*+=?][A-Za-z0-9!]",
             value,
         )
     )
@@ -96,7 +102,11 @@ _QUOTE = "[\"']"
 _HEADER = rf"{_QUOTE}?[ \t]{{0,4}}(?:[:=,]|=>)[ \t]{{0,4}}\[?b?{_QUOTE}?"
 _SCHEMES = r"(?:basic|bearer|token|apikey|api-key|negotiate|ntlm|bot|sharedkey(?:lite)?|splunk|ssws|geniekey|key|sso-key|flyv1|jwt|pat|snyk)"
 _PARTS = r"(?:digest|oauth|hawk|mac|signature|aws4-hmac-sha256|goog4-rsa-sha256|http-signature|aws|vapid)"
-_WHAT = r"(?:password|passwd|passphrase|passcode|pwd|secret|token|(?:api|access|secret|license|private|signing)[ -]?key|credentials?|pin|otp|code|passwort|kennwort|contraseña|clave|senha|mot de passe|parola|пароль|wachtwoord|hasło|heslo)"
+_WHAT = r"(?:password|passwd|passphrase|passcode|pwd|secret|token|(?:api|access|secret|license|private|signing)[ -]?key|credentials?|pin|otp|code|passwort|kennwort|contraseña|clave|senha|mot de passe|parola|пароль|wachtwoord|hasło|heslo|identified)"
+_CODE = r"(?:(?:one-time|verification|confirmation|security|login|sign-?in|2fa|mfa|temporary|access|your|use|enter|unlock|sms|card|door|gate|alarm|reset|activation|pairing|(?:your|this|the|enter) (?:sms|login|access|security)|enter (?:this|the)|your(?: [\w-]{1,20}){1,2}) (?:password|passcode|code|pin|cvv|otp)|(?:mfa|2fa|otp|login) token|code(?= for [^\n:]{1,40}(?: is|:))|totp|otp|passcode|cvv|cvc)"
+_DIGITS = "[0-9]{4,8}|[0-9]{3}[ -][0-9]{3}"
+_NO_UNIT = "(?![0-9.,:%/]*[0-9]|[ ]?(?:ms|s|seconds|bytes|times|lines|kb|mb|%)\\\\b)"
+_VENDORS = "datadog|algolia|mailgun|mailjet|mailchimp|sendgrid|postmark|sparkpost|brevo|klaviyo|cloudflare|fastly|linode|vultr|hetzner|digitalocean|together|mistral|cohere|deepgram|assemblyai|anthropic|openai|groq|elevenlabs|runpod|perplexity|fireworks|pagerduty|opsgenie|victorops|rollbar|bugsnag|honeycomb|newrelic|logdna|loggly|grafana|amplitude|mixpanel|intercom|zendesk|freshdesk|trello|asana|airtable|okta|auth0|nexmo|vonage|plivo|messagebird|telnyx|pushover|shodan|virustotal|censys|ipinfo|abuseipdb|openweather|openweathermap|tmdb|giphy|newsapi|mapbox|alchemy|infura|etherscan|coinbase|binance|kraken|wandb|neptune|snyk|sonarqube|jenkins|codecov|coveralls|travis"
 _CHARACTER = r"[^\s\"'`,;<>|)\]]"
 # A prefix in one case, of a known length each as it is looked back for: ghp_, sk-, NRII-
 _PREFIX = "|".join(
@@ -106,7 +116,7 @@ _PREFIX = "|".join(
 
 TEXTS = (
     # Users' passwords and keys in URLs; also with a / in the password, but no port
-    Text("://", r"://(?!\[)[^\s:/?#@\"'<>]{0,128}:(?![0-9]{1,5}(?:[/?#\s\"',;)]|$)|\*+@|\[redacted)(?P<secret>(?:[^\s\"'<>:]|:(?!//)){1,4096})@",
+    Text("//", r"//(?!\[)[^\s:/?#@\"'<>]{0,128}:(?![0-9]{1,5}(?:[/?#\s\"',;)]|$)|\*+@|\[redacted)(?P<secret>(?:[^\s\"'<>:]|:(?!//)){1,4096})@",
          "postgres://bob:«hunter2»@db:5432/x", "https://example.com:443/@bob"),
     Text("://", r"://(?P<secret>[a-z0-9_.~-]{20,256})[:@]", "https://«a1b2c3d4e5f6g7h8i9j0»@sentry.example/1", "ssh://git@github.com/x", _has_digit),
     Text("@", r"(?<![\w./:@])(?<![\w./:@]-)[a-z][\w.-]{0,40}:(?P<secret>[^\s\"'`@:/,;(){}<>]{4,128})@(?=(?:tcp|unix|protocol)?[(]|[a-z0-9.-]{1,64}:[0-9]{2,5}(?:/|\b)|[a-z0-9-]{1,40}(?:\.[a-z0-9-]{1,40}){1,6}/)",
@@ -117,11 +127,11 @@ TEXTS = (
     Text("?|&", r"[?&](?:key|k|code|hash|sid|session|secret_?id|state|nonce|t|s|id_?hint|h|hmac|policy|credential|x-amz-credential|x-amz-security-token|awsaccesskeyid|auth_?code|samlresponse|relaystate|invite)=(?P<secret>[^\s&\"'<>#]{8,})",
          "https://maps.example/?key=«a1b2c3d4e5»", "https://x/?key=IMG_0001", _is_no_file),
     # Addresses that are secrets by themselves
-    Text("slack|zapier|discord|discordapp|telegram|make|integromat|office|ifttt|hooks|webhook|webhooks|integration|integrations|nosnch|cronitor|uptimerobot|heartbeat|incoming|infura|alchemy|quiknode|hc",
+    Text("slack|zapier|discord|discordapp|telegram|make|integromat|office|ifttt|hook|integration|/api/push/|/bot|integrations|nosnch|cronitor|uptimerobot|heartbeat|incoming|infura|alchemy|quiknode|hc",
          r"(?:hooks\.slack\.com/(?:services|workflows|triggers)/|discord(?:app)?\.com/api/(?:v[0-9]{1,2}/)?webhooks/"
          r"|api\.telegram\.org/(?:file/)?bot|hooks\.zapier\.com/hooks/catch/|hook\.(?:[a-z0-9]{2,4}\.)?(?:make|integromat)\.com/"
          r"|webhook\.office\.com/webhookb2/|outlook\.office\.com/webhook/|maker\.ifttt\.com/(?:trigger|use)/[^\s/]{1,64}/(?:json/)?(?:with/key/)?"
-         r"|/integration/|alert\.victorops\.com/integrations/generic/[0-9]{1,12}/alert/|/hooks/|/webhooks?/|/webhook-test/"
+         r"|/integration/|/api/push/|/bot(?=[0-9]{7,10}:)|alert\.victorops\.com/integrations/generic/[0-9]{1,12}/alert/|/hooks?/|/webhooks?/|/webhook-test/"
          r"|nosnch\.in/|cronitor\.link/(?:p/)?|uptimerobot\.com/|/api/v1/(?:heartbeat|incoming)[\w-]{0,16}/"
          r"|infura\.io/(?:ws/)?v3/|alchemy\.com/v2/|quiknode\.pro/|hc-ping\.com/)(?P<secret>[a-z0-9_:/@-]{10,256})",
          "https://hooks.slack.com/services/«T0A1B2C3/B0A1B2C3/a1b2c3d4e5f6g7h8»", "POST /hooks/deploy 200", is_random),
@@ -129,7 +139,7 @@ TEXTS = (
          r"/(?:ping|push|heartbeat|p)/(?P<secret>[a-f0-9]{8}-?(?:[a-f0-9]{4}-?){3}[a-f0-9]{12}|[a-z0-9_-]{20,64})(?![\w-])",
          "https://hc.example.com/ping/«9e9d9bbe-4f2b-4a0e-a1e0-111111111111»", "GET /ping/nightly 200", _has_digit),
     Text("/services/t", r"/services/(?P<secret>t[a-z0-9]{6,12}/b[a-z0-9]{6,12}/[a-z0-9]{16,32})", "https://hooks.slack.com:443 \"POST /services/«T0A1B2C3D/B0A1B2C3D/a1b2c3d4e5f6g7h8i9j0k1l2» HTTP/1.1\" 200", "GET /services/tax/b/c 200"),
-    Text("/reset|/password|/confirm|/verify|/invite|/activate|/magic|webhook.site/", r"(?:/(?:reset|password|confirm|verify|invite|activate|magic)[\w-]{0,24}(?:/[\w-]{1,8})?|webhook\.site)/(?P<secret>[\w.-]{16,256})", "GET /reset-password/«a1b2c3d4e5f6g7h8i9j0» 200", "GET /reset-password/done 200", lambda value: is_random(value, 16)),
+    Text("/join|/reset|/password|/confirm|/verify|/invite|/activate|/magic|webhook.site/", r"(?:/(?:join|reset|password|confirm|verify|invite|activate|magic)[\w-]{0,24}(?:/[\w-]{1,8})?|webhook\.site)/(?P<secret>[\w.-]{16,256})", "GET /reset-password/«a1b2c3d4e5f6g7h8i9j0» 200", "GET /reset-password/done 200", lambda value: is_random(value, 16)),
     Text("^signature", r"signature: ?(?P<secret>t=[0-9]{1,16},v[0-9]=[a-f0-9]{16,}[^\s\"']*)", "Stripe-Signature: «t=1700000000,v1=0123456789abcdef0123»", "signature: t=1"),
     # Headers
     Text("^authorization", rf"authorization{_HEADER}{_SCHEMES}[ \t]{{1,4}}(?!is |auth|required|\[redacted|\*{{3}}|\$)(?P<secret>[^\s\"'\\,;]+)", "Authorization: Bearer «hunter2»", "Authorization: denied"),
@@ -140,12 +150,16 @@ TEXTS = (
     Text("^cookie|cookies", rf"cookie{_QUOTE}?[ \t]{{0,4}}(?:[:,=]|=>)[ \t]{{0,4}}\[?b?{_QUOTE}?(?P<secret>[a-z0-9_.%-]{{1,128}}=(?!\[redacted)[^\"'\\\r\n]+)", "Cookie: «sid=hunter2; theme=dark»", "Set-Cookie: theme=dark; Path=/; Max-Age=31536000", _is_cookie),
     Text("cookie|morsel", r"<(?:cookie|morsel):? (?P<secret>[\w.-]{1,64}=[^\s>]+)", "<Cookie «sid=hunter2» for x/>", "<Cookie sid for x/>"),
     # Phrases
-    Text("^password|passwd|passphrase|passcode|secret|token|api|access|license|private|signing|pin|otp|pwd|code|credential|passwort|kennwort|contraseña|clave|senha|mot de passe|parola|пароль|wachtwoord|hasło|heslo",
-         rf"{_WHAT}(?: [^\s:]{{1,64}}){{0,4}}?(?:[ ](?:with|by|is|es|é|est|ist|lautet|was|are|to|set to|changed to|reset to|now|will be|became|=|->|→)){{1,2}}:?[ ]{{1,2}}[\"'`]?(?![\w.+-]+@[\w-]+\.)(?P<secret>{_CHARACTER}{{4,128}})", "the password is «hunter2»", "the password is required", _is_unguessable),
-    Text("^password|passphrase|pin|passcode|passwort|kennwort|contraseña|clave|senha|parola|пароль|wachtwoord|hasło|heslo", r"(?:password|passphrase|pin|passcode|passwort|kennwort|contraseña|clave|senha|parola|пароль|wachtwoord|hasło|heslo)(?: [\w@.'/-]{1,64}){1,6}(?:://[^\n:]{1,60})?: ?[\"'`]?(?P<secret>[^\s\"'`]{4,128})(?=\s{0,4}(?:\n|$|[\"'`]))", "a temporary password is generated for root@localhost: «k)7;Tq<a9»", "Password for bob: ok", _is_unguessable),
-    Text("^recovery|backup|scratch", r"(?:recovery|backup|scratch) codes?(?: [\w@.-]{1,64}){0,4}:? [\"'`]?(?P<secret>[a-z0-9]{4,12}(?:-[a-z0-9]{4,12}){1,3}(?:[, \n]{1,4}[a-z0-9]{4,12}(?:-[a-z0-9]{4,12}){1,3}){0,32})\b", "recovery codes for bob: «a1b2c-d3e4f, b2c3d-e4f5g»", "recovery codes for bob: made anew", _has_digit),
-    Text("^password|pin|otp|one|verification|security|login|2fa|mfa|temporary|access|your|use|enter|unlock|sms|card|door|gate|alarm", r"(?:(?:one-time|verification|security|login|2fa|mfa|temporary|access|your|use|enter|unlock|sms|card|door|gate|alarm) (?:password|passcode|code|pin|cvv)(?! is \d)(?:(?: is)? set to|:)?|otp(?: for [^\s]{1,64})?(?: is|:)?|(?:one-time |verification |security |login |2fa |mfa |temporary )?(?:password|code|pin)(?: f(?:or|ür)(?: [^\s]{1,64}){1,4})?(?: is|:)) {1,2}(?P<secret>[0-9]{4,8})(?![0-9.,:%/]*[0-9])", "your one-time password is «493021»", "the exit code is 10061"),
-    Text("^secret|pat|psk|token|key|cookie|jwt|credential|password|passphrase|passcode", r"(?:(?<!\w)(?<!\w-)(?:secret|pat|psk|cookie|jwt|credential)|token|key(?<!public.key)(?<!site.key)|pass(?:word|phrase|code))(?: is|(?: [a-z@.-]{1,32}){1,4}(?: is| to|:)?)? b?[\"'`]?(?P<secret>[^\s\"'`,;<>|)\]:(]{12,512})(?=[\s,;.<>|)\]\"'`]|$)", "the PAT of bob is «x4kt9qbw2mzr7lpv0chs5nfj8dgy3ate»", "public key SHA256:uNiVztksCsDhcc0u9e8BgrJX", _is_mixed),
+    Text("^identified|password|passwd|passphrase|passcode|secret|token|api|access|license|private|signing|pin|otp|pwd|code|credential|passwort|kennwort|contraseña|clave|senha|mot de passe|parola|пароль|wachtwoord|hasło|heslo",
+         rf"{_WHAT}(?: [^\s:]{{1,64}}){{0,4}}?:?(?:[ ](?:with|got|received|entered|by|is|es|é|est|ist|lautet|was|are|to|set to|changed to|reset to|now|will be|became|=|->|→)){{1,2}}:?[ ]{{1,2}}[\"'`]?(?![\w.+-]+@[\w-]+\.)(?P<secret>{_CHARACTER}{{4,128}})", "the password is «hunter2»", "the password is required", _is_unguessable),
+    Text("^password|passphrase|pin|passcode|passwort|kennwort|contraseña|clave|senha|parola|пароль|wachtwoord|hasło|heslo", r"(?:password|passphrase|pin|passcode|passwort|kennwort|contraseña|clave|senha|parola|пароль|wachtwoord|hasło|heslo)(?: [\w@.'/()-]{1,64}){1,6}(?:://[^\n:]{1,60})?:\s{0,3}[\"'`]?(?P<secret>[^\s\"'`]{4,128})(?=\s{0,4}(?:\n|$|[\"'`]))", "a temporary password is generated for root@localhost: «k)7;Tq<a9»", "Password for bob: ok", _is_unguessable),
+    Text("^recovery|backup|scratch", r"(?:recovery|backup|scratch) codes?(?: [\w@.-]{1,64}){0,4}:? [\"'`]?(?P<secret>[a-z0-9]{4,12}(?:-[a-z0-9]{4,12}){1,3}(?:[, \n]{1,4}[a-z0-9]{4,12}(?:-[a-z0-9]{4,12}){1,3}){0,32}|[0-9]{6,12}(?:[, ]{1,3}[0-9]{6,12}){0,32})\b", "recovery codes for bob: «a1b2c-d3e4f, b2c3d-e4f5g»", "recovery codes for bob: made anew", _has_digit),
+    Text("^mnemonic|bip39|seed|recovery|backup|wallet|secret", r"(?:mnemonic|bip39|seed|recovery|backup|wallet|secret)[^\n]{0,32}?[ :=\"'(](?P<secret>(?:[a-z]{3,8}[, ]{1,2}){11,23}[a-z]{3,8})\b", "seed phrase is «legal winner thank year wave sausage worth useful legal winner thank yellow»", "backup of all photos that were added since last night"),
+    Text("^otp|totp|2fa|mfa|authenticator|base32", r"(?:totp|otp|2fa|mfa|authenticator|base32)[^\n]{0,48}?[^a-z0-9](?P<secret>[a-z2-7]{16,64})(?![a-z0-9])", "TOTP seed for bob: «RZ2XXZXBYODYPKAJ»", "OTP Authenticationerror", lambda value: value.isupper() and _has_digit(value)),
+    Text("^password|pin|otp|totp|passcode|cvv|cvc|one|verification|confirmation|security|login|sign|2fa|mfa|temporary|access|your|use|enter|unlock|sms|card|door|gate|alarm|reset|activation|pairing|code for", rf"(?:{_CODE}(?:(?: [\w@.'/+-]{{1,40}}){{0,6}}?(?: is| was| set to|:| =)|(?: (?:entered|generated|sent|received))?)|(?:password|pin)(?: code)?(?: f(?:or|ür)(?: [^\s]{{1,64}}){{1,4}})?(?: is|:| code)):? {{1,2}}[\"'`]?(?P<secret>{_DIGITS}|(?<=cv[vc] )[0-9]{{3}}){_NO_UNIT}", "your one-time password is «493021»", "the exit code is 10061"),
+    Text("your|sign in|log in|verify|confirm|unlock", rf"(?<![\w.:/#])(?<!\w-)(?:g-)?(?P<secret>{_DIGITS})(?: is (?:your|the) [^\n]{{0,40}}?(?:code|otp|pin|password)\b| (?:to|as) (?:sign in|log in|verify|confirm|unlock|your code))", "«493021» is your login code", "12345 is your number"),
+    Text("^card|visa|mastercard|amex|credit", r"(?:card|visa|mastercard|amex|credit)(?:[ _-]?(?:number|no|num|nr))?[^\n\w]{0,4}(?:[a-z]{1,12}[^\n\w]{1,4}){0,3}(?P<secret>[2-6][0-9]{3}([ +-]?)(?:[0-9]{4}\2[0-9]{4}\2[0-9]{4}|[0-9]{6}\2[0-9]{5}))(?![\w-])", "card number «4111 1111 1111 1111» declined", "card ending in 4242"),
+    Text("^secret|pat|psk|token|key|cookie|jwt|credential|password|passphrase|passcode", r"(?:(?<!\w)(?<!\w-)(?:secret|pat|psk|cookie|jwt|credential)|token|key(?<!public.key)(?<!site.key)(?<!host.key)(?<!rsa.key)(?<!dsa.key)(?<!pubkey)|pass(?:word|phrase|code))(?: is|(?: [a-z@.-]{1,32}){1,4}(?: is| to|:)?)? b?[\"'`(]?(?P<secret>[^\s\"'`,;<>|)\]:(]{12,512})(?=[\s,;.<>|)\]\"'`]|$)", "the PAT of bob is «x4kt9qbw2mzr7lpv0chs5nfj8dgy3ate»", "public key SHA256:uNiVztksCsDhcc0u9e8BgrJX", _is_mixed),
     Text("^app password|pass|password", r"(?:app password[: ]{1,3}|pass(?:word)?[\"']?[:=] ?[\"']?)(?P<secret>[a-z0-9]{4}(?:[ -][a-z0-9]{4}){3})\b", "app password «abcd efgh ijkl mnop»", "app password from your page"),
     Text("^passphrase|mnemonic|seed phrase|recovery phrase", r"(?:passphrase|mnemonic|(?:seed|recovery) phrase) [\"'`](?P<secret>[^\"'`\n]{4,256})[\"'`]", "using passphrase '«correct horse battery staple»'", "passphrase missing"),
     Text("^credential|credentials|basic auth|auth|authentication|login|log in|logged|logging|authenticated|authenticating|authenticate|sign|signed|signing", r"(?:credentials?|basic auth|auth(?:entication)? failed:?|log(?:ged|ging)? ?in|authenticat(?:ed|ing|e)|sign(?:ed|ing)? in)(?: (?:failed|succeeded))?(?: (?:as|with|using|user|are|is|for))?[ :=]{1,3}[\"'`(]?[\w.+@-]{1,64}(?::|/| / )(?P<secret>[^\s\"'`,;<>|)/:]{4,128})", "logging in as bob:«hunter2»", "logging in as bob/admin", _is_unguessable),
@@ -155,15 +169,15 @@ TEXTS = (
          "requests.get(url, auth=('bob', '«hunter2»'))", "login('db')"),
     Text("^client", r"client\([\"'](?:ac[a-f0-9]{32}[\"'], ?[\"'])?(?P<secret>(?!ac[a-f0-9]{32})[a-z0-9_-]{24,256})[\"']", "Client('AC0a1b2c3d4e5f6a7b8c9d0e1f2a3b4c5d', '«0a1b2c3d4e5f6a7b8c9d0e1f2a3b4c5d»')", "Client('photos')", lambda value: is_longer(value, 24)),
     Text("^connect", r"connect\([\"'][^\"'\n]{0,128}[\"'],(?: ?[0-9]{1,5},)? ?[\"'][^\"'\n]{0,128}[\"'], ?[\"'](?P<secret>[^\"'\n]{1,256})[\"']", "pymysql.connect('db', 'bob', '«hunter2»', 'shop')", "connect('db', 'bob')"),
-    Text("^fernet|multifernet|aesgcm|secretbox|totp|hotp|timestampsigner|urlsafeserializer|urlsafetimedserializer|hmac.new|secretstr",
-         r"(?:(?:multi)?fernet|aesgcm|secretbox|[th]otp|timestampsigner|urlsafe(?:timed)?serializer|hmac\.new|secretstr)\([\[ ]{0,2}b?[\"'](?P<secret>[^\"'\n]{6,512})[\"']", "Fernet(b'«hunter2hunter2»')", "Fernet(b'')", _has_digit),
+    Text("^fernet|multifernet|aesgcm|secretbox|totp|hotp|timestampsigner|urlsafeserializer|urlsafetimedserializer|hmac.new|secretstr|securestring",
+         r"(?:(?:multi)?fernet|aesgcm|secretbox|[th]otp|timestampsigner|urlsafe(?:timed)?serializer|hmac\.new|secretstr|securestring)[ (][\[ ]{0,2}b?[\"'](?P<secret>[^\"'\n]{6,512})[\"']", "Fernet(b'«hunter2hunter2»')", "Fernet(b'')", _has_digit),
     Text("\"d\"|\"k\"|\"p\"|\"q\"|\"dp\"|\"dq\"|\"qi\"|'d'|'k'|'p'|'q'|'dp'|'dq'|'qi'", r"[\"'](?:d|k|p|q|dp|dq|qi)[\"']: ?[\"'](?P<secret>[a-z0-9_-]{38,2048})[\"']",
          '{"kty":"EC","d":"«Jrr3xk9aB3dE5fG7hI9jK1lM2nO4pQ6rS8tU0vW»"}', '{"k":"0a1b2c3d4e5f6a7b8c9d0e1f2a3b4c5d"}', _is_mixed),
     # What is written to the standard input of a program
     Text("^echo|printf", r"(?:echo|printf)(?: -[ne]{1,2})?[ ]{1,2}(?:[\"']%s(?:\\n)?[\"'] )?[\"']?(?!\$)(?P<secret>[^\"'|\n]{1,128}?)[\"']?[ ]{0,2}\|[ ]{0,2}(?:sudo -\w{0,4}s|docker login|podman login|helm registry|passwd|gpg|cryptsetup|su |kinit|smbpasswd|openssl|gh auth|vault)", "echo «hunter2» | sudo -S ls", "echo done | tee x"),
     Text("chpasswd", r"(?:echo|printf) [\"']?[\w.-]{1,32}:(?P<secret>[^\"'|\n]{1,64})[\"']?[ ]{0,2}\|[ ]{0,2}(?:sudo )?chpasswd", "echo 'bob:«hunter2»' | chpasswd", "chpasswd failed"),
     Text("::add-mask::", r"::add-mask::(?P<secret>\S{4,256})", "::add-mask::«hunter2»", "::add-mask::"),
-    Text("<<<", r"(?:secret|login|token|password|auth)[^\n]{0,64}<<<[ ]?[\"']?(?P<secret>[^\s\"'$]{4,})", "gh auth login --with-token <<< «hunter2x»", "cat <<< x"),
+    Text("<<<", r"(?:secret|login|token|password|passwd|auth)[^\n]{0,64}<<<[ ]?[\"']?(?P<secret>[^\s\"'$]{4,})", "gh auth login --with-token <<< «hunter2x»", "cat <<< x"),
     Text("-storepass|-keypass|-srcstorepass|-deststorepass", r"-(?:src|dest)?(?:store|key)pass(?:[ \t]{1,4}|[\"'], ?[\"'])[\"']?(?P<secret>[^\s\"',]{1,128})", "keytool -keypass «changeit1»", "-storepass"),
     # SQL
     Text("^identified|password|storepassword|keypassword", r"(?:identified (?:with [\w'\"]{1,40} )?(?:by|as)|(?:store|key)?password)(?: password)?[ \t]{1,4}e?[\"'](?P<secret>[^\"'\n]{1,256})[\"']", "CREATE USER bob IDENTIFIED BY '«hunter2»'", "IDENTIFIED BY ''"),
@@ -175,8 +189,8 @@ TEXTS = (
     Text("^pragma|attach", r"(?:pragma (?:hex|re)?key ?= ?|attach[^\n]{1,256}? as \w{1,32} key )[\"'](?P<secret>[^\"'\n]{1,256})", "PRAGMA key = '«hunter2»'", "PRAGMA foreign_keys = on"),
     # Protocols
     Text("^auth", r"auth[\"']? [\"']?(?!for|with|as|from|of|to|by|is|and|or|failed|type|method)\w{1,32}[\"']? [\"']?(?P<secret>[^\s\"'\\]{4,128})", "AUTH default «hunter2»", "auth provider google-oauth2", lambda value: _is_unguessable(value) and is_unlike_words(value)),
-    Text("^login", r"login(?<=[0-9] login) [\"']?[^\s\"']{1,64}[\"']? [\"']?(?P<secret>[^\s\"'\\]{1,128})", "a001 LOGIN bob «hunter2»", "a001 LOGIN bob"),
-    Text("^ugfzc3dvcmq6", r"ugfzc3dvcmq6(?:[^\n]*\n){0,2}?[^\n]{0,80}?send: b?[\"'](?P<secret>[a-z0-9+/]{4,}={0,2})", "reply: b'334 UGFzc3dvcmQ6\\r\\n'\nsend: '«aHVudGVyMg==»\\r\\n'", "reply: b'334 UGFzc3dvcmQ6'"),
+    Text("^login", r"login(?<=[0-9] login|b[\"']login) [\"']?[^\s\"']{1,64}[\"']? [\"']?(?P<secret>[^\s\"'\\]{1,128})(?! \w)", "a001 LOGIN bob «hunter2»", "a001 LOGIN bob", lambda value: not value.isdigit()),
+    Text("^ugfzc3dvcmq6|auth cram-md5", r"(?:ugfzc3dvcmq6|auth cram-md5)(?:[^\n]*\n){0,3}?[^\n]{0,80}?send: b?[\"'](?P<secret>[a-z0-9+/]{4,}={0,2})", "reply: b'334 UGFzc3dvcmQ6\\r\\n'\nsend: '«aHVudGVyMg==»\\r\\n'", "reply: b'334 UGFzc3dvcmQ6'"),
     # Files of credentials
     Text("^login", r"login[ \t\n]{1,4}\S{1,64}\s{1,8}(?:account \S{1,64}\s{1,4})?password[ \t]{1,4}(?P<secret>[^\s\"']{1,128})", "machine x\n  login bob\n  password «hunter2»", "login bob password"),
     Text(":5432:|:5433:|:6432:|:*:", r"(?<=[\w.*-]):(?:543[0-9]|6432|\*):(?:[\w.*-]{1,63}):(?:[\w.*-]{1,63}):(?P<secret>[^\s\"']{1,128})", "db.example.com:5432:shop:bob:«hunter2»", "listening on db:5432"),
@@ -190,13 +204,17 @@ TEXTS = (
     Text("", r"(?P<secret>[0-9a-fMNO](?<![A-Za-z0-9_].)(?<![A-Za-z0-9_]-.)(?:(?<=[0-9a-f])[0-9a-f]{31}(?:-us[0-9]{1,2}|[A-Za-z0-9]{4}NRAL|-[0-9a-f]{8}-[0-9a-f]{8})|(?<=1)(?:1[0-9a-f]{32}|/[0-9]{13,17}:[0-9a-f]{32})|(?<=[0-9])[0-9]{7,9}:AA[A-Za-z0-9_-]{33}|(?<=[MNO])[A-Za-z0-9]{23,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,38}))(?![A-Za-z0-9_-])",
          "bot «110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsawX»", "0a1b2c3d4e5f6a7b8c9d0e1f2a3b4c5d-0a1b2c3d"),
     Text(".atlasv1.", r"(?P<secret>[a-z0-9]{14}\.atlasv1\.[\w.=~-]{60,})", "got «x4K9bW2mZr7LpV.atlasv1.x4K9bW2mZr7LpV0cHs5NfJ8dGy3aTe6uXw1yRx4K9bW2mZr7LpV0cHs5NfJ8dGy3aTe6uX»", "x.atlasv1.y"),
+    Text(f"^{_VENDORS}", rf"(?:{_VENDORS})(?: (?:api|app|key|token|with|using)){{0,2}}[:=]?[ =][\"'`]?(?P<secret>[a-z0-9_-]{{32,}})(?![\w-])", "using datadog «1b07af9dc05bcc3f8444c4d5db778c6d»", "cohere photos", lambda value: is_longer(value, 32)),
+    Text("jwt.encode|jwt.decode", r"jwt\.(?:en|de)code\([^\n]{1,400}?, ?(?:key=)?b?[\"'](?P<secret>[^\"'\n]{6,512})[\"'], ?algo", "jwt.encode({'sub': 1}, '«hunter2hunter2»', algorithm='HS256')", "jwt.decode(token, key, algorithms=['RS256'])"),
+    Text("^eyj|ewog", r"(?P<secret>(?:eyj|ewog)(?<![a-z0-9+/]eyj)[a-z0-9+/]{24,}={0,2})", "config «eyJhdXRocyI6eyJyZWdpc3RyeS5leGFtcGxlLm9yZyI6e319fQ==»", "eyJ", _holds_secrets),
+    Text("client_random|_secret|_secret_0", r"(?:client_random|_secret(?:_0)?) [a-f0-9]{64} (?P<secret>[a-f0-9]{64,96})", "CLIENT_RANDOM 0a1b2c3d0a1b2c3d0a1b2c3d0a1b2c3d0a1b2c3d0a1b2c3d0a1b2c3d0a1b2c3d «4e5f6a7b4e5f6a7b4e5f6a7b4e5f6a7b4e5f6a7b4e5f6a7b4e5f6a7b4e5f6a7b4e5f6a7b4e5f6a7b4e5f6a7b4e5f6a7b»", "CLIENT_RANDOM is what it begins with"),
     Text("^q~", r"q~(?<=[0-9]q~)(?P<secret>[\w.~-]{31,40})", "got x4K8Q~«9bW2mZr7LpV0cHs5NfJ8dGy3aTe6uXw1yR» for bob", "8Q~x4K9bW2mZr"),
     Text("^eyj", r"eyj(?<![a-z0-9_]eyj)(?P<secret>[a-z0-9_-]{8,}\.[a-z0-9_-]{8,}(?:\.[a-z0-9_-]{0,4096}){0,3})", "got eyJ«hbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl»", "eyJ is how one begins"),
     Text("akia|asia", r"a[ks]ia[a-z0-9]{16}[^\w\n]{1,8}(?:[a-z_ ]{1,32}[=:][ \"']{1,3})?(?P<secret>[a-z0-9+/]{40})(?![a-z0-9+/])", "AKIA«IOSFODNN7EXAMPLE»:«wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY»", "akia: none"),
     Text("$", r"(?<![\w$])(?P<secret>\$(?:1|2[abxy]|5|6|y|7|apr1|argon2id?|argon2i|scrypt|pbkdf2-sha\d{3})\$[^\s\"':;]{12,})", "bob:«$6$abcdefgh$0123456789abcdef0123»:19000", "$6 and $12.50", _has_digit),
     Text("pbkdf2_sha|scram-sha|{ssha|{sha|bcrypt_sha", r"(?:pbkdf2_sha\d{1,3}\$|scram-sha-\d{1,3}\$|\{ss?ha\d{0,3}\}|bcrypt_sha256\$)(?P<secret>[^\s\"',;]{16,})", "pbkdf2_sha256$«600000$a1b2c3$d4e5f6g7h8i9j0»", "SCRAM-SHA-256 authentication"),
     Text("^xprv|nsec1", r"(?:xprv(?<![a-z0-9]xprv)|nsec1(?<![a-z0-9]nsec1))(?P<secret>[a-z0-9]{50,120})", "xprv«9s21ZrQH143K24Mfq5zL5MhWK9hUhhGbd45hLXo2Pq2oqzMMo63oStZzFAzHGBP2UuGCq»", "xprv is a prefix"),
-    Text("--", r"--(?:[a-z0-9]{1,20}[_-]){0,3}(?:pass(?:word|wd|phrase|code)?|pwd|pw|secret|token|api-?key|access-?key|secret-?key|auth-?token|private-?key|key|credentials?)(?:[ \t]{1,4}[\"']?|[\"'],[ \t]{0,4}[\"'])(?!-|file|stdin|\$|<|\[redacted|\*{3}|/|~|\./|is |for |and |or |not |to |option|required|must|was )(?P<secret>(?<=\")[^\"\n]+|(?<=')[^'\n]+|(?<![\"'])(?:[^\s\"'|;,)\]\\]|\\(?!\\{0,8}[\"'nrt]))+)",
+    Text("--", r"--(?:[a-z0-9]{1,20}[_-]){0,3}(?:pass(?:word|wd|phrase|code)?|pwd|pw|secret|token|api-?key|access-?key|secret-?key|auth-?token|private-?key|key|credentials?)(?:[ \t]{1,4}[\"']?|[\"'],[ \t]{0,4}[\"'])(?!-|file|stdin|\$|<|\[redacted|\*{3}|/|~|\./|is |via |using |in |from |for |and |or |not |to |option|required|must|was )(?P<secret>(?<=\")[^\"\n]+|(?<=')[^'\n]+|(?<![\"'])(?:[^\s\"'|;,)\]\\]|\\(?!\\{0,8}[\"'nrt]))+)",
          "mysqldump --password «hunter2» x", "[--password PASSWORD]", lambda value: not re.fullmatch("[A-Z_]*(?:PASS|TOKEN|KEY|SECRET|PWD|VALUE|STRING|FIELD|NAME)[A-Z_]*", value)),
     Text("http -|https -", r"https? (?:-[a-z] |--[a-z-]{1,20} ){0,4}(?:-a|--auth)[ =][\"']?[^\s:\"']{1,64}:(?P<secret>[^\s\"']{1,128})", "http -a bob:«hunter2» :8000/x", "http -v bob:x"),
 )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import cache
 from itertools import islice
 from typing import NamedTuple
@@ -15,12 +16,12 @@ __all__ = ["LONGEST_DECIDING", "Value", "end_of", "separator", "values_at"]
 # What stands between a name and its value.
 _QUOTE = "[\"'`]"
 _SEPARATOR = (
-    r"s?(?:_v)?[0-9]{0,2}"  # password2, token_v2
+    r"s?(?:_?v?[0-9]{1,2}| [0-9]{1,2}(?=[:=]))?(?: \([\w -]{1,16}\)(?=[:=]))?"  # password2, token_v2, key (hex)
     r"(?:"
     rf"{_QUOTE}?[\])]?[ \t]{{0,8}}(?:=>|:=|==?|::?|：|→)[ \t]{{0,8}}"
     r"|[\"']\r?\n\r?\n(?=\S)"  # name="password", and then a blank line: multipart/form-data
     r"|[\"']?,[ \t]{0,4}[\"']?value[\"']?[ \t]{0,4}[:=][ \t]{0,4}(?=[\"'])"  # name, and "value": "x"
-    r"|[\"'],[ \t]{0,4}(?=b?[\"'])"  # ("x-api-key", "x")
+    r"|(?P<beside>[\"'](?:,[ \t]{0,4}|[ \t])(?=b?[\"']))"  # ("x-api-key", "x")
     r"|[\"'][ \t]{1,4}(?:value|content)=(?=[\"'])"  # key="password" value="x"
     r"|(?: [a-z:]{1,20}=[\"'][^\"'<>\n]{0,200}[\"']){0,4}[\"']?>(?:<!\[cdata\[)?(?=[^<\n]{1,512}</)"  # <password>x</password>
     r"|[\"']?[ \t\n][ \t]{0,16}value:[ \t]{1,4}"  # - name: PASSWORD, and then its value
@@ -33,7 +34,7 @@ _COLUMN = r"s?(?P<weak>[ \t]{0,16}[|│┃][ \t]{1,16}|[ \t]{2,16}|\t{1,4})(?=[^
 # Weaker still: a blank alone, and then neither a name of its own nor an address.
 _WORD = r"b?[\"'`](?=\w)|-?\w(?![\w.-]*(?:[=:]|@[\w-]+\.))"
 _BLOCK = r"[|>][+-]?[ \t]{0,4}\n[ \t]{1,16}"  # of YAML
-_OPENING = r"[bBrRuUfF]{0,2}(?P<quote>\"\"\"|[\"'`])"
+_OPENING = r"[bBrRuUfF]{0,2}(?P<quote>\"\"\"|'''|[\"'`])"
 _QUOTED = {
     '"': r"(?:[^\"\\\n]+|\\.)*",
     "'": r"(?:[^'\\\n]+|\\.|'')*",
@@ -56,7 +57,7 @@ _PLACEHOLDER = (
 )
 _NO_VALUES = frozenset(
     """
-    none null nil undefined true false yes no not is was has had are and or to too for from of in on at by the a an as
+    none null nil undefined true false yes no not is was has had are and or to too got for from of in on at by the a an as
     if it this that must should may can cannot could will does do did with without only via required missing unset set
     empty blank option argument ok okay valid validated invalid incorrect wrong bad accepted rejected denied changed
     updated reset rotated rotating created deleted removed expired expires expiring revoked renewed refreshed loaded
@@ -84,8 +85,7 @@ _FUNCTION_WORDS = (
 )
 LONGEST_DECIDING = 96
 """Characters of a value that decide whether it is one."""
-_SIDE_BY_SIDE = ("',", '",')
-_SEPARATING = frozenset("(_,0123456789=:\"'`]) \t：→|│┃>\n<")
+_SEPARATING = frozenset("(_v,0123456789=:\"'`]) \t：→|│┃>\n<")
 
 
 class Value(NamedTuple):
@@ -124,7 +124,7 @@ def separator(low: str, begin: int) -> tuple[int, int] | None:
         or "<" in low[max(0, begin - 40) : begin]
     ):
         if found := compiled(_SEPARATOR).match(low, begin):
-            least = 12 if found["call"] == "" else 6 * low.startswith(_SIDE_BY_SIDE, begin)
+            least = 12 if found["call"] == "" else 6 * bool(found["beside"])
             return found.end(), least
         if column := compiled(_COLUMN).match(low, begin):
             return column.end(), 6
@@ -161,8 +161,7 @@ def values_at(text: str, start: int, seen: int) -> tuple[list[Value], int]:
         The values, and where what was looked at ends.
     """
     if not compiled(_CONTAINER).match(text, start):
-        value = _value_at(text, start)
-        return ([value] if value else []), seen
+        return list(_one_or_two(text, start)), seen
     found: list[Value] = []
     depth, end, key = 0, start, ""
     tokens = compiled(_LEAF).finditer(text, start, start + _REACH)
@@ -189,6 +188,15 @@ def values_at(text: str, start: int, seen: int) -> tuple[list[Value], int]:
         return found, seen
     value = _value_at(text, start)  # a password such as (x)y7
     return [value, *found] if value else found, seen
+
+
+def _one_or_two(text: str, start: int) -> Iterator[Value]:
+    """A value, and what it was changed to: ``"old" -> "new"``."""
+    if value := _value_at(text, start):
+        yield value
+        change = compiled(r"[\"'`]? ?(?:->|=>|→) ?").match(text, value.end)
+        if change and (new := _value_at(text, change.end())):
+            yield new
 
 
 def _value_at(text: str, start: int) -> Value | None:
