@@ -57,9 +57,10 @@ class Capabilities:
             return ping
         return without_status(ping) if suffix == _STATUS else None
 
-    def knows_log(self) -> bool:
-        """Whether ``/log`` is to be sent, and the service has taken it before."""
-        return self.wants(Event.LOG) and "/log" in self._taken
+    @property
+    def log_known(self) -> bool:
+        """Whether the service has taken ``/log`` before."""
+        return "/log" in self._taken
 
     def maybe_unsupported(self, ping: Ping, attempt: Attempt) -> bool:
         """Whether a refusal may be about the suffix alone, and not about the check."""

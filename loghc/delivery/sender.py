@@ -94,15 +94,13 @@ class Sender:
     def finish(self, seconds: float) -> None:
         """The sink was stopped, and everything sent: report what was not reported yet.
 
+        What is put from now on has all the time again, whether that report is possible or not.
+
         Args:
             seconds: to wait for the thread that sends, at most.
         """
-
-        def report() -> None:
-            self._troubles.over(stopped=True)
-            self.stop.end_at(math.inf)
-
-        self._ownership.run_owned(report, seconds)
+        self.stop.end_at(math.inf)
+        self._ownership.run_owned(lambda: self._troubles.over(stopped=True), seconds)
 
     def cancel(self) -> None:
         """Send nothing any more, and cut off what is in progress. Any thread may call this."""
@@ -252,12 +250,12 @@ class Sender:
         self._passed += 1
         self._failures = 0
         self._waiting.pause(0.0)
-        self._waiting.note_delivered(ping, queued.number)
+        self._waiting.note_delivered(ping)
         if ping.event.ends_run:
             self._newest_end = queued.number
         if queued.step:
             self._take_shortened(queued, ping)
-        elif attempt.kept and self._capabilities.wants(Event.LOG) and ping.event.ends_run:
+        elif attempt.kept and ping.event.ends_run:
             # The service kept only the front of the body, but the log's end matters as well.
             self._offer_log_of(queued)
         # Reported first: whoever waits for the outcome may then end the process at once.
@@ -274,7 +272,7 @@ class Sender:
         self._troubles.shortened(ping, why, too_large=too_large)
         if too_large:
             return
-        if ping.event is Event.FAIL and self._capabilities.knows_log():
+        if ping.event is Event.FAIL and self._capabilities.log_known:
             self._offer_log_of(queued)
 
     def _offer_log_of(self, queued: Queued) -> None:

@@ -104,15 +104,12 @@ class Waiting:
             if len(self._started) > _STARTED:
                 del self._started[next(iter(self._started))]
 
-    def note_delivered(self, ping: Ping, number: int) -> None:
-        """The service took a ping, which may make others void."""
+    def note_delivered(self, ping: Ping) -> None:
+        """The service took a ping, which may close runs."""
         if ping.event is Event.FAIL:
             self._started.clear()  # a failure closes all runs that were started before
         elif ping.event is Event.SUCCESS:
             self._started.pop(ping.run_id, None)
-        if ping.event.ends_run:
-            late = [each for each in self._pings if _is_start(each, ping.run_id, number)]
-            self._supersede(late)
 
     def settle(self, queued: Queued, attempt: Attempt) -> None:
         """Give a ping its outcome."""
@@ -159,9 +156,3 @@ class Waiting:
             self._troubles.dropped(each.ping, PINGS)
             self.settle(each, each.unfinished)
         self._pings = [each for each in self._pings if not each.settled]
-
-
-def _is_start(queued: Queued, run_id: str, before: int) -> bool:
-    """Whether a ping is the start of a run, and older than number ``before``."""
-    is_start = queued.ping.event is Event.START and queued.ping.run_id == run_id
-    return is_start and queued.number < before
