@@ -116,7 +116,8 @@ def _why_shortened(attempt: Attempt) -> str:
 def _shed(queued: Queued, attempt: Attempt, passed: int, *, answered: bool) -> bool:
     """Choose how much of the log the next attempt has; whether less of it is still to be tried."""
     status, body = attempt.status, queued.body
-    suspicious = attempt.was_sending or status in _LOG_REFUSED or (status or 0) // 100 == 5
+    is_fault = status is not None and status >= 500
+    suspicious = attempt.was_sending or status in _LOG_REFUSED or is_fault
     steps = []
     if body is not None and suspicious:
         steps = [step for step in (1, SHORTEST) if body.shortened(step, "") is not body]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 
 import pytest
 
@@ -11,6 +12,7 @@ from loghc.delivery.inbox import Inbox
 from loghc.delivery.queued import LOG_LEFT_OUT, Queued
 from loghc.log.body import Body
 from loghc.ping import Ping
+from waiting import wait_until_in
 
 _EVENTS = (Event.START, Event.LOG, Event.SUCCESS, Event.FAIL)  # the least important first
 _LOGS, _PINGS = 4, 6
@@ -118,7 +120,10 @@ def test_a_body_that_is_rendered_is_not_left_out() -> None:
 
 def test_whoever_waits_is_woken_by_a_ping_or_a_ring() -> None:
     inbox = Inbox(print, nothing_in_front)
-    inbox.put(inbox.number(Ping(Event.START, "a run", Body)))
-    inbox.wait(60)
-    inbox.ring()
-    inbox.wait(60)
+    for wake in (lambda: inbox.put(inbox.number(Ping(Event.START, "a run", Body))), inbox.ring):
+        waiting = threading.Thread(target=inbox.wait, args=(60,))
+        waiting.start()
+        wait_until_in(waiting, "wait")
+        wake()
+        waiting.join(20)
+        assert not waiting.is_alive()

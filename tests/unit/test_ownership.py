@@ -84,7 +84,7 @@ def test_what_was_taken_over_is_never_given_back(is_away: bool) -> None:
     sending.join(20)
     assert outcome == ["taken over", "owner again: False"]
     assert not ownership.acquire()
-    assert not elsewhere(ownership, 0.01) or not is_away
+    assert elsewhere(ownership, 0.01) is not is_away
 
 
 def test_an_error_of_what_is_waited_for_propagates() -> None:

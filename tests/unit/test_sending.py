@@ -69,6 +69,16 @@ def test_a_stop_ends_a_pause_and_shortens_those_that_follow(play: MakePlay) -> N
     assert round(away.now, 3) == 22.2
 
 
+def test_what_a_service_asked_for_before_a_stop_holds_up_nothing_after_it(play: MakePlay) -> None:
+    away = play([answered(503, retry_after=60.0), 200])
+    away.put("fail A")
+    away.at(20, lambda: away.stop_in(5))
+    away.run()
+    away.sender.finish(0)
+    away.put("done B")
+    assert away.run().times == [0, 20, 20]
+
+
 def test_a_check_that_never_answered_is_asked_once_more(
     play: MakePlay, said: Callable[[], list[str]]
 ) -> None:
