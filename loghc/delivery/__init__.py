@@ -132,11 +132,13 @@ class Delivery:
             would be in vain.
         """
         waiting = Deadline(math.inf if timeout is None else timeout)
-        if not self._thread.is_current:
-            while self._outcomes.pending and not waiting.over:  # a stop() may come in between
-                self._drive_until_sent(waiting, Deadline(waiting.seconds, self._sender.stop))
+        while not (settled := self._outcomes.all_settled):
+            if self._thread.is_current or waiting.over:
+                break
+            # Again and again: a stop() may come in between, and on_outcome may log a marker.
+            self._drive_until_sent(waiting, Deadline(waiting.seconds, self._sender.stop))
             self._outcomes.wait_for(lambda: not self._outcomes.calling, waiting)
-        return not self._outcomes.pending and not self._outcomes.calling
+        return settled
 
     def stop(self, seconds: float, *, exiting: bool = False) -> None:
         """Deliver what is queued, and give up what can't be delivered in time.

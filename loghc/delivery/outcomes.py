@@ -101,6 +101,11 @@ class Outcomes:
         to_be_called = self._can_call and self._to_call
         return bool(to_be_called or self._caller.at_work) and not self._caller.is_current
 
+    @property
+    def all_settled(self) -> bool:
+        """Whether every ping has its outcome, and ``on_outcome`` was called with it."""
+        return not self.pending and not self.calling
+
     def end(self, seconds: float) -> None:
         """Wait until the thread that calls ``on_outcome`` has finished, for at most `seconds`."""
         self._caller.end(seconds)

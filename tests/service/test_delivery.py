@@ -1085,6 +1085,22 @@ def test_an_on_outcome_that_exits_ends_no_delivery(
     assert capsys.readouterr().err.count("on_outcome raised") == 3
 
 
+def test_a_wait_has_all_its_time_for_pings_that_come_while_it_waits(
+    ping_receiver: PingReceiver,
+) -> None:
+    def on_outcome(_: Outcome) -> None:
+        if len(ping_receiver.requests) == 1:
+            time.sleep(0.1)  # by then nothing else is waited for
+            ping_receiver.script(Fault(delay=0.2))
+            delivery.put(numbered(1))
+
+    delivery = delivery_to(ping_receiver.url, on_outcome)
+    delivery.put(numbered(0))
+    assert delivery.wait(20)
+    assert numbers(ping_receiver) == [0, 1]
+    delivery.stop(5)
+
+
 def test_a_wait_within_on_outcome_does_not_wait_for_itself(ping_receiver: PingReceiver) -> None:
     took: list[float] = []
 
