@@ -182,12 +182,12 @@ CRASHES = {
         """,
         "KeyError: 'disk full'",
     ),
-    "an exit": ("sys.exit(3)", "this run had not"),
+    "an exit": ("sys.exit(3)", "before this run did"),
     "an exit, with the sink added twice": (
         'logger.add(sink, format="{message}")\nsys.exit(3)',
-        "this run had not",
+        "before this run did",
     ),
-    "the script's end": ("", "this run had not"),
+    "the script's end": ("", "before this run did"),
     "ctrl-c": ("raise KeyboardInterrupt", "KeyboardInterrupt"),
     "an exception that can't be shown": (
         """
