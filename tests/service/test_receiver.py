@@ -817,9 +817,9 @@ def test_what_is_no_fault_is_refused_where_it_is_scripted(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"status": 42}, "status must be an HTTP status from 200 to 999, not 42"),
+        ({"status": 199}, "status must be an HTTP status from 200 to 999, not 199"),
         ({"status": 1000}, "status must be an HTTP status from 200 to 999, not 1000"),
-        ({"delay": -1}, "delay must be seconds, 0 or more, not -1"),
+        ({"delay": -0.1}, "delay must be seconds, 0 or more, not -0.1"),
         ({"pace": math.nan}, "pace must be seconds, 0 or more, not nan"),
         ({"cut": "head"}, "cut must be one of request, body, before-answer, answer or None"),
     ],
