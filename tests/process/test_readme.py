@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from failures import FAILURES
 from loghc import HealthSink
 from loghc.command import ping_options, run_options
 from loghc.delivery.inbox import LOGS, PINGS
@@ -431,6 +432,31 @@ def test_the_chart_is_drawn_from_the_results() -> None:
         row = rows[f"service hung: {name}"]
         assert row["unit"] == "ms"
         assert told == pytest.approx(row["value"]["median"], rel=0.2), line
+
+
+@needs_posix
+def test_what_arrives_begins_as_is_shown(receiver: PingReceiver, tmp_path: Path) -> None:
+    """The first two lines that aren't empty, but for figures and what is said to be shortened."""
+
+    def alike(line: str) -> str:
+        return re.sub(r"\d+", "0", line)
+
+    listed, sent, _ = blocks(README, "text")
+    shown = {
+        "a marker with an exception": listed.partition(" - ")[2].splitlines(),
+        "SIGKILL": sent.splitlines(),
+    }
+    for failure in FAILURES:
+        if failure.name not in shown:
+            continue
+        folder = tmp_path / failure.name
+        folder.mkdir()
+        failure.happen(receiver.url, folder)
+        lines = [line for line in receiver.pings[-1].text.splitlines() if line]
+        cause, record = shown.pop(failure.name)
+        assert alike(lines[0]).startswith(alike(cause))
+        assert alike(lines[1]) == alike(record.strip())
+    assert shown == {}
 
 
 def test_the_example_of_a_test_passes(tmp_path: Path) -> None:

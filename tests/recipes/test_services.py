@@ -128,13 +128,19 @@ def by_query(name: str, values: dict[str, str]) -> Rules:
     return rules
 
 
+def uptime_kuma(suffix: str, query: dict[str, list[str]]) -> str | None:
+    if suffix:
+        return None
+    return "success" if query.get("status", ["up"])[0] == "up" else "fail"
+
+
 ENDS = (Event.SUCCESS, Event.FAIL)
 ROWS = {
     "Healthchecks": (healthchecks, "OK", "", None, ["start", "log", "success", "start", "fail"]),
     "Better Stack": (better_stack, "", "", ENDS, ["success", "fail"]),
     "Dead Man's Snitch": (plain_url, "Got it, thanks!", "", (Event.SUCCESS,), ["success"]),
     "Uptime Kuma": (
-        by_query("status", {"": "success", "up": "success", "down": "fail"}),
+        uptime_kuma,
         '{"ok":true}',
         "?status=up&msg=OK&ping=",
         (Event.SUCCESS,),
