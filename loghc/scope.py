@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from loghc import native
 from loghc.hints.listener import Listener, known
@@ -41,7 +42,8 @@ class RunTails:
         self._body_size = body_size
         self._runs = runs
         self._markers = markers
-        self._others: dict[Listener, RecordRuns] = {}  # what other sinks listen for
+        # What other sinks listen for.
+        self._others: WeakKeyDictionary[Listener, RecordRuns] = WeakKeyDictionary()
         self._lock = native.RLock()
         self._tails: dict[str, Tail] = {}
         self._loose = self._new_tail()  # of records that belong to no run, for markers of none
@@ -87,7 +89,7 @@ class RunTails:
             text: its marker's record, which another context may have logged.
         """
         tail = self._tails.get(run_id, self._loose)
-        last = b"".join(tail.snapshot().chunks[-2:])
+        last = b"".join(tail.snapshot().chunks[-2:])  # no test can tell: all would do, slower
         if text and encode(text) not in last:
             tail.append(text)
         return tail.snapshot()
@@ -118,8 +120,6 @@ class RunTails:
         return belongs
 
     def _note_other(self, listener: Listener, event: Event, record: Mapping[str, Any]) -> None:
-        if len(self._others) > len(known.listeners):
-            self._others.clear()
         self._others.setdefault(listener, RecordRuns()).assign(event, record)
 
 

@@ -235,7 +235,7 @@ class HealthSink(metaclass=_SinkType):
             message = record["message"]
             event = self._markers.match(message)
             if event is None:
-                if getattr(record["level"], "no", 0) >= _ERROR_LEVEL:
+                if record["level"].no >= _ERROR_LEVEL:
                     self._outlet.error_seen(record)
                 self._listener.record_seen(message)
             elif within_callback():

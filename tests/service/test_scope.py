@@ -202,6 +202,19 @@ def test_many_runs_that_never_end_keep_a_bounded_log(receiver: PingReceiver) -> 
     assert len(sink._outlet.tail._tails) <= 32  # type: ignore[attr-defined]
 
 
+def test_runs_that_have_ended_take_no_room_from_one_that_is_open(receiver: PingReceiver) -> None:
+    sink = add(receiver.url, events=(Event.SUCCESS,))
+    long = logger.bind(run_id="long")
+    long.info("sync.start")
+    long.info("copied")
+    for number in range(40):
+        logger.bind(run_id=number).info("sync.start")
+        logger.bind(run_id=number).info("sync.done")
+    long.info("sync.done")
+    finish(sink)
+    assert lines(receiver.pings[-1])[:2] == ["sync.start", "copied"]
+
+
 @pytest.mark.parametrize(("scope", "error"), [("runs", ValueError), (True, TypeError)])
 def test_another_scope_is_refused(scope: object, error: type[Exception]) -> None:
     with pytest.raises(error, match="scope: expected 'all' or 'run', not "):

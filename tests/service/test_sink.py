@@ -666,7 +666,7 @@ def test_what_on_outcome_logs_is_kept_and_triggers_no_ping(
     pings = ping_receiver.pings
     assert events(pings) == [Event.START, Event.SUCCESS]
     assert pings[1].text == "sync.start\nsync.log Event.START\nsync.done\n"
-    assert "no ping for 'sync.log Event.START', as redact or on_out" in capfd.readouterr().err
+    assert "no ping for 'sync.log Event.START', because redact or on_out" in capfd.readouterr().err
 
 
 def test_stats_and_wait_follow_the_pings(ping_receiver: PingReceiver) -> None:
