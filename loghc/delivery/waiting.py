@@ -115,7 +115,7 @@ class Waiting:
         """Give a ping its outcome."""
         self._inbox.forget_log(queued)
         if queued.body is LOG_LEFT_OUT:
-            self._troubles.logs_left_out(1)
+            self._troubles.log_left_out()
         self._outcomes.settle(queued, attempt)
 
     def withdraw(self, queued: Queued) -> None:

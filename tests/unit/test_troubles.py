@@ -95,7 +95,8 @@ def test_a_hiccup_is_not_worth_a_line(said: Said) -> None:
 def test_what_came_too_fast_is_counted_though_nothing_failed(said: Said) -> None:
     troubles = Troubles("here")
     troubles.superseded([LOG] * 9)
-    troubles.logs_left_out(2)
+    troubles.log_left_out()
+    troubles.log_left_out()
     troubles.over()
     assert said() == [
         "loghc: pings to here came faster than they could be delivered: 9 pings superseded by "
