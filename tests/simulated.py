@@ -48,14 +48,14 @@ def answered(status: int, **fields: Any) -> Attempt:
 
 
 def ping_of(text: str) -> Ping:
-    """A ping from words such as ``fail A``, ``3 A`` for an exit status, ``fail A with a log``."""
-    word, run_id, *with_a_log = text.split()
+    """A ping from words such as ``fail A``, ``3 A`` for an exit status, ``fail A with a log``.
+
+    ``fail A with little log`` has one that is short anyway.
+    """
+    word, run_id, *more = text.split()
+    before = {"a": LOG, "little": LOG[:100]}[more[1]] if more else b""
     headline = b"" if word in ("start", "done", "note", "0") else b"OSError: disk full"
-    log = (
-        Body(headline, LOG + RECORD, b"", len(RECORD))
-        if with_a_log
-        else Body(headline, RECORD, b"", len(RECORD))
-    )
+    log = Body(headline, before + RECORD, b"", len(RECORD))
     status = int(word) if word.isdecimal() else None
     event = _WORDS.get(word, Event.FAIL if status else Event.SUCCESS)
     return Ping(event, run_id, lambda: log, status)
@@ -219,6 +219,10 @@ class Play:
     def logs(self) -> str:
         """How much of its log each request had."""
         return ", ".join(log for *_, log in self.requests)
+
+    def logs_of(self, text: str) -> list[str]:
+        """How much of its log each request for one ping had."""
+        return [log for _, words, log in self.requests if words == text]
 
     @property
     def became(self) -> str:

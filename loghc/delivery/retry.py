@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 from loghc.clock import monotonic
@@ -81,7 +80,7 @@ class LessThatPassed:
     def __init__(self, ask_again_s: float) -> None:
         self._ask_again_s = ask_again_s
         self._step = 0
-        self._until = -math.inf
+        self._until = 0.0
         self._why = ""
 
     def leave_out(self, queued: Queued) -> str:

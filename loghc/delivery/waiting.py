@@ -45,7 +45,7 @@ class Waiting:
 
     def inherit(self, other: Waiting) -> None:
         """Take over the pings of another one."""
-        self._pings = [each for each in other._pings if not each.settled]
+        self._pings = other._pings
         self._started = other._started
 
     def sort_out(self) -> bool:

@@ -89,6 +89,68 @@ def test_the_shorter_of_two_times_counts(
     assert attempt.error == "timed out after 0.2 s"
 
 
+def test_after_a_time_out_an_attempt_gets_twice_as_long_up_to_four_times(
+    ping_receiver: PingReceiver,
+) -> None:
+    def seconds_of(client: PingClient) -> str | None:
+        return send(client, seconds=60.0).error
+
+    ping_receiver.script(*[Fault(delay=math.inf)] * 5, Fault(delay=0.15), Fault(delay=math.inf))
+    one = client_of(ping_receiver.url, 0.1)
+    assert [seconds_of(one) for _ in range(4)] == [
+        f"timed out after 0.{tenths} s" for tenths in (1, 2, 4, 4)
+    ]
+    one = one.clone()
+    assert seconds_of(one) == "timed out after 0.4 s"
+    assert send(one).delivered  # but no sooner than before
+    assert seconds_of(one) == "timed out after 0.4 s"
+    assert send(one).delivered
+    ping_receiver.script(Fault(delay=math.inf))
+    assert seconds_of(one) == "timed out after 0.1 s"
+
+
+def test_an_error_that_comes_at_once_is_no_reason_for_more_time(
+    ping_receiver: PingReceiver,
+) -> None:
+    ping_receiver.script(Fault(cut="request"), Fault(delay=math.inf))
+    one = client_of(ping_receiver.url, 0.2)
+    assert send(one, seconds=60.0).error != send(one, seconds=60.0).error == "timed out after 0.2 s"
+
+
+def test_an_attempt_takes_a_share_of_the_time_that_is_left(ping_receiver: PingReceiver) -> None:
+    ping_receiver.always(Fault(delay=math.inf))
+    one = client_of(ping_receiver.url, 60.0).clone(Deadline(0.9))
+    assert send(one, seconds=60.0).error == "timed out after 0.6 s"
+    one.cancel()
+    assert not send(one, seconds=60.0).delivered
+    assert len(ping_receiver.requests) == 1
+
+
+def test_what_was_closed_reads_the_proxy_variables_anew(
+    ping_receiver: PingReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = client_of(ping_receiver.url)
+    assert send(one).delivered
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{unused_port()}")
+    monkeypatch.setenv("no_proxy", "")
+    assert send(one).delivered
+    one.close()
+    assert send(one).error == "the proxy: connection refused"
+
+
+def test_at_the_exit_the_callers_own_pools_are_dropped() -> None:
+    cleared: list[None] = []
+
+    class Own(urllib3.PoolManager):
+        def clear(self) -> None:
+            cleared.append(None)
+
+    client("http://h/x", http=Own()).at_exit()
+    assert cleared == [None]
+    client("http://h/x", http=object()).at_exit()  # type: ignore[arg-type]
+    client("http://h/x").at_exit()
+
+
 def test_the_systems_certificates_are_loaded_once_and_for_https_alone(
     authority: trustme.CA, trusted: Path, ping_receiver: PingReceiver,
     monkeypatch: pytest.MonkeyPatch,

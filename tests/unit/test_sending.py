@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from itertools import groupby
 
 import pytest
 
@@ -316,8 +317,86 @@ def test_less_of_a_log_is_tried_at_once_where_other_pings_pass(
     strict = play([200, *answers])
     strict.put("done A", "fail B with a log")
     strict.run(1000)
-    of_b = [log for _, words, log in strict.requests if words == "fail B"]
-    assert ", ".join(of_b) == logs
+    assert ", ".join(strict.logs_of("fail B")) == logs
+
+
+OVER_TIME: dict[str, tuple[list[Answer], str]] = {
+    "500": ([200, 500], "all, end, record, 9 all, end, record, 42 all"),
+    "500 at first": ([500], "3 all, end, record, 15 all, end, record, 34 all"),
+    "502": ([200, 502], "3 all, end, record, 15 all, end, record, 34 all"),
+    "413": ([200, 413], "all, end, record, " * 3 + "all, end, record"),
+    "403": ([200, 403], "all, end, record, 9 all"),
+    "403 at first": ([403], "all, record"),
+    "403 at first, then 503": (
+        [403, 503],
+        "all, record, 6 all, end, record, 30 all, end, record, 14 all",
+    ),
+    "stalls": ([200, STALLED], "all, end, record, " * 18 + "all, end"),
+    "413, then 503": ([200, 413, 503, 503, 503, 503, 200], "all, end, record, 3 all"),
+    "413, then no connection": ([200, 413, NO_ANSWER, NO_ANSWER, 200], "all, 3 end"),
+    "429, then 500": ([200, 429, 429, 429, 500, 200], "4 all, end"),
+    "500, no connection, 500": ([200, 500, NO_ANSWER, 500, 200], "all, 2 end, record"),
+}
+
+
+@pytest.mark.parametrize(("answers", "logs"), OVER_TIME.values(), ids=OVER_TIME)
+def test_where_less_fails_too_all_is_sent_again_and_less_ever_more_seldom(
+    answers: list[Answer], logs: str, play: MakePlay
+) -> None:
+    strict = play(answers)
+    if answers[0] == 200:
+        strict.put("done A")
+        strict.run()
+    strict.put("fail B with a log")
+    strict.run(3000)
+    groups = [(log, len(list(group))) for log, group in groupby(strict.logs_of("fail B"))]
+    assert ", ".join(log if n == 1 else f"{n} {log}" for log, n in groups) == logs
+
+
+@pytest.mark.parametrize(
+    ("answers", "logs"),
+    [
+        ([500, 200], "all, all"),
+        ([500, 500, 200], "all, all, record"),
+        ([413, 200], "all, record"),
+        ([500, 500, 500, 200], "all, all, record, all"),
+    ],
+)
+def test_a_log_that_is_short_anyway_is_not_given_up_over_one_hiccup(
+    answers: list[Answer], logs: str, play: MakePlay
+) -> None:
+    strict = play([200, *answers])
+    strict.put("done A", "fail B with little log")
+    assert ", ".join(strict.run().logs_of("fail B")) == logs
+
+
+def test_less_comes_before_other_pings(play: MakePlay) -> None:
+    strict = play(lambda words, log: 500 if words == "fail A" and log == "all" else 200)
+    strict.put("fail A with a log", "note B")
+    assert strict.run().sent == "fail A, fail A, fail A, fail A, note B"
+
+
+def test_a_ping_that_is_refused_whatever_it_carries_lets_others_pass(play: MakePlay) -> None:
+    removed = play(lambda words, _: 410 if words == "start B" else 200)
+    removed.put("done A", "start B", "note C")
+    removed.run(10)
+    assert removed.sent.startswith("done A, start B, start B, start B, note C")
+
+
+def test_why_less_was_sent_is_what_was_answered_to_all_of_it(play: MakePlay) -> None:
+    strict = play([200, 413, 500, 200])
+    strict.put("done A", "fail B with a log", "fail C with a log")
+    assert strict.run().logs == "all, all, end, record, record"
+    assert all(b"answered 413" in body.footer for body in strict.bodies[2:])
+
+
+def test_what_is_known_to_be_too_large_is_tried_once_less_fails_too(play: MakePlay) -> None:
+    strict = play(lambda words, log: 413 if log == "all" else 500 if words == "fail B" else 200)
+    strict.put("fail A with a log")
+    strict.run()
+    strict.put("fail B with a log")
+    strict.run(5)
+    assert strict.logs_of("fail B")[:4] == ["end", "record", "all", "end"]
 
 
 def test_what_is_too_large_is_known_for_an_hour(play: MakePlay) -> None:
@@ -655,7 +734,9 @@ def test_it_is_sent_though_nothing_else_waits(play: MakePlay) -> None:
     owing = play([200])
     owing.owed = [ping_of("fail old")]
     assert owing.run().sent == ""  # nobody asked
+    assert not owing.sender.has_work
     owing.inbox.asks_in_front = True
+    assert owing.sender.has_work
     owing.run()
     owing.put("done A")
     assert owing.run().sent == "fail old, done A"
