@@ -8,7 +8,8 @@ from itertools import groupby
 
 import pytest
 
-from loghc import Event
+from loghc import Event, Stats
+from loghc.deadline import Deadline
 from simulated import NO_ANSWER, STALLED, WEB_PAGE, Answer, Play, answered, ping_of
 
 MakePlay = Callable[..., Play]
@@ -539,7 +540,7 @@ def test_in_trouble_what_counts_is_sent(play: MakePlay, said: Callable[[], list[
     away = play([503, 200])
     away.put("start A", "note A", "done A", "start B", "note B", "done B")
     assert away.run().sent == "start A, done A, done B"  # A's start was attempted
-    assert away.counts.stats == (away.counts.stats.__class__(2, 0, 0, 4))
+    assert away.counts.stats == Stats(2, 0, 0, 4)
     assert said() == []  # not many
 
 
@@ -570,6 +571,25 @@ def test_trouble_begins_when_half_of_the_time_of_a_stop_is_over(play: MakePlay) 
     slow.stop_in(5)
     slow.run()
     assert slow.sent == "note 0, note 1, note 2, done A"
+
+
+def test_trouble_begins_with_the_tenth_second_and_not_before(play: MakePlay) -> None:
+    slow = play([200], took=5.0)
+    slow.put("note 0", "note 1", "note 2", "done A")
+    assert slow.run().sent == "note 0, note 1, done A"
+    slow = play([200], took=4.999)
+    slow.put("note 0", "note 1", "note 2", "done A")
+    assert slow.run().sent == "note 0, note 1, note 2, done A"
+
+
+def test_at_a_stop_in_trouble_what_says_nothing_of_the_state_is_void(play: MakePlay) -> None:
+    away = play([200, 503, 503, 200])
+    away.put("start A")
+    away.run()
+    away.put("start B", "note B", "start C", "fail B", "done A")
+    away.at(0.1, lambda: away.stop_in(5))
+    assert away.run().sent == "start A, start B, fail B, fail B, done A"
+    assert away.counts.stats == Stats(3, 0, 0, 3)
 
 
 def test_a_start_that_is_set_aside_is_void_once_its_end_comes(play: MakePlay) -> None:
@@ -611,7 +631,7 @@ def test_of_many_failures_some_are_counted_in_another(play: MakePlay) -> None:
     counting = away.bodies[-31].footer.decode()
     assert counting.startswith("loghc: and 18 more failures since 20")
     assert not any(b"more failures" in body.footer for body in away.bodies[-30:])
-    assert away.counts.stats == away.counts.stats.__class__(50, 0, 0)
+    assert away.counts.stats == Stats(50, 0, 0)
     assert [words for words, _ in away.outcomes[:3]] == ["fail 0", "fail 1", "fail 2"]
 
 
@@ -706,6 +726,16 @@ def test_a_successor_knows_which_runs_were_started(passed_on: PassedOn) -> None:
     assert passed_on(answer, ["start A"], ["note X", "done A", "done B"]).sent == (
         "note X, done A, done B"
     )
+
+
+def test_whoever_was_taken_over_sends_nothing_more(play: MakePlay) -> None:
+    busy = play([200])
+    before = busy.sender
+    busy.sender = before.take_over(0)
+    busy.put("done A")
+    before.work(Deadline(10))
+    assert busy.sent == ""
+    assert busy.run().sent == "done A"
 
 
 def test_what_is_taken_over_is_sent_once(play: MakePlay) -> None:
