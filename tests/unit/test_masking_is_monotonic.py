@@ -25,7 +25,7 @@ def shape_in_marks(template: str) -> str:
     return f"{token[:half]}«{token[half:]}»"
 
 
-EXAMPLES = [row.caught for row in ROWS] + [shape_in_marks(shape.template) for shape in SHAPES]
+EXAMPLES = [row.caught for row in ROWS] + [shape_in_marks(shape) for shape in SHAPES]
 
 CONTEXTS: dict[str, Callable[[str], str]] = {
     "JSON": lambda text: json.dumps({"message": text}),

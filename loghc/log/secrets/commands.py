@@ -16,57 +16,47 @@ class Command(NamedTuple):
         option: what stands before the secret, as a regular expression, without the blanks around.
         secret: how the secret follows: a key of ``FORMS``.
         caught: a text with the secret in ``«»``.
-        stays: a look-alike that stays.
     """
 
     program: str
     option: str
     secret: str
     caught: str
-    stays: str
 
 
 COMMANDS = (
-    Command("curl", "-u|--user|-U|--proxy-user|-E|--cert|--proxy-cert", "user:password", "curl -u bob:«hunter2» https://x", "curl -u bob https://x"),
-    Command("curl", "-[a-zA-Z]{1,6}u", "user:password", "curl -sSu bob:«hunter2» https://x", "curl -su bob https://x"),
-    Command("curl", "-u|--user", "token", "curl -u «a1b2c3d4e5f6g7h8i9j0»: https://x", "curl -u bob: https://x"),
-    Command("(?:conda token|wandb)", "set|login", "argument", "conda token set «a1b2c3d4»", "conda token list"),
-    Command("sshpass", "-p", "either", "sshpass -p «hunter2» ssh bob@x", "sshpass -f file ssh"),
-    Command("(?:mysql|mysqldump|mysqladmin|mysqlimport|mysqlsh|mysqlpump|mysqlcheck|mariadb|mariadb-dump|mariadb-admin)", "-p(?!ort)", "glued", "mysqldump -u root -p«hunter2» shop", "mysql -u root -p shop"),
-    Command("(?:mongo|mongosh|mongodump|mongorestore|mongoexport|mongoimport)", "-p", "argument", "mongodump -u bob -p «hunter2» -d x", "mongosh --port 27017"),
-    Command("(?:skopeo|buildah|podman)", "--(?:src-|dest-)?creds", "user:password", "skopeo copy --src-creds bob:«hunter2» a b", "skopeo inspect x"),
-    Command("login", "-p|--apikey|--password", "argument", "az login -u bob -p «hunter2»", "az login --use-device-code"),
-    Command("redis-cli", "-a|--pass", "argument", "redis-cli -h x -a «hunter2» ping", "redis-cli -h x ping"),
-    Command("openssl", "-k|-K", "argument", "openssl enc -aes-256-cbc -k «hunter2» -in x", "openssl enc -in x"),
-    Command("(?:smbclient|rpcclient|smbget|net|winexe|wmic)", "-U", "user%password", "smbclient //x/y -U bob%«hunter2»", "smbclient //x/y -U bob"),
-    Command("(?:ldapsearch|ldapmodify|ldapadd|ldapdelete|ldappasswd|ldapwhoami)", "-w|-s", "argument", "ldapsearch -D cn=x -w «hunter2»", "ldapsearch -x -LLL"),
-    Command("htpasswd", r"-\w{0,6}b\w{0,6}(?: -C \d+)?(?: -?[\w./-]*)? \S+", "argument", "htpasswd -b .htpasswd bob «hunter2»", "htpasswd .htpasswd bob"),
-    Command("(?:sqlcmd|isql|bcp|osql|tsql)", "-P", "either", "sqlcmd -S x -U sa -P «hunter2»", "sqlcmd -S x -E"),
-    Command("(?:sqlplus|rman|expdp|impdp|sqlldr)", r"(?:-[A-Za-z]{1,2} ){0,3}(?:userid=|target )?[A-Za-z]\w{0,30}/", "glued", "sqlplus scott/«tiger2»@orcl", "sqlplus /nolog"),
-    Command("rabbitmqctl", r"(?:add_user|change_password|authenticate_user) \S+", "argument", "rabbitmqctl add_user bob «hunter2»", "rabbitmqctl list_users"),
-    Command("(?:rabbitmqadmin|cqlsh|xfreerdp|rdesktop|psexec|influx|impacket|nxc|crackmapexec|telegraf|sftp|ftp|ncftpput|ncftpget|svn|vncdo)", "-p|/p:", "argument", "cqlsh x -u bob -p «hunter2»", "cqlsh x 9042"),
-    Command("(?:xfreerdp|psexec|net use|net user|cmdkey|schtasks|runas)", "/(?:p|pass|rp):", "glued", "xfreerdp /u:bob /p:«hunter2» /v:x", "xfreerdp /v:x"),
-    Command("net user", r"[\w.-]+", "argument", "net user bob «hunter2» /add", "net user"),
-    Command("net use", r"(?:[A-Z]: )?\\\\\\?\\?\S+(?: /user:\S+)?", "argument", r"net use Z: \\nas\x /user:bob «hunter2»", "net use"),
-    Command("(?:zip|unzip)(?= -)", "-P", "either", "zip -P «hunter2» a.zip b", "zip -r a.zip b"),
-    Command("(?:7z|7za|7zz|rar|unrar)", "-(?:p|hp)", "glued", "7z a -p«hunter2» a.7z b", "7z a a.7z b"),
-    Command("(?:lftp|lftpget)", "-u", "user,password", "lftp -u bob,«hunter2» ftp://x", "lftp -u bob ftp://x"),
-    Command("kubectl create secret", "--from-literal=[^=\\s]{1,64}", "argument", "kubectl create secret generic x --from-literal=a=«hunter2»", "kubectl create secret generic x --from-file=a"),
-    Command("(?:aws configure|composer config|poetry config|pip config|git config|gcloud config|conda config)", r"(?:set |--global |--auth ){0,2}[\w./:-]{0,64}(?:secret|token|password|oauth|http-basic)[\w./:-]{0,64}(?: set)?(?: [a-z]+(?= \S))?", "argument", "aws configure set aws_secret_access_key «ab/cd+ef»", "aws configure set region eu-west-1"),
-    Command("(?:heroku|fly|flyctl|railway|wrangler|doppler|supabase|gh|vercel|netlify)", r"(?:config|secrets?|variables|env)[: ](?:set|put)(?: [\w-]+)? ?[A-Z0-9_]{0,32}(?:KEY|TOKEN|PASS|SECRET|URL|PASSWORD|DSN)[A-Z0-9_]{0,16}(?: (?:--body|-b|--value))?", "argument", "fly secrets set SIGNING_KEY=«hunter2»", "fly secrets set TZ=UTC"),
-    Command("(?:mc alias|mcli alias|mc config)", r"(?:host )?(?:set|add) \S+ \S+ \S+", "argument", "mc alias set x https://y bob «hunter2»", "mc alias list"),
-    Command("(?:ipmitool|mosquitto_pub|mosquitto_sub|mqttx)", "-P", "either", "ipmitool -H x -U bob -P «hunter2» power", "ipmitool -H x power"),
-    Command("(?:snmpwalk|snmpget|snmpset|snmpbulkwalk)", "-c|-A", "argument", "snmpwalk -v2c -c «hunter2» x", "snmpwalk -v3 x"),
-    Command("(?:snmpwalk|snmpget|snmpset|snmpbulkwalk)", "-X", "argument", "snmpget -v3 -A «authpass1» -X «privpass1» x", "snmpget -v3 x"),
-    Command("(?:plink|pscp|psftp|putty)", "-pw", "argument", "plink -pw «hunter2» bob@x", "plink bob@x"),
-    Command("swaks", "-ap|--auth-password", "argument", "swaks --to x -ap «hunter2»", "swaks --to x"),
-    Command("(?:wpa_passphrase|nmcli)", r"[\w-]+(?: dev(?:ice)? wifi connect \S+ password)?", "argument", "wpa_passphrase home «hunter22»", "nmcli"),
-    Command("etcdctl", "--user", "user:password", "etcdctl --user root:«hunter2» get x", "etcdctl get x"),
-    Command("rclone", "obscure", "argument", "rclone obscure «hunter2»", "rclone sync a b"),
-    Command("(?:gpg|gpg2|borg|restic|duplicity|cryptsetup|ansible-vault|ansible-playbook|ssh-keygen)", "--passphrase|-N|-P", "argument", "gpg --batch --passphrase «hunter2» -d x", "gpg --batch -d x"),
-    Command("b2 authorize-account", r"\S+", "argument", "b2 authorize-account 0a1b «K00aB3dE5f»", "b2 authorize-account"),
-    Command("bundle config", r"(?:set )?(?:--global |--local )?\S+", "user:password", "bundle config gems.example.com bob:«hunter2»", "bundle config path vendor"),
-    Command("codecov", "-t|--token", "argument", "codecov -t «9e9d9bbe-4f2b»", "codecov -f cov.xml"),
+    Command("curl", "-[a-zA-Z]{0,6}u|--user|-U|--proxy-user|-E|--cert|--proxy-cert", "user:password", "curl -u bob:«hunter2» https://x"),
+    Command("curl", "-u|--user", "token", "curl -u «a1b2c3d4e5f6g7h8i9j0»: https://x"),
+    Command("(?:conda token|wandb)", "set|login", "argument", "conda token set «a1b2c3d4»"),
+    Command("sshpass", "-p", "either", "sshpass -p «hunter2» ssh bob@x"),
+    Command("(?:mysql|mysqldump|mysqladmin|mysqlimport|mysqlsh|mysqlpump|mysqlcheck|mariadb|mariadb-dump|mariadb-admin)", "-p(?!ort)", "glued", "mysqldump -u root -p«hunter2» shop"),
+    Command("(?:skopeo|buildah|podman)", "--(?:src-|dest-)?creds", "user:password", "skopeo copy --src-creds bob:«hunter2» a b"),
+    Command("(?:redis-cli|openssl|swaks)", "-a|--pass|-k|-K|-ap|--auth-password", "argument", "redis-cli -h x -a «hunter2» ping"),
+    Command("(?:smbclient|rpcclient|smbget|net|winexe|wmic)", "-U", "user%password", "smbclient //x/y -U bob%«hunter2»"),
+    Command("(?:ldapsearch|ldapmodify|ldapadd|ldapdelete|ldappasswd|ldapwhoami)", "-w", "argument", "ldapsearch -D cn=x -w «hunter2»"),
+    Command("htpasswd", r"-\w{0,6}b\w{0,6}(?: -C \d+)?(?: -?[\w./-]*)? \S+", "argument", "htpasswd -b .htpasswd bob «hunter2»"),
+    Command("(?:sqlcmd|isql|bcp|osql|tsql|zip|unzip|ipmitool|mosquitto_pub|mosquitto_sub|mqttx)", "-P", "either", "sqlcmd -S x -U sa -P «hunter2»"),
+    Command("(?:sqlplus|rman|expdp|impdp|sqlldr)", r"(?:-[A-Za-z]{1,2} ){0,3}(?:userid=|target )?[A-Za-z]\w{0,30}/", "glued", "sqlplus scott/«tiger2»@orcl"),
+    Command("rabbitmqctl", r"(?:add_user|change_password|authenticate_user) \S+", "argument", "rabbitmqctl add_user bob «hunter2»"),
+    Command("(?:login|mongo|mongosh|mongodump|mongorestore|mongoexport|mongoimport|rabbitmqadmin|cqlsh|xfreerdp|rdesktop|psexec|influx|impacket|nxc|crackmapexec|telegraf|sftp|ftp|ncftpput|ncftpget|svn|vncdo)", "-p|/p:|--password|--apikey", "argument", "cqlsh x -u bob -p «hunter2»"),
+    Command("(?:xfreerdp|psexec|net use|net user|cmdkey|schtasks|runas)", "/(?:p|pass|rp):", "glued", "xfreerdp /u:bob /p:«hunter2» /v:x"),
+    Command("net user", r"[\w.-]+", "argument", "net user bob «hunter2» /add"),
+    Command("net use", r"(?:[A-Z]: )?\\\\\\?\\?\S+(?: /user:\S+)?", "argument", r"net use Z: \\nas\x /user:bob «hunter2»"),
+    Command("(?:7z|7za|7zz|rar|unrar)", "-(?:p|hp)", "glued", "7z a -p«hunter2» a.7z b"),
+    Command("(?:lftp|lftpget)", "-u", "user,password", "lftp -u bob,«hunter2» ftp://x"),
+    Command("kubectl create secret", "--from-literal=[^=\\s]{1,64}", "argument", "kubectl create secret generic x --from-literal=a=«hunter2»"),
+    Command("(?:aws configure|composer config|poetry config|pip config|git config|gcloud config|conda config)", r"(?:set |--global |--auth ){0,2}[\w./:-]{0,64}(?:secret|token|password|oauth|http-basic)[\w./:-]{0,64}(?: set)?(?: [a-z]+(?= \S))?", "argument", "aws configure set aws_secret_access_key «ab/cd+ef»"),
+    Command("(?:heroku|fly|flyctl|railway|wrangler|doppler|supabase|gh|vercel|netlify)", r"(?:config|secrets?|variables|env)[: ](?:set|put)(?: [\w-]+)? ?[A-Z0-9_]{0,32}(?:KEY|TOKEN|PASS|SECRET|URL|PASSWORD|DSN)[A-Z0-9_]{0,16}(?: (?:--body|-b|--value))?", "argument", "fly secrets set SIGNING_KEY=«hunter2»"),
+    Command("(?:mc alias|mcli alias|mc config)", r"(?:host )?(?:set|add) \S+ \S+ \S+", "argument", "mc alias set x https://y bob «hunter2»"),
+    Command("(?:snmpwalk|snmpget|snmpset|snmpbulkwalk)", "-c|-A", "argument", "snmpwalk -v2c -c «hunter2» x"),
+    Command("(?:snmpwalk|snmpget|snmpset|snmpbulkwalk)", "-X", "argument", "snmpget -v3 -A «authpass1» -X «privpass1» x"),
+    Command("(?:wpa_passphrase|nmcli)", r"[\w-]+(?: dev(?:ice)? wifi connect \S+ password)?", "argument", "wpa_passphrase home «hunter22»"),
+    Command("etcdctl", "--user", "user:password", "etcdctl --user root:«hunter2» get x"),
+    Command("rclone", "obscure", "argument", "rclone obscure «hunter2»"),
+    Command("(?:gpg|gpg2|borg|restic|duplicity|cryptsetup|ansible-vault|ansible-playbook|ssh-keygen)", "--passphrase|-N|-P", "argument", "gpg --batch --passphrase «hunter2» -d x"),
+    Command("b2 authorize-account", r"\S+", "argument", "b2 authorize-account 0a1b «K00aB3dE5f»"),
+    Command("bundle config", r"(?:set )?(?:--global |--local )?\S+", "user:password", "bundle config gems.example.com bob:«hunter2»"),
+    Command("codecov", "-t|--token", "argument", "codecov -t «9e9d9bbe-4f2b»"),
 )  # fmt: skip
 
 # An argument ends at a blank, or where its quotes do; in a list of arguments, there too.

@@ -92,7 +92,6 @@ KINDS: dict[str, Callable[[str], bool]] = {
     "random": is_random,
     "long": lambda value: is_longer(value, 16),
     "long or uuid": lambda value: _is_long(value, 16),
-    "longer": lambda value: is_longer(value, 20),
 }
 """Which values count as secret, for the names that say so."""
 

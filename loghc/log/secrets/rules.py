@@ -13,7 +13,7 @@ from loghc.log.secrets.commands import pattern as command_pattern
 from loghc.log.secrets.kinds import without_escapes
 from loghc.log.secrets.names import beginnings
 from loghc.log.secrets.searched import Anchors, Searched
-from loghc.log.secrets.shapes import SHAPES, Shape, heads
+from loghc.log.secrets.shapes import SHAPES, heads
 from loghc.log.secrets.shapes import pattern as shape_pattern
 from loghc.log.secrets.texts import TEXTS, Text
 
@@ -33,7 +33,7 @@ class Rule(NamedTuple):
         confirm: what is found is a secret only if this says so.
     """
 
-    row: Shape | Command | Text
+    row: str | Command | Text
     anchors: list[str]
     pattern: Callable[[], re.Pattern[str]]
     folded: bool = False
@@ -66,10 +66,10 @@ class Rule(NamedTuple):
                 done = end
 
 
-def _rule(row: Shape | Command | Text) -> Rule:
+def _rule(row: str | Command | Text) -> Rule:
     if isinstance(row, Command):
         return Rule(row, programs(row), cache(lambda: re.compile(command_pattern(row))))
-    if isinstance(row, Shape):
+    if isinstance(row, str):
         anchors = [head.lower() for head in heads(row)]
         return Rule(row, anchors, cache(lambda: re.compile(shape_pattern(row))))
     return Rule(
