@@ -183,7 +183,7 @@ class Direct(Outlet):
 
     def _earlier(self) -> list[Ping]:
         self._late = []
-        self._entry.tell_earlier(self)
+        self._entry.send_earlier(self)
         return self._late
 
     def _put(self, event: Event, run_id: str, *, ends: bool = True, **around: Any) -> None:

@@ -1,8 +1,8 @@
-"""The black box: what tells a run's end when its watcher couldn't, to the next one of that check.
+"""The black box: keeps the ends that a process couldn't deliver, for the next one of that check.
 
 Our directory in a state directory holds a ``salt`` and an entry for each run that is open, or whose
 end could not be delivered. An entry is a directory whose ``lock`` its watcher holds as long as it
-lives. Nothing in it tells the ping URL: the check is known by a salted hash.
+lives. Nothing in it reveals the ping URL: the check is known by a salted hash.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ class Entry:
         delete_rings(self.directory)
 
     def remove(self) -> None:
-        """Its end has been told."""
+        """Delete it: its end has been sent."""
         remove(self.directory, self.fields)
 
     def release(self) -> None:
@@ -154,7 +154,7 @@ class BlackBox:
         """A new entry for a run: its directory itself, where that lies in the state directory.
 
         Returns:
-            The entry, and the fields that tell the run directory from any other.
+            The entry, and the fields that identify the run directory.
         """
         fields = where(run)
         if os.path.dirname(run.path) == self.directory.path:

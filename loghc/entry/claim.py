@@ -18,7 +18,6 @@ from loghc.portable.fields import parse_fields
 __all__ = [
     "BODY",
     "END",
-    "TOLD",
     "Claim",
     "Owed",
     "delete_rings",
@@ -34,9 +33,6 @@ BODY = "body"
 
 END = "end"
 """The name of the file that says how a run ended, in room that was reserved for it."""
-
-TOLD = "told"
-"""What a sink notes in its ring of a run whose end was delivered."""
 
 _LOG_DROPPED = "log-dropped"  # the name of a file in an entry whose log made room for others
 _DEATH = "death"  # the name of the file that says how the process of a sink died
@@ -55,7 +51,7 @@ They are not the dead's, though a program that closes all descriptors loses its 
 
 
 class Owed(NamedTuple):
-    """What is to be told of one run.
+    """What is to be sent of one run.
 
     Attributes:
         event: the event's value; ``"fail"`` for a run that was cut off.
@@ -139,7 +135,7 @@ class Claim:
         return is_here(self.fields)
 
     def owed(self) -> list[Owed]:
-        """What is to be told, oldest first.
+        """What is to be sent, oldest first.
 
         Raises:
             ValueError: what was kept is damaged.
@@ -170,7 +166,7 @@ class Claim:
             elif event in _ENDS:
                 found.pop(run_id, None)
                 found[run_id] = Owed(event, run_id, at, frame.time_ns, "".join(rest))
-            elif event in (layout.END, TOLD):
+            elif event == layout.END:
                 found.pop(run_id, None)
         return list(found.values())
 
@@ -216,7 +212,7 @@ class Claim:
         other.release()
 
     def drop_log(self) -> None:
-        """Make room: what it owes is told without its log."""
+        """Make room: what it owes is sent without its log."""
         pairs = self._pairs
         with contextlib.suppress(OSError, ValueError), self.opened() as directory:
             if "event" not in self.fields:  # some of it may be in the ring alone
@@ -228,7 +224,7 @@ class Claim:
             delete_rings(directory)
 
     def remove(self) -> None:
-        """What it owes has been told."""
+        """Delete it: what it owes has been sent."""
         with contextlib.suppress(OSError), self.opened() as directory:
             remove(directory, self.fields)
 
@@ -287,7 +283,7 @@ def open_claim(parent: Directory, name: str) -> Claim | None:
 
 
 def note_death(directory: Directory, facts: Mapping[str, str]) -> None:
-    """Note in a sink's entry how its process died, for whoever tells it.
+    """Note in a sink's entry how its process died, for whoever reports it.
 
     Args:
         directory: the entry's.
@@ -312,7 +308,7 @@ def delete_rings(directory: Directory) -> None:
 
 
 def where(run: Directory) -> dict[str, str]:
-    """The fields that tell a run directory from any other."""
+    """The fields that identify a run directory."""
     device, inode = run.identity
     return {"rings": run.path, "boot": boot_id(), "device": str(device), "inode": str(inode)}
 
@@ -350,8 +346,8 @@ def _is(run: Directory, fields: dict[str, str]) -> bool:
     """Whether a run directory is the one that an entry was made for, not one made later there."""
     known = where(run)
     same_boot = fields.get("boot") == known["boot"]
-    told_by = ("inode", "device") if same_boot else ("inode",)  # disks may be renumbered
-    return all(fields.get(key) == known[key] for key in told_by)
+    known_by = ("inode", "device") if same_boot else ("inode",)  # disks may be renumbered
+    return all(fields.get(key) == known[key] for key in known_by)
 
 
 def _rings(directory: Directory | None) -> list[str]:

@@ -146,7 +146,7 @@ class Collector:
 
         Args:
             printed: lines, as they came.
-            tracebacks: that are told as well.
+            tracebacks: that are sent as well.
         """
         records = Records([*(frame.data for frame in self._recorded), *map(encode, tracebacks)])
         return records.left_out_of(fold(printed))

@@ -167,7 +167,7 @@ class Directory:
 
     @property
     def identity(self) -> tuple[int, int]:
-        """What tells it from what may take its place: its device and inode."""
+        """Identifies it, as another may take its place: its device and inode."""
         found = os.fstat(self.descriptor)
         return found.st_dev, found.st_ino
 

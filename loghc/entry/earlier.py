@@ -1,4 +1,4 @@
-"""Tells what earlier processes owe a check: ends not delivered, and runs that were cut off."""
+"""Sends what earlier processes owe a check: undelivered ends, and runs that were cut off."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from loghc.utf8 import encode
 if TYPE_CHECKING:
     from loghc.entry.black_box import BlackBox
 
-__all__ = ["EarlierRuns", "LazyBody", "Teller"]
+__all__ = ["EarlierRuns", "LazyBody", "PingQueue"]
 
 _OTHER_VERSION = "loghc: its log was kept by another version of loghc, and can't be read"
 _WATCHER_DIED = "cut off: loghc died with this run (a power failure, a killed container)"
@@ -51,8 +51,8 @@ def _let_go() -> None:
 in_child(InChild.REPORT, _let_go)
 
 
-class Teller(Protocol):
-    """What sends the pings of this process."""
+class PingQueue(Protocol):
+    """What the pings of earlier runs are put into."""
 
     def put_late(
         self, event: Event, run_id: str, body: Callable[[], Body], exit_status: int | None = None
@@ -80,7 +80,7 @@ class LazyBody:
 
 
 class EarlierRuns:
-    """What one check is owed by the dead, until it has been told.
+    """What one check is owed by the dead, until it has been sent.
 
     Args:
         limit: bytes of log that a ping carries at most.
@@ -93,18 +93,18 @@ class EarlierRuns:
     def __contains__(self, run_id: str) -> bool:
         return run_id in self._left
 
-    def tell(self, box: BlackBox, check: str, teller: Teller) -> None:
+    def send(self, box: BlackBox, check: str, queue: PingQueue) -> None:
         """Claim what is owed, and queue it.
 
         Raises:
             OSError: the state directory can't be read.
         """
-        self.tell_claims(box.claim(check), teller, *box.newest_end(check))
+        self.send_claims(box.claim(check), queue, *box.newest_end(check))
 
-    def tell_claims(
+    def send_claims(
         self,
         claims: Iterable[Claim],
-        teller: Teller,
+        queue: PingQueue,
         newest: float = -math.inf,
         lived: Collection[str] = (),
     ) -> None:
@@ -112,7 +112,7 @@ class EarlierRuns:
 
         Args:
             claims: the entries.
-            teller: sends the pings.
+            queue: takes the pings.
             newest: when the newest end came that was delivered for their check.
             lived: whose entries lived then.
         """
@@ -130,17 +130,17 @@ class EarlierRuns:
             for event, each in zip(events, owed, strict=True):
                 run_id = run_id_from(each.run_id)
                 is_late = each.happened < newest and claim.name not in lived
-                body = self._body(claim, event, each, teller, is_late=is_late)
+                body = self._body(claim, event, each, queue, is_late=is_late)
                 status = None if is_late else each.status
                 self._left[run_id] = claim
-                if teller.put_late(Event.LOG if is_late else event, run_id, body, status):
+                if queue.put_late(Event.LOG if is_late else event, run_id, body, status):
                     queued = True
                 else:
                     del self._left[run_id]
             if not queued:
                 _forget(claim)
 
-    def told(self, run_id: str) -> bool:
+    def settled(self, run_id: str) -> bool:
         """A ping of a run came to its outcome, for good; whether it was one of these."""
         claim = self._left.pop(run_id, None)
         if claim is None:
@@ -150,11 +150,11 @@ class EarlierRuns:
         return True
 
     def after_fork(self) -> None:
-        """In a forked child: these are the parent's to tell."""
+        """In a forked child: these are the parent's to send."""
         self._left.clear()
 
     def _body(
-        self, claim: Claim, event: Event, owed: Owed, teller: Teller, *, is_late: bool
+        self, claim: Claim, event: Event, owed: Owed, queue: PingQueue, *, is_late: bool
     ) -> Callable[[], Body]:
         lines = [_NEWER_END] if is_late else []
         if claim.counted:
@@ -171,13 +171,13 @@ class EarlierRuns:
         if any((key, value) in (("send_logs", "0"), ("redact", "")) for key, value in options):
             _once.report("withheld", _WITHHELD)
             return Body
-        return LazyBody(functools.partial(self._rendered, claim, owed, teller, lines, options))
+        return LazyBody(functools.partial(self._rendered, claim, owed, queue, lines, options))
 
     def _rendered(
         self,
         claim: Claim,
         owed: Owed,
-        teller: Teller,
+        queue: PingQueue,
         lines: list[str],
         options: list[tuple[str, str]],
     ) -> Body:
@@ -191,7 +191,7 @@ class EarlierRuns:
         headline = owed.cause
         if owed.began is not None:
             headline = _death(owed) or _cut_off(claim, owed.began, facts)
-        render = teller.render(
+        render = queue.render(
             _redacted(log, redact),
             headline=headline if redact is None else redact(headline),
             tracebacks=[traceback.text for traceback in facts.tracebacks],

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 from loghc.delivery.outcomes import is_settled
 from loghc.delivery.thread import ThreadOnDemand
 from loghc.entry.black_box import BlackBox, entry_names
-from loghc.entry.claim import TOLD
-from loghc.entry.earlier import EarlierRuns, Teller
+from loghc.entry.earlier import EarlierRuns, PingQueue
 from loghc.entry.memory import on_network
 from loghc.entry.memory_box import MemoryBox
 from loghc.entry.processes import boot_id
@@ -135,7 +134,7 @@ class Keeper(SinkEntry):
             self._complain(error)
         return True
 
-    def tell_earlier(self, teller: Teller) -> None:
+    def send_earlier(self, queue: PingQueue) -> None:
         """Claim the entries of the dead, and queue what they owe."""
         own = os.path.basename(self.path or "")
         if self._state is None or not entry_names(self._state) - {own}:
@@ -146,7 +145,7 @@ class Keeper(SinkEntry):
                 self._clean_up(box)  # before they are locked: it makes room
                 # A child that was forked meanwhile would hold the locks of what is claimed.
                 with importing():
-                    self._earlier.tell(box, box.check_of(self._url), teller)
+                    self._earlier.send(box, box.check_of(self._url), queue)
             finally:
                 box.close()
         except (OSError, ValueError) as error:
@@ -170,18 +169,18 @@ class Keeper(SinkEntry):
 
     def settled(self, ping: Ping, attempt: Attempt) -> None:
         """An end that came to its outcome is owed no more."""
-        told = is_settled(attempt)
+        final = is_settled(attempt)
         if ping.run_id in self._earlier:
-            if told:
-                self._earlier.told(ping.run_id)
+            if final:
+                self._earlier.settled(ping.run_id)
             return
         owed = self._owed.get(ping.run_id)
         if owed is None or not ping.event.ends_run:
             return
         owed.pending -= 1
-        if told and owed.pending <= 0:
+        if final and owed.pending <= 0:
             self._owed.pop(ping.run_id, None)
-            self._mark(TOLD, ping.run_id)
+            self._mark(layout.END, ping.run_id)
             if attempt.delivered:
                 self._newest_end = max(self._newest_end, owed.happened)
             self._changed()

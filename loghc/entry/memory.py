@@ -42,7 +42,7 @@ def run_directory(parent: str) -> Directory:
 
 
 def on_network(path: str) -> bool:
-    """Whether a directory is on a network file system, as far as the system tells."""
+    """Whether a directory is on a network file system, as far as the system shows."""
     real = os.fsencode(os.path.realpath(path))
     found, kind = b"", b""
     try:

@@ -1,4 +1,4 @@
-"""In place of a black box: entries in memory, each of which is the guard's alone to tell."""
+"""In place of a black box: entries in memory, which their guards alone send."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class MemoryBox:
         return Entry(new_entry(memory_directory(), GUARDED_PREFIX))
 
     def bound(self, check: str) -> None:
-        """Nothing to do: each guard deletes what it told."""
+        """Nothing to do: each guard deletes what it sent."""
 
     def note_end(self, check: str, happened: float) -> None:
         """Nobody has to know."""

@@ -93,7 +93,7 @@ def _shown(line: str) -> str:
 
 
 class Records:
-    """What was recorded, to tell what of it was printed as well.
+    """What was recorded, to find what of it was printed as well.
 
     Args:
         texts: the records, and what else is known, such as tracebacks.

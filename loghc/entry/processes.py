@@ -29,7 +29,7 @@ _DIGITS = 19  # of a number that fits into 64 bits
 
 @functools.cache
 def boot_id() -> str:
-    """What tells one boot of the machine from the next; empty where nobody says."""
+    """Identifies one boot of the machine; empty where that is unknown."""
     try:
         with open("/proc/sys/kernel/random/boot_id", "rb") as file:
             return file.read().decode("ascii", "replace").strip()
@@ -75,7 +75,7 @@ def is_alive(pid: int) -> bool:
 
 
 def identify() -> dict[str, str]:
-    """What tells this process from any other: facts for ``lives``."""
+    """Identifies this process: facts for ``lives``."""
     pid = os.getpid()
     return {
         "boot": boot_id(),
@@ -86,9 +86,9 @@ def identify() -> dict[str, str]:
 
 
 def lives(facts: Mapping[str, str]) -> bool:
-    """Whether the process that ``identify`` described has not ended, as far as its id can tell.
+    """Whether the process that ``identify`` described has not ended, as far as its id shows.
 
-    After another boot, and in another container, an id tells nothing: there a lock decides alone.
+    After another boot, and in another container, an id shows nothing: there a lock decides alone.
     """
     text = facts.get("pid", "")
     if not (text.isascii() and text.isdigit() and len(text) < _DIGITS):
@@ -110,7 +110,7 @@ def may_live(facts: Mapping[str, str]) -> bool:
 
 
 def _namespace() -> str:
-    """What tells the pid namespace of this process from others."""
+    """Identifies the pid namespace of this process."""
     try:
         return os.readlink("/proc/self/ns/pid")
     except OSError:

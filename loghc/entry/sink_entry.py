@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from loghc.entry.earlier import Teller
+    from loghc.entry.earlier import PingQueue
     from loghc.log.tail import Log, Snapshot
     from loghc.ping import Attempt, Event, Ping
 
@@ -14,14 +14,14 @@ __all__ = ["SinkEntry"]
 
 
 class SinkEntry:
-    """What one sink keeps for the next start, and tells of earlier ones; this one keeps nothing.
+    """What one sink keeps for the next start, and sends of earlier ones; this one keeps nothing.
 
     Nothing in here raises, nor waits for a disk on the app's threads.
     """
 
     @property
     def left_to(self) -> str:
-        """Who tells what this process can't deliver; empty: nobody."""
+        """Who sends what this process can't deliver; empty: nobody."""
         return ""
 
     def kept_with(self, log: Log) -> Log:
@@ -36,7 +36,7 @@ class SinkEntry:
             starts: the marker starts a run.
 
         Returns:
-            Whether to look for what earlier processes owe: ``tell_earlier``.
+            Whether to look for what earlier processes owe: ``send_earlier``.
         """
         return False
 
@@ -44,18 +44,18 @@ class SinkEntry:
         """A marker's ping is about to be queued.
 
         Args:
-            event: what it tells.
+            event: the ping's.
             run_id: its run.
             cause: a failure's headline.
             ends: it ends its run.
             owed: its end is to be delivered.
         """
 
-    def tell_earlier(self, teller: Teller) -> None:
+    def send_earlier(self, queue: PingQueue) -> None:
         """Queue what earlier processes owe. Called on the thread that sends.
 
         Args:
-            teller: sends the pings.
+            queue: takes the pings.
         """
 
     def settled(self, ping: Ping, attempt: Attempt) -> None:

@@ -78,11 +78,11 @@ class GuardedSink:
         note_death(directory, facts)
         claim = Claim(directory)
         if self._settings.state is None:
-            self._earlier.tell_claims([claim], self)
+            self._earlier.send_claims([claim], self)
             return
         box = BlackBox(self._settings.state)
         try:
-            self._earlier.tell_claims([claim], self, *box.newest_end(claim.fields["check"]))
+            self._earlier.send_claims([claim], self, *box.newest_end(claim.fields["check"]))
         finally:
             box.close()
 
@@ -103,19 +103,19 @@ class GuardedSink:
     def put_late(
         self, event: Event, run_id: str, body: Callable[[], Body], exit_status: int | None = None
     ) -> bool:
-        """As ``Teller`` says."""
+        """As ``PingQueue`` says."""
         if event not in self._settings.events:
             return False
         self._delivery.put(Ping(event, run_id, body, exit_status))
         return True
 
     def render(self, log: Snapshot, **around: Any) -> Callable[[], Body]:
-        """As ``Teller`` says."""
+        """As ``PingQueue`` says."""
         return functools.partial(self._renderer.render, log, **around)
 
     def _settled(self, ping: Ping, attempt: Attempt) -> None:
         if is_settled(attempt):
-            self._earlier.told(ping.run_id)
+            self._earlier.settled(ping.run_id)
 
     def _locked(self) -> Directory:
         directory = Directory(self._settings.entry)

@@ -2,7 +2,7 @@
 
 A ring is a header of native 64-bit words, and a data area of frames, one after the other, each of
 which may wrap around the area's end. Positions in the area count on from lap to lap and begin at
-`capacity`, so that a position tells its lap and is never 0; `position % capacity` is where it lies.
+`capacity`, so that a position shows its lap and is never 0; `position % capacity` is where it lies.
 
 A frame is the data of one record, and then four native 64-bit words: the position where the frame
 begins; CLOCK_MONOTONIC in ns; the bytes of all records before it, and flags; and the position where

@@ -94,7 +94,7 @@ def writer(mapping: "Any", words: "Any", capacity: int) -> "tuple[Any, Any, Any]
         """A handler's `emit`, which writes usual records into the ring.
 
         Args:
-            levels: the part of a line that tells the level, by the level's name.
+            levels: the part of a line that shows the level, by the level's name.
             unusual: takes a record, from where it comes and whether it is raw, if it has an
                 exception, may be a marker, or is of a level that isn't in the table.
             first: no marker sorts before this.

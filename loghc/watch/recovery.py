@@ -68,7 +68,7 @@ class Recovery:
                     if not self._markers_only:
                         self._entry.reserve()
                 self._box.clean()  # before they are locked: it makes room
-                self._earlier.tell(self._box, self._check, pings)
+                self._earlier.send(self._box, self._check, pings)
             except OSError as error:
                 report(f"the state directory can't be used: {error.strerror}.")
         clean(memory_directory())
@@ -112,7 +112,7 @@ class Recovery:
             run_id: which run's.
             happened: when it came, in seconds of the wall clock.
         """
-        if not self._earlier.told(run_id) and self._box is not None:
+        if not self._earlier.settled(run_id) and self._box is not None:
             self._box.note_end(self._check, happened)
 
     def finish(self, owed: list[tuple[Ping, float]]) -> None:
