@@ -7,6 +7,8 @@ import math
 import os
 import time
 
+from loghc.procfs import process_stat
+
 __all__ = ["Memory"]
 
 _MOUNT = "/sys/fs/cgroup"
@@ -97,14 +99,13 @@ class _Count:
 
 def _count_file(pid: int) -> str:
     """The file with the count of a living process's control group, or an empty str."""
+    stat = process_stat(pid)
+    if stat is None or stat.ended:  # it seems to be in the root then
+        return ""
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            state = file.read().rpartition(b")")[2].split()[0]
         with open(f"/proc/{pid}/cgroup", encoding="utf-8") as file:
             groups = [line.rstrip("\n").split(":", 2)[1:] for line in file]
-    except (OSError, UnicodeDecodeError, IndexError):
-        return ""
-    if state in b"ZX":  # it seems to be in the root then
+    except (OSError, UnicodeDecodeError):
         return ""
     for controllers, group in groups:
         path = ""

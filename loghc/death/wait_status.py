@@ -6,6 +6,8 @@ import fcntl
 import struct
 import time
 
+from loghc.procfs import process_stat
+
 __all__ = ["wait_status"]
 
 # Linux 6.15 and newer: include/uapi/linux/pidfd.h
@@ -42,9 +44,5 @@ def wait_status(pidfd: int, pid: int) -> int | None:
 
 
 def _of_zombie(pid: int) -> int | None:
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            state, *fields = file.read().rpartition(b")")[2].split()
-        return int(fields[-1]) if state == b"Z" else None
-    except (OSError, ValueError, IndexError):
-        return None
+    stat = process_stat(pid)
+    return stat.wait_status if stat is not None and stat.ended else None

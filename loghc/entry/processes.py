@@ -11,6 +11,8 @@ import functools
 import os
 from collections.abc import Mapping
 
+from loghc.procfs import process_stat
+
 __all__ = [
     "belongs",
     "boot_id",
@@ -60,11 +62,9 @@ def living(directory: str) -> list[int]:
 
 def is_alive(pid: int) -> bool:
     """Whether there is a process with this id that has not ended."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            return file.read().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
-    except OSError:
-        pass
+    stat = process_stat(pid)
+    if stat is not None:
+        return not stat.ended
     try:
         os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):
@@ -118,12 +118,9 @@ def _namespace() -> str:
 
 
 def _began(pid: int) -> str:
-    """When a process began, in ticks since the boot; it stays the same when it executes another."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            return file.read().rpartition(b")")[2].split()[19].decode("ascii", "replace")
-    except (OSError, IndexError):
-        return ""
+    """When a process began; it stays the same when it executes another program."""
+    stat = process_stat(pid)
+    return "" if stat is None else str(stat.began_ticks)
 
 
 def in_use(pid: int, ring: str) -> bool:

@@ -9,6 +9,7 @@ import select
 import time
 
 from loghc.entry.processes import in_use, is_alive
+from loghc.procfs import process_stat
 
 __all__ = [
     "ends_of",
@@ -42,13 +43,11 @@ def has_ring(pid: int, ring: str, opened_ns: int) -> bool:
 
 def _started(pid: int) -> float:
     """When a process was started, in ns of CLOCK_MONOTONIC; -inf if unknown."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            ticks = int(file.read().rpartition(b")")[2].split()[19])
-        suspended = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - time.monotonic_ns()
-        return ticks * 10**9 / os.sysconf("SC_CLK_TCK") - suspended
-    except (OSError, AttributeError, ValueError, IndexError):
+    stat = process_stat(pid)
+    if stat is None:
         return -math.inf
+    suspended = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - time.monotonic_ns()
+    return stat.began_ticks * 10**9 / os.sysconf("SC_CLK_TCK") - suspended
 
 
 def takes_signal(pid: int, number: int) -> bool:
@@ -56,11 +55,10 @@ def takes_signal(pid: int, number: int) -> bool:
 
     It can't if the signal simply kills it, or if it is exiting.
     """
+    stat = process_stat(pid)
+    if stat is not None and (stat.ended or stat.flags & _EXITING):
+        return False
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            state, *fields = file.read().rpartition(b")")[2].split()
-        if state in (b"Z", b"X") or int(fields[5]) & _EXITING:
-            return False
         with open(f"/proc/{pid}/status", "rb") as file:
             masks = [
                 int(line.split()[1], 16)
@@ -99,11 +97,8 @@ def _is_helper(pid: int) -> bool:
 
 
 def _parent(pid: int) -> int:
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            return int(file.read().rpartition(b")")[2].split()[1])
-    except (OSError, ValueError, IndexError):
-        return 0
+    stat = process_stat(pid)
+    return 0 if stat is None else stat.parent
 
 
 def wait_for(pids: list[int], seconds: float) -> list[int]:

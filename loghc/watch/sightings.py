@@ -7,9 +7,10 @@ import os
 import re
 from typing import NamedTuple
 
+from loghc.procfs import process_stat
+
 __all__ = ["Sighting", "children_of", "newest_pid", "sight"]
 
-_STACK = 25  # of the fields of /proc/<pid>/stat after the name: where the program's stack begins
 _PYTHON = re.compile(r"(python|pypy)([0-9][0-9.]*)?(t|d|w|-dbg)*")
 _LIBRARY = re.compile(rb"(?m) (/.*)/(?:libpython[0-9][^/\n]*|Python)(?: \(deleted\))?$")
 _ENVIRONMENT_LIMIT_BYTES = 1 << 20
@@ -36,14 +37,8 @@ class Sighting(NamedTuple):
 
 def sight(pid: int) -> Sighting | None:
     """Look at a process; None if there is none."""
-    try:
-        data = _read(f"/proc/{pid}/stat")
-        head, _, rest = data.rpartition(b")")
-        fields = rest.split()
-        name = head.partition(b"(")[2].decode("utf-8", "replace")
-        return Sighting(pid, int(fields[1]), name, fields[0] in (b"Z", b"X"), int(fields[_STACK]))
-    except (OSError, ValueError, IndexError):
-        return None
+    stat = process_stat(pid)
+    return stat and Sighting(pid, stat.parent, stat.name, stat.ended, stat.stack)
 
 
 def newest_pid() -> bytes:
