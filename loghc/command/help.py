@@ -18,7 +18,7 @@ __all__ = ["COMMANDS", "help_text"]
 
 COMMANDS = {
     "run": "run a program, and ping when it starts and ends",
-    "ping": "send one ping now, and say what came back",
+    "ping": "send one ping now, and show the answer",
     "demo": "show a run with a service on this machine",
     "help": "show the help of a command",
 }
@@ -31,7 +31,7 @@ end of what it logs with loguru is attached.
 COMMAND is a Python script, directory or zip file, "-m MODULE", "-c CODE", or any other program on
 the PATH: "python app.py", "bash nightly.sh", an installed console script. What follows it belongs
 to the program. It is started as a shell would start it, with the same streams and the same
-environment, except for the ping URL, which it needn't know, and what makes it record its log
+environment, except for the ping URL, which it doesn't need, and what makes it record its log
 (PYTHONPATH, LOGHC_RUN). With {URL_VARIABLE}=off it is started, but not watched."""
 
 _RUN_MORE = """\

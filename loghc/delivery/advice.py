@@ -33,8 +33,9 @@ def _about_suffix(ping: Ping, *, check_known: bool) -> str:
     if ping.event in (Event.START, Event.LOG):
         name = ping.event.value
         return (
-            f"The service knows no check by this URL, or does not know /{name}: if it takes other "
-            f"pings, no more {name}s are sent. events= leaves them out from the start."
+            f"The service has no check with this URL, or does not know /{name}: if it takes other "
+            f"pings, no more {name}s are sent. To leave them out from the start, use events= or "
+            "--events."
         )
     if not check_known:
         return ""

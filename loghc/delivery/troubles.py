@@ -158,7 +158,8 @@ class Troubles:
         self._once.report(
             ("unsupported", suffix),
             f"the service at {self._where} knows the check, but not {suffix}: "
-            f"{_CONSEQUENCES[suffix]}{so_far}. events= leaves events out from the start.",
+            f"{_CONSEQUENCES[suffix]}{so_far}. To leave events out from the start, "
+            "use events= or --events.",
         )
 
     def shortened(self, ping: Ping, why: str, *, too_large: bool) -> None:

@@ -180,7 +180,7 @@ def test_a_suffix_is_unknown_after_two_refusals_a_minute_apart(
     assert partly.became == "done A delivered"
     partly.run(62)
     assert partly.became == "done A delivered, start B lost"
-    assert said()[-1].endswith("events= leaves events out from the start.")
+    assert said()[-1].endswith("To leave events out from the start, use events= or --events.")
     asked = len(partly.requests)
     partly.put("start C", "done C", "fail D")
     assert partly.run().sent.endswith("done C, fail D")  # no start
