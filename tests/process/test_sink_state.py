@@ -53,6 +53,15 @@ def left(tmp_path):
     return [path.name for path in tmp_path.glob("state/loghc/loghc-*")]
 
 
+def test_a_failure_that_a_sink_is_not_to_send_is_owed_no_longer(receiver, job, tmp_path):
+    successes = SINK.replace('state="state"', 'state="state", events=("success",)')
+    job("logger.info('sync.start')\n" + KILL, sink=successes)
+    assert len(left(tmp_path)) == 1
+    assert job(WELL, sink=successes).returncode == 0
+    assert [ping.event for ping in receiver.pings] == [Event.SUCCESS]
+    wait_until(lambda: left(tmp_path) == [])
+
+
 def test_a_kill_in_a_run_is_told_by_the_next_start_before_its_own(receiver, job, tmp_path):
     source = "logger.info('before')\nlogger.info('sync.start')\nlogger.info('copied 7')\n" + KILL
     assert job(source).returncode == -signal.SIGKILL

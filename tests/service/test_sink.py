@@ -9,6 +9,7 @@ import math
 import pickle
 import re
 import signal
+import sys
 import threading
 import time
 import uuid
@@ -753,6 +754,28 @@ def test_a_message_patched_into_no_text_harms_nothing(
     logger.patch(lambda record: record.update(message=message)).info("x")  # type: ignore[call-arg]
     logger.info("sync.done")
     assert ping_receiver.wait(1)[0].text == f"{message}\nsync.done\n"
+
+
+@pytest.mark.parametrize(
+    ("module", "options"),
+    [("loghc.entry.keeper", {"state": "state"}), ("loghc.guard.guarded", {"guard": True})],
+)
+def test_where_a_state_and_a_guard_are_not_possible_that_is_said_and_pings_are_sent(
+    module: str,
+    options: dict[str, Any],
+    ping_receiver: PingReceiver,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, module, None)  # as on a system that isn't POSIX
+    add(HealthSink(ping_receiver.url, **options))
+    logger.info("sync.done")
+    assert events(ping_receiver.wait(1)) == [Event.SUCCESS]
+    (line,) = complaints(capsys.readouterr().err)
+    assert "state= and guard= have no effect on this system" in line
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_marker_whose_record_lacks_a_part_is_reported_and_the_next_is_sent(

@@ -108,6 +108,11 @@ def test_other_messages_with_the_same_words_are_none(message: str) -> None:
     assert BACKUP.find(message) is None
 
 
+@pytest.mark.parametrize(("before", "found"), [(280, True), (290, False)])
+def test_only_a_messages_beginning_is_examined(before: int, found: bool) -> None:
+    assert (SYNC.find(f"[{'x' * before}] sync.error") is not None) is found
+
+
 @pytest.mark.parametrize("job", ["a.b*(c", "é", "İ", "\ud800", "x" * 400, "\U0010ffff"])
 def test_an_odd_job_name_raises_nothing(job: str) -> None:
     near_misses = NearMisses(job_markers(job), job)
