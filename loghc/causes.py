@@ -51,7 +51,7 @@ class Causes:
         self._errors.pop(run_id, None)
 
     def of_marker(self, record: Mapping[str, Any], run_id: str) -> str:
-        """The headline of a failure that a marker's record tells."""
+        """The headline of the failure that a marker's record reports."""
         error = getattr(record["exception"], "value", None)
         message = record["message"]
         cause = of_exception(error) if error is not None else of_message(message, self._markers)

@@ -148,7 +148,7 @@ class Direct(Outlet):
         return self._delivery.wait(timeout) if waited is None else waited
 
     def stop(self, *, exiting: bool) -> None:
-        """Fail the runs that the end of this process ends, and deliver what is queued."""
+        """Deliver what is queued; at the exit, first fail the runs that are open."""
         try:
             if exiting:
                 native.holding(self._lock, self._fail_open_runs)
@@ -157,14 +157,14 @@ class Direct(Outlet):
             self._entry.finish()
 
     def after_fork(self) -> None:
-        """Get new locks, as threads that are gone may hold them, and leave the parent its pings."""
+        """Get new locks, as threads that are gone may hold them; leave the parent its pings."""
         self._lock = native.RLock()
         self._log.after_fork()
         self._entry.after_fork()
         self._delivery.after_fork()
 
     def render(self, log: Snapshot, **around: Any) -> Callable[[], Body]:
-        """Makes a body, later, on the thread that sends.
+        """Return what makes a body later, on the thread that sends.
 
         Args:
             log: the log.
@@ -190,7 +190,7 @@ class Direct(Outlet):
         """Queue a ping with the log as it is now.
 
         Args:
-            event: what it tells.
+            event: the ping's.
             run_id: its run.
             ends: no run of that id is open any more.
             around: what ``Renderer.render`` puts around the log.

@@ -20,9 +20,9 @@ class Outlet:
 
     Attributes:
         name: in place of the ping URL where the sink is shown.
-        enabled: somebody is told of the markers.
-        off_on_purpose: nobody is, and that is meant.
-        target: tells whether two ping the same URL; None without one.
+        enabled: the markers go somewhere.
+        off_on_purpose: they go nowhere, and that is intended.
+        target: equal for two that ping the same URL; None without one.
         tail: keeps the log.
     """
 
@@ -42,7 +42,13 @@ class Outlet:
         return text
 
     def take(self, event: Event, record: Mapping[str, Any], text: str) -> None:
-        """A marker was logged, as this record; formatted, it is this text."""
+        """Handle a marker.
+
+        Args:
+            event: the marker's.
+            record: loguru's.
+            text: the record, formatted.
+        """
 
     def error_seen(self, record: Mapping[str, Any]) -> None:
         """A record of level ERROR or above was logged: it may be the cause of a failure."""

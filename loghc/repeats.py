@@ -1,4 +1,4 @@
-"""Whether a record has come before, as to a sink that was added twice."""
+"""Recognises a record that comes twice, as it does to a sink that was added twice."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _OWN_PARTS = ("elapsed", "time", "level", "process", "thread")  # of each record
 
 
 class Repeats:
-    """Tells a record that came through two handlers from two records.
+    """Tells apart one record that came through two handlers, and two records.
 
-    It keeps not the record itself, which holds its exception's frames, but parts that loguru
+    It doesn't keep the record itself, which holds its exception's frames, but parts that loguru
     creates for each record. The app may patch some of them, but hardly all.
     """
 

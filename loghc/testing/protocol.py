@@ -87,7 +87,7 @@ class Checks:
         self._others: dict[str, Check] = {}  # by slug
 
     def judge(self, request: RequestHead, body: bytes) -> Verdict:
-        """Decide on a request, asking the service's questions in the service's order."""
+        """Decide on a request: what the service checks, in its order."""
         if not _HOST.fullmatch(request.headers.get("Host", "none")):
             return _page(400)
         path = unquote(request.path)
@@ -103,7 +103,7 @@ class Checks:
         exit_status = int(suffix.lstrip("0")[:4] or "0") if suffix.isdigit() else None
         if exit_status is not None and exit_status > 255:
             return Verdict(400, "invalid url format")
-        # What comes in chunks has no length that the service could go by.
+        # The service looks at the stated length, which a chunked body doesn't have.
         reads_body = "Content-Length" in request.headers
         if reads_body and len(body) > _MAX_BODY_BYTES:
             return _page(400)
@@ -200,7 +200,7 @@ class Answer:
 
 
 def _page(status: int) -> Verdict:
-    """A refusal that shows a page, which is here its heading alone."""
+    """A refusal with a web page, of which there is only the heading."""
     return Verdict(status, f"<h1>{usual_reason(status)}</h1>")
 
 
