@@ -28,6 +28,8 @@ from loghc.ping import Attempt, Ping
 _WORDS = {"start": Event.START, "done": Event.SUCCESS, "fail": Event.FAIL, "note": Event.LOG}
 _NAMES = {"/start": "start", "": "done", "/fail": "fail", "/log": "note"}
 
+_MAX_IDLE_TURNS = 1000  # that take no time
+
 LOG = b"".join(b"%04d copied a photo\n" % number for number in range(1000))
 RECORD = b"sync.error: disk full\n"
 NO_ANSWER = Attempt(delivered=False, error="connection refused", transient=True)
@@ -132,6 +134,7 @@ class Play:
         self.bodies: list[Body] = []
         self.outcomes: list[tuple[str, str]] = []
         self._took = took
+        self._idle_turns = 0
         self._later: list[tuple[float, int, Callable[[], object]]] = []
         self._order = itertools.count()
         self._calls = answers if callable(answers) else None
@@ -189,6 +192,9 @@ class Play:
             action()
         else:
             assert moment < math.inf, "nobody ends this wait"
+            self._idle_turns = self._idle_turns + 1 if moment == self.now else 0
+            if self._idle_turns > _MAX_IDLE_TURNS:
+                pytest.fail("it waits for no time, again and again")
             self.now = moment
 
     def answer_to(self, ping: Ping, body: Body) -> Attempt:
