@@ -8,9 +8,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+import pytest
 import trustme
 
 from waiting import wait_until
@@ -67,6 +68,26 @@ def unused_port() -> int:
 
 
 _held: list[socket.socket] = []
+
+
+@contextmanager
+def blackholes(number: int) -> Iterator[list[tuple[str, int]]]:
+    """Addresses that answer nothing: the system drops what comes to a listener that is full."""
+    with ExitStack() as stack:
+        addresses = []
+        for last in range(number):
+            listening = stack.enter_context(socket.socket())
+            try:
+                listening.bind((f"127.0.0.{last + 2}", 0))
+            except OSError:
+                pytest.skip("needs all of 127.0.0.0/8")
+            listening.listen(0)
+            addresses.append(listening.getsockname())
+            for _ in range(3):
+                waiting = stack.enter_context(socket.socket())
+                waiting.setblocking(False)
+                waiting.connect_ex(addresses[-1])
+        yield addresses
 
 
 def free_port() -> int:

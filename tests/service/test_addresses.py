@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from urllib.parse import urlsplit
 
 import pytest
 
 from conftest import RunScript
 from loghc.testing import PingReceiver
+from services import blackholes
 
 PROGRAM = """
 import socket, sys, time
@@ -39,26 +37,6 @@ sink = HealthSink(sys.argv[1].replace("127.0.0.1", "service.example"))
 logger.remove()
 logger.add(sink)
 """
-
-
-@contextmanager
-def blackholes(number: int) -> Iterator[list[tuple[str, int]]]:
-    """Addresses that answer nothing: the system drops what comes to a listener that is full."""
-    with ExitStack() as stack:
-        addresses = []
-        for last in range(number):
-            listening = stack.enter_context(socket.socket())
-            try:
-                listening.bind((f"127.0.0.{last + 2}", 0))
-            except OSError:
-                pytest.skip("needs all of 127.0.0.0/8")
-            listening.listen(0)
-            addresses.append(listening.getsockname())
-            for _ in range(3):
-                waiting = stack.enter_context(socket.socket())
-                waiting.setblocking(False)
-                waiting.connect_ex(addresses[-1])
-        yield addresses
 
 
 @pytest.mark.parametrize("number", [1, 3])
