@@ -45,7 +45,7 @@ class Delivery:
         policy: how patient to be.
         events: the events to send; pings of other events are left out, and have no outcome.
         drain: seconds that a stop at the exit may take. The longest counts for all.
-        on_settled: called with each ping and its last attempt, at once. It is loghc's own.
+        on_settled: called with each ping and its last attempt, at once. For loghc itself.
         earlier: returns what goes in front of the next ping, see ``ask_earlier``.
 
     Attributes:
@@ -128,8 +128,8 @@ class Delivery:
             timeout: seconds at most; None: as long as it takes.
 
         Returns:
-            Whether all have one. On the delivery's own thread it returns at once, as waiting there
-            would be in vain.
+            Whether all have one. On the delivery's own thread it returns at once, as a wait there
+            would never end.
         """
         waiting = Deadline(math.inf if timeout is None else timeout)
         while not (settled := self._outcomes.all_settled):

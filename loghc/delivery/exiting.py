@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["deliveries", "exit_deadline", "register"]
 
-_LAST_WORD_S = 0.5  # each delivery has at least this, for pings queued as it is stopped
+_MIN_STOP_S = 0.5  # each delivery has at least this, for pings that are queued as it stops
 
 _deliveries: weakref.WeakSet[Delivery] = weakref.WeakSet()
 _begun: list[Deadline] = []  # one item once the first delivery is stopped at the exit
@@ -48,5 +48,5 @@ def exit_deadline(seconds: float) -> Deadline:
         for each in everyone:
             each.hurry(_begun[0])
     left = _begun[0].seconds
-    least = min(seconds, _LAST_WORD_S)
+    least = min(seconds, _MIN_STOP_S)
     return _begun[0] if left >= least else Deadline(least)

@@ -19,13 +19,13 @@ from loghc.ping import Attempt, Outcome, Ping, Stats
 __all__ = ["Outcomes", "is_settled"]
 
 _WAITING = 10_000  # outcomes for on_outcome, at most; then the oldest are dropped, and reported
-_NOT_FOR_GOOD = (408, 425, 429)  # refusals that may be temporary
+_TEMPORARY_REFUSALS = (408, 425, 429)
 
 
 def is_settled(last: Attempt | Outcome) -> bool:
     """Whether nothing more is owed for a ping: it was delivered, superseded or refused for good."""
     status = last.status
-    refused = status is not None and 400 <= status < 500 and status not in _NOT_FOR_GOOD
+    refused = status is not None and 400 <= status < 500 and status not in _TEMPORARY_REFUSALS
     return last.delivered or last.superseded or refused
 
 

@@ -14,10 +14,12 @@ from loghc.ping import Attempt
 __all__ = ["LessThatPassed", "Next", "after_failure", "blames_size"]
 
 _LOG_REFUSED = frozenset({400, 403, 413, 422})
-_AWAY = frozenset({502, 503, 504})  # what a proxy answers while the service behind it is away
+_PROXY_STATUSES = frozenset(
+    {502, 503, 504}
+)  # what a proxy answers while the service behind it is away
 _TOO_LARGE = 413
-_HICCUPS = 3  # failures in a row after which it is the ping, or its log
-_RARER = 4  # by which the failures grow after which less is tried once more: in an outage, seldom
+_PASSING_FAILURES = 3  # in a row; one more is due to the ping, or to its log
+_LESS_AGAIN_FACTOR = 4  # less is tried again after this many times as many failures
 
 
 class Next(NamedTuple):
@@ -62,7 +64,7 @@ def after_failure(
             return Next(pause=policy.repeat_after_s)
     else:
         capabilities.repeated = False  # what was asked once more was not answered
-    return Next(is_set_aside=queued.failures >= _HICCUPS and not less_is_left)
+    return Next(is_set_aside=queued.failures >= _PASSING_FAILURES and not less_is_left)
 
 
 def blames_size(attempt: Attempt) -> bool:
@@ -120,12 +122,18 @@ def _shed(queued: Queued, attempt: Attempt, passed: int, *, answered: bool) -> b
     steps = []
     if body is not None and suspicious:
         steps = [step for step in (1, SHORTEST) if body.shortened(step, "") is not body]
-    its_own = not attempt.transient or (suspicious and (bool(steps) or status not in _AWAY))
+    its_own = not attempt.transient or (
+        suspicious and (bool(steps) or status not in _PROXY_STATUSES)
+    )
     queued.failures = queued.failures + 1 if its_own else 0
     if not steps:
         return False
     if queued.step == steps[-1]:  # less failed, too: it is not the log, as long as none passes
-        queued.step, queued.shed_at, queued.less_after = 0, passed, _RARER * queued.failures
+        queued.step, queued.shed_at, queued.less_after = (
+            0,
+            passed,
+            _LESS_AGAIN_FACTOR * queued.failures,
+        )
         return False
     if queued.step:
         queued.step = SHORTEST
@@ -136,11 +144,11 @@ def _shed(queued: Queued, attempt: Attempt, passed: int, *, answered: bool) -> b
         return False
     queued.shed_for = attempt
     at_once = status == _TOO_LARGE
-    if passed and status not in _AWAY:
+    if passed and status not in _PROXY_STATUSES:
         # A log that is short anyway isn't given up over one hiccup of the service.
         at_once = at_once or steps[0] < SHORTEST or queued.failures > 1
     if not (at_once or answered or attempt.transient):
         queued.step = SHORTEST  # it is asked once more alone
-    elif at_once or queued.failures >= _HICCUPS:
+    elif at_once or queued.failures >= _PASSING_FAILURES:
         queued.step = steps[0]
     return True

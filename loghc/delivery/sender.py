@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Sender"]
 
-_ANNOUNCED_AT = 2  # failed attempts in a row: a single one heals by itself within a second
+_FAILURES_TO_REPORT = 2  # failed attempts in a row: a single one heals by itself within a second
 
 
 class Sender:
@@ -231,7 +231,7 @@ class Sender:
         if after.pause is None:  # else the check never answered, which makes no ping void
             self._waiting.in_trouble = True
         self._failures += 1
-        if self._failures >= _ANNOUNCED_AT and not self.stop.over:
+        if self._failures >= _FAILURES_TO_REPORT and not self.stop.over:
             self._troubles.retrying(queued.ping, attempt, check_known=check_known)
         self._waiting.pause(self._pause_for(queued, attempt, after))
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["PingClient", "hidden_library", "import_what_sends", "not_importable"]
 
 
-_MOST_PATIENT = 4  # times the timeout
+_MAX_TIMEOUT_FACTOR = 4  # times the timeout
 _SHARE = 2 / 3  # of the time left once a stop is known, for one attempt
 
 
@@ -75,7 +75,7 @@ class PingClient:
         self._url = url
         self._mask = mask
         self._timeout = timeout
-        self._patience = 1  # times the timeout, for the next attempt
+        self._timeout_factor = 1  # times the timeout, for the next attempt
         self._given = dict(headers)
         self._http = http
         self._version = version
@@ -104,7 +104,7 @@ class PingClient:
         )
         client.body_limit = self.body_limit
         client._trust = self._trust
-        client._patience = self._patience
+        client._timeout_factor = self._timeout_factor
         client._resolver = self._resolver
         return client
 
@@ -139,13 +139,13 @@ class PingClient:
         data = body.whole(self.body_limit)
         begun = monotonic()
         try:
-            answer = self._post(ping, data, min(seconds, self._patience * self._timeout))
+            answer = self._post(ping, data, min(seconds, self._timeout_factor * self._timeout))
         except Exception as error:  # noqa: BLE001 - whatever it is, the app must not feel it
             if monotonic() - begun >= self._timeout:
-                self._patience = min(2 * self._patience, _MOST_PATIENT)
+                self._timeout_factor = min(2 * self._timeout_factor, _MAX_TIMEOUT_FACTOR)
             return interpret_error(error, self._url.host, self._mask)
         if monotonic() - begun < self._timeout:
-            self._patience = 1
+            self._timeout_factor = 1
         attempt = interpret_answer(ping.event, answer, self._mask)
         limit = announced_limit(answer) if attempt.delivered else None
         if limit is None:

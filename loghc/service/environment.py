@@ -26,7 +26,7 @@ CA_FILE_VARIABLE = "HEALTH_CHECK_CA_FILE"
 
 # Bytes. URLs and certificates are far shorter, and a wrong path may name something endless.
 _FILE_LIMIT_BYTES = 8192
-_CA_LIMIT = 2**22
+_CA_FILE_LIMIT_BYTES = 2**22
 
 # A host and a path: a URL's beginning without the scheme.
 _LIKE_A_URL = r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(:[0-9]+)?/."
@@ -96,7 +96,7 @@ def check_ca_file(path: str, source: str) -> None:
     shown = f"{source}: expected a PEM file of certificates; {path!r}"
     try:
         with open(path, "rb", opener=_without_waiting) as file:
-            found = b"-----BEGIN " in file.read(_CA_LIMIT)
+            found = b"-----BEGIN " in file.read(_CA_FILE_LIMIT_BYTES)
     except OSError as error:
         raise ValueError(f"{shown} can't be read: {error.strerror}{_about_home(path)}") from None
     if not found:

@@ -90,7 +90,7 @@ def _found_in_time(
         begun.ring()
         try:
             results.append(look_up())
-        except Exception as error:  # noqa: BLE001 - raised again by who waits for it
+        except Exception as error:  # noqa: BLE001 - raised again by whoever waits for it
             results.append(error)
         done.ring()
 
