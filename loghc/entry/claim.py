@@ -6,12 +6,12 @@ import contextlib
 import math
 import os
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
 
 from loghc.entry.directory import Directory, HeldLock
-from loghc.entry.memory import RUN_PREFIX
-from loghc.entry.processes import boot_id, is_here, lives, living
+from loghc.entry.owed import Owed
+from loghc.entry.processes import is_here, lives, living
 from loghc.entry.rings import Frame, UnknownVersionError, count_markers, read_ring
+from loghc.entry.run_directory import delete_rings, remove, rings_of
 from loghc.portable import layout
 from loghc.portable.fields import parse_fields
 
@@ -19,13 +19,9 @@ __all__ = [
     "BODY",
     "END",
     "Claim",
-    "Owed",
-    "delete_rings",
     "note_death",
     "open_claim",
     "own_entries",
-    "remove",
-    "where",
 ]
 
 BODY = "body"
@@ -48,28 +44,6 @@ own_entries: set[str] = set()
 
 They are not the dead's, though a program that closes all descriptors loses its locks.
 """
-
-
-class Owed(NamedTuple):
-    """What is to be sent of one run.
-
-    Attributes:
-        event: the event's value; ``"fail"`` for a run that was cut off.
-        run_id: which run.
-        happened: when, in seconds of the wall clock; NaN where nobody knows.
-        until_ns: when the end was logged, by CLOCK_MONOTONIC; None: at the end of the log.
-        cause: the headline.
-        status: the exit status; None: none.
-        began: when a run that was cut off began; None: it had ended.
-    """
-
-    event: str
-    run_id: str
-    happened: float
-    until_ns: int | None = None
-    cause: str = ""
-    status: int | None = None
-    began: float | None = None
 
 
 class Claim:
@@ -217,7 +191,10 @@ class Claim:
         with contextlib.suppress(OSError, ValueError), self.opened() as directory:
             if "event" not in self.fields:  # some of it may be in the ring alone
                 pairs = [(key, value) for key, value in pairs if key not in ("open", "owed")]
-                pairs += [("died", str(self._last_record())), *map(_as_pair, self.owed())]
+                pairs += [
+                    ("died", str(self._last_record())),
+                    *(each.as_pair() for each in self.owed()),
+                ]
             directory.write_fields("run", pairs)
             directory.write(_LOG_DROPPED, b"")
             directory.delete(BODY)
@@ -291,63 +268,6 @@ def note_death(directory: Directory, facts: Mapping[str, str]) -> None:
             ``exit_status``, where it is known, to be sent in place of the event.
     """
     directory.write_fields(_DEATH, facts.items())
-
-
-def _as_pair(owed: Owed) -> tuple[str, str]:
-    if owed.began is not None:
-        return "open", f"{owed.run_id} {owed.began}"
-    until_ns = owed.until_ns or 0
-    return "owed", f"{owed.event} {owed.run_id} {until_ns} {owed.happened} {owed.cause}"
-
-
-def delete_rings(directory: Directory) -> None:
-    """Delete the records that are in a directory."""
-    for name in directory.names():
-        if name.endswith((layout.SUFFIX, layout.PRINTED_SUFFIX)):
-            directory.delete(name)
-
-
-def where(run: Directory) -> dict[str, str]:
-    """The fields that identify a run directory."""
-    device, inode = run.identity
-    return {"rings": run.path, "boot": boot_id(), "device": str(device), "inode": str(inode)}
-
-
-def rings_of(directory: Directory, fields: dict[str, str]) -> Directory | None:
-    """The directory with the records of an entry, which may be its own; None if it is gone.
-
-    In memory, where others may make directories as well, another one may be in its place.
-    """
-    path = fields.get("rings") or directory.path
-    if path == directory.path:
-        return directory
-    if not os.path.basename(path).startswith(RUN_PREFIX):
-        return None
-    try:
-        found = Directory(path)
-    except OSError:
-        return None
-    if not _is(found, fields):
-        found.close()
-        return None
-    return found
-
-
-def remove(directory: Directory, fields: dict[str, str]) -> None:
-    """Delete an entry, and the run directory that it refers to."""
-    rings = rings_of(directory, fields)
-    if rings is not None and rings is not directory:
-        rings.remove()
-        rings.close()
-    directory.remove()
-
-
-def _is(run: Directory, fields: dict[str, str]) -> bool:
-    """Whether a run directory is the one that an entry was made for, not one made later there."""
-    known = where(run)
-    same_boot = fields.get("boot") == known["boot"]
-    known_by = ("inode", "device") if same_boot else ("inode",)  # disks may be renumbered
-    return all(fields.get(key) == known[key] for key in known_by)
 
 
 def _rings(directory: Directory | None) -> list[str]:

@@ -8,8 +8,9 @@ import threading
 from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from loghc.entry.claim import Claim, Owed
+from loghc.entry.claim import Claim
 from loghc.entry.collector import Collector, Facts
+from loghc.entry.owed import Owed
 from loghc.fork import InChild, in_child
 from loghc.log.body import Body, moment
 from loghc.log.headline import after, of_traceback

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from loghc.delivery.outcomes import is_settled
 from loghc.delivery.thread import ThreadOnDemand
-from loghc.entry.black_box import BlackBox, entry_names
+from loghc.entry.black_box import BlackBox
+from loghc.entry.directory import STATE
 from loghc.entry.earlier import EarlierRuns, PingQueue
+from loghc.entry.entries import entry_names
 from loghc.entry.memory import on_network
 from loghc.entry.memory_box import MemoryBox
 from loghc.entry.processes import boot_id
@@ -136,10 +138,12 @@ class Keeper(SinkEntry):
 
     def send_earlier(self, queue: PingQueue) -> None:
         """Claim the entries of the dead, and queue what they owe."""
-        own = os.path.basename(self.path or "")
-        if self._state is None or not entry_names(self._state) - {own}:
+        if self._state is None:
             return
         try:
+            names = entry_names(os.path.join(self._state, STATE))
+            if not {*names} - {os.path.basename(self.path or "")}:
+                return
             box = BlackBox(self._state)
             try:
                 self._clean_up(box)  # before they are locked: it makes room

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from loghc.entry.black_box import GUARDED_PREFIX, Entry, clean, new_entry
+from loghc.entry.cleaning import clean
+from loghc.entry.entries import GUARDED_PREFIX, Entry, new_entry
 from loghc.entry.memory import memory_directory
 
 if TYPE_CHECKING:

@@ -7,8 +7,10 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from loghc.entry.black_box import BlackBox, Entry, clean
+from loghc.entry.black_box import BlackBox
+from loghc.entry.cleaning import clean
 from loghc.entry.earlier import EarlierRuns
+from loghc.entry.entries import Entry
 from loghc.entry.memory import memory_directory
 from loghc.entry.processes import identify
 from loghc.ping import Event, Ping

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from conftest import complaints
-from loghc.entry.black_box import BlackBox, clean
+from loghc.entry.black_box import BlackBox
+from loghc.entry.cleaning import clean
 from loghc.entry.directory import Directory, state_directory
 from loghc.ping import Event
 from loghc.testing import Fault
@@ -508,7 +509,9 @@ def test_what_is_no_entry_does_no_harm(tmp_path):
     (own / "loghc-state-file").touch()
     (own / "loghc-state-link").symlink_to("/")
     assert box.claim("c") == []
-    clean(str(own), time.time() + 99 * 24 * 3600)
+    for path in own.iterdir():
+        aged(path, 99 * 24 * 3600)
+    clean(str(own))
     assert left_in(tmp_path) == [
         "loghc-state-empty",
         "loghc-state-file",
