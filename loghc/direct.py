@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from loghc import native
 from loghc.causes import Causes
+from loghc.crash import CrashWatch, uncaught_exception
 from loghc.delivery import Delivery
 from loghc.delivery.troubles import Troubles
 from loghc.entry.sink_entry import SinkEntry
-from loghc.exit import CrashWatch, uncaught_exception
 from loghc.hints.listener import quote
 from loghc.hints.no_threads import report_no_threads
 from loghc.log.body import Body

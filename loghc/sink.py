@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 
 from loghc import options
 from loghc.callbacks import within_callback
+from loghc.completion import Completion
 from loghc.direct import Direct
-from loghc.exit import Completion, interpreter_is_exiting, sink_made, stop_at_exit, stopped
+from loghc.exit import interpreter_is_exiting, sink_made, stop_at_exit, stopped
 from loghc.fork import InChild, in_child, prepare
 from loghc.handover import watcher_of
 from loghc.hints import no_marker  # noqa: F401 - it says at the exit that no marker came

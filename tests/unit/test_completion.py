@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from loghc.exit import Completion
+from loghc.completion import Completion
 
 
 @pytest.fixture

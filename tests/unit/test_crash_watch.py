@@ -8,11 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from loghc.exit import (
-    CrashWatch,
-    interpreter_is_exiting,
-    uncaught_exception,
-)
+from loghc.crash import CrashWatch, uncaught_exception
+from loghc.exit import interpreter_is_exiting
 
 HERE = threading.get_ident()
 

@@ -18,6 +18,8 @@ ROOT = Path(loghc.__file__).parent
 # sink, each serves it, and knows no more than it needs.
 LEAVES = {
     "callbacks",
+    "completion",
+    "crash",
     "exit",
     "handlers",
     "markers",
@@ -69,7 +71,9 @@ ALLOWED = {
     "procfs": set(),
     "version": set(),
     "handlers": set(),
-    "exit": {"clock", "fork", "handlers"},
+    "completion": {"clock"},
+    "crash": set(),
+    "exit": {"fork", "handlers"},
     "hints": {"handlers", "hints", "markers", *SERVICE},
     "options": PING,
     "markers": PING,
