@@ -13,7 +13,11 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from loghc.log.body import Body
 
-__all__ = ["Answer", "Attempt", "Event", "Outcome", "Ping", "Stats"]
+__all__ = ["TEMPORARY_REFUSALS", "Answer", "Attempt", "Event", "Outcome", "Ping", "Stats"]
+
+
+TEMPORARY_REFUSALS = frozenset({408, 425, 429})
+"""Statuses among 400 to 499 that may be over at the next attempt."""
 
 
 class Event(enum.Enum):

@@ -14,18 +14,17 @@ from loghc.delivery.queued import Queued
 from loghc.delivery.tally import Tally
 from loghc.delivery.thread import ThreadOnDemand
 from loghc.delivery.troubles import Troubles
-from loghc.ping import Attempt, Outcome, Ping, Stats
+from loghc.ping import TEMPORARY_REFUSALS, Attempt, Outcome, Ping, Stats
 
 __all__ = ["Outcomes", "is_settled"]
 
 _WAITING = 10_000  # outcomes for on_outcome, at most; then the oldest are dropped, and reported
-_TEMPORARY_REFUSALS = (408, 425, 429)
 
 
 def is_settled(last: Attempt | Outcome) -> bool:
     """Whether nothing more is owed for a ping: it was delivered, superseded or refused for good."""
     status = last.status
-    refused = status is not None and 400 <= status < 500 and status not in _TEMPORARY_REFUSALS
+    refused = status is not None and 400 <= status < 500 and status not in TEMPORARY_REFUSALS
     return last.delivered or last.superseded or refused
 
 

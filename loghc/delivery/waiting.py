@@ -91,8 +91,8 @@ class Waiting:
                 each.not_before = 0.0
 
     def put_first(self, ping: Ping, like: Queued) -> Queued:
-        """Add a ping with the body and the place of another one."""
-        queued = Queued(ping, like.number, like.body)
+        """Add a ping with the body of another one, in front of all others."""
+        queued = Queued(ping, body=like.body)
         self._outcomes.expect(queued)
         self._pings.insert(0, queued)
         return queued

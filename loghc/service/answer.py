@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from loghc.deadline import SendingTimeoutError
-from loghc.ping import Answer, Attempt, Event
+from loghc.ping import TEMPORARY_REFUSALS, Answer, Attempt, Event
 from loghc.service.environment import check_ca_file
 
 __all__ = ["announced_limit", "interpret_answer", "interpret_error", "shown"]
@@ -21,7 +21,6 @@ __all__ = ["announced_limit", "interpret_answer", "interpret_error", "shown"]
 _OWN_TEXTS = ("ok", "created")  # Healthchecks' answers to a ping that it accepts
 _SHOWN_CHARS = 120  # characters of an answer's text that are shown
 _ERROR_CHARS = 240  # characters
-_TRANSIENT = frozenset({408, 425, 429})
 
 _PRIVATE_CA = "If a private CA signed it, name that CA's file in HEALTH_CHECK_CA_FILE."
 _NO_CA = (
@@ -93,7 +92,7 @@ def interpret_answer(event: Event, answer: Answer, mask: Callable[[str], str]) -
         transient = False
     else:
         # Only a pool manager that the caller passed lets an interim answer through.
-        transient = not 400 <= status < 500 or status in _TRANSIENT
+        transient = not 400 <= status < 500 or status in TEMPORARY_REFUSALS
         meaning, advice = _meaning(status)
         if status == 404 and event is Event.LOG:
             advice = _LOG_UNKNOWN
@@ -126,7 +125,7 @@ def interpret_error(error: Exception, host: str, mask: Callable[[str], str]) -> 
             delivered=False,
             error=f"the proxy refused: {refused} {meaning}".rstrip(),
             advice=advice,
-            transient=refused >= 500 or refused in _TRANSIENT,
+            transient=refused >= 500 or refused in TEMPORARY_REFUSALS,
         )
     # By name: urllib3 isn't imported for this, and the caller may pass a lookalike of its manager.
     proxied = any(type(cause).__name__ == "ProxyError" for cause in causes)

@@ -10,7 +10,9 @@ import pytest
 
 from loghc import Event, Stats
 from loghc.deadline import Deadline
-from simulated import NO_ANSWER, STALLED, WEB_PAGE, Answer, Play, answered, ping_of
+from loghc.log.body import Body
+from loghc.ping import Ping
+from simulated import LOG, NO_ANSWER, RECORD, STALLED, WEB_PAGE, Answer, Play, answered, ping_of
 
 MakePlay = Callable[..., Play]
 
@@ -182,10 +184,11 @@ def test_a_suffix_is_unknown_after_two_refusals_a_minute_apart(
     assert partly.became == "done A delivered, start B lost"
     assert said()[-1].endswith("To leave events out from the start, use events= or --events.")
     asked = len(partly.requests)
-    partly.put("start C", "done C", "fail D")
+    partly.put("start C with a log", "done C", "fail D")
     assert partly.run().sent.endswith("done C, fail D")  # no start
     assert len(partly.requests) == asked + 2
     assert partly.counts.pending == 0
+    assert not any(partly.inbox._with_log.values())
     partly.now += 3600
     partly.put("start E")
     assert partly.run().sent.endswith("start E")  # once an hour it is asked again
@@ -471,6 +474,31 @@ def test_of_ends_alone(words: str, play: MakePlay) -> None:
     assert keeps_little.run().sent == words
 
 
+def test_a_log_is_rendered_once_whatever_becomes_of_it(play: MakePlay) -> None:
+    rendered: list[None] = []
+
+    def body() -> Body:
+        rendered.append(None)
+        return Body(log=b"x" * 2000)
+
+    keeps_little = play([503, answered(200, kept=1000), 200])
+    ping = Ping(Event.FAIL, "A", body)
+    queued = keeps_little.inbox.number(ping)
+    keeps_little.counts.expect(queued)
+    keeps_little.inbox.put(queued)
+    assert keeps_little.run().sent == "fail A, fail A, note A"
+    assert len(rendered) == 1
+
+
+def test_logs_that_were_sent_take_no_room(play: MakePlay) -> None:
+    well = play([200])
+    for number in range(40):
+        well.put(f"fail {number} with a log")
+        well.run()
+    well.put("start A with a log")
+    assert well.run().bodies[-1].log == LOG + RECORD
+
+
 def test_an_offer_that_is_refused_is_no_loss(play: MakePlay, said: Callable[[], list[str]]) -> None:
     keeps_little = play([answered(200, kept=1000), 403, 200])
     keeps_little.put("fail B with a log", "done C")
@@ -500,6 +528,24 @@ def test_a_ping_that_fails_three_times_waits_while_others_are_sent(play: MakePla
     assert strict.sent.startswith("done A, note B, note B, note B, note C, note B")
     # after C passed it is asked as seldom as its own failures say
     assert strict.times[:6] == [0, 0, 0.5, 1.5, 1.5, 3.5]
+
+
+def test_what_is_set_aside_keeps_its_own_pace(play: MakePlay) -> None:
+    strict = play(lambda words, _: 500 if words.startswith("note") else 200)
+    strict.put("done A", "note B", "note C")
+    strict.run(40)
+    times = [moment for moment, words, _ in strict.requests if words == "note B"]
+    assert times == [0, 0.5, 1.5, 5.5, 13.5, 29.5]
+
+
+def test_what_is_set_aside_is_tried_twice_a_second_during_a_stop(play: MakePlay) -> None:
+    strict = play([200, 500])
+    strict.put("done A", "start B")
+    strict.run(40)
+    strict.requests.clear()
+    strict.at(45, lambda: strict.stop_in(2.2))
+    strict.run()
+    assert strict.times == [45, 45.5, 46, 46.5, 47]
 
 
 def test_an_end_that_is_set_aside_is_tried_again_before_newer_ones(play: MakePlay) -> None:
