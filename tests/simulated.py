@@ -154,10 +154,10 @@ class Play:
         self.client: Any = _Client(self)
         self.sender = Sender(shared, self.client)
 
-    def put(self, *texts: str) -> None:
-        """Queue pings, each from its words."""
-        for text in texts:
-            queued = self.inbox.number(ping_of(text))
+    def put(self, *pings: str | Ping) -> None:
+        """Queue pings, or those with some words."""
+        for ping in pings:
+            queued = self.inbox.number(ping_of(ping) if isinstance(ping, str) else ping)
             self.counts.expect(queued)
             self.inbox.put(queued)
 

@@ -162,6 +162,9 @@ def test_an_attempt_that_was_cut_off_has_no_outcome(play: MakePlay) -> None:
     cut.put("fail A")
     cut.at(0.5, cut.sender.cancel)
     assert cut.run().became == ""
+    assert cut.sent == "fail A"
+    assert cut.sender.attempt.cancelled
+    assert cut.inbox._bell.wait(0)  # whoever waits looks up
     assert cut.counts.pending == 1
 
 
@@ -482,10 +485,7 @@ def test_a_log_is_rendered_once_whatever_becomes_of_it(play: MakePlay) -> None:
         return Body(log=b"x" * 2000)
 
     keeps_little = play([503, answered(200, kept=1000), 200])
-    ping = Ping(Event.FAIL, "A", body)
-    queued = keeps_little.inbox.number(ping)
-    keeps_little.counts.expect(queued)
-    keeps_little.inbox.put(queued)
+    keeps_little.put(Ping(Event.FAIL, "A", body))
     assert keeps_little.run().sent == "fail A, fail A, note A"
     assert len(rendered) == 1
 
@@ -536,6 +536,18 @@ def test_what_is_set_aside_keeps_its_own_pace(play: MakePlay) -> None:
     strict.run(40)
     times = [moment for moment, words, _ in strict.requests if words == "note B"]
     assert times == [0, 0.5, 1.5, 5.5, 13.5, 29.5]
+
+
+def test_an_end_that_is_set_aside_does_so_while_others_pass(play: MakePlay) -> None:
+    strict = play(lambda words, _: 500 if words == "fail B" else 200)
+    strict.put("done A", "fail B", "note C")
+    strict.put_at(2, "note D")
+    strict.put_at(3.6, "note E")
+    strict.run(10)
+    assert (4.0, "note E", "all") in strict.requests  # each failure is followed by a pause
+    assert [moment for moment, words, _ in strict.requests if words == "fail B"][:4] == [
+        0, 0.5, 1.5, 3.5,
+    ]  # fmt: skip
 
 
 def test_what_is_set_aside_is_tried_twice_a_second_during_a_stop(play: MakePlay) -> None:
@@ -611,6 +623,32 @@ def test_trouble_begins_when_the_oldest_ping_has_waited_ten_seconds(
     ]
 
 
+def test_what_is_not_reported_yet_is_reported_at_the_stop(
+    play: MakePlay, said: Callable[[], list[str]]
+) -> None:
+    slow = play([200], took=4.9)
+    for _ in range(2):
+        slow.put(*(f"note {n}" for n in range(9)), "done A")
+        slow.run()
+    assert len(said()) == 1
+    slow.stop_in(5)
+    slow.sender.finish(0)
+    assert len(said()) == 1
+
+
+def test_whoever_sends_owns_nothing_once_all_is_sent(play: MakePlay) -> None:
+    well = play([200])
+    well.put("done A")
+    well.run()
+    did: list[None] = []
+    other = threading.Thread(
+        target=well.sender._ownership.run_owned, args=(lambda: did.append(None), 0.01)
+    )
+    other.start()
+    other.join(20)
+    assert did
+
+
 def test_trouble_begins_when_half_of_the_time_of_a_stop_is_over(play: MakePlay) -> None:
     slow = play([200], took=1.0)
     slow.put(*(f"note {n}" for n in range(9)), "done A")
@@ -649,7 +687,8 @@ def test_of_another_run_it_is_not(play: MakePlay) -> None:
     strict = play(lambda words, _: 500 if words == "start A" and strict.now < 8 else 200)
     strict.put("done 0", "start A")
     strict.put_at(1.6, "done B")
-    assert strict.run().became == "done 0 delivered, done B delivered, start A delivered"
+    assert strict.run().sent.endswith("start A")
+    assert strict.became == "done 0 delivered, done B delivered, start A delivered"
 
 
 @pytest.mark.parametrize("opened", ["start B", "note B"])
@@ -681,6 +720,19 @@ def test_of_many_failures_some_are_counted_in_another(play: MakePlay) -> None:
     assert [words for words, _ in away.outcomes[:3]] == ["fail 0", "fail 1", "fail 2"]
 
 
+@pytest.mark.parametrize("body", [Body, lambda: Body(log=b"a log")], ids=["", "with a log"])
+def test_what_is_counted_is_reported_where_no_body_can_say_it(
+    body: Callable[[], Body], play: MakePlay, said: Callable[[], list[str]]
+) -> None:
+    away = play(lambda *_: 200 if away.now > 60 else 503)
+    away.put(*(Ping(Event.FAIL, str(number), body) for number in range(40)))
+    away.run()
+    assert away.counts.stats == Stats(40, 0, 0)
+    assert not any(away.inbox._with_log.values())
+    lines = [line for line in said() if "more failures wait for here" in line]
+    assert len(lines) == (body is Body)
+
+
 def test_a_ping_that_is_sent_after_a_minute_says_when_it_happened(play: MakePlay) -> None:
     away = play([NO_ANSWER])
     away.put("fail A")
@@ -703,12 +755,15 @@ def test_the_runs_that_count_as_started_are_bounded(
     assert away.run().sent.endswith("note X, done B, done C, done D")
 
 
-def test_what_matters_least_makes_room(play: MakePlay, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_matters_least_makes_room(
+    play: MakePlay, said: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("loghc.delivery.waiting.PINGS", 3)
     crowded = play([200])
     crowded.put("fail A", "done B", "start C", "note D", "fail E", "start F")
     assert crowded.run().sent == "fail A, done B, fail E"
     assert crowded.became.startswith("start C lost, start F lost, note D lost")
+    assert said()[0].startswith("loghc: start ping to here dropped: 3 newer ones wait")
 
 
 def test_exactly_so_many_fit(play: MakePlay, monkeypatch: pytest.MonkeyPatch) -> None:
