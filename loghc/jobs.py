@@ -26,8 +26,6 @@ __all__ = ["job"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_LEVELS = {"INFO": 20, "ERROR": 40}  # loguru's names and numbers for them
-
 _NO_GENERATOR = (
     "job: expected a function or a coroutine function, not the generator function {name!r}: "
     "calling it runs nothing yet, so there is no run to report. Use `with job(...):` in its "
@@ -197,8 +195,7 @@ class job:  # noqa: N801 - used as a function is
 
     def _log(self, logger: Logger, level: str, word: str, text: str = "") -> None:
         marker = f"{self._name}.{word}"
-        own_logger = self._logger is not None
-        with marker_of_job(self._name, marker, _LEVELS[level], own_logger=own_logger):
+        with marker_of_job(self._name, marker, own_logger=self._logger is not None):
             # loguru takes a message for a format only where arguments follow.
             logger.log(level, marker + text)
 

@@ -20,13 +20,12 @@ _INFO = 20  # loguru's number for the level at which markers are usually logged
 
 
 @contextlib.contextmanager
-def marker_of_job(name: str, message: str, level: int, *, own_logger: bool) -> Iterator[None]:
+def marker_of_job(name: str, message: str, *, own_logger: bool) -> Iterator[None]:
     """A block that logs a job's marker: if no sink gets it, that is reported, once for each job.
 
     Args:
         name: of the job.
         message: the marker.
-        level: loguru's number for the level at which it is logged.
         own_logger: the app passed the logger that it is logged to.
     """
     if name not in tuple(known.jobs):
@@ -35,10 +34,10 @@ def marker_of_job(name: str, message: str, level: int, *, own_logger: bool) -> I
     yield
     if not known.thread.got_marker:
         with contextlib.suppress(Exception):  # loguru's insides are looked at
-            _report_no_sink(name, message, level, own_logger=own_logger)
+            _report_no_sink(name, message, own_logger=own_logger)
 
 
-def _report_no_sink(name: str, message: str, level: int, *, own_logger: bool) -> None:
+def _report_no_sink(name: str, message: str, *, own_logger: bool) -> None:
     from loghc.hints.no_url import MEANT
     from loghc.service.environment import turned_off
 
@@ -51,7 +50,7 @@ def _report_no_sink(name: str, message: str, level: int, *, own_logger: bool) ->
     if any(found[each]._enqueue for each in able if each in found) or (own_logger and able):
         return  # it may be on its way
     if able:
-        why = f"{able[-1].sink} didn't get it.{_why(able[-1], found.get(able[-1]), level)}"
+        why = f"{able[-1].sink} didn't get it.{_why(able[-1], found.get(able[-1]))}"
     elif listeners:
         why = (
             f"{listeners[-1].sink} listens for {listeners[-1].texts}. "
@@ -86,7 +85,7 @@ def _report_no_marker() -> None:
                 given = "was given records." if each.records else "was given no record."
             report(
                 f"no marker was seen, so nothing was pinged. {each.sink} {given}"
-                f"{_why(each, found.get(each), _INFO)} It listens for {each.texts}."
+                f"{_why(each, found.get(each))} It listens for {each.texts}."
             )
         if len(listeners) > _MAX_DESCRIBED:
             report(f"no marker was seen by {len(listeners) - _MAX_DESCRIBED} more sinks.")
@@ -98,8 +97,8 @@ def _handlers_of_sinks() -> dict[Listener, Any]:
     return {key: handler for key, handler in found.items() if isinstance(key, Listener)}
 
 
-def _why(listener: Listener, handler: Any, level: int) -> str:
-    """What is known to keep messages of this level from a sink: sentences, each after a space."""
+def _why(listener: Listener, handler: Any) -> str:
+    """What is known to keep markers from a sink: sentences, each after a space."""
     if handler is None and listener.removed:
         return (
             " It was removed from the global logger, by logger.remove() or logger.configure(): "
@@ -111,7 +110,7 @@ def _why(listener: Listener, handler: Any, level: int) -> str:
     if disabled := [str(name) for name, enabled in core().enabled.items() if not enabled]:
         why += f" logger.disable() drops what {', '.join(disabled)} logs."
     levelno = getattr(handler, "levelno", 0)  # no handler: loguru removed all of them at the exit
-    if levelno > level:
+    if levelno > _INFO:
         names = [each.name for each in core().levels.values() if each.no == levelno]
         why += f" Its level={(names or [levelno])[0]!r} drops less severe records."
     if getattr(handler, "_filter", None) is not None:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 __all__ = ["Lanes"]
 
 _MAX_DEPTH = 1000  # open runs of one context, as each of its markers looks at all of them
-_EARLIER = 0  # stands for runs that a context began and that have ended
+_EARLIER = 0  # runs that a context began and that have ended; no test can tell: it's no token
 
 
 class _Start:
@@ -18,7 +18,7 @@ class _Start:
     __slots__ = ("ended", "run_id", "token")
 
     def __init__(self, run_id: "str | None") -> None:
-        self.token = int.from_bytes(os.urandom(7), "big") + 1
+        self.token = int.from_bytes(os.urandom(7), "big") + 1  # no test can tell: random, not 0
         self.run_id = run_id
         self.ended = False
 

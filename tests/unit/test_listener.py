@@ -51,7 +51,7 @@ def test_the_newest_hundred_sinks_and_jobs_are_remembered(monkeypatch: pytest.Mo
     for number in range(150):
         Listener(str(number), job="sync", markers=Markers(EVENTS), mask=str, target=None, off=True)
         for _ in range(2):
-            with no_marker.marker_of_job(str(number), "x.start", 20, own_logger=False):
+            with no_marker.marker_of_job(str(number), "x.start", own_logger=False):
                 known.thread.got_marker = True
     newest = list(map(str, range(50, 150)))
     assert [each.sink for each in known.listeners] == newest
