@@ -6,6 +6,7 @@ step that grows with what is held, or with what came before, fails on any machin
 
 from __future__ import annotations
 
+import re
 import sys
 import tracemalloc
 from collections import Counter, deque
@@ -128,14 +129,15 @@ def record(number: int, size: int = 100) -> str:
 
 
 def calls_during(function: Callable[[], object]) -> Counter[str]:
-    """Every call that Python or C code is given, by name."""
+    """Every call that Python or C code is given, by name; those of a regular expression as "re"."""
     calls: Counter[str] = Counter()
 
     def count(frame: FrameType, event: str, argument: Any) -> None:
         if event == "call":
             calls[frame.f_code.co_name] += 1
         elif event == "c_call":
-            calls[argument.__name__] += 1
+            is_pattern = isinstance(argument.__self__, re.Pattern)
+            calls["re" if is_pattern else argument.__name__] += 1
 
     before = sys.getprofile()
     sys.setprofile(count)
@@ -236,7 +238,7 @@ def test_a_record_that_is_no_marker_costs_no_regular_expression() -> None:
     calls = calls_during(log)
     logger.remove(handler)
     assert calls["write"] >= 50
-    assert not {"match", "fullmatch", "search", "finditer", "sub"} & set(calls)
+    assert not calls["re"]
 
 
 @pytest.mark.parametrize("text", ["x", "copied\n", "é" * 100 + "\n", "y" * 5_000, "z" * 200_000])

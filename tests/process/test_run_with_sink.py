@@ -200,7 +200,7 @@ def test_an_option_that_cannot_be_kept_outside_of_the_process_empties_the_bodies
         'logger.info("photos.log: hush")\n'
     )
     assert [text for _, _, text in told] == ["", "", ""]
-    assert stderr.count("no log is sent with pings") == 1
+    assert stderr.count("pings carry no log") == 1
 
 
 def test_a_failure_is_known_though_the_channel_is_full(watched: Watched) -> None:

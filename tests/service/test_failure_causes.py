@@ -12,7 +12,7 @@ from loghc import Event, HealthSink
 from loghc.testing import PingReceiver
 
 A, B = logger.bind(run_id="a"), logger.bind(run_id="b")
-NONE = "sync.error was logged, with no cause"
+NONE = "sync.error was logged without a cause"
 
 Step = Callable[[], object]
 
