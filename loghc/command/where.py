@@ -76,7 +76,8 @@ WHERE = (
     Option(
         "--ping-timeout",
         "SECONDS",
-        "for one attempt at a ping (default 10)",
+        "for one attempt at a ping (default 10); retries after a time-out get up to four times "
+        "as long",
         store("timeout", convert=seconds),
     ),
 )

@@ -17,6 +17,6 @@ def end(task_id, state, **_):
         logger.bind(run_id=task_id, ends_run=True).info("sync.log: {}", state)
 
 
-@task_failure.connect  # the main process tells it of a worker that was killed
+@task_failure.connect  # the main process sends this for a killed worker, too
 def fail(task_id, exception, **_):
     logger.bind(run_id=task_id).opt(exception=exception).error("sync.error")

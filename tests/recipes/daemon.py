@@ -18,5 +18,5 @@ def sync(): ...
 if __name__ == "__main__":
     logger.add(HealthSink(state=sys.argv[1]))
     while True:
-        sync()  # what it raises is told, and ends the process: it is started again
+        sync()  # an exception is reported and ends the process, which is then restarted
         time.sleep(3600)
