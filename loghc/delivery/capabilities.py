@@ -63,10 +63,10 @@ class Capabilities:
         return "/log" in self._taken
 
     def maybe_unsupported(self, ping: Ping, attempt: Attempt) -> bool:
-        """Whether a refusal may be about the suffix alone, and not about the check."""
+        """Whether a failed attempt may be due to the suffix alone, and not to the check."""
         suffix = _suffix(ping)
-        refused = not attempt.delivered and attempt.status in _NOT_KNOWN
-        return refused and suffix in _OPTIONAL and suffix not in self._taken
+        is_new = suffix in _OPTIONAL and suffix not in self._taken
+        return is_new and attempt.status in _NOT_KNOWN
 
     def learn(self, ping: Ping, attempt: Attempt) -> str | None:
         """Learn from an answer.
@@ -77,10 +77,8 @@ class Capabilities:
         suffix = _suffix(ping)
         if attempt.delivered:
             self.answered = True
-            self._answered_plainly = self._answered_plainly or not attempt.is_web_page
+            self._answered_plainly = not attempt.is_web_page  # else it would be foreign
             self._taken.add(suffix)
-            self._refused_at.pop(suffix, None)
-            self._unknown_until.pop(suffix, None)
             self._check_known = self._check_known or suffix in ("", "/fail")
         elif self.maybe_unsupported(ping, attempt):
             now = monotonic()
@@ -92,7 +90,7 @@ class Capabilities:
 
     def is_foreign(self, attempt: Attempt) -> bool:
         """Whether the answer is a web page, though the service has answered otherwise before."""
-        return attempt.delivered and attempt.is_web_page and self._answered_plainly
+        return attempt.is_web_page and self._answered_plainly
 
     @property
     def check_known(self) -> bool:

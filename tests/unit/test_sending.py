@@ -134,6 +134,12 @@ def test_a_web_page_is_no_answer_where_the_service_answered_otherwise(play: Make
     assert portal.became == "fail A delivered, fail B delivered"
 
 
+def test_it_is_waited_for_until_it_answers_itself_again(play: MakePlay) -> None:
+    portal = play([200, WEB_PAGE])
+    portal.put("fail A", "fail B")
+    assert portal.run(1000).became == "fail A delivered"
+
+
 def test_a_service_that_answers_with_web_pages_is_believed(play: MakePlay) -> None:
     odd = play([WEB_PAGE])
     odd.put("fail A", "fail B")
@@ -155,6 +161,29 @@ def test_an_outage_is_reported_at_the_second_failure(
     away.put("fail A")
     away.run()
     assert len(said()) == (0, 2)[failures > 1]
+
+
+def test_nothing_is_said_of_trying_again_once_the_time_is_over(
+    play: MakePlay, said: Callable[[], list[str]]
+) -> None:
+    away = play([503], took=3.0)
+    away.stop_in(5)
+    away.put("fail A")
+    assert away.run().times == [0, 3.5]
+    assert said() == []
+
+
+def test_who_debugs_sees_how_often_each_ping_was_sent(
+    play: MakePlay, said: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOGHC_DEBUG", "1")
+    away = play([503, 200], events=(Event.FAIL,))
+    away.put("fail A", "note A")
+    away.run()
+    assert said() == [
+        "loghc: debug: fail ping to here delivered, 200 (attempts: 2, 0.50 s).",
+        "loghc: debug: log ping to here left out.",
+    ]
 
 
 def test_an_attempt_that_was_cut_off_has_no_outcome(play: MakePlay) -> None:
@@ -238,6 +267,26 @@ def test_a_failure_that_was_taken_makes_the_check_known(play: MakePlay) -> None:
     partly.put("start B")
     partly.run()
     assert 60 <= partly.times[-1] < 300
+
+
+def test_a_note_that_was_taken_changes_nothing_about_that(play: MakePlay) -> None:
+    partly = play(lambda words, _: 404 if words.startswith("start") else 200)
+    partly.put("done A", "note A")
+    partly.run()
+    partly.put("start B")
+    partly.run()
+    assert 60 <= partly.times[-1] < 300
+
+
+def test_a_failure_is_sent_though_the_service_seems_not_to_know_it(play: MakePlay) -> None:
+    odd = play(lambda words, _: 404 if words.startswith("fail") else 200)
+    odd.put("done A")
+    odd.run()
+    odd.put("fail B")
+    odd.run()
+    assert odd.times[-1] >= 300
+    odd.put("fail C")
+    assert odd.run(1).sent.endswith("fail C")
 
 
 def test_a_refusal_of_long_ago_counts_no_more_once_the_suffix_was_taken(play: MakePlay) -> None:
@@ -455,6 +504,12 @@ def test_in_no_other_case(before: str, then: str, play: MakePlay) -> None:
     assert strict.run().sent == f"{before}, {then}, {then}"
 
 
+def test_what_is_too_large_is_not_offered_again(play: MakePlay) -> None:
+    small = play(lambda _, log: 413 if log == "all" and small.sent != "note A" else 200)
+    small.put("note A", "fail B with a log")
+    assert small.run().sent == "note A, fail B, fail B"
+
+
 def test_nothing_is_offered_where_no_notes_are_to_be_sent(play: MakePlay) -> None:
     keeps_little = play([answered(200, kept=1000)], events=(Event.SUCCESS, Event.FAIL))
     keeps_little.put("fail B with a log")
@@ -577,12 +632,13 @@ def test_an_end_that_comes_after_a_newer_one_comes_as_a_note(play: MakePlay) -> 
     assert strict.became == "done A delivered, done C delivered, 3 B delivered"
 
 
-def test_a_newer_end_that_was_lost_makes_no_note_of_an_older_one(play: MakePlay) -> None:
-    strict = play(lambda words, _: 500 if strict.now < 30 else 200)
+def test_a_newer_note_makes_no_note_of_an_end(play: MakePlay) -> None:
+    strict = play(lambda words, _: 500 if words == "fail B" and strict.now < 30 else 200)
     strict.put("fail B")
     strict.put_at(10, "note C")
     strict.run()
-    assert "fail B delivered" in strict.became
+    assert strict.became == "note C delivered, fail B delivered"
+    assert strict.sent.endswith("fail B")
 
 
 # What is void.
