@@ -8,6 +8,7 @@ import os
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -142,6 +143,8 @@ class Play:
         for name, module in list(sys.modules.items()):
             if name.startswith("loghc.") and hasattr(module, "monotonic"):
                 monkeypatch.setattr(module, "monotonic", lambda: 1e6 + self.now)
+        clock = SimpleNamespace(time=lambda: self.now)  # the play begins with 1970
+        monkeypatch.setattr("loghc.delivery.queued.time", clock)
         monkeypatch.setattr(os, "urandom", lambda count: b"\xff" * count)  # the longest waits
         self.owed: list[Ping] = []
         self.inbox = _Inbox(self._drop, self._in_front)

@@ -545,6 +545,33 @@ def test_a_log_is_rendered_once_whatever_becomes_of_it(play: MakePlay) -> None:
     assert len(rendered) == 1
 
 
+def test_a_log_that_can_not_be_made_now_may_be_made_later(play: MakePlay) -> None:
+    errors = iter([OSError(24, "Too many open files"), ImportError("after chroot")])
+
+    def body() -> Body:
+        for error in errors:
+            raise error
+        return Body(log=b"a log")
+
+    short = play([200])
+    short.put(Ping(Event.FAIL, "A", body))
+    assert short.run().requests == [(1.5, "fail A", "all")]
+    assert short.bodies == [Body(log=b"a log")]
+
+
+def test_a_log_that_can_not_be_made_at_all_is_no_reason_not_to_ping(
+    play: MakePlay, said: Callable[[], list[str]]
+) -> None:
+    def body() -> Body:
+        raise ValueError("a bug")
+
+    broken = play([503, 200])
+    broken.put(Ping(Event.FAIL, "A", body))
+    assert broken.run().sent == "fail A, fail A"
+    assert {each.whole() for each in broken.bodies} == {b"loghc: the log could not be attached.\n"}
+    assert [line for line in said() if line.startswith("ValueError")] == ["ValueError: a bug"]
+
+
 def test_logs_that_were_sent_take_no_room(play: MakePlay) -> None:
     well = play([200])
     for number in range(40):
@@ -770,23 +797,30 @@ def test_of_many_failures_some_are_counted_in_another(play: MakePlay) -> None:
     taken = [words for moment, words, _ in away.requests if moment > 60]
     assert taken == ["fail 0", *(f"fail {number}" for number in range(19, 50))]
     counting = away.bodies[-31].footer.decode()
-    assert counting.startswith("loghc: and 18 more failures since 20")
+    assert counting == "loghc: and 18 more failures since 1970-01-01 00:00:00 UTC\n"
     assert not any(b"more failures" in body.footer for body in away.bodies[-30:])
     assert away.counts.stats == Stats(50, 0, 0)
     assert [words for words, _ in away.outcomes[:3]] == ["fail 0", "fail 1", "fail 2"]
 
 
-@pytest.mark.parametrize("body", [Body, lambda: Body(log=b"a log")], ids=["", "with a log"])
+@pytest.mark.parametrize(
+    "body", [Body, lambda: Body(log=b"a log", footer=b"why\n")], ids=["", "with a log"]
+)
 def test_what_is_counted_is_reported_where_no_body_can_say_it(
     body: Callable[[], Body], play: MakePlay, said: Callable[[], list[str]]
 ) -> None:
-    away = play(lambda *_: 200 if away.now > 60 else 503)
+    away = play(lambda *_: 200 if away.now > 60 else NO_ANSWER)
     away.put(*(Ping(Event.FAIL, str(number), body) for number in range(40)))
     away.run()
     assert away.counts.stats == Stats(40, 0, 0)
     assert not any(away.inbox._with_log.values())
     lines = [line for line in said() if "more failures wait for here" in line]
     assert len(lines) == (body is Body)
+    counting = [each.footer for each in away.bodies if b"more failures" in each.footer]
+    assert all(footer.startswith(b"why\nloghc: and 8 more") for footer in counting)
+    assert bool(counting) is (body is not Body)
+    if body is Body:
+        assert set(away.bodies) == {Body()}  # nothing at all, though it is late
 
 
 def test_a_ping_that_is_sent_after_a_minute_says_when_it_happened(play: MakePlay) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from loghc import native
 from loghc.delivery import thread
 from loghc.delivery.thread import ThreadOnDemand
 from processes import needs_posix
@@ -65,8 +67,18 @@ class Work:
         self.idle += 1
 
 
-def test_a_thread_lives_while_there_is_work_and_never_two_at_once(work: Work) -> None:
+def test_a_thread_lives_while_there_is_work_and_never_two_at_once(
+    work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start, started = native.start_new_thread, list[None]()
+
+    def counted(*args: Any) -> int:
+        started.append(None)
+        return start(*args)
+
+    monkeypatch.setattr(native, "start_new_thread", counted)
     assert work.thread.start()
+    assert not started
     assert not work.thread.at_work  # there was nothing to do
     work.left = 2
     assert work.thread.start()
@@ -83,6 +95,7 @@ def test_a_thread_lives_while_there_is_work_and_never_two_at_once(work: Work) ->
     assert len(work.begun) == 2
     assert len({*work.begun, threading.get_ident()}) == 2
     assert work.idle == 1
+    assert len(started) == 1
 
 
 def test_a_thread_that_ends_is_waited_for_in_bounded_time(work: Work) -> None:
