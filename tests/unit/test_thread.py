@@ -184,3 +184,20 @@ def test_a_thread_takes_the_app_s_signals_only_if_it_calls_the_app(calls_app: bo
     assert {signal.SIGTERM, signal.SIGINT, signal.SIGUSR2} <= own
     assert not own & {signal.SIGSEGV, signal.SIGFPE}
     assert others == ({*before, signal.SIGUSR2} if calls_app else own)
+
+
+def test_a_thread_waits_neither_for_itself_nor_for_one_with_other_work(work: Work) -> None:
+    work.left = 1
+    work.thread.start()
+    assert work.thread.begins(20)
+    left, taken = [1], list[float]()
+
+    def look() -> None:
+        left.clear()
+        taken.append(seconds_for(lambda: other.end(20)))
+
+    other = ThreadOnDemand(look, lambda: left, lambda: None)
+    other.start()
+    wait_until(lambda: taken)
+    assert taken[0] < 10
+    assert seconds_for(lambda: other.end(20)) < 10
