@@ -50,7 +50,7 @@ def connect_to_first(
                     under_way[_begin(address, options)] = address
                 except OSError as error:
                     failure = failure or error
-                due, delay = monotonic() + delay, _DELAY_S
+                due, delay = monotonic() + delay, _DELAY_S  # no test can tell: how long alone
                 continue
             pause = min(left, _LOOK_INTERVAL_S, *([due - monotonic()] if waiting else []))
             for sock in _ready(list(under_way), max(0.0, pause)):
@@ -59,7 +59,7 @@ def connect_to_first(
                     return sock, address
                 sock.close()
                 failure = failure or OSError(code, errno.errorcode.get(code, "connecting failed"))
-                due = monotonic()  # the next one at once
+                due = monotonic()  # the next one at once; no test can tell: how long alone
     finally:
         for sock in under_way:
             sock.close()

@@ -155,35 +155,38 @@ def test_work_on_the_calling_thread_gives_its_place_back_whatever_is_raised(work
 @pytest.mark.parametrize("calls_app", [False, True])
 def test_a_thread_takes_the_app_s_signals_only_if_it_calls_the_app(calls_app: bool) -> None:
     blocked: list[set[int]] = []
+    threads: list[ThreadOnDemand] = []
 
     def look() -> None:
         blocked.append(set(signal.pthread_sigmask(signal.SIG_BLOCK, ())))
+        if later:
+            start(*later)
 
-    def start_another() -> None:
-        look()
-        outer_left.clear()
-        inner.start()
-        wait_until(lambda: len(blocked) == 2)
+    later: list[bool] = [False, calls_app]  # started by the first one, and so on
 
-    outer_left, inner_left = [1], [1]
+    def start(calls_app: bool, *more: bool) -> None:
+        left, later[:] = [1], more
 
-    def look_inside() -> None:
-        inner_left.clear()
-        look()
+        def work() -> None:
+            left.clear()
+            look()
 
-    inner = ThreadOnDemand(look_inside, lambda: inner_left, lambda: None, calls_app=calls_app)
-    outer = ThreadOnDemand(start_another, lambda: outer_left, lambda: None)
+        threads.append(ThreadOnDemand(work, lambda: left, lambda: None, calls_app=calls_app))
+        threads[-1].start()
+
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2})
     try:
-        outer.start()
-        outer.end(20)
-        inner.end(20)
+        start(False, *later)
+        wait_until(lambda: len(blocked) == 3)
+        for each in threads:
+            each.end(20)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    own, others = blocked
-    assert {signal.SIGTERM, signal.SIGINT, signal.SIGUSR2} <= own
-    assert not own & {signal.SIGSEGV, signal.SIGFPE}
-    assert others == ({*before, signal.SIGUSR2} if calls_app else own)
+    first, second, third = blocked
+    assert {signal.SIGTERM, signal.SIGINT, signal.SIGUSR2} <= first
+    assert not first & {signal.SIGSEGV, signal.SIGFPE}
+    assert second == first
+    assert third == ({*before, signal.SIGUSR2} if calls_app else first)
 
 
 def test_a_thread_waits_neither_for_itself_nor_for_one_with_other_work(work: Work) -> None:
@@ -201,3 +204,17 @@ def test_a_thread_waits_neither_for_itself_nor_for_one_with_other_work(work: Wor
     wait_until(lambda: taken)
     assert taken[0] < 10
     assert seconds_for(lambda: other.end(20)) < 10
+
+
+def test_a_thread_that_finds_another_at_work_leaves_it_to_that(work: Work) -> None:
+    late = threading.Thread(target=work.thread._run, args=(object(), 0, None))
+    work.left = 1
+
+    def meanwhile() -> None:
+        late.start()
+        late.join(20)
+
+    work.thread.run_here(meanwhile)
+    assert not late.is_alive()
+    assert not work.begun
+    work.left = 0
