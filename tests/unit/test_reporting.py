@@ -13,7 +13,14 @@ from typing import Any
 import pytest
 
 from loghc import native
-from loghc.report import Once, description, report, traceback_text
+from loghc.report import (
+    Once,
+    debugging,
+    description,
+    is_interactive,
+    report,
+    traceback_text,
+)
 from waiting import seconds_for, wait_until
 
 
@@ -110,6 +117,22 @@ def stderr() -> Iterator[tuple[int, int]]:
     os.close(reading)
 
 
+def fill(writing: int) -> None:
+    """Write until a pipe is full."""
+    os.set_blocking(writing, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writing, 512 * b".")
+    os.set_blocking(writing, True)
+
+
+def drain(reading: int) -> None:
+    """Read until a pipe is empty."""
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.read(reading, 65_536)
+
+
 @pytest.mark.usefixtures("system")
 def test_lines_arrive_whole_and_in_order_before_the_call_returns() -> None:
     long = "".join(map(str, range(3000)))
@@ -127,11 +150,7 @@ def test_a_line_that_nobody_reads_holds_nothing_up_and_arrives_later(
     numbers = [f"loghc: line {number}\n" for number in range(5)]
     seen = bytearray()
     with stderr() as (reading, writing):
-        os.set_blocking(writing, False)
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                os.write(writing, 512 * b".")
-        os.set_blocking(writing, True)
+        fill(writing)
 
         def read() -> str:
             with contextlib.suppress(BlockingIOError):
@@ -142,6 +161,48 @@ def test_a_line_that_nobody_reads_holds_nothing_up_and_arrives_later(
         assert read() == ""
         report("the last")
         wait_until(lambda: read() == "".join([*numbers, "loghc: the last\n"]))
+
+
+def test_of_what_nobody_reads_the_newest_is_kept() -> None:
+    with stderr() as (reading, writing):
+        fill(writing)
+        for number in range(250):
+            report(f"line {number}")
+        drain(reading)
+        report("the last")
+        lines = os.read(reading, 65_536).decode().splitlines()
+    assert lines == [*(f"loghc: line {number}" for number in range(51, 250)), "loghc: the last"]
+
+
+def test_a_long_line_does_not_block_where_there_is_room_for_a_part_of_it() -> None:
+    with stderr() as (reading, writing):
+        fill(writing)
+        os.read(reading, 4096)
+        thread = threading.Thread(target=report, args=("x" * 9000,), daemon=True)
+        thread.start()
+        thread.join(10)
+        blocked = thread.is_alive()
+        drain(reading)
+        report("")  # so that no other test finds the rest
+    assert not blocked
+
+
+def test_what_a_terminal_would_act_on_is_shown_as_text(capsys: pytest.CaptureFixture[str]) -> None:
+    report("a\x00\x1b[31m\x1f \t~\x7f\x80\x9f\xa0\nb")
+    said = capsys.readouterr().err
+    assert said == "loghc: a\\x00\\x1b[31m\\x1f \t~\\x7f\\x80\\x9f\xa0\nb\n"
+
+
+@pytest.mark.parametrize(
+    ("value", "asked"),
+    [("1", True), ("yes", True), ("", False), (" ", False), ("0", False), (" 0 ", False)],
+)
+def test_debugging_is_asked_for_by_any_other_value_than_0(
+    value: str, asked: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOGHC_DEBUG", value)
+    assert debugging() is asked
+    assert is_interactive() is asked
 
 
 def test_a_thing_is_reported_once_and_another_besides(capsys: pytest.CaptureFixture[str]) -> None:
