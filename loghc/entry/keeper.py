@@ -19,6 +19,7 @@ from loghc.entry.earlier import EarlierRuns, PingQueue
 from loghc.entry.entries import entry_names
 from loghc.entry.memory import on_network
 from loghc.entry.memory_box import MemoryBox
+from loghc.entry.noted_runs import NotedRuns
 from loghc.entry.processes import boot_id
 from loghc.entry.sink_entry import SinkEntry
 from loghc.entry.sink_files import SinkFiles
@@ -37,33 +38,20 @@ if TYPE_CHECKING:
 
 __all__ = ["Keeper"]
 
-_MAX_OPEN = 256  # runs that are noted
-_MAX_OWED = 32  # ends that are noted
 _THREAD_GRACE_S = 0.5
+_DELETED = "what this process kept there was deleted. Its next marker makes it again."
+_LOST = "If this process dies, its log and open runs are lost."
 
 _monotonic_ns = time.monotonic_ns
 _once = Once()
-
-
-class _Owed:
-    """An end on its way to its outcome."""
-
-    __slots__ = ("cause", "event", "happened", "pending", "time_ns")
-
-    def __init__(self, event: str, cause: str) -> None:
-        self.event = event
-        self.cause = cause
-        self.happened = time.time()
-        self.time_ns = time.monotonic_ns()
-        self.pending = 1
 
 
 class Keeper(SinkEntry):
     """The entry of one sink, from its first marker on.
 
     A marker is noted in the ring at once, which costs the caller no system call. What the file
-    says of it is written, and synced, on a thread of its own. Records are in the sink's own log as
-    well: a ping takes references to that, where it would have to copy and read the ring.
+    says of it is written, and synced, on a thread of its own; the first run's start at once.
+    Records are in the sink's own log as well: a ping takes references to that.
 
     Args:
         url: the ping URL; only its hash is kept.
@@ -94,10 +82,10 @@ class Keeper(SinkEntry):
         self._files: SinkFiles | None = None
         self._check = ""
         self._earlier = EarlierRuns(self._limit)
-        self._open: dict[str, float] = {}  # by run id: when it began, by the wall clock
-        self._owed: dict[str, _Owed] = {}  # by run id
+        self._runs = NotedRuns()
         self._through = 0  # the last marker that is in these
         self._newest_end = 0.0  # that was delivered, and is not noted yet
+        self._is_new = False  # nothing is in the file yet
         self._is_tidy = False
         self._dirty = False
         self._thread = ThreadOnDemand(self._write, lambda: self._dirty, self._at_rest)
@@ -109,8 +97,8 @@ class Keeper(SinkEntry):
 
     @property
     def left_to(self) -> str:
-        """The next start, where there is a directory for it."""
-        return "" if self._state is None else "the next start"
+        """The next start, where there is an entry for it."""
+        return "" if self._state is None or self._files is None else "the next start"
 
     def kept_with(self, log: Log) -> Log:
         """What adds a record to a log in this process, and to what is outside of it."""
@@ -132,6 +120,8 @@ class Keeper(SinkEntry):
                 box.close()
             self._ring = self._files.open_ring(self._limit, log())
             self.append = self._ring.append
+            self._through = 0
+            self._is_new = True
         except (OSError, ValueError) as error:
             self._complain(error)
         return True
@@ -161,13 +151,13 @@ class Keeper(SinkEntry):
             return
         number = self._mark(layout.END if ends and not owed else event.value, run_id, cause)
         if ends:
-            self._open.pop(run_id, None)
+            self._runs.end(run_id)
             if owed:
-                self._owe(event.value, run_id, cause)
+                self._runs.owe(event.value, run_id, cause)
         elif event.value == "start":
-            self._open[run_id] = time.time()
-            if len(self._open) > _MAX_OPEN:
-                self._open.pop(next(iter(self._open)), None)
+            self._runs.begin(run_id)
+        if self._is_new:
+            self._write_first(self._files)
         self._through = max(number, self._through)
         self._changed()
 
@@ -178,15 +168,11 @@ class Keeper(SinkEntry):
             if final:
                 self._earlier.settled(ping.run_id)
             return
-        owed = self._owed.get(ping.run_id)
-        if owed is None or not ping.event.ends_run:
-            return
-        owed.pending -= 1
-        if final and owed.pending <= 0:
-            self._owed.pop(ping.run_id, None)
+        happened = self._runs.settle(ping.run_id, final=final) if ping.event.ends_run else None
+        if happened is not None:
             self._mark(layout.END, ping.run_id)
             if attempt.delivered:
-                self._newest_end = max(self._newest_end, owed.happened)
+                self._newest_end = max(self._newest_end, happened)
             self._changed()
 
     def finish(self) -> None:
@@ -195,9 +181,9 @@ class Keeper(SinkEntry):
         if files is None or self._pid != os.getpid():
             return
         self._thread.end(_THREAD_GRACE_S)
-        if self._owed or self._state is not None:
+        if self._runs.owed or self._state is not None:
             self._thread.run_here(self._write)
-        if not self._owed and (not self._open or self._state is None):
+        if not self._runs.owed and (not self._runs.open or self._state is None):
             self._begin_anew()
             files.remove()
 
@@ -209,14 +195,6 @@ class Keeper(SinkEntry):
 
     def _open_box(self, *, sync: bool = True) -> BlackBox | MemoryBox:
         return MemoryBox() if self._state is None else BlackBox(self._state, sync=sync)
-
-    def _owe(self, event: str, run_id: str, cause: str) -> None:
-        before = self._owed.pop(run_id, None)
-        self._owed[run_id] = owed = _Owed(event, cause)
-        if before is not None:
-            owed.pending += before.pending
-        if len(self._owed) > _MAX_OWED:
-            self._owed.pop(next(iter(self._owed)), None)
 
     def _mark(self, name: str, run_id: str, cause: str = "") -> int:
         """Note in the ring what became of a run: at once, and whatever the disk does."""
@@ -234,6 +212,20 @@ class Keeper(SinkEntry):
     def _at_rest(self) -> None:
         self._thread.start()  # for what came as the thread was about to finish
 
+    def _write_first(self, files: SinkFiles) -> None:
+        """Write the first run at once: before the thread does, the ring may be overwritten."""
+        self._is_new = False
+        try:
+            files.write([("through", "0"), *self._runs.open_pairs()], sync=False)
+        except (OSError, ValueError) as error:
+            self._forget_files(files)
+            files.remove()
+            self._complain(error)
+
+    def _forget_files(self, files: SinkFiles) -> None:
+        if self._files is files:
+            self._files = self._ring = self.append = None
+
     def _write(self) -> None:
         """Write what is owed to the disk; on a thread that nobody waits for."""
         self._dirty = False
@@ -242,14 +234,15 @@ class Keeper(SinkEntry):
             return
         try:
             through = self._through  # first: what comes meanwhile is found in the ring
-            noted = [("open", f"{run_id} {began}") for run_id, began in list(self._open.items())]
-            for run_id, owed in list(self._owed.items()):
-                cause = self._clean(owed.cause) if owed.cause else ""
-                line = f"{owed.event} {run_id} {owed.time_ns} {owed.happened} {cause}"
-                noted.append(("owed", line))
-            files.write([("through", str(through)), *noted])
+            files.write([("through", str(through)), *self._runs.pairs(self._clean)])
             if self._newest_end or not self._is_tidy:
                 self._tidy()
+        except FileNotFoundError:  # somebody deleted it
+            if self._files is files:
+                self._forget_files(files)
+                files.let_go()
+                self._pid = 0
+                _once.report("deleted", f"{self._place}: {_DELETED}")
         except (OSError, ValueError, ImportError) as error:
             self._complain(error)
 
@@ -270,12 +263,15 @@ class Keeper(SinkEntry):
             box.sync()
             box.clean()
 
+    @property
+    def _place(self) -> str:
+        return "memory" if self._state is None else f"the state directory {self._state!r}"
+
     def _complain(self, error: Exception) -> None:
         why = getattr(error, "strerror", None) or str(error)
-        where = "memory" if self._state is None else f"the state directory {self._state!r}"
         _once.report(
-            where,
-            f"{where} can't be used: {why}. If this process dies, its log and open runs are lost.",
+            self._place,
+            f"{self._place} can't be used: {why}. {_LOST}",
         )
 
 

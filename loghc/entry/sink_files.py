@@ -79,7 +79,6 @@ class SinkFiles:
         self._paths = [directory.path for directory in made]
         self.path = self._paths[0]
         try:
-            entry.directory.write_fields("run", [*self._facts, ("through", "0")])
             own_entries.add(self.path)
             self._locks = [directory.detach_lock() for directory in made]
         except BaseException:
@@ -109,8 +108,12 @@ class SinkFiles:
             cut = False
         return ring
 
-    def write(self, noted: Iterable[tuple[str, str]]) -> None:
-        """Write the facts anew, with what is noted of the runs, so that a power cut keeps them.
+    def write(self, noted: Iterable[tuple[str, str]], *, sync: bool = True) -> None:
+        """Write the facts anew, with what is noted of the runs.
+
+        Args:
+            noted: of the runs.
+            sync: wait until a power cut keeps it.
 
         Raises:
             OSError: they can't be written.
@@ -121,7 +124,8 @@ class SinkFiles:
             # At once, for a process that dies while a busy disk is waited for: by then a marker may
             # be overwritten in the ring.
             directory.write_fields("run", pairs)
-            directory.write_fields("run", pairs, sync=True)
+            if sync:
+                directory.write_fields("run", pairs, sync=True)
         finally:
             directory.close()
 

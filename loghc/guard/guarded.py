@@ -45,7 +45,7 @@ class GuardedEntry(Keeper):
 
     @property
     def _unguarded(self) -> bool:
-        return self._watched is None or not the_guard.is_there
+        return self._watched is None or self._watched != self.path or not the_guard.is_there
 
     def marker_seen(self, log: Callable[[], Snapshot], *, starts: bool) -> bool:
         """Make the entry at the first start, and have it guarded; again if the guard was killed."""
@@ -65,7 +65,7 @@ class GuardedEntry(Keeper):
     def finish(self) -> None:
         """Leave what is owed to the guard; if that is nothing, it can stop watching."""
         super().finish()
-        if self._watched is not None and not self._owed:
+        if self._watched is not None and not self._runs.owed:
             the_guard.release(self._watched)
             self._watched = None
 

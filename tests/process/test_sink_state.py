@@ -373,6 +373,48 @@ def test_a_directory_that_can_not_be_used_is_said_once(receiver, job, tmp_path, 
         assert "can't be used" in lines[0]
 
 
+def test_a_directory_that_is_deleted_is_made_again_which_is_said_once(receiver, job, tmp_path):
+    again = (
+        "import shutil\n"
+        "for _ in range(2):\n"
+        "    logger.info('sync.start')\n    sink.wait()\n    shutil.rmtree('state')\n"
+        "    logger.info('sync.done')\n    sink.wait()\n    time.sleep(0.3)\n"
+        "logger.info('sync.start')\nlogger.info('last')\n"
+    )
+    done = job(again + KILL)
+    assert done.returncode == -signal.SIGKILL
+    (line,) = [line for line in done.stderr.splitlines() if line]
+    assert line.endswith(
+        "/state': what this process kept there was deleted. Its next marker makes it again."
+    )
+    receiver.clear()
+    job(WELL)
+    failure = receiver.wait(3, timeout=TIMEOUT)[0]
+    assert failure.event is Event.FAIL
+    assert failure.text.endswith(" - last\n")
+
+
+def test_an_end_in_no_directory_is_left_to_nobody(receiver, job, tmp_path):
+    (tmp_path / "state").touch()
+    receiver.always(503)
+    sink = SINK.replace('state="state"', 'state="state", drain=0.3')
+    done = job(WELL, sink=sink)
+    assert "not delivered within" in done.stderr
+    assert "next start" not in done.stderr
+
+
+def test_a_run_is_known_though_its_marker_was_overwritten_before_a_thread_ran(receiver, job):
+    job(
+        "sys.setswitchinterval(100)\nlogger.info('sync.start')\n"
+        "for _ in range(300): logger.info('x' * 1000)\nlogger.info('last')\n" + KILL
+    )
+    receiver.clear()
+    job(WELL)
+    failure = receiver.wait(3, timeout=TIMEOUT)[0]
+    assert failure.event is Event.FAIL
+    assert failure.text.endswith(" - last\n")
+
+
 def test_a_directory_that_is_full(receiver, job, tmp_path):
     if os.geteuid() or subprocess.run(["unshare", "-m", "true"], check=False).returncode:
         pytest.skip("a small file system can't be mounted")
@@ -503,6 +545,49 @@ def test_an_exception_is_told_at_once_as_without_a_state_directory(receiver, job
     failure = receiver.wait(2, timeout=TIMEOUT)[1]
     assert failure.text.startswith("ZeroDivisionError: division by zero")
     assert left(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("end", "status", "headline"),
+    [
+        ("os.kill(os.getpid(), signal.SIGINT)\ntime.sleep(60)", -2, "KeyboardInterrupt"),
+        ("sys.exit(3)", 3, "the program ended before this run did"),
+        ("sys.exit()", 0, "the program ended before this run did"),
+    ],
+    ids=["Ctrl-C", "sys.exit(3)", "sys.exit()"],
+)
+def test_an_exit_in_a_run_is_told_at_once_and_leaves_nothing(
+    receiver, job, tmp_path, end, status, headline
+):
+    done = job(f"logger.info('sync.start')\nlogger.info('last')\nsink.wait()\n{end}")
+    assert done.returncode == status
+    start, failure = receiver.wait(2, timeout=TIMEOUT)
+    assert (failure.event, failure.run_id) == (Event.FAIL, start.run_id)
+    assert failure.text.startswith(headline)
+    assert " - last\n" in failure.text
+    assert left(tmp_path) == []
+    receiver.clear()
+    job(WELL)
+    assert [ping.event for ping in receiver.wait(2, timeout=TIMEOUT)] == [
+        Event.START,
+        Event.SUCCESS,
+    ]
+
+
+@pytest.mark.slow
+def test_lack_of_memory_is_told_by_the_next_start(receiver, job, small_group):
+    done = job(
+        "import resource\nresource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30))\n"
+        f"open('{small_group}/cgroup.procs', 'w').write(str(os.getpid()))\n"
+        "logger.info('sync.start')\nlogger.info('last')\n"
+        "kept = []\nwhile True: kept.append(bytearray(b'x' * 2**20))"
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    receiver.clear()
+    job(WELL)
+    failure = receiver.wait(3, timeout=TIMEOUT)[0]
+    assert failure.event is Event.FAIL
+    assert failure.text.endswith(" - last\n")
 
 
 def test_a_ring_takes_twice_the_limit_and_no_more(receiver, job, tmp_path):
