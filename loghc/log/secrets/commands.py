@@ -46,7 +46,6 @@ COMMANDS = (
     Command("(?:lftp|lftpget)", "-u", "user,password", "lftp -u bob,«hunter2» ftp://x"),
     Command("kubectl create secret", "--from-literal=[^=\\s]{1,64}", "argument", "kubectl create secret generic x --from-literal=a=«hunter2»"),
     Command("(?:aws configure|composer config|poetry config|pip config|git config|gcloud config|conda config)", r"(?:set |--global |--auth ){0,2}[\w./:-]{0,64}(?:secret|token|password|oauth|http-basic)[\w./:-]{0,64}(?: set)?(?: [a-z]+(?= \S))?", "argument", "aws configure set aws_secret_access_key «ab/cd+ef»"),
-    Command("(?:heroku|fly|flyctl|railway|wrangler|doppler|supabase|gh|vercel|netlify)", r"(?:config|secrets?|variables|env)[: ](?:set|put)(?: [\w-]+)? ?[A-Z0-9_]{0,32}(?:KEY|TOKEN|PASS|SECRET|URL|PASSWORD|DSN)[A-Z0-9_]{0,16}(?: (?:--body|-b|--value))?", "argument", "fly secrets set SIGNING_KEY=«hunter2»"),
     Command("(?:mc alias|mcli alias|mc config)", r"(?:host )?(?:set|add) \S+ \S+ \S+", "argument", "mc alias set x https://y bob «hunter2»"),
     Command("(?:snmpwalk|snmpget|snmpset|snmpbulkwalk)", "-c|-A", "argument", "snmpwalk -v2c -c «hunter2» x"),
     Command("(?:snmpwalk|snmpget|snmpset|snmpbulkwalk)", "-X", "argument", "snmpget -v3 -A «authpass1» -X «privpass1» x"),
@@ -63,7 +62,7 @@ COMMANDS = (
 _VALUE = r"(?:(?<=\")[^\"\n]+|(?<=')[^'\n]+|(?<![\"'])[^\s\"'|;,&\]]+)"
 _NEXT = r"(?:[ \t]{1,4}|=|[\"'],[ \t]{0,4}(?=[\"']))[\"']?"
 _BLANK = r"(?:[\"'],[ \t]{0,4}[\"']|[ \t]{1,4})"
-_NO_OPTION = r"(?!-|\$[A-Z_{(]|<|\*{3}|\[redacted)"
+_NO_OPTION = r"(?!-|/dev/|\$[A-Z_{(]|<|\*{3}|\[redacted)"
 FORMS = {
     "argument": rf"{_NEXT}{_NO_OPTION}(?P<secret>{_VALUE})",
     "glued": rf"[\"']?{_NO_OPTION}(?P<secret>(?:(?<=\")[^\"\n]+|(?<=')[^'\n]+|(?<![\"'])[^\s\"'|;,&@]+))",

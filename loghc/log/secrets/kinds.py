@@ -65,7 +65,7 @@ def is_random(value: str, least: int = 8) -> bool:
         and " " not in value
         and is_unlike_words(value)
         # tokens: prompt=512 total=600
-        and not compiled(r"[a-z_]+=[0-9.]+|(?i:http)/[0-9.]+\W*").fullmatch(value)
+        and not compiled(r"[a-z_]+=[^=].*|(?i:http)/[0-9.]+\W*").fullmatch(value)
     )
 
 

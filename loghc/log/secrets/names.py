@@ -50,7 +50,7 @@ _SECRET_OWNERS = tuple(
 )
 # Keys and tokens that are no secrets.
 _HARMLESS = tuple(
-    "bucket cache composite continuation count cursor dedup dedupe deduplication dict file foreign"
+    "bucket cache composite continuation count cursor dedup dedupe deduplication dict evaluated exclusive file foreign"
     " group hash host i18n idempotency index input join lock lookup max message next object output"
     " page pagination parent part partition primary public publishable range record redis resource"
     " routing row rsa s3 shard site sort stop sync task total translation unique".split()
@@ -64,7 +64,7 @@ NAMES = (
     Name("pass|pw", "no number", "> PASS «hunter2»", whole=True),
     Name("pass", "no number", "DBPASS=«hunter2»", after=("db", "user", "root", "admin", "mysql", "ftp", "smtp", "ssh", "ldap", "mail", "redis", "store", "key")),
     Name("pin|pin_code", "code", "pin: «4711»", whole=True),
-    Name("otp|totp|otp_code|totp_code|mfa_code|2fa_code|sms_code|login_code|access_code|pairing_code|activation_code|confirmation_code|verification_code|security_code|one_time_code|one_time_password|one_time_pin|passcode|cvv|cvv2|cvc|tan|card_number|credit_card|cc_number", "code", "otp=«123456»", whole=True),
+    Name("otp|totp|otp_code|totp_code|mfa_code|2fa_code|mfa_token|otp_token|2fa_token|sms_code|login_code|access_code|pairing_code|activation_code|confirmation_code|verification_code|security_code|one_time_code|one_time_password|one_time_pin|passcode|cvv|cvv2|cvc|tan|card_number|credit_card|cc_number", "code", "otp=«123456»", whole=True),
     Name("recovery_code|backup_code|scratch_code|reset_code|invite_code|magic_code|recovery_key|auth_code|authorization_code|device_code|code_verifier", "no word", "recovery code: «a1b2c-d3e4f»"),
     Name("mnemonic|wallet_seed|seed_phrase|recovery_phrase|secret_phrase|backup_phrase|seed_words", "line", "mnemonic: «legal winner thank year wave»"),
     Name("security_answer|secret_answer", "line", "security answer: «Rex the dog»"),
@@ -160,7 +160,9 @@ def secret_values(searched: Searched) -> Iterator[tuple[int, int]]:
         variable = text[start - 1] == "=" and text[begin - 1 : end].replace("_", "").isupper()
         values, seen = values_at(text, start, seen)
         for value in values:
-            if plural and value.decides.isdigit() and not value.quoted:  # passwords: 3 changed
+            if (
+                plural and value.decides.isdigit() and len(value.decides) < 6
+            ):  # passwords: 3 changed
                 continue
             if _is_turn(text, begin):
                 continue

@@ -37,7 +37,7 @@ SHAPES = (
     # Anthropic, Atlassian, Brevo, CircleCI, Docker, Dynatrace, GitLab, Google, LangSmith, New Relic, OpenAI, Postman, Slack, Square, Supabase, Tailscale, Tavily, Vault
     "!{sk-ant-|sk-proj-|sk-or-|sk-svcacct-|sk-admin-|sk-lf-|sk-ws-|ATATT3|ATCTT3|dckr_pat_|dckr_oat_|glpat-|gloas-|gldt-|glrt-|glrtr-|glcbt-|glptt-|glft-|glimt-|glagent-|glsoat-|glffct-|glwt-|GR1348941|AIza|ya29.|GOCSPX-|xapp-|sq0atp-|sq0csp-|sq0idp-|sb_secret_|tskey-auth-|tskey-api-|tskey-client-|tskey-scim-|tskey-webhook-|tskey-reusable-|tvly-|hvs.|hvb.|hvr.|xkeysib-|xsmtpsib-|CCIPAT_|CCIPRJ_|dt0c01.|dt0s01.|lsv2_pt_|lsv2_sk_|NRJS-|PMAK-|xoxa-|xoxb-|xoxe-|xoxe.|xoxo-|xoxp-|xoxr-|xoxs-|xoxc-|xoxd-}<p18+>",
     # Amazon, Artifactory, Dropbox, Facebook, Fly, Grafana, Instagram, Square, Twitter
-    "!{ABSK|bedrock-api-key-|FwoGZXIvYXdz|IQoJb3JpZ2lu|AKCp|cmVmdGtu|sl.|sl.u.|EAA|fm1r_|fm1a_|fm2_|glc_|eyJrIjoi|IGAA|IGQV|AAAAAAAAAAAAAAAAAAAA}<B40+>",
+    "!{ABSK|bedrock-api-key-|FwoGZXIvYXdz|IQoJb3JpZ2lu|AKCp|cmVmdGtu|sl.|sl.u.|EAA|fm1r_|fm1a_|fm2_|glc_|eyJrIjoi|IGAA|IGQV|xprv|nsec1|AAAAAAAAAAAAAAAAAAAA}<B40+>",
     # Bitbucket, crates.io, Pushbullet, Tencent
     "!{ATBB|cio|o.|AKID}<A32>!",
     # Google

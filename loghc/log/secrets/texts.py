@@ -51,19 +51,15 @@ def _has_digit(value: str) -> bool:
     return any(char.isdigit() for char in value)
 
 
+_METHOD = r"(?i)(?:sha|md|aes|rsa|utf|v|gpio|bcrypt|oauth|base|scram|pbkdf|tls|2fa|k8s|s3)[\w.-]*|[0-9.,:%/-]+\w?|[a-z_][\w.]*\(.*"
+_UNLIKE_A_WORD = r"[a-z][A-Z]+[a-z]|[A-Z]{2}[a-z]|[0-9].*[A-Za-z]|[A-Za-z].*[0-9]|[A-Za-z0-9][!@#$%^&*+=?][A-Za-z0-9!]"
+
+
 def _is_unguessable(value: str) -> bool:
     """Whether a word may be a password: it has a digit or a sign, and is no number or method."""
-    if re.fullmatch(
-        r"(?i)(?:sha|md|aes|rsa|utf|v|gpio|bcrypt|oauth|base|scram|pbkdf|tls|2fa|k8s|s3)[\w.-]*|[0-9.,:%/-]+\w?|[a-z_][\w.]*\(.*",
-        value,
-    ):
+    if re.fullmatch(_METHOD, value) or is_joined(value):
         return False
-    return not is_joined(value) and bool(
-        re.search(
-            r"[a-z][A-Z]+[a-z]|[A-Z]{2}[a-z]|[0-9].*[A-Za-z]|[A-Za-z].*[0-9]|[A-Za-z0-9][!@#$%^&*+=?][A-Za-z0-9!]",
-            value,
-        )
-    )
+    return bool(re.search(_UNLIKE_A_WORD, value))
 
 
 def _is_no_file(value: str) -> bool:
@@ -101,10 +97,11 @@ _HEADER = rf"{_QUOTE}?[ \t]{{0,4}}(?:[:=,]|=>)[ \t]{{0,4}}\[?b?{_QUOTE}?"
 _SCHEMES = r"(?:basic|bearer|token|apikey|api-key|negotiate|ntlm|bot|sharedkey(?:lite)?|splunk|ssws|geniekey|key|sso-key|flyv1|jwt|pat|snyk)"
 _PARTS = r"(?:digest|oauth|hawk|mac|signature|aws4-hmac-sha256|goog4-rsa-sha256|http-signature|aws|vapid)"
 _WHAT = r"(?:password|passwd|passphrase|passcode|pwd|secret|token|(?:api|access|secret|license|private|signing)[ -]?key|credentials?|pin|otp|code|passwort|kennwort|contraseña|clave|senha|mot de passe|parola|пароль|wachtwoord|hasło|heslo|identified)"
-_CODE = r"(?:(?:one-time|verification|confirmation|security|login|sign-?in|2fa|mfa|temporary|access|your|use|enter|unlock|sms|card|door|gate|alarm|reset|activation|pairing|(?:your|this|the|enter) (?:sms|login|access|security)|enter (?:this|the)|your(?: [\w-]{1,20}){1,2}) (?:password|passcode|code|pin|cvv|otp)|(?:mfa|2fa|otp|login) token|code(?= for [^\n:]{1,40}(?: is|:))|totp|otp|passcode|cvv|cvc)"
+_CODE = r"(?:(?:one-time|verification|confirmation|security|login|sign-?in|2fa|mfa|temporary|access|your|use|enter|unlock|sms|card|door|gate|alarm|reset|activation|pairing|(?:your|this|the|enter) (?:sms|login|access|security)|enter (?:this|the)|your(?: (?!exit|error|status|return|zip|post|source|order|response)[\w-]{1,20}){1,2}) (?:password|passcode|code|pin|cvv|otp)|(?:mfa|2fa|otp|login) token|code(?= for [^\n:]{1,40}(?: is|:))|totp|otp|passcode|cvv|cvc)"
 _DIGITS = "[0-9]{4,8}|[0-9]{3}[ -][0-9]{3}"
 _NO_UNIT = "(?![0-9.,:%/]*[0-9]|[ ]?(?:ms|s|seconds|bytes|times|lines|kb|mb|%)\\\\b)"
 _VENDORS = "datadog|algolia|mailgun|mailjet|mailchimp|sendgrid|postmark|sparkpost|brevo|klaviyo|cloudflare|fastly|linode|vultr|hetzner|digitalocean|together|mistral|cohere|deepgram|assemblyai|anthropic|openai|groq|elevenlabs|runpod|perplexity|fireworks|pagerduty|opsgenie|victorops|rollbar|bugsnag|honeycomb|newrelic|logdna|loggly|grafana|amplitude|mixpanel|intercom|zendesk|freshdesk|trello|asana|airtable|okta|auth0|nexmo|vonage|plivo|messagebird|telnyx|pushover|shodan|virustotal|censys|ipinfo|abuseipdb|openweather|openweathermap|tmdb|giphy|newsapi|mapbox|alchemy|infura|etherscan|coinbase|binance|kraken|wandb|neptune|snyk|sonarqube|jenkins|codecov|coveralls|travis"
+_NO_KEY = "".join(f"(?<!{of}.key)" for of in "public site host rsa dsa cache object message redis s3 idempotency partition sort kms".split())  # fmt: skip
 _CHARACTER = r"[^\s\"'`,;<>|)\]]"
 # A prefix in one case, of a known length each as it is looked back for: ghp_, sk-, NRII-
 _PREFIX = "|".join(
@@ -138,7 +135,7 @@ TEXTS = (
     Text("^authorization", rf"authorization{_HEADER}{_SCHEMES}[ \t]{{1,4}}(?!is |auth|required|\[redacted|\*{{3}}|\$)(?P<secret>[^\s\"'\\,;]+)", "Authorization: Bearer «hunter2»"),
     Text("^authorization", rf"authorization{_HEADER}{_PARTS}[ \t]{{1,4}}(?!\[redacted)(?P<secret>[^'\\\r\n=]{{1,64}}=[^'\\\r\n]*)", "Authorization: Digest «username=\"b\", response=\"hunter2\"»"),
     Text("^authorization", rf"authorization{_HEADER}(?P<secret>[^\s\"'\\,;]{{8,}})", "authorization=«a1b2c3d4e5»", is_random),
-    Text("^bearer|ssws|geniekey", r"(?:bearer|ssws|geniekey)(?:[ \t]{1,4}|:[ \t]?)(?![a-z_]{1,24}=)(?P<secret>[a-z0-9._~+/=-]{12,})", "sent bearer «a1b2c3d4e5f6» to x", _has_digit),
+    Text("^bearer|ssws|geniekey", r"(?:bearer|ssws|geniekey)(?:[ \t]{1,4}|[:,][ \t]?)(?![a-z_]{1,24}=)(?P<secret>[a-z0-9._~+/=-]{12,})", "sent bearer «a1b2c3d4e5f6» to x", _has_digit),
     Text("^basic", r"basic[ \t]{1,4}(?P<secret>[a-z0-9+/_-]{8,}={0,2})", "Basic «Ym9iOmh1bnRlcjI=»", _is_basic),
     Text("^cookie|cookies", rf"cookie{_QUOTE}?[ \t]{{0,4}}(?:[:,=]|=>)[ \t]{{0,4}}\[?b?{_QUOTE}?(?P<secret>[a-z0-9_.%-]{{1,128}}=(?!\[redacted)[^\"'\\\r\n]+)", "Cookie: «sid=hunter2; theme=dark»", _is_cookie),
     Text("cookie|morsel", r"<(?:cookie|morsel):? (?P<secret>[\w.-]{1,64}=[^\s>]+)", "<Cookie «sid=hunter2» for x/>"),
@@ -150,9 +147,9 @@ TEXTS = (
     Text("^mnemonic|bip39|seed|recovery|backup|wallet|secret", r"(?:mnemonic|bip39|seed|recovery|backup|wallet|secret)[^\n]{0,32}?[ :=\"'(](?P<secret>(?:[a-z]{3,8}[, ]{1,2}){11,23}[a-z]{3,8})\b", "seed phrase is «legal winner thank year wave sausage worth useful legal winner thank yellow»"),
     Text("^otp|totp|2fa|mfa|authenticator|base32", r"(?:totp|otp|2fa|mfa|authenticator|base32)[^\n]{0,48}?[^a-z0-9](?P<secret>[a-z2-7]{16,64})(?![a-z0-9])", "TOTP seed for bob: «RZ2XXZXBYODYPKAJ»", lambda value: value.isupper() and _has_digit(value)),
     Text("^password|pin|otp|totp|passcode|cvv|cvc|one|verification|confirmation|security|login|sign|2fa|mfa|temporary|access|your|use|enter|unlock|sms|card|door|gate|alarm|reset|activation|pairing|code for", rf"(?:{_CODE}(?:(?: [\w@.'/+-]{{1,40}}){{0,6}}?(?: is| was| set to|:| =)|(?: (?:entered|generated|sent|received))?)|(?:password|pin)(?: code)?(?: f(?:or|ür)(?: [^\s]{{1,64}}){{1,4}})?(?: is|:| code)):? {{1,2}}[\"'`]?(?P<secret>{_DIGITS}|(?<=cv[vc] )[0-9]{{3}}){_NO_UNIT}", "your one-time password is «493021»"),
-    Text("your|sign in|log in|verify|confirm|unlock", rf"(?<![\w.:/#])(?<!\w-)(?:g-)?(?P<secret>{_DIGITS})(?: is (?:your|the) [^\n]{{0,40}}?(?:code|otp|pin|password)\b| (?:to|as) (?:sign in|log in|verify|confirm|unlock|your code))", "«493021» is your login code"),
-    Text("^card|visa|mastercard|amex|credit", r"(?:card|visa|mastercard|amex|credit)(?:[ _-]?(?:number|no|num|nr))?[^\n\w]{0,4}(?:[a-z]{1,12}[^\n\w]{1,4}){0,3}(?P<secret>[2-6][0-9]{3}([ +-]?)(?:[0-9]{4}\2[0-9]{4}\2[0-9]{4}|[0-9]{6}\2[0-9]{5}))(?![\w-])", "card number «4111 1111 1111 1111» declined"),
-    Text("^secret|pat|psk|token|key|cookie|jwt|credential|password|passphrase|passcode", r"(?:(?<!\w)(?<!\w-)(?:secret|pat|psk|cookie|jwt|credential)|token|key(?<!public.key)(?<!site.key)(?<!host.key)(?<!rsa.key)(?<!dsa.key)(?<!pubkey)|pass(?:word|phrase|code))(?: is|(?: [a-z@.-]{1,32}){1,4}(?: is| to|:)?)? b?[\"'`(]?(?P<secret>[^\s\"'`,;<>|)\]:(]{12,512})(?=[\s,;.<>|)\]\"'`]|$)", "the PAT of bob is «x4kt9qbw2mzr7lpv0chs5nfj8dgy3ate»", _is_mixed),
+    Text("your|sign in|log in|verify|confirm|unlock", rf"(?<![\w.:/#])(?<!\w-)(?:g-)?(?P<secret>{_DIGITS})(?: is (?:your|the) [^\n]{{0,40}}?(?:code|otp|pin|password)\b|(?<=[0-9]{{6}}) (?:to|as) (?:sign in|log in|verify|confirm|unlock|your code))", "«493021» is your login code"),
+    Text("^card|visa|mastercard|amex|credit", r"(?:card|visa|mastercard|amex|credit)(?:[ _-]?(?:number|no|num|nr))?[^\n\w]{0,6}(?:[a-z]{1,12}[^\n\w]{1,4}){0,3}(?P<secret>[2-6][0-9]{3}([ +-]?)(?:[0-9]{4}\2[0-9]{4}\2[0-9]{4}|[0-9]{6}\2[0-9]{5}))(?![\w-])", "card number «4111 1111 1111 1111» declined"),
+    Text("^secret|pat|psk|token|key|cookie|jwt|credential|password|passphrase|passcode", rf"(?:(?<!\w)(?<!\w-)(?:secret|pat|psk|cookie|jwt|credential)|token|key{_NO_KEY}(?<!pubkey)|pass(?:word|phrase|code))(?! id )(?: is|(?: [a-z@.-]{{1,32}}){{1,4}}(?: is| to|:)?)? b?[\"'`(]?(?P<secret>[^\s\"'`,;<>|)\]:(]{{12,512}})(?=[\s,;.<>|)\]\"'`]|$)", "the PAT of bob is «x4kt9qbw2mzr7lpv0chs5nfj8dgy3ate»", _is_mixed),
     Text("^app password|pass|password", r"(?:app password[: ]{1,3}|pass(?:word)?[\"']?[:=] ?[\"']?)(?P<secret>[a-z0-9]{4}(?:[ -][a-z0-9]{4}){3})\b", "app password «abcd efgh ijkl mnop»"),
     Text("^passphrase|mnemonic|seed phrase|recovery phrase", r"(?:passphrase|mnemonic|(?:seed|recovery) phrase) [\"'`](?P<secret>[^\"'`\n]{4,256})[\"'`]", "using passphrase '«correct horse battery staple»'"),
     Text("^credential|credentials|basic auth|auth|authentication|login|log in|logged|logging|authenticated|authenticating|authenticate|sign|signed|signing", r"(?:credentials?|basic auth|auth(?:entication)? failed:?|log(?:ged|ging)? ?in|authenticat(?:ed|ing|e)|sign(?:ed|ing)? in)(?: (?:failed|succeeded))?(?: (?:as|with|using|user|are|is|for))?[ :=]{1,3}[\"'`(]?[\w.+@-]{1,64}(?::|/| / )(?P<secret>[^\s\"'`,;<>|)/:]{4,128})", "logging in as bob:«hunter2»", _is_unguessable),
@@ -161,8 +158,8 @@ TEXTS = (
          r"(?:(?:http)?basicauth|auth|login|authenticate|username_pw_set|simple_bind(?:_s)?|set_credentials|credentials|add_password)[\"']?[ ]?(?:=[ ]?|:[ ]?)?(?:[\w.]{0,32})?[(\[](?:[ ]?(?:user(?:name)?=)?b?[\"'][^\"'\n]{0,128}[\"'],){1,3}?[ ]?b?[\"'](?P<secret>[^\"'\n]{1,256})[\"']", "requests.get(url, auth=('bob', '«hunter2»'))"),
     Text("^client", r"client\([\"'](?:ac[a-f0-9]{32}[\"'], ?[\"'])?(?P<secret>(?!ac[a-f0-9]{32})[a-z0-9_-]{24,256})[\"']", "Client('AC0a1b2c3d4e5f6a7b8c9d0e1f2a3b4c5d', '«0a1b2c3d4e5f6a7b8c9d0e1f2a3b4c5d»')", lambda value: is_longer(value, 24)),
     Text("^connect", r"connect\([\"'][^\"'\n]{0,128}[\"'],(?: ?[0-9]{1,5},)? ?[\"'][^\"'\n]{0,128}[\"'], ?[\"'](?P<secret>[^\"'\n]{1,256})[\"']", "pymysql.connect('db', 'bob', '«hunter2»', 'shop')"),
-    Text("^fernet|multifernet|aesgcm|secretbox|totp|hotp|timestampsigner|urlsafeserializer|urlsafetimedserializer|hmac.new|secretstr|securestring",
-         r"(?:(?:multi)?fernet|aesgcm|secretbox|[th]otp|timestampsigner|urlsafe(?:timed)?serializer|hmac\.new|secretstr|securestring)[ (][\[ ]{0,2}b?[\"'](?P<secret>[^\"'\n]{6,512})[\"']", "Fernet(b'«hunter2hunter2»')", _has_digit),
+    Text("^fernet|multifernet|aesgcm|secretbox|totp|hotp|timestampsigner|urlsafeserializer|urlsafetimedserializer|hmac.new|secretstr|securestring|checkpw|hashpw",
+         r"(?:(?:multi)?fernet|aesgcm|secretbox|[th]otp|timestampsigner|urlsafe(?:timed)?serializer|hmac\.new|secretstr|securestring|checkpw|hashpw)[ (][\[ ]{0,2}b?[\"'](?P<secret>[^\"'\n]{6,512})[\"']", "Fernet(b'«hunter2hunter2»')", _has_digit),
     Text("\"d\"|\"k\"|\"p\"|\"q\"|\"dp\"|\"dq\"|\"qi\"|'d'|'k'|'p'|'q'|'dp'|'dq'|'qi'", r"[\"'](?:d|k|p|q|dp|dq|qi)[\"']: ?[\"'](?P<secret>[a-z0-9_-]{38,2048})[\"']", '{"kty":"EC","d":"«Jrr3xk9aB3dE5fG7hI9jK1lM2nO4pQ6rS8tU0vW»"}', _is_mixed),
     # What is written to the standard input of a program
     Text("^echo|printf", r"(?:echo|printf)(?: -[ne]{1,2})?[ ]{1,2}(?:[\"']%s(?:\\n)?[\"'] )?[\"']?(?!\$)(?P<secret>[^\"'|\n]{1,128}?)[\"']?[ ]{0,2}\|[ ]{0,2}(?:sudo -\w{0,4}s|docker login|podman login|helm registry|passwd|gpg|cryptsetup|su |kinit|smbpasswd|openssl|gh auth|vault)", "echo «hunter2» | sudo -S ls"),
@@ -179,13 +176,12 @@ TEXTS = (
     Text("^pragma|attach", r"(?:pragma (?:hex|re)?key ?= ?|attach[^\n]{1,256}? as \w{1,32} key )[\"'](?P<secret>[^\"'\n]{1,256})", "PRAGMA key = '«hunter2»'"),
     # Protocols
     Text("^auth", r"auth[\"']? [\"']?(?!for|with|as|from|of|to|by|is|and|or|failed|type|method)\w{1,32}[\"']? [\"']?(?P<secret>[^\s\"'\\]{4,128})", "AUTH default «hunter2»", lambda value: _is_unguessable(value) and is_unlike_words(value)),
-    Text("^login", r"login(?<=[0-9] login|b[\"']login) [\"']?[^\s\"']{1,64}[\"']? [\"']?(?P<secret>[^\s\"'\\]{1,128})(?! \w)", "a001 LOGIN bob «hunter2»", lambda value: not value.isdigit()),
+    Text("^login", r"login(?:(?<=[0-9] login) [\"']?[^\s\"']{1,64}[\"']? [\"']?| [\"']?[^\s\"']{1,64}[\"']? \")(?P<secret>[^\s\"'\\]{1,128})", "a001 LOGIN bob «hunter2»", lambda value: not value.isdigit()),
     Text("^ugfzc3dvcmq6|auth cram-md5", r"(?:ugfzc3dvcmq6|auth cram-md5)(?:[^\n]*\n){0,3}?[^\n]{0,80}?send: b?[\"'](?P<secret>[a-z0-9+/]{4,}={0,2})", "reply: b'334 UGFzc3dvcmQ6\\r\\n'\nsend: '«aHVudGVyMg==»\\r\\n'"),
     # Files of credentials
     Text("^login", r"login[ \t\n]{1,4}\S{1,64}\s{1,8}(?:account \S{1,64}\s{1,4})?password[ \t]{1,4}(?P<secret>[^\s\"']{1,128})", "machine x\n  login bob\n  password «hunter2»"),
     Text(":5432:|:5433:|:6432:|:*:", r"(?<=[\w.*-]):(?:543[0-9]|6432|\*):(?:[\w.*-]{1,63}):(?:[\w.*-]{1,63}):(?P<secret>[^\s\"']{1,128})", "db.example.com:5432:shop:bob:«hunter2»"),
-    Text("^private-lines", r"private-lines: ?[0-9]{1,4}[\s+-]{1,16}(?P<secret>(?:[a-z0-9+/=]{20,100}[\s+-]{1,16}){0,100}[a-z0-9+/=]{4,100})", "Private-Lines: 2\n«AAAAgQDabcdefghijklmnop\nabcdefgh==»"),
-    Text("^private-mac", r"private-mac: ?(?P<secret>[a-f0-9]{32,})", "Private-MAC: «0123456789abcdef0123456789abcdef»"),
+    Text("^private-lines|private-mac", r"private-(?:lines: ?[0-9]{1,4}[\s+-]{1,16}|mac: ?)(?P<secret>(?:[a-z0-9+/=]{20,100}[\s+-]{1,16}){0,100}[a-z0-9+/=]{8,100})", "Private-Lines: 2\n«AAAAgQDabcdefghijklmnop\nabcdefgh==»"),
     # Shapes that need more than a template; a line of a key without the one that begins it
     Text("^mii|mig|mih|mc4caqawbqydk2v|mhccaqee|mhqcaqee|b3blbnnzac1rzxktdj", r"(?P<secret>(?:mii[a-z0-9]{2,3}ibaakca|mii[a-z0-9]{2,3}ibadanbgkqhk|mi[a-z0-9]{2}ageamb[a-z]gbyqgsm49|mc4caqawbqydk2v|mh[cq]caqee|b3blbnnzac1rzxktdj)[a-z0-9+/]{20,}={0,2})", "«MIIEowIBAAKCAQEAOMPsd4j0RYcyGJ0SjWklll8»"),
     # A vendor's prefix, and then much that was made by chance: most vendors' tokens, and those to come
@@ -202,7 +198,6 @@ TEXTS = (
     Text("akia|asia", r"a[ks]ia[a-z0-9]{16}[^\w\n]{1,8}(?:[a-z_ ]{1,32}[=:][ \"']{1,3})?(?P<secret>[a-z0-9+/]{40})(?![a-z0-9+/])", "AKIA«IOSFODNN7EXAMPLE»:«wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY»"),
     Text("$", r"(?<![\w$])(?P<secret>\$(?:1|2[abxy]|5|6|y|7|apr1|argon2id?|argon2i|scrypt|pbkdf2-sha\d{3})\$[^\s\"':;]{12,})", "bob:«$6$abcdefgh$0123456789abcdef0123»:19000", _has_digit),
     Text("pbkdf2_sha|scram-sha|{ssha|{sha|bcrypt_sha", r"(?:pbkdf2_sha\d{1,3}\$|scram-sha-\d{1,3}\$|\{ss?ha\d{0,3}\}|bcrypt_sha256\$)(?P<secret>[^\s\"',;]{16,})", "pbkdf2_sha256$«600000$a1b2c3$d4e5f6g7h8i9j0»"),
-    Text("^xprv|nsec1", r"(?:xprv(?<![a-z0-9]xprv)|nsec1(?<![a-z0-9]nsec1))(?P<secret>[a-z0-9]{50,120})", "xprv«9s21ZrQH143K24Mfq5zL5MhWK9hUhhGbd45hLXo2Pq2oqzMMo63oStZzFAzHGBP2UuGCq»"),
     Text("--", r"--(?:[a-z0-9]{1,20}[_-]){0,3}(?:pass(?:word|wd|phrase|code)?|pwd|pw|secret|token|api-?key|access-?key|secret-?key|auth-?token|private-?key|key|credentials?)(?:[ \t]{1,4}[\"']?|[\"'],[ \t]{0,4}[\"'])(?!-|file|stdin|\$|<|\[redacted|\*{3}|/|~|\./|is |via |using |in |from |for |and |or |not |to |option|required|must|was )(?P<secret>(?<=\")[^\"\n]+|(?<=')[^'\n]+|(?<![\"'])(?:[^\s\"'|;,)\]\\]|\\(?!\\{0,8}[\"'nrt]))+)", "mysqldump --password «hunter2» x", lambda value: not re.fullmatch("[A-Z_]*(?:PASS|TOKEN|KEY|SECRET|PWD|VALUE|STRING|FIELD|NAME)[A-Z_]*", value)),
     Text("http -|https -", r"https? (?:-[a-z] |--[a-z-]{1,20} ){0,4}(?:-a|--auth)[ =][\"']?[^\s:\"']{1,64}:(?P<secret>[^\s\"']{1,128})", "http -a bob:«hunter2» :8000/x"),
 )  # fmt: skip

@@ -34,7 +34,7 @@ _COLUMN = r"s?(?P<weak>[ \t]{0,16}[|│┃][ \t]{1,16}|[ \t]{2,16}|\t{1,4})(?=[^
 # Weaker still: a blank alone, and then neither a name of its own nor an address.
 _WORD = r"b?[\"'`](?=\w)|-?\w(?![\w.-]*(?:[=:]|@[\w-]+\.))"
 _BLOCK = r"[|>][+-]?[ \t]{0,4}\n[ \t]{1,16}"  # of YAML
-_OPENING = r"[bBrRuUfF]{0,2}(?P<quote>\"\"\"|'''|[\"'`])"
+_OPENING = r"[bBrRuUfF]{0,2}(?P<quote>\"\"\"\n?|'''\n?|[\"'`])"
 _QUOTED = {
     '"': r"(?:[^\"\\\n]+|\\.)*",
     "'": r"(?:[^'\\\n]+|\\.|'')*",
@@ -178,7 +178,8 @@ def values_at(text: str, start: int, seen: int) -> tuple[list[Value], int]:
         elif depth and key not in _PLAIN_KEYS:
             value = _value_at(text, token.start())
             # What isn't quoted may be a number, or code; or its "=" is escaped.
-            if value and (value.quoted or (is_random(value.decides, 6) and value.is_plain)):
+            known = value and (value.quoted or compiled(r"\d{6,}").fullmatch(value.decides))
+            if value and (known or (is_random(value.decides, 6) and value.is_plain)):
                 found.append(value)
         if not token["bare"]:
             key = ""
