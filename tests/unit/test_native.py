@@ -80,9 +80,9 @@ def test_greenlets_run_during_a_wait(pauses: list[float]) -> None:
     assert pauses == [0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.05, 0.05]
 
 
-def test_a_wait_for_greenlets_ends_in_time(pauses: list[float]) -> None:
+@pytest.mark.usefixtures("pauses")
+def test_a_wait_for_greenlets_ends_in_time() -> None:
     assert native.wait_with_greenlets(lambda: False, 0.02) is False
-    assert pauses
     assert native.wait_with_greenlets(lambda: True, 0) is True
 
 
