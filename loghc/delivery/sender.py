@@ -94,7 +94,7 @@ class Sender:
     def finish(self, seconds: float) -> None:
         """The sink was stopped, and everything sent: report what was not reported yet.
 
-        What is put from now on has all the time again, whether that report is possible or not.
+        Pings put from now on have no deadline, even if that report could not be made.
 
         Args:
             seconds: to wait for the thread that sends, at most.
