@@ -44,11 +44,9 @@ class CannotStartError(Exception):
     """
 
     def __init__(self, number: int, hint: str = "") -> None:
-        missing = number in (errno.ENOENT, errno.ENOTDIR)
+        missing = number in (0, errno.ENOENT, errno.ENOTDIR)
         self.status = _NOT_FOUND if missing else _NOT_EXECUTABLE
         self.reason = f"command not found{hint}" if number == 0 else os.strerror(number)
-        if number == 0:
-            self.status = _NOT_FOUND
         super().__init__(self.reason)
 
 

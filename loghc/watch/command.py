@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sys
@@ -56,8 +57,8 @@ def resolve(words: list[str], python: str | None = None) -> Command:
 
 
 def _is_for_python(name: str) -> bool:
-    if not name or os.path.isdir(name):
-        return bool(name) and (os.sep in name or not _on_path(name))
+    if os.path.isdir(name):
+        return os.sep in name or not _on_path(name)
     if not name.lower().endswith(_PYTHON_FILES):
         return False
     # An installed script may be called "tool.py".
@@ -65,8 +66,6 @@ def _is_for_python(name: str) -> bool:
 
 
 def _on_path(name: str) -> list[str]:
-    if not name:
-        return []
     folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
     found = [os.path.join(folder or os.curdir, name) for folder in folders]
     return [path for path in found if os.path.isfile(path)]
@@ -92,7 +91,7 @@ def isolating_option(argv: list[str]) -> str:
         return ""
     words = iter(argv[1:])
     for word in words:
-        if not word.startswith("-") or word in ("-", "--") or word.startswith("--"):
+        if not word.startswith("-") or word == "-" or word.startswith("--"):
             break
         for position, letter in enumerate(word[1:], 1):
             if letter in _ISOLATING:
@@ -108,12 +107,8 @@ def isolating_option(argv: list[str]) -> str:
 
 def _isolating_shebang(candidates: list[str]) -> str:
     """The same for the first line of a script."""
-    for path in candidates[:1]:
-        try:
-            with open(path, "rb") as file:
-                head = file.read(_SHEBANG_BYTES)
-        except OSError:
-            continue
-        if head.startswith(b"#!"):
-            return isolating_option(os.fsdecode(head[2:].partition(b"\n")[0]).split() or [""])
+    with contextlib.suppress(OSError, IndexError), open(candidates[0], "rb") as file:
+        first_line = file.read(_SHEBANG_BYTES).partition(b"\n")[0]
+        if first_line.startswith(b"#!"):
+            return isolating_option(os.fsdecode(first_line[2:]).split())
     return ""

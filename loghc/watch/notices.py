@@ -1,4 +1,4 @@
-"""Reports on standard error, when a run has ended, what its log or its pings lack."""
+"""Reports on standard error what a run's log or its pings lack."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from loghc.entry.collector import Facts
 from loghc.report import report
 from loghc.watch.options import Options
 
-__all__ = ["report_idle_options", "report_no_markers", "report_trouble"]
+__all__ = ["report_idle", "report_terminals", "report_trouble"]
 
 _NOTES = 3
 
@@ -37,33 +37,36 @@ def report_trouble(trouble: Counter[str], orphans: int, masked: Callable[[str], 
     return notes
 
 
-def report_idle_options(options: Options, facts: Facts, *, printed: bool) -> None:
-    """Report options that could find nothing, because no process logs with loguru.
+def report_terminals(streams: list[str]) -> None:
+    """Report the streams that ``--output`` does not record."""
+    if streams:
+        verb = "are terminals and stay so" if streams[1:] else "is a terminal and stays one"
+        report(f"{' and '.join(streams)} {verb}: not recorded by --output.")
+
+
+def report_idle(options: Options, facts: Facts, markers: int, masked: Callable[[str], str]) -> None:
+    """Report options that had no effect in a run of which everything was seen.
 
     Args:
         options: what was asked for.
         facts: what the rings say.
-        printed: what the program printed was examined as well.
+        markers: how many were taken.
+        masked: takes the ping URL's secret out of a text.
     """
-    if facts.rings:
-        return
+    if not facts.rings:
+        _report_without_loguru(options)
+    if options.markers_only and not markers and not facts.markers:
+        listened = masked(", ".join(options.all_markers()))
+        report(f"no marker was seen, so nothing was pinged: --markers-only listens for {listened}.")
+
+
+def _report_without_loguru(options: Options) -> None:
     seen = "no process that logs with loguru was seen, so"
     if options.fail_on is not None:
         report(f"{seen} --fail-on {options.fail_on_name} had no effect.")
-    if printed:
+    if options.output:  # what was printed was examined as well
         return
     if options.markers:
         report(f"{seen} --marker had no effect; with --output it looks at what is printed, too.")
     if options.expected:
         report(f"{seen} --expect found nothing; with --output it looks at what is printed, too.")
-
-
-def report_no_markers(options: Options, masked: Callable[[str], str]) -> None:
-    """Report that a run whose pings are its markers' had none.
-
-    Args:
-        options: what was asked for.
-        masked: takes the ping URL's secret out of a text.
-    """
-    listened = masked(", ".join(options.all_markers()))
-    report(f"no marker was seen, so nothing was pinged: --markers-only listens for {listened}.")

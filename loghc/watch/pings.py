@@ -15,7 +15,7 @@ from loghc.delivery.troubles import Troubles
 from loghc.entry.earlier import LazyBody
 from loghc.log.body import Body
 from loghc.log.masking import Masker
-from loghc.log.redaction import Redactor, redactor
+from loghc.log.redaction import redactor
 from loghc.log.rendering import Renderer
 from loghc.log.tail import Snapshot
 from loghc.ping import Event, Outcome, Ping
@@ -68,7 +68,8 @@ class Pings:
         url: the ping URL.
         timeout: seconds for one attempt.
         limit: bytes of a body at most.
-        redact: rules for what is not to leave the machine.
+        redact: regular expressions for what is not to leave the machine.
+        mask_secrets: the built-in rules apply as well.
         send_logs: False: bodies are empty.
         events: which ones to send; None: all.
         headers: more request headers.
@@ -83,7 +84,8 @@ class Pings:
         *,
         timeout: float,
         limit: int,
-        redact: Collection[str | Redactor],
+        redact: Collection[str],
+        mask_secrets: bool,
         send_logs: bool,
         events: Collection[str] | None,
         headers: Mapping[str, str],
@@ -92,11 +94,12 @@ class Pings:
     ) -> None:
         self._limit = limit
         self._redact = [*redact]
+        self._mask_secrets = mask_secrets
         self._send_logs = send_logs
         self._events = events
         self._on_end = on_end
         self._masker = Masker(url)
-        self._renderer = Renderer(limit, self._masker, redactor(redact))
+        self._renderer = self._new_renderer()
         self._ends: Counter[str] = Counter()  # by run id, queued and without an outcome yet
         self._late: set[str] = set()  # run ids of earlier runs, whose end may go as a note
         # By run id: the last end, if it may still be delivered, and when it came.
@@ -186,9 +189,13 @@ class Pings:
             elif key == "redact":
                 self._withhold(_RULE_LEFT_BEHIND)
         try:
-            self._renderer = Renderer(self._limit, self._masker, redactor(self._redact))
+            self._renderer = self._new_renderer()
         except ValueError:
             self._withhold(_RULE_LEFT_BEHIND)
+
+    def _new_renderer(self) -> Renderer:
+        redact = redactor(self._redact)
+        return Renderer(self._limit, self._masker, redact, mask_secrets=self._mask_secrets)
 
     def _withhold(self, why: str) -> None:
         if self._send_logs:
@@ -229,7 +236,7 @@ class Pings:
             return
         self._ends[run_id] -= 1
         if not self._ends[run_id] and is_settled(outcome):
-            del self._ends[run_id]
+            del self._ends[run_id]  # no test can tell: it only makes room
             self._late.discard(run_id)
             self._owed.pop(run_id, None)
             self._on_end(run_id, time.time() - outcome.elapsed)

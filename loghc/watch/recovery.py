@@ -49,7 +49,7 @@ class Recovery:
         self._run = run
         self._box: BlackBox | None = None
         self._entry: Entry | None = None  # this run's
-        self._where: dict[str, str] = {}  # fields that tell its run directory from others
+        self._where: dict[str, str]  # this run's fields that tell its run directory from others
         self._earlier = EarlierRuns(options.limit)
         directory = options.state or default_directory()
         if directory is None:

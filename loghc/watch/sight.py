@@ -11,7 +11,8 @@ from loghc.entry.rings import read_notes
 from loghc.report import Once
 from loghc.watch.command import Command
 from loghc.watch.run_directory import RunDirectory
-from loghc.watch.unseen import Pythons, Unseen, read_arrivals, why_isolated
+from loghc.watch.unseen import Pythons, read_arrivals
+from loghc.watch.why_unseen import Unseen, why_isolated
 
 __all__ = ["Sight"]
 

@@ -187,7 +187,7 @@ def _caught(info: signal.struct_siginfo) -> Caught:
 
 def _in_foreground() -> bool:
     try:
-        terminal = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY)
+        terminal = os.open("/dev/tty", os.O_RDONLY)
     except OSError:
         return False
     try:

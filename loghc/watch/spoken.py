@@ -50,7 +50,8 @@ class Spoken:
         with self._lock:
             for stream, line in self._begun.items():
                 self._begun[stream] = b""
-                self._look(line)
+                if line:
+                    self._look(line)
 
     def record(self, message: Message) -> None:
         """A process has logged this marker. If it is printed as well, it is the same one."""

@@ -1,4 +1,4 @@
-"""Finds the Pythons of a run that the recorder did not get into, and what may have kept it out.
+"""Finds the Pythons of a run that the recorder did not get into.
 
 Each Python with a recorder announces itself. The others are found by scanning the processes below
 the program, and daemons that have its run directory in their environment. Nothing that those
@@ -9,19 +9,23 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import threading
 import time
-from collections import Counter
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from loghc.entry.directory import Directory
 from loghc.entry.processes import belongs, is_alive
 from loghc.watch import sightings
-from loghc.watch.command import isolating_option
 from loghc.watch.sightings import children_of, is_python_name, newest_pid, sight
+from loghc.watch.why_unseen import (
+    NOT_KNOWN,
+    RUN_VARIABLE,
+    Unseen,
+    likely_cause,
+    name_of_python,
+)
 
-__all__ = ["Pythons", "Unseen", "describe", "read_arrivals", "why_isolated"]
+__all__ = ["Pythons", "read_arrivals"]
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")
@@ -32,28 +36,9 @@ _MAX_CPU_SHARE = 0.02  # of a processor's time, spent scanning
 _YOUNG_S = 3.0  # while a process may still become another program
 _MAX_REMEMBERED = 20_000
 _MAX_NEW = 500  # processes of the whole machine that are examined at once
-_NAMED = 3
 _DIGITS = 20
-_VARIABLE = b"LOGHC_RUN"
-_NOT_KNOWN = "perhaps it isn't CPython 3.8 or newer"
 _LOST = "perhaps it started when the run directory was deleted"
 _NO_PROGRAM = ("-V", "-VV", "--version", "-h", "-?", "--help")  # options that run none
-
-
-class Unseen(NamedTuple):
-    """A Python that may have logged unseen.
-
-    Attributes:
-        name: its name, for people.
-        pid: the process.
-        cause: what probably kept the recorder out.
-        since: when it was found, by the monotonic clock.
-    """
-
-    name: str
-    pid: int
-    cause: str
-    since: float
 
 
 class Pythons:
@@ -106,10 +91,9 @@ class Pythons:
             pid: the process, as it sees its own id.
             image: identifies the program in it, as a number; 0: unknown.
         """
-        number = int(image) if image.isdigit() and len(image) <= _DIGITS else 0
         _remember(self._arrived, pid, None)
-        if number:
-            _remember(self._seen, number, None)
+        if image.isdigit() and len(image) <= _DIGITS and int(image):
+            _remember(self._seen, int(image), None)
 
     def recorded(self, pid: int) -> None:
         """A process has a ring, so what it logs is seen."""
@@ -132,8 +116,8 @@ class Pythons:
         environment = sightings.environment_of(pid)
         if environment is not None and self._is_watched_by_another(environment):
             return
-        cause = self._cause(pid, arguments, environment, frozen=not named)
-        found = Unseen(_name(now.name, arguments), pid, cause, time.monotonic())
+        cause = likely_cause(pid, arguments, environment, self._bootstrap, frozen=not named)
+        found = Unseen(name_of_python(now.name, arguments), pid, cause, time.monotonic())
         _remember(self._found, (pid, now.image), found)
 
     def examine_end(self, pid: int, arguments: list[str]) -> None:
@@ -152,8 +136,8 @@ class Pythons:
             return
         changed = sightings.user_of(pid) not in (None, os.geteuid())
         if changed or all(own != pid for own, _ in list(self._found)):
-            cause = self._cause(pid, arguments)
-            self._end = Unseen(_name(end.name, arguments), pid, cause, 0.0), changed
+            cause = likely_cause(pid, arguments)
+            self._end = Unseen(name_of_python(end.name, arguments), pid, cause, 0.0), changed
 
     def unseen(self) -> list[Unseen]:
         """The Pythons that the recorder did not get into, so far."""
@@ -169,7 +153,7 @@ class Pythons:
                 found[end.pid] = end._replace(cause="it switched to another user before it logged")
             elif end.pid not in self._arrived:
                 found.setdefault(end.pid, end)
-        known = {_NOT_KNOWN: _LOST} if self.directory_lost else {}
+        known = {NOT_KNOWN: _LOST} if self.directory_lost else {}
         return [
             each._replace(cause=known.get(each.cause, each.cause))
             for pid, each in found.items()
@@ -184,7 +168,7 @@ class Pythons:
             with contextlib.suppress(Exception):  # it is an extra
                 self._look(time.monotonic())
             busy = (time.thread_time() - begun) / _MAX_CPU_SHARE
-            pause = min(max(_PAUSE_S, busy), _MAX_PAUSE_S)
+            pause = min(max(_PAUSE_S, busy), _MAX_PAUSE_S)  # no test can tell: a length of time
 
     def _look(self, now: float) -> None:
         newest = newest_pid()
@@ -215,7 +199,7 @@ class Pythons:
         run = os.fsdecode(self._run)
         return [
             pid
-            for pid in range(first, last + 1)
+            for pid in range(first, last + 1)  # no test can tell: beyond them there is none
             if belongs(pid, run) and not sightings.is_thread(pid)
         ]
 
@@ -223,35 +207,7 @@ class Pythons:
         """Whether it is the program of a `loghc run` below this one."""
         first = environment.get(b"PYTHONPATH", b"").partition(os.fsencode(os.pathsep))[0]
         bootstrap = os.path.join(b"loghc", b"inside", b"bootstrap")
-        return first.endswith(bootstrap) and environment.get(_VARIABLE, self._run) != self._run
-
-    def _cause(
-        self,
-        pid: int,
-        arguments: list[str],
-        environment: dict[bytes, bytes] | None = None,
-        *,
-        frozen: bool = False,
-    ) -> str:
-        user = sightings.user_of(pid)
-        if user is not None and user != os.geteuid():
-            return f"it ran as {_user_name(user)}; put loghc run inside su, not around it"
-        option = isolating_option(arguments)
-        if option:
-            return why_isolated(option)
-        if frozen:
-            return "a frozen program brings a Python of its own"
-        if environment is None:
-            return "something kept the recorder out"
-        if _VARIABLE not in environment:
-            return "its environment was replaced, as by env -i"
-        folders = environment.get(b"PYTHONPATH", b"").split(os.fsencode(os.pathsep))
-        if self._bootstrap not in folders:
-            return "its PYTHONPATH was replaced"
-        for folder in folders[: folders.index(self._bootstrap)]:
-            if os.path.exists(os.path.join(folder, b"sitecustomize.py")):
-                return f"another sitecustomize comes first, in {os.fsdecode(folder)}"
-        return _NOT_KNOWN
+        return first.endswith(bootstrap) and environment.get(RUN_VARIABLE, self._run) != self._run
 
 
 def read_arrivals(directory: Directory) -> list[tuple[int, bytes]]:
@@ -263,46 +219,6 @@ def read_arrivals(directory: Directory) -> list[tuple[int, bytes]]:
             with contextlib.suppress(OSError):
                 arrivals.append((int(pid), os.readlink(name.encode(), dir_fd=directory.descriptor)))
     return arrivals
-
-
-def why_isolated(option: str) -> str:
-    """The cause if Python was started with an option that keeps the recorder out."""
-    return f"{option} makes it ignore PYTHONPATH"
-
-
-def describe(unseen: list[Unseen]) -> list[str]:
-    """Lines about Pythons that may have logged unseen. Those of one kind are counted."""
-    kinds = Counter((each.name, each.cause) for each in unseen)
-    pids = {(each.name, each.cause): each.pid for each in reversed(unseen)}
-    lines = []
-    for (name, cause), count in kinds.most_common(_NAMED):
-        more = f" and {count - 1:,} more" if count > 1 else ""
-        pid = pids[name, cause]
-        lines.append(f"loghc: the log of {name} ({pid}){more} was not seen: {cause}")
-    if len(kinds) > _NAMED:
-        lines.append(f"loghc: nor were the logs of {len(kinds) - _NAMED} more programs")
-    return lines
-
-
-def _name(name: str, arguments: list[str]) -> str:
-    """A Python and what it runs, without other arguments, which may hold secrets."""
-    if not arguments or not is_python_name(arguments[0]):
-        return name
-    for word in arguments[1:]:
-        if not word.startswith("-"):
-            return f"{os.path.basename(arguments[0])} {os.path.basename(word)}"
-        if word == "-" or re.match("-[A-Za-z]*[cm]", word):
-            break
-    return os.path.basename(arguments[0])
-
-
-def _user_name(user: int) -> str:
-    try:
-        import pwd
-
-        return f"user {pwd.getpwuid(user).pw_name}"
-    except (ImportError, KeyError):
-        return f"user {user}"
 
 
 def _is_there(pid: int) -> bool:

@@ -7,7 +7,6 @@ from loghc.death.verdict import Verdict, judge, status_of
 from loghc.entry.collector import Collector, Facts
 from loghc.entry.processes import living
 from loghc.log.headline import NOT_ENDED
-from loghc.log.redaction import Redactor
 from loghc.log.tail import EMPTY, Snapshot
 from loghc.ping import Event
 from loghc.portable import layout
@@ -26,7 +25,7 @@ from loghc.watch.failures import Failures
 from loghc.watch.footer import left_running, lost_markers, why_no_log
 from loghc.watch.intake import Intake
 from loghc.watch.messages import Message
-from loghc.watch.notices import report_idle_options, report_no_markers, report_trouble
+from loghc.watch.notices import report_idle, report_trouble
 from loghc.watch.options import Options
 from loghc.watch.pings import Pings
 from loghc.watch.recovery import Recovery
@@ -34,8 +33,9 @@ from loghc.watch.run_directory import RunDirectory
 from loghc.watch.run_logs import RunLogs
 from loghc.watch.sight import Sight
 from loghc.watch.spoken import Spoken
-from loghc.watch.unseen import Pythons, describe
+from loghc.watch.unseen import Pythons
 from loghc.watch.waiting import WaitingMarkers
+from loghc.watch.why_unseen import describe
 
 __all__ = ["WatchedRun"]
 
@@ -82,9 +82,7 @@ class WatchedRun:
         self._memory = Memory(pid)
         self._expected = Expected(options.expected)
         self._failures = Failures(options, self._intake, self._expected)
-        self._spoken: Spoken | None = None  # where what is printed is to be looked at
-        if options.output and (options.markers or options.expected):
-            self._spoken = Spoken(options.markers, self._expected)
+        self._spoken = Spoken(options.markers, self._expected)
         keep = options.limit * (_LOGS_OF_RUNS if options.by_run else 1)
         self._collector = Collector(run, keep)
         self._logs = RunLogs(self._collector, are_apart=options.by_run)
@@ -95,7 +93,8 @@ class WatchedRun:
             options.url,
             timeout=options.timeout,
             limit=options.limit,
-            redact=_rules(options),
+            redact=options.redact,
+            mask_secrets=options.mask_secrets,
             send_logs=options.send_logs,
             events=options.events,
             headers=options.headers,
@@ -105,19 +104,12 @@ class WatchedRun:
         self._causes = Causes(options.all_markers())
         self._ends = Ends(self._pings, self._recovery, self._logs, self._causes, error_file)
 
-    def begin(self, terminals: list[str]) -> None:
-        """The program has started: send what earlier runs left, and then the start.
-
-        Args:
-            terminals: streams that ``--output`` does not record.
-        """
+    def begin(self) -> None:
+        """The program has started: send what earlier runs left, and then the start."""
         self._recovery.begin(self._run_id, self._pings)
         if self._runs is None and self._options.start:
             self._pings.put(Event.START, self._run_id, EMPTY)
         self._pings.warm_up()
-        if terminals:
-            verb = "are terminals and stay so" if terminals[1:] else "is a terminal and stays one"
-            report(f"{' and '.join(terminals)} {verb}: not recorded by --output.")
 
     def cannot_start(self, error: CannotStartError) -> None:
         """The command could not be started: that is a failure, too."""
@@ -130,8 +122,7 @@ class WatchedRun:
     def keep_output(self, data: memoryview, stream: int) -> None:
         """Keep what the program printed. May be called from any thread."""
         self._printed = True
-        if self._spoken is not None:
-            self._spoken.add(bytes(data), stream)
+        self._spoken.add(bytes(data), stream)
         self._collector.add_output(data, stream)
 
     def take_messages(self) -> bool:
@@ -179,7 +170,7 @@ class WatchedRun:
         blind = bool(trouble or facts.lost or unseen)
         notes = report_trouble(trouble, facts.orphans, self._pings.masked)
         if not blind:
-            self._report_idle(facts)
+            report_idle(self._options, facts, self._intake.received, self._pings.masked)
         unknown = self._failures.unseen(facts, blind=blind, marker_lost=self._sight.rings_lost)
         for line in unseen if unknown else ():
             report(self._pings.masked(line.removeprefix("loghc: ")))
@@ -236,11 +227,10 @@ class WatchedRun:
     def _take_in(self, *, last: bool = False) -> None:
         """Take in the messages of processes since the last call."""
         messages = self._intake.take(last=last)
-        if self._spoken is not None:
-            for message in messages:
-                if message.is_marker:
-                    self._spoken.record(message)
-            messages += self._spoken.take()
+        for message in messages:
+            if message.is_marker:
+                self._spoken.record(message)
+        messages += self._spoken.take()
         markers = []
         for message in messages:
             if message.event == "expect":
@@ -260,8 +250,7 @@ class WatchedRun:
         self._waiting.add(markers)
 
     def _take_last_messages(self) -> None:
-        if self._spoken is not None:
-            self._spoken.finish()
+        self._spoken.finish()
         self._take_in(last=True)
         while self._waiting:
             self._put(self._waiting.take())
@@ -305,17 +294,3 @@ class WatchedRun:
             self._take_in()  # what is still in the old channel
             if self._sight.renew_directory():
                 self._recovery.renew()
-
-    def _report_idle(self, facts: Facts) -> None:
-        """Report options and markers that had no effect, though everything was seen."""
-        report_idle_options(self._options, facts, printed=self._spoken is not None)
-        if self._runs is not None and not self._intake.received and not facts.markers:
-            report_no_markers(self._options, self._pings.masked)
-
-
-def _rules(options: Options) -> list[str | Redactor]:
-    if not options.mask_secrets:
-        return [*options.redact]
-    from loghc.log.secrets import SECRETS
-
-    return [*SECRETS, *options.redact]

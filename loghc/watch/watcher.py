@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import NoReturn, ParamSpec, TypeVar
 
+    from loghc.watch.output import Output
     from loghc.watch.unseen import Pythons
     from loghc.watch.watched_run import WatchedRun
 
@@ -61,9 +62,10 @@ def watch(options: Options, command: Command) -> NoReturn:
             _safely(watched.cannot_start, started.error)
     else:
         if output is not None:
+            _safely(_report_terminals, output)
             output.start(watched.keep_output if watched is not None else lambda *_: None)
         if watched is not None:
-            _safely(watched.begin, output.terminals if output else [])
+            _safely(watched.begin)
         status = watcher.until_end(watched)
         if output is not None:
             output.finish()
@@ -97,6 +99,12 @@ def _watched_run(
 
     run, pid, error_file = started.run, started.pid, started.error_file
     return WatchedRun(options, command, run, started.trouble, pythons, pid, error_file)
+
+
+def _report_terminals(output: Output) -> None:
+    from loghc.watch.notices import report_terminals
+
+    report_terminals(output.terminals)
 
 
 def _safely(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T | None:
