@@ -28,15 +28,17 @@ class Spoken:
 
     def __init__(self, markers: Mapping[str, str], expected: Expected) -> None:
         self._markers = Markers(dict(markers))
-        self._signs = [marker.encode() for marker in markers]
+        self._signs = [marker.encode("utf-8", "surrogateescape") for marker in markers]
         self._expected = expected
         self._lock = threading.Lock()  # output comes on threads of its own
         self._begun = {1: b"", 2: b""}  # by stream, the line whose end has not come
         self._heard: deque[Message] = deque()
         self._recorded: deque[bytes] = deque(maxlen=_MAX_RECORDED)
 
-    def add(self, data: bytes, stream: int) -> None:
+    def add(self, data: bytes | memoryview, stream: int) -> None:
         """Examine what was printed to a stream."""
+        if not (self._signs or self._expected.left):
+            return
         with self._lock:
             lines, end, rest = (self._begun[stream] + data).rpartition(b"\n")
             if len(rest) > _MAX_LINE_BYTES:
@@ -72,11 +74,16 @@ class Spoken:
     def _look(self, lines: bytes) -> None:
         # Most of what is printed needs no look at its single lines.
         if self._expected.left:
-            self._expected.meet(lines.decode("utf-8", "replace"))
+            self._expected.meet(_text(lines))
         if not any(sign in lines for sign in self._signs):
             return
         for line in lines.split(b"\n"):
-            event = self._markers.match(line.decode("utf-8", "replace"))
+            event = self._markers.match(_text(line))
             if event is not None:
                 now = time.monotonic_ns()
                 self._heard.append(Message(0, now, event, line + b"\n", _LANE, None))
+
+
+def _text(data: bytes) -> str:
+    """What was printed, as Python would read it on a command line."""
+    return data.decode("utf-8", "surrogateescape")

@@ -322,7 +322,7 @@ def test_the_plan_of_a_plain_run(monkeypatch, capsys):
             "at the markers 'sync.error' (fail), 'sync.log' (log), 's",
         ),
     ],
-    ids=str,
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
 )
 def test_the_plan_has_what_was_asked_for(monkeypatch, capsys, given, where, said):
     _, shown, _ = plan(monkeypatch, capsys, **given)

@@ -242,6 +242,13 @@ def test_what_is_expected_may_be_printed_and_nothing_meets_it_where_nothing_is()
     assert sorted(expected.left) == [1]
 
 
+def test_bytes_that_are_no_utf_8_are_a_marker_where_they_were_given_as_one():
+    marker = os.fsdecode(b"\xff")
+    listening = Spoken({marker: "fail"}, Expected([("text", marker)]))
+    listening.add(memoryview(b"?\n\xfe\n\xff: x\n"), 1)
+    assert events(listening) == [("fail", b"\xff: x\n")]
+
+
 # What is said at the end
 
 
