@@ -20,7 +20,7 @@ from loghc.entry.entries import entry_names
 from loghc.entry.memory import on_network
 from loghc.entry.memory_box import MemoryBox
 from loghc.entry.noted_runs import NotedRuns
-from loghc.entry.processes import boot_id
+from loghc.entry.processes import identify
 from loghc.entry.sink_entry import SinkEntry
 from loghc.entry.sink_files import SinkFiles
 from loghc.fork import importing
@@ -70,9 +70,9 @@ class Keeper(SinkEntry):
         self._limit: int = options["limit"]
         self._options = privacy_fields(options)
         self._clean = clean
-        # Asked here, and the boot's id, so that no marker pays for it.
+        # Asked here, and what tells this process from others, so that no marker pays for it.
         self._networked = self._state is not None and on_network(self._state)
-        boot_id()
+        identify()
         self._begin_anew()
 
     def _begin_anew(self) -> None:

@@ -11,6 +11,7 @@ import functools
 import os
 from collections.abc import Mapping
 
+from loghc.fork import InChild, in_child
 from loghc.procfs import process_stat
 
 __all__ = [
@@ -74,6 +75,7 @@ def is_alive(pid: int) -> bool:
     return not os.path.isdir("/proc/self")
 
 
+@functools.cache
 def identify() -> dict[str, str]:
     """Identifies this process: facts for ``lives``."""
     pid = os.getpid()
@@ -83,6 +85,9 @@ def identify() -> dict[str, str]:
         "pid": str(pid),
         "began": _began(pid),
     }
+
+
+in_child(InChild.REPORT, identify.cache_clear)
 
 
 def lives(facts: Mapping[str, str]) -> bool:

@@ -35,7 +35,8 @@ class GuardedEntry(Keeper):
         super().__init__(url, options, clean)
         self._settings = functools.partial(Settings.of_sink, url, options)
         self._obstacle = functools.partial(obstacle, options)
-        self._watched: str | None = None  # the path of the entry, once the guard was given it
+        self._watched: str | None = None  # the path of the entry that the guard has, or will have
+        self._is_given = True  # to the guard
         known_python()  # asked here, so that no marker pays for it
 
     @property
@@ -53,9 +54,7 @@ class GuardedEntry(Keeper):
             why = self._obstacle()
             if why is None:
                 looks = super().marker_seen(log, starts=True)
-                self._watched = self.path
-                if self._watched is not None:
-                    the_guard.watch(self._settings(self._watched))
+                self._watched, self._is_given = self.path, False
                 return looks
             report_obstacle(why)
         if self._watched is not None or self._state is not None:
@@ -68,6 +67,14 @@ class GuardedEntry(Keeper):
         if self._watched is not None and not self._runs.owed:
             the_guard.release(self._watched)
             self._watched = None
+
+    def _write(self) -> None:
+        """Give the entry to the guard, on the thread that nobody waits for."""
+        watched = self._watched
+        if watched is not None and not self._is_given:
+            self._is_given = True
+            the_guard.watch(self._settings(watched))
+        super()._write()
 
     def after_fork(self) -> None:
         """In a forked child: the guard is the parent's, like the entry."""
