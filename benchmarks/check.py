@@ -72,6 +72,10 @@ def _first_marker() -> float:
     return statistics.median(state.first_markers(rounds=10)["loghc, state=DIR"]) * 1e3
 
 
+def _guarded_marker() -> float:
+    return statistics.median(guard.first_marker(rounds=10)["guard"]) * 1e3
+
+
 def _import() -> float:
     return min(jobs.added_by_import(rounds=10)["loghc"]) * 1e3
 
@@ -110,6 +114,7 @@ _BARS = (
     _Bar("logger.info with state=DIR, of a no-op", 1.25, 1.5, lambda: _call_with_state(100_000)),
     _Bar("the same at 10 MB", 1.25, 1.5, lambda: _call_with_state(10_000_000)),
     _Bar("the first marker with state=DIR, ms", 1.0, 5.0, _first_marker),
+    _Bar("the first start marker with guard=True, ms", 1.0, 5.0, _guarded_marker),
     _Bar("import loghc after loguru, ms", 10.0, 35.0, _import),
     _Bar("a short job unmasked, of urllib3 on a thread", 1.10, 1.30, _short_job),
     _Bar("a short job, of the same unmasked", 1.10, 1.40, _masking_in_a_short_job),

@@ -36,6 +36,7 @@ gc.collect()  # what those imports left
 logger.add(sys.stderr)
 """
 
+
 def steady_ports(output: bytes) -> str:
     """What a program prints, but also for the ports of a connection that it is warned of."""
     return re.sub(r"'127\.0\.0\.1', \d+", "", steady(output))
