@@ -1,4 +1,4 @@
-"""Whether the system killed for lack of memory: told by the counts that the kernel keeps."""
+"""Whether the system killed for lack of memory, by the counts that the kernel keeps."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from loghc.procfs import process_stat
 __all__ = ["Memory"]
 
 _MOUNT = "/sys/fs/cgroup"
+_MACHINE = "/proc/vmstat"
 _NOTIFYING = "memory.events.local"
 _PROOF_S = 5.0
 _HINT_S = 60.0
@@ -30,7 +31,7 @@ class Memory:
     def __init__(self, pid: int) -> None:
         self._pid = pid
         self._group = _Count(_count_file(pid), _PROOF_S)
-        self._machine = _Count("/proc/vmstat", _HINT_S, _HINT_S)
+        self._machine = _Count(_MACHINE, _HINT_S, _HINT_S)
 
     def notifier(self) -> int | None:
         """A descriptor on which ``poll`` sees POLLPRI when the group's count may have risen.
@@ -88,7 +89,7 @@ class _Count:
 
     @property
     def known(self) -> bool:
-        """Whether the kernel tells it."""
+        """Whether it can be read."""
         return self._number is not None
 
     @property
@@ -119,7 +120,7 @@ def _count_file(pid: int) -> str:
 
 
 def _count(path: str) -> int | None:
-    """The number of processes killed for lack of memory that a file of the kernel's tells."""
+    """The number of processes killed for lack of memory, as a file of the kernel's has it."""
     with contextlib.suppress(OSError, ValueError), open(path, "rb") as file:
         for line in file:
             name, _, number = line.partition(b" ")

@@ -12,7 +12,7 @@ from loghc.ping import Event
 __all__ = ["Verdict", "judge", "status_of"]
 
 _CRASHES = ("SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGTRAP", "SIGSYS")
-_OF_SIGNALS = range(129, 193)  # exit statuses with which a shell tells its child's signal
+_OF_SIGNALS = range(129, 193)  # exit statuses of a shell whose child a signal ended
 
 
 class Verdict(NamedTuple):
@@ -20,7 +20,7 @@ class Verdict(NamedTuple):
 
     Attributes:
         event: success, failure, or a log: no verdict.
-        exit_status: to be told in place of the event, None for the event itself.
+        exit_status: to be sent in place of the event; None for the event itself.
         death: how the program died, if it did not simply exit; else its exit status, or empty.
         lines: what is put after the log.
     """
@@ -58,17 +58,17 @@ def judge(
     death = _death(wait_status, about_kill)
     lines = list(failures)
     shown = death or "exit status 0"
-    told = statuses.get(status, "fail" if status else "success")
-    if told == "success" and not failures:
+    outcome = statuses.get(status, "fail" if status else "success")
+    if outcome == "success" and not failures:
         if status:
             lines.append(f"loghc: {shown}, a success (--ok-status)")
         return Verdict(Event.SUCCESS, None, death, lines)
-    if told == "log":
+    if outcome == "log":
         return Verdict(Event.LOG, None, death, [*lines, f"loghc: {shown}, no verdict (--status)"])
     if on_failure == "log" and statuses.get(status) != "fail":
         lines.append(f"loghc: {shown}, a failure, but no verdict (--on-failure)")
         return Verdict(Event.LOG, None, death, lines)
-    if told == "success":
+    if outcome == "success":
         return Verdict(Event.FAIL, None, death, lines)
     if not status:
         lines.append("loghc: exit status 0, a failure (--status)")

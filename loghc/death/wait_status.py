@@ -1,4 +1,4 @@
-"""How a process ended, as far as the kernel tells another one."""
+"""How a process ended, as far as another process can learn it."""
 
 from __future__ import annotations
 
@@ -15,19 +15,17 @@ _INFO = struct.Struct("=QQ11Ii")  # what is known, cgroup, eleven ids, wait stat
 _PIDFD_GET_INFO = 0xC000FF0B | _INFO.size << 16
 _INFO_EXIT = 1 << 3
 _REAPED_WITHIN_S = 0.5  # mostly; a parent that takes longer leaves a zombie for so long
-_FIRST_PAUSE_S = 0.001
-_MAX_PAUSE_S = 0.05
+_PAUSE_S = 0.005
 
 
 def wait_status(pidfd: int, pid: int) -> int | None:
-    """The wait status of a process that has ended; None where the kernel doesn't tell it.
+    """The wait status of a process that has ended; None where the kernel doesn't say it.
 
     Args:
         pidfd: of the process, opened while it lived.
         pid: its id.
     """
     until = time.monotonic() + _REAPED_WITHIN_S
-    pause = _FIRST_PAUSE_S
     while True:
         request = bytearray(_INFO.pack(_INFO_EXIT, *[0] * 13))
         try:
@@ -39,10 +37,9 @@ def wait_status(pidfd: int, pid: int) -> int | None:
             return int(status)
         if time.monotonic() >= until:
             return _of_zombie(pid)
-        time.sleep(pause)
-        pause = min(2 * pause, _MAX_PAUSE_S)
+        time.sleep(_PAUSE_S)
 
 
 def _of_zombie(pid: int) -> int | None:
     stat = process_stat(pid)
-    return stat.wait_status if stat is not None and stat.ended else None
+    return stat.wait_status or None if stat is not None and stat.ended else None

@@ -1,1 +1,1 @@
-"""The guard: a small process that waits for the end of another, and tells what is owed."""
+"""The guard: a small process that waits for another to end, and sends what it owes."""

@@ -1,4 +1,4 @@
-"""What the guard's process does: it waits for the other's end, and then tells it."""
+"""The guard's own process: it waits for the other one to end, and sends what that owes."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from loghc.death.memory import Memory
 from loghc.death.verdict import judge, status_of
 from loghc.death.wait_status import wait_status
 from loghc.guard.channel import Listener
+from loghc.guard.sending import GuardedSink
 from loghc.guard.settings import Settings
 from loghc.guard.spawning import PIDFD
-from loghc.guard.telling import GuardedSink
 from loghc.log.secrets import SECRETS
 from loghc.service.client import import_what_sends
 
@@ -27,7 +27,7 @@ _UNKNOWN = "the process is gone, and the kernel doesn't say how it ended"
 
 
 def main(message: Mapping[str, Any]) -> None:
-    """Guard the process that ``PIDFD`` is of, until it has ended and its end is told.
+    """Guard the process of ``PIDFD`` until it has ended, and what it owed is sent.
 
     Args:
         message: the first one; later ones come by the channel.
@@ -35,17 +35,17 @@ def main(message: Mapping[str, Any]) -> None:
     try:
         _detach(message["pidfd"])
         os.environ.update(message["environment"])
-        # All that it needs, before it is needed: a deployment may replace these files by then, a
-        # machine without memory may not read them, and who may write there may have changed.
+        # Imported before it is needed: by then a deployment may have replaced these files, a
+        # machine without memory may be unable to read them, and others may be able to write them.
         import_what_sends()
         assert SECRETS  # noqa: S101
         _Guard(message["pid"], message["address"], message["watch"]).run()
     finally:
-        os._exit(0)  # at once: nobody waits for it
+        os._exit(0)  # whatever threads are left
 
 
 def _detach(pidfd: int) -> None:
-    """Hold nothing of the program that started this, but what tells its end."""
+    """Hold nothing of the program that started this, but its pidfd."""
     with contextlib.suppress(OSError):
         os.setsid()
     os.chdir("/")
@@ -61,8 +61,8 @@ def _detach(pidfd: int) -> None:
     for number in signal.valid_signals():
         with contextlib.suppress(OSError, ValueError):
             signal.signal(number, signal.SIG_DFL)
-    # The first three are sent to all of a service's processes, and the end is told after that.
-    # The others Python ignores.
+    # The first three reach all processes of a service that is stopped: the ends are sent after
+    # that. The others are ignored by any Python.
     for number in (
         *(signal.SIGTERM, signal.SIGHUP, signal.SIGINT),
         *(signal.SIGPIPE, signal.SIGXFSZ),
@@ -78,7 +78,7 @@ class _Guard:
 
     Args:
         pid: its id.
-        address: what tells the socket from others.
+        address: the name of the socket for later messages.
         first: its first sink's settings.
     """
 
@@ -90,7 +90,7 @@ class _Guard:
         self._listener = Listener(address, pid)
 
     def run(self) -> None:
-        """Wait, without any processor time, and tell."""
+        """Wait, without using the processor, and send the ends."""
         poll = select.poll()
         poll.register(PIDFD, select.POLLIN)
         poll.register(self._listener, select.POLLIN)
@@ -100,7 +100,7 @@ class _Guard:
         while self._sinks:
             ready = [descriptor for descriptor, _ in poll.poll()]
             if PIDFD in ready:
-                self._tell()
+                self._send_ends()
                 return
             if kills is not None and kills in ready:
                 self._memory.sample()
@@ -128,7 +128,7 @@ class _Guard:
             sink = None
         self._sinks[values["entry"]] = sink
 
-    def _tell(self) -> None:
+    def _send_ends(self) -> None:
         died = time.time()
         facts = {"died": str(died), "death": _UNKNOWN}
         status = wait_status(PIDFD, self._pid)
@@ -137,10 +137,10 @@ class _Guard:
             verdict = judge(status, {}, about_kill=self._memory.about_kill())
             facts |= {"death": verdict.death or "exit status 0, in this run"}
             facts |= {"exit_status": str(exit_status)} if exit_status else {}
-        telling = []
+        queued = []
         for sink in filter(None, self._sinks.values()):
             with contextlib.suppress(OSError, KeyError):  # it owed nothing, and its entry is gone
-                sink.tell(facts)
-                telling.append(sink)
-        for sink in telling:
-            sink.finish()
+                sink.queue_ends(facts)
+                queued.append(sink)
+        for sink in queued:
+            sink.deliver()

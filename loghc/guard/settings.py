@@ -24,10 +24,10 @@ _URL_PARTS = ("origin", "host", "port", "path", "query", "user", "password")
 
 
 class Settings:
-    """A sink's, as far as its entry is told by them.
+    """A sink's settings, as far as sending its ends takes them.
 
     Args:
-        values: what ``of_sink`` gave.
+        values: as ``of_sink`` returns them.
 
     Attributes:
         url: the ping URL.
@@ -92,7 +92,5 @@ def import_paths() -> list[str]:
         file = getattr(module, "__file__", None) if spec is None else spec.origin
         if not file:
             raise ImportError(f"{name} isn't found")
-        path = os.path.dirname(os.path.dirname(os.path.abspath(file)))
-        if path not in found:
-            found.append(path)
+        found.append(os.path.dirname(os.path.dirname(os.path.abspath(file))))
     return found

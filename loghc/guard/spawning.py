@@ -60,7 +60,7 @@ def spawn_detached(python: str, message: Mapping[str, Any]) -> None:
 
     Args:
         python: the executable.
-        message: what it is told first.
+        message: the first one.
 
     Raises:
         OSError, ImportError: it can't be started.

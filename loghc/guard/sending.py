@@ -1,4 +1,4 @@
-"""Tells what a dead process's sink owed: the guard's part of what the next start would do."""
+"""Sends what a sink of a dead process owed, as the next start would."""
 
 from __future__ import annotations
 
@@ -57,14 +57,13 @@ class GuardedSink:
             drain=settings.drain,
             on_settled=self._settled,
         )
-        # In memory nobody else holds the lock, and who sweeps there leaves the entry alone. On a
-        # disk nothing is held: it may be unmounted.
+        # Locked, an entry in memory isn't swept. On a disk nothing is held: it may be unmounted.
         self._held: Directory | None = None
         if settings.state is None:
             self._held = Directory(settings.entry)
             self._held.lock(create=True)
 
-    def tell(self, facts: Mapping[str, str]) -> None:
+    def queue_ends(self, facts: Mapping[str, str]) -> None:
         """Queue what is owed.
 
         Args:
@@ -86,8 +85,8 @@ class GuardedSink:
         finally:
             box.close()
 
-    def finish(self) -> None:
-        """Deliver what is queued, as far as that goes in time, and let go of the entry."""
+    def deliver(self) -> None:
+        """Send what is queued, for at most ``drain`` seconds, and delete the entry in memory."""
         self._delivery.stop(self._settings.drain, exiting=True)
         if self._settings.state is None:
             with contextlib.suppress(OSError):
@@ -96,7 +95,7 @@ class GuardedSink:
                 directory.close()
 
     def release(self) -> None:
-        """The sink was stopped, and owes nothing."""
+        """Unlock the entry: the sink was removed, and owes nothing."""
         if self._held is not None:
             self._held.close()
 
