@@ -7,6 +7,7 @@ import json
 import re
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -74,7 +75,9 @@ class Job:
 
 @pytest.fixture
 def job(receiver: PingReceiver, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    monkeypatch.setattr(exiting, "_begun", [])  # each is the exit of a process of its own
+    # Each is the exit of a process of its own.
+    monkeypatch.setattr(exiting, "_begun", [])
+    monkeypatch.setattr(exiting, "_deliveries", weakref.WeakSet())
     jobs = []
 
     def make(url: str = receiver.url, **options: Any) -> Job:

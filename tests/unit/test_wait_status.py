@@ -38,6 +38,11 @@ def ended(request: pytest.FixtureRequest) -> Iterator[tuple[subprocess.Popen[byt
         os.close(pidfd)
 
 
+@pytest.fixture(autouse=True)
+def short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_REAPED_WITHIN_S", 0.15)
+
+
 @needs_status
 def test_of_one_that_was_reaped_the_kernel_says_it(ended) -> None:
     process, pidfd, status = ended
@@ -61,7 +66,7 @@ def test_of_one_that_nobody_reaps_it_is_read_after_a_while(ended) -> None:
     began = time.monotonic()
     # A success can't be told from a status that may not be seen.
     assert wait_status(pidfd, process.pid) == (status or None)
-    assert 0.4 < time.monotonic() - began < 10
+    assert 0.15 <= time.monotonic() - began < 10
 
 
 @needs_status
