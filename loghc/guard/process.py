@@ -34,12 +34,13 @@ def main(message: Mapping[str, Any]) -> None:
     """
     try:
         _detach(message["pidfd"])
+        memory = Memory(message["pid"])  # first: from here on it counts
         os.environ.update(message["environment"])
         # Imported before it is needed: by then a deployment may have replaced these files, a
         # machine without memory may be unable to read them, and others may be able to write them.
         import_what_sends()
         assert SECRETS  # noqa: S101
-        _Guard(message["pid"], message["address"], message["watch"]).run()
+        _Guard(message["pid"], memory, message["address"], message["watch"]).run()
     finally:
         os._exit(0)  # whatever threads are left
 
@@ -78,14 +79,15 @@ class _Guard:
 
     Args:
         pid: its id.
+        memory: counts what is killed for lack of memory.
         address: the name of the socket for later messages.
         first: its first sink's settings.
     """
 
-    def __init__(self, pid: int, address: str, first: Mapping[str, Any]) -> None:
+    def __init__(self, pid: int, memory: Memory, address: str, first: Mapping[str, Any]) -> None:
         self._pid = pid
         self._sinks: dict[str, GuardedSink | None] = {}  # by entry; None: that is gone already
-        self._memory = Memory(pid)
+        self._memory = memory
         self._watch(first)
         self._listener = Listener(address, pid)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import os
 import re
@@ -31,9 +32,9 @@ def started(receiver: PingReceiver, tmp_path: Path):
         path.write_text(JOB + sink + source)
         process = subprocess.Popen(
             [sys.executable, str(path)],
-            cwd=tmp_path,
             env={**os.environ, "URL": receiver.url, "LOGHC_DEBUG": "", **(env or {})},
             **{
+                "cwd": tmp_path,
                 "stdin": subprocess.DEVNULL,
                 "stdout": subprocess.PIPE,
                 "stderr": subprocess.PIPE,
@@ -93,6 +94,48 @@ except ChildProcessError:
 logger.info("sync.done")
 """
     assert ended(started(source)) == ["[] []", "True", "no child"]
+
+
+def test_nobody_sees_a_child(started):
+    """psutil looks for processes whose parent is this one, multiprocessing at those it made."""
+    source = (
+        STARTED
+        + """
+import multiprocessing
+guard = guarded()
+print(multiprocessing.active_children())
+parents = []
+for name in filter(str.isdigit, os.listdir("/proc")):
+    try:
+        with open(f"/proc/{name}/stat") as file:
+            parents.append(file.read().rpartition(")")[2].split()[1])
+    except OSError:
+        pass
+print(str(os.getppid()) in parents, str(os.getpid()) in parents)
+print([open(f"/proc/self/task/{task}/children").read() for task in os.listdir("/proc/self/task")])
+print(os.getpgid(int(guard)) != os.getpgrp(), os.getsid(int(guard)) != os.getsid(0))
+logger.info("sync.done")
+"""
+    )
+    lines = ended(started(source))
+    assert (lines[0], lines[1], lines[3]) == ("[]", "True False", "True True")
+    assert set(ast.literal_eval(lines[2])) == {""}
+
+
+@pytest.mark.slow
+def test_the_working_directory_can_be_unmounted(started, tmp_path):
+    mounted = tmp_path / "mounted"
+    mounted.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "none", str(mounted)], check=False).returncode:
+        pytest.skip("nothing can be mounted here")
+    source = STARTED + "import subprocess\nguarded()\nos.chdir('/')\n"
+    source += f"print(subprocess.run(['umount', {str(mounted)!r}]).returncode)\n"
+    process = started(source + "logger.info('sync.done')", cwd=mounted)
+    try:
+        assert ended(process) == ["0"]
+    finally:
+        if mounted.is_mount():
+            subprocess.run(["umount", "-l", str(mounted)], check=True)
 
 
 def test_the_guard_holds_nothing_of_the_program_and_takes_no_processor_time(started, tmp_path):
