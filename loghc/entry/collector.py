@@ -52,7 +52,7 @@ class Facts:
         records: bytes of records that were logged, in all.
         failures: how many failure markers were logged.
         lost: records that could not be kept at all.
-        unreadable: rings that another version of loghc wrote.
+        unreadable: another version of loghc wrote one of them.
         orphans: forked processes that could not open a ring.
         level: the highest level of a record, -1 without any.
         last_wall_ns: when the newest record was logged, by the wall clock; 0 without any.
@@ -64,7 +64,7 @@ class Facts:
         self.rings = 0
         self.records = 0
         self.lost = 0
-        self.unreadable = 0
+        self.unreadable = False
         self.orphans = 0
         self.failures = 0
         self.level = -1
@@ -221,7 +221,7 @@ class Collector:
         try:
             return read_ring(self._directory, name, size, since_ns)
         except UnknownVersionError:
-            facts.unreadable += 1
+            facts.unreadable = True
             return None
 
     def _rings(self) -> list[str]:

@@ -236,8 +236,10 @@ def state_directory(path: str) -> Directory:
     Raises:
         OSError: it can't be made, or what is there isn't ours.
     """
-    os.makedirs(path, mode=0o700, exist_ok=True)
     own = os.path.join(os.path.abspath(path), STATE)
+    with contextlib.suppress(FileNotFoundError):  # at once: a first marker waits for it
+        return Directory(own)
+    os.makedirs(path, mode=0o700, exist_ok=True)
     with contextlib.suppress(FileExistsError):
         os.mkdir(own, 0o700)
     return Directory(own)

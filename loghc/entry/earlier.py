@@ -44,9 +44,8 @@ _claims: set[Claim] = set()  # that this process holds
 
 def _let_go() -> None:
     """In a forked child: what the parent claimed is the parent's."""
-    for claim in list(_claims):
-        claim.release()
-    _claims.clear()
+    while _claims:
+        _claims.pop().release()
 
 
 in_child(InChild.REPORT, _let_go)
