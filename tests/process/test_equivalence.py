@@ -67,7 +67,10 @@ def test_a_recorded_program_prints_and_ends_as_without(tmp_path, name):
     assert steady(recorded.stdout) == steady(alone.stdout)
     said = re.findall(r"(?m)^loghc: (.*)\n", recorded.stderr.decode())
     said = [line for line in said if "when the run directory was deleted" not in line]  # a race
-    said = [re.sub(r"^what python\S*(.*) \(\d+\)", r"what python\1 (PID)", line) for line in said]
+    said = [
+        re.sub(r"^the log of python\S*(.*) \(\d+\)", r"the log of python\1 (PID)", line)
+        for line in said
+    ]
     expected = SAID.get(name, ())
     # A process that lives for a moment may end before it is noticed.
     unnoticed = [(), SAID["gc"]] if any("(PID)" in line for line in expected) else []
