@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 import pytest
 
 from loghc import Event, Outcome, Stats
+from loghc.callbacks import within_callback
 from loghc.deadline import Deadline
+from loghc.delivery import thread
 from loghc.delivery.outcomes import Outcomes, is_settled
 from loghc.delivery.queued import SUPERSEDED, Queued
 from loghc.delivery.tally import Tally
@@ -15,7 +18,7 @@ from loghc.delivery.troubles import Troubles
 from loghc.log.body import Body
 from loghc.ping import Attempt, Ping
 from simulated import answered
-from waiting import in_threads, seconds_for, wait_until, wait_until_in
+from waiting import in_threads, refuse_thread, seconds_for, wait_until, wait_until_in
 
 DELIVERED = answered(200)
 LOST = answered(410)
@@ -77,9 +80,12 @@ def test_failures_that_are_counted_in_another_get_its_outcome() -> None:
 def test_the_app_is_told_on_a_thread_that_nothing_waits_for() -> None:
     told: list[Outcome] = []
     threads: list[int] = []
+    inside: list[bool] = []
     may_go = threading.Event()
 
     def on_outcome(outcome: Outcome) -> None:
+        inside.append(outcomes.calling)  # it must not wait for itself
+        inside.append(within_callback())  # its markers cause no pings
         threads.append(threading.get_ident())
         may_go.wait(20)
         told.append(outcome)
@@ -97,6 +103,7 @@ def test_the_app_is_told_on_a_thread_that_nothing_waits_for() -> None:
     assert outcomes.wait_for(lambda: not outcomes.calling, Deadline(20))
     outcomes.end(20)
     assert threads != [threading.get_ident()]
+    assert inside == [False, True]
     [outcome] = told
     assert (outcome.event, outcome.run_id, outcome.delivered) == (Event.FAIL, "a run", False)
     assert (outcome.status, outcome.error) == (410, "410 said the service")
@@ -144,7 +151,29 @@ def test_what_on_outcome_raises_ends_nothing(capsys: pytest.CaptureFixture[str])
     assert "SystemExit: 3" in capsys.readouterr().err
 
 
-def test_a_wait_ends_when_its_condition_holds_or_its_time_is_over() -> None:
+def test_what_was_superseded_is_told_as_that() -> None:
+    told: list[Outcome] = []
+    outcomes = Outcomes(Troubles("here"), told.append)
+    outcomes.expect(ping := queued())
+    outcomes.settle(ping, SUPERSEDED)
+    outcomes.end(20)
+    assert [(each.delivered, each.superseded) for each in told] == [(False, True)]
+
+
+@pytest.mark.parametrize(("start", "calling"), [(lambda *_: 0, True), (refuse_thread, False)])
+def test_the_app_is_waited_for_if_it_can_be_called(
+    start: Callable[..., int], calling: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loghc.native.start_new_thread", start)
+    outcomes = Outcomes(Troubles("here"), lambda _: None)
+    outcomes.expect(ping := queued())
+    outcomes.settle(ping, DELIVERED)
+    assert outcomes.calling is calling
+    thread._beginning.clear()
+
+
+@pytest.mark.parametrize("settle", [True, False])
+def test_a_wait_ends_when_its_condition_holds_or_its_time_is_over(settle: bool) -> None:
     outcomes = Outcomes(Troubles("here"), None)
     assert outcomes.wait_for(lambda: True, Deadline(0))
     assert not outcomes.wait_for(lambda: False, Deadline(0.01))
@@ -161,7 +190,10 @@ def test_a_wait_ends_when_its_condition_holds_or_its_time_is_over() -> None:
     for each in threads:
         each.start()
         wait_until_in(each, "wait")
-    outcomes.withdraw(ping)  # wakes all of them
+    if settle:  # wakes all of them
+        outcomes.settle(ping, DELIVERED)
+    else:
+        outcomes.withdraw(ping)
     for each in threads:
         each.join(20)
     assert waited == [True] * 3
