@@ -12,6 +12,7 @@ import pytest
 from loghc.entry.collector import Facts
 from loghc.ping import Event
 from loghc.portable.channel import send
+from loghc.portable.layout import FRAME_BYTES
 from loghc.portable.ring import Ring, open_ring
 from loghc.portable.run_ids import new_run_id
 from loghc.watch import intake as module
@@ -89,6 +90,20 @@ def test_a_marker_whose_record_the_ring_has_apart_gets_it_from_there(run):
     ring.append_marker(LOG, b"", 7)
     ring.append_marker(LOG, b"", 9)
     assert lines(intake, last=True) == [b"the record\n", b""]
+
+
+def test_a_marker_that_is_written_after_a_later_one_is_taken_at_the_end(run):
+    ring, intake = own_ring(run), Intake(run, 1000)
+    ring.append_marker(LOG, b"one\n", 1)
+    ring.append_marker(LOG, b"two\n", 2)
+    (path,) = Path(run.path).glob("*.ring")
+    start = path.read_bytes().index(b"one\n")
+    with path.open("r+b", buffering=0) as file:
+        written = os.pread(file.fileno(), FRAME_BYTES, start + 4)
+        os.pwrite(file.fileno(), bytes(FRAME_BYTES), start + 4)  # not yet
+        assert lines(intake) == [b"two\n"]
+        os.pwrite(file.fileno(), written, start + 4)
+    assert lines(intake, last=True) == [b"one\n"]
 
 
 def test_a_ring_of_a_later_version_brings_nothing_and_hides_nothing(run):

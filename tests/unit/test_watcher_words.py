@@ -288,6 +288,11 @@ def test_why_records_could_not_be_kept_is_said_the_most_common_first(orphans, ca
     assert trouble.total() == 6  # the caller's, unchanged
 
 
+def test_where_all_was_kept_no_reason_is_given(capsys):
+    assert notices.report_trouble(Counter(), 0, str) == []
+    assert notices.report_trouble(Counter({"one": 2}), 2, str) == ["one (2 processes)"]
+
+
 def idle(capsys: pytest.CaptureFixture[str], facts: Facts, taken: int = 0, **given: object) -> str:
     options = Options()
     for name, value in given.items():
