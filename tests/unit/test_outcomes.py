@@ -12,6 +12,7 @@ from loghc.callbacks import within_callback
 from loghc.deadline import Deadline
 from loghc.delivery import thread
 from loghc.delivery.outcomes import Outcomes, is_settled
+from loghc.delivery.policy import Backoff
 from loghc.delivery.queued import SUPERSEDED, Queued
 from loghc.delivery.tally import Tally
 from loghc.delivery.troubles import Troubles
@@ -205,3 +206,16 @@ def test_a_tally_loses_nothing() -> None:
     assert int(tally) == 0
     in_threads(lambda _: [tally.add() for _ in range(500)], 8)
     assert int(tally) == 4000
+
+
+def test_a_ping_that_is_given_up_says_how_far_it_came() -> None:
+    ping = queued()
+    assert ping.unfinished == Attempt(delivered=False, error="dropped before the first attempt")
+    ping.attempts = 1
+    assert ping.unfinished == Attempt(delivered=False, error="no answer came in time")
+    ping.last = DELIVERED
+    assert ping.unfinished == DELIVERED._replace(delivered=False)
+
+
+def test_a_week_of_failures_waits_no_longer_than_a_minute() -> None:
+    assert 30 <= Backoff().wait(100_000) <= 60
