@@ -60,7 +60,7 @@ COMMANDS = (
 
 # An argument ends at a blank, or where its quotes do; in a list of arguments, there too.
 _VALUE = r"(?:(?<=\")[^\"\n]+|(?<=')[^'\n]+|(?<![\"'])[^\s\"'|;,&\]]+)"
-_NEXT = r"(?:[ \t]{1,4}|=|[\"'],[ \t]{0,4}(?=[\"']))[\"']?"
+_NEXT = r"(?:[ \t]{1,4}|=|[\"'],[ \t]{0,4}(?=[\"'](?![^\"'\n]{0,64}[\"']:)))[\"']?"
 _BLANK = r"(?:[\"'],[ \t]{0,4}[\"']|[ \t]{1,4})"
 _NO_OPTION = r"(?!-|/dev/|\$[A-Z_{(]|<|\*{3}|\[redacted)"
 FORMS = {
