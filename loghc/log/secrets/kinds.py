@@ -27,8 +27,9 @@ _UUID = r"(?i:[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})"
 _FINGERPRINT = "(?i:sha[0-9]{1,3}|md5)[:-]|(?:ssh|rsa|ecdsa|ecdh|hmac|aes[0-9]*)-"
 # 0004_alter_tokenproxy, google-oauth2
 _WORDS = "(?=.*[a-z]{3})(?:[a-z]+[0-9]?|[0-9]{1,14})(?:[._-](?:[a-z]+[0-9]?|[0-9]{1,14}))+"
-_NOT_LONG = (
-    r"[\w./-]+\.[a-z]{2,4}|[\w-]{1,20}(?:[:/][\w.-]{1,20})+"
+_NOT_LONG = (  # linux-pip-<digest>, and more
+    r"[a-z]{2,}(?:[:-][a-z]{2,})*[:-](?:[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64})(?:[:-]\w{1,12})*"
+    r"|[\w./-]+\.[a-z]{2,4}|[\w-]{1,20}(?:[:/][\w.-]{1,20})+"
     r"|[0-9T:.+Z-]+|0x[0-9A-Fa-f]+|S(?:-[0-9]+)+|[A-Z]{2}[0-9a-f]{32}"
 )
 # HTTPServerError, photoSync
@@ -40,11 +41,18 @@ def is_joined(value: str) -> bool:
     return compiled(_JOINED).fullmatch(value) is not None
 
 
+def _is_path(value: str) -> bool:
+    """Whether a value is a path, rather than base64 that begins with a slash."""
+    return value.startswith(("/", "./", "../", "~")) and not compiled(
+        r"/(?=.*\d)(?=[^/]*[a-z])(?=[^/]*[A-Z])[A-Za-z0-9+/]{20,}={0,2}"
+    ).fullmatch(value)
+
+
 def is_unlike_words(value: str) -> bool:
     """Whether a value is no word, no few words joined, no small number, and no path."""
     if value.isdigit():
         return len(value) >= 8
-    if value.startswith(("/", "./", "../", "~/", "http://", "https://", "arn:", "file:")):
+    if _is_path(value) or value.startswith(("http://", "https://", "arn:", "file:")):
         return False
     if compiled(_FINGERPRINT).match(value) or compiled(_WORDS).fullmatch(value):
         return False
@@ -81,10 +89,10 @@ def _is_long(value: str, least: int) -> bool:
 KINDS: dict[str, Callable[[str], bool]] = {
     "any": bool,
     "line": bool,
-    "no path": lambda value: not value.startswith(("/", "./", "~")),
+    "no path": lambda value: not _is_path(value),
     "no number": lambda value: (
         not value.isdigit()
-        and not value.startswith(("/", "./", "~"))
+        and not _is_path(value)
         and not re.fullmatch(r"[0-9.,]+[a-z%]{0,3}|[0-9]+[/:][0-9]+", value)
     ),
     "no word": is_unlike_words,

@@ -58,7 +58,7 @@ _HARMLESS = tuple(
 
 NAMES = (
     # Passwords
-    Name("pass_word|passwd|pass_phrase|pass_code|passwort|pass_key|pword|psswd|pswd|passwrd|pass_word_confirmation|pass_word_confirm|pass_word_again|pass_word_repeat|pass_word_repeated|pass_word_verification|pass_word_verify|pass_word_hash|pass_word_digest|pass_word_old|pass_word_new|pass_word_plain|pass_word_value", "any", "password=«hunter2»"),
+    Name("pass_word|pasword|passwd|pass_phrase|pass_code|passwort|pass_key|pword|psswd|pswd|passwrd|pass_word_confirmation|pass_word_confirm|pass_word_again|pass_word_repeat|pass_word_repeated|pass_word_verification|pass_word_verify|pass_word_hash|pass_word_digest|pass_word_old|pass_word_new|pass_word_plain|pass_word_value", "any", "password=«hunter2»"),
     Name("creds", "no word", "creds=('bob', '«hunter2»')", whole=True),
     Name("pwd", "no path", "Pwd=«hunter2»"),
     Name("pass|pw", "no number", "> PASS «hunter2»", whole=True),
@@ -84,7 +84,7 @@ NAMES = (
     Name("key", "long or uuid", "STRIPE_KEY=«a1b2c3d4e5f6g7h8i9»", whole=True, unless=_HARMLESS),
     Name("routing_key|honeycomb_team", "long", "routing_key: «0a1b2c3d4e5f6a7b8c9d0e1f2a3b4c5d»"),
     Name("jwt|client_assertion|assertion|saml_response|community|auth", "random", "jwt=«a1b2c3d4e5»", whole=True),
-    Name("signature|signature_256|sig|salt|session|session_id|sess_id|phpsessid|jsessionid|sid", "long", "signature: «a1b2c3d4e5f6g7h8i9»", whole=True),
+    Name("signature|signature_256|hmac|sig|salt|session|session_id|sess_id|phpsessid|jsessionid|sid", "long", "signature: «a1b2c3d4e5f6g7h8i9»", whole=True),
     Name("access|refresh|bearer", "long", "TokenPair(access='«x4Kt9QbW2mZr7LpV0cHs5NfJ8dG»')", whole=True),
 )  # fmt: skip
 
@@ -143,17 +143,13 @@ def secret_values(searched: Searched) -> Iterator[tuple[int, int]]:
         between = separator(low, end)
         if between is None:
             continue
+        start, least = between
         quote = text[begin - 1 : begin] or " "
-        if (
-            quote in "\"'"
-            and text.startswith(quote, between[0])
-            and quote not in text[end : between[0]]
-        ):
+        if quote in "\"'" and text.startswith(quote, start) and quote not in text[end:start]:
             continue  # the quote after it ends a string: input("Password: ")
         rows = _counting(_rows_of(name[0]), text, low, begin)
         if not rows:
             continue
-        start, least = between
         if start + LONGEST_DECIDING <= done and text[start] not in "[({":
             continue  # nothing of it could be new
         plural = low.startswith("s", end)

@@ -16,7 +16,7 @@ __all__ = ["LONGEST_DECIDING", "Value", "end_of", "separator", "values_at"]
 # What stands between a name and its value.
 _QUOTE = "[\"'`]"
 _SEPARATOR = (
-    r"s?(?:_?v?[0-9]{1,2}| [0-9]{1,2}(?=[:=]))?(?: \([\w -]{1,16}\)(?=[:=]))?"  # password2, token_v2, key (hex)
+    r"s?(?:_?value(?=[\"']?[ \t]{0,2}[=:]))?(?:_?v?[0-9]{1,2}| [0-9]{1,2}(?=[:=]))?(?: \([\w -]{1,16}\)(?=[:=]))?"  # password2, token_v2, key (hex)
     r"(?:"
     rf"{_QUOTE}?[\])]?[ \t]{{0,8}}(?:=>|:=|==?|::?|：|→)[ \t]{{0,8}}"
     r"|[\"']\r?\n\r?\n(?=\S)"  # name="password", and then a blank line: multipart/form-data
@@ -48,8 +48,8 @@ _BARE = (
 # What stands for a value that isn't there, or was taken out already. Something must end it.
 _SIGNS = (
     r"\*{2,}|[xX]{3,}|\u2022+|\.{3}|\u2026|-+|\[(?i:redacted|masked|filtered|hidden|secret|removed|scrubbed)\]"
-    r"|<[A-Za-z_ .-]{0,40}>|\$\{\w{0,64}\}|\$\(\w|\$\w{1,64}|\{\{[^}\n]{0,64}\}\}|\{[\w.]{0,40}\}|%\(\w{0,40}\)s|%s"
-    r"|\[\]|\{\}|!\w{1,40}|:\w{1,40}|\?|@\w{1,40}"
+    r"|<[A-Za-z_ .-]{0,40}>|\$\{\w{0,64}(?::?\?[^}\n]{0,64})?\}|\$\(\w|\$\w{1,64}|\{\{[^}\n]{0,64}\}\}|\{[\w.]{0,40}\}|%\(\w{0,40}\)s|%s"
+    r"|\[\]|\{\}|!\w{1,40}|:\w{1,40}|\?[a-z ]{0,40}|@\w{1,40}"
 )
 _PLACEHOLDER = (
     rf"(?:{_SIGNS}|\(?(?P<word>[A-Za-z]+(?:/a|\[str\])?))"
@@ -74,7 +74,7 @@ _REFERENCE = (
     r"(?:(?<=:)<?[A-Za-z_]\w{0,60}>?:[0-9]{1,6}(?= [-|]|: |[\])>|])"
     r"|(?:self|cls|this|settings|config|cfg|conf|env|environ|os|args|kwargs|options|opts|secrets|request|data|params"
     r"|ctx|app|event|process|user|form|credentials|creds|var|local|obj|vault|keyring)\b[.\[(]"
-    r"|[A-Za-z_][\w.]{0,60}(?:\((?![\"'])|[)\]]{1,4}[\[(.])"
+    r"|[A-Za-z_][\w.]{0,60}(?:\((?![\"'])|[)\]]{1,4}[\[(.])|[0-9]{1,5} (?:bytes?|char(?:acter)?s?|digits?)\b"
     r"|(?:get|getenv|getpass|input|os\.getenv|os\.environ|config|settings)[\w.]{0,40}[(\[]"
     r"|(?:[A-Za-z][\w.]{0,60}[_.])?(?i:pass|password|passwd|passphrase|pwd|pw|secret|token|key|credentials?):?(?=\\{0,8}[,)\]};\"']|$|\s))"
 )
