@@ -128,6 +128,7 @@ class Keeper(SinkEntry):
 
     def send_earlier(self, queue: PingQueue) -> None:
         """Claim the entries of the dead, and queue what they owe."""
+        self._thread.start()
         if self._state is None:
             return
         try:
@@ -142,6 +143,8 @@ class Keeper(SinkEntry):
                     self._earlier.send(box, box.check_of(self._url), queue)
             finally:
                 box.close()
+        except FileNotFoundError:
+            pass  # it was deleted: the thread finds that, too, and says so
         except (OSError, ValueError) as error:
             self._complain(error)
 
@@ -156,10 +159,15 @@ class Keeper(SinkEntry):
                 self._runs.owe(event.value, run_id, cause)
         elif event.value == "start":
             self._runs.begin(run_id)
+        self._through = max(number, self._through)
+        is_first = self._is_new and not self._is_tidy
         if self._is_new:
             self._write_first(self._files)
-        self._through = max(number, self._through)
-        self._changed()
+        self._dirty = True
+        if (
+            not is_first
+        ):  # else ``send_earlier`` starts the thread: there it costs the caller nothing
+            self._thread.start()
 
     def settled(self, ping: Ping, attempt: Attempt) -> None:
         """An end that came to its outcome is owed no more."""
@@ -173,7 +181,8 @@ class Keeper(SinkEntry):
             self._mark(layout.END, ping.run_id)
             if attempt.delivered:
                 self._newest_end = max(self._newest_end, happened)
-            self._changed()
+            self._dirty = True
+            self._thread.start()
 
     def finish(self) -> None:
         """Leave nothing behind where nothing is owed."""
@@ -205,10 +214,6 @@ class Keeper(SinkEntry):
         number: int = ring.append_marker(about, b"", time.monotonic_ns())
         return number
 
-    def _changed(self) -> None:
-        self._dirty = True
-        self._thread.start()
-
     def _at_rest(self) -> None:
         self._thread.start()  # for what came as the thread was about to finish
 
@@ -218,13 +223,9 @@ class Keeper(SinkEntry):
         try:
             files.write([("through", "0"), *self._runs.open_pairs()], sync=False)
         except (OSError, ValueError) as error:
-            self._forget_files(files)
+            self._files = self._ring = self.append = None
             files.remove()
             self._complain(error)
-
-    def _forget_files(self, files: SinkFiles) -> None:
-        if self._files is files:
-            self._files = self._ring = self.append = None
 
     def _write(self) -> None:
         """Write what is owed to the disk; on a thread that nobody waits for."""
@@ -239,7 +240,7 @@ class Keeper(SinkEntry):
                 self._tidy()
         except FileNotFoundError:  # somebody deleted it
             if self._files is files:
-                self._forget_files(files)
+                self._files = self._ring = self.append = None
                 files.let_go()
                 self._pid = 0
                 _once.report("deleted", f"{self._place}: {_DELETED}")
