@@ -178,7 +178,7 @@ def test_processes_below_the_program_are_found():
     with python() as pid:
         wait_until(lambda: any(own == pid for own, _ in list(found._found)))
     found.stop()
-    assert causes(found) == [NOT_KNOWN]
+    assert pid in [each.pid for each in found.unseen()]  # and perhaps what other tests started
 
 
 def test_what_is_remembered_of_pythons_is_bounded(monkeypatch):
