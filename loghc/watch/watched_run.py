@@ -122,8 +122,8 @@ class WatchedRun:
     def keep_output(self, data: memoryview, stream: int) -> None:
         """Keep what the program printed. May be called from any thread."""
         self._printed = True
-        self._collector.add_output(data, stream)  # first: without memory, it makes room
-        self._spoken.add(data, stream)
+        self._spoken.add(data, stream)  # first: a marker carries its line itself
+        self._collector.add_output(data, stream)
 
     def take_messages(self) -> bool:
         """Take in messages of processes, and queue one marker's ping; whether more wait.
