@@ -11,7 +11,7 @@ from subprocess import PIPE, Popen
 import pytest
 
 from loghc.procfs import process_stat
-from tests.waiting import wait_until
+from waiting import wait_until
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/stat").exists(), reason="processes are found in /proc"
