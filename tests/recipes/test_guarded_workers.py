@@ -28,7 +28,7 @@ import os, signal, time
 from loghc.guard.starting import the_guard
 logger.info("copied 7")
 sink.wait()
-while the_guard._thread.at_work:
+while the_guard._pid is None:
     time.sleep(0.01)
 os.kill(os.getpid(), signal.SIGKILL)
 """
