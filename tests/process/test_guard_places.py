@@ -26,7 +26,8 @@ for _ in range(2):
     WAIT
     logger.info("sync.done")
 """
-AT_REST = "while loghc.guard.starting.the_guard._thread.at_work: pass"
+AT_REST = """thread = loghc.guard.starting.the_guard._thread
+    while thread.at_work or not thread._started: pass"""
 HEAD = """
 import os, sys
 from loguru import logger
