@@ -1,4 +1,4 @@
-"""A sink's options for what may leave the machine, for another process that sends its log."""
+"""The sink options that limit what leaves the machine, for another process that sends the log."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ __all__ = ["privacy_fields"]
 
 
 def privacy_fields(options: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The options of a sink that another process has to respect, as keys and values.
+    """The sink options that another process must respect, as pairs of key and value.
 
     Args:
-        options: the sink's.
+        options: the sink's options, with ``limit`` (bytes), ``send_logs`` and ``redact``.
 
     Returns:
-        ``limit``, ``send_logs=0``, and each rule as ``redact=<pattern>``, or ``redact=`` for one
-        that can't be passed on: then no log leaves the machine.
+        ``limit``; ``send_logs=0`` if the log isn't sent; and ``redact=<pattern>`` for each rule. A
+        rule that can't be passed on (a callable, or a pattern with flags) becomes ``redact=``; then
+        no log leaves the machine.
     """
     fields = [("limit", str(options["limit"]))]
     if not options["send_logs"]:
@@ -31,5 +32,5 @@ def privacy_fields(options: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _flags(pattern: re.Pattern[str]) -> int:
-    """The flags that a pattern has beside those in its own text."""
+    """The flags of a pattern, except those written in the pattern itself."""
     return pattern.flags & ~re.compile(pattern.pattern).flags

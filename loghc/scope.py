@@ -1,4 +1,4 @@
-"""The log that a sink's pings carry: of all runs, or with ``scope="run"`` one for each run."""
+"""The log that a sink's pings carry: one for all runs or, with ``scope="run"``, one per run."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from loghc.utf8 import encode
 
 __all__ = ["RunTails", "WholeTail"]
 
-_MAX_RUNS = 32  # open at once that have a tail of their own
+_MAX_RUNS = 32  # open runs that have a tail of their own
 
 
 class RunTails:
-    """A tail for each open run of one sink, in place of the one `Tail`.
+    """A tail for each open run of a sink, instead of a single `Tail`.
 
-    A record goes to all runs that are open in its context, inner and outer. A record whose context
-    has none goes to every run, as it may be the cause of a failure, unless it is known to belong to
-    another sink's run. Each record costs the same, however much is kept.
+    A record goes to all runs that are open in its context, inner and outer. If none is open there,
+    it goes to every run, as it may be the cause of a failure, unless it is known to belong to
+    another sink's run. The cost of a record doesn't depend on how much is kept.
 
-    With ``enqueue=True`` the process and thread that a record comes from stand for its context.
+    With ``enqueue=True``, the process and thread that logged a record stand in for its context.
 
     Args:
         limit: bytes of UTF-8 that each tail keeps.
-        body_size: as of a Tail.
-        runs: the sink's.
-        markers: the sink's.
+        body_size: returns the most bytes of a tail that will be sent; see `Tail`.
+        runs: the sink's runs.
+        markers: the sink's markers.
     """
 
     def __init__(
@@ -42,11 +42,11 @@ class RunTails:
         self._body_size = body_size
         self._runs = runs
         self._markers = markers
-        # What other sinks listen for.
+        # The runs of other sinks, known from their markers.
         self._others: WeakKeyDictionary[Listener, RecordRuns] = WeakKeyDictionary()
         self._lock = native.RLock()
         self._tails: dict[str, Tail] = {}
-        self._loose = self._new_tail()  # of records that belong to no run, for markers of none
+        self._loose = self._new_tail()  # records of no run, for a marker whose run isn't open
 
     def append(self, text: str) -> None:
         """Add one record."""
@@ -56,7 +56,7 @@ class RunTails:
             own = self._runs.open_at(record)
             others = self._is_of_others(record)
             marker = self._markers.match(record["message"])
-        except (AttributeError, KeyError, TypeError):  # not from loguru, or patched into no text
+        except (AttributeError, KeyError, TypeError):  # not loguru's, or the message isn't a str
             own, others, marker = (), False, None
         for run_id in own:
             if run_id in tails:
@@ -68,7 +68,7 @@ class RunTails:
             tail.append(text)
 
     def begin(self, run_id: str, text: str) -> None:
-        """A run begins, with this record."""
+        """Begin the log of a run with this record."""
         native.holding(self._lock, self._begin, run_id, text)
 
     def _begin(self, run_id: str, text: str) -> None:
@@ -78,24 +78,25 @@ class RunTails:
             del self._tails[next(iter(self._tails))]
 
     def end(self, run_id: str) -> None:
-        """A run has ended: forget its log."""
+        """Forget the log of a run that has ended."""
         self._tails.pop(run_id, None)
 
     def of_run(self, run_id: str, text: str = "") -> Snapshot:
         """The log of a run.
 
         Args:
-            run_id: its id. If that run isn't open, what belongs to no run is returned.
-            text: its marker's record, which another context may have logged.
+            run_id: the run's id. If it isn't open, the records that belong to no run are returned.
+            text: its marker's record, added if the log lacks it: another context may have logged
+                it.
         """
         tail = self._tails.get(run_id, self._loose)
-        last = b"".join(tail.snapshot().chunks[-2:])  # no test can tell: all would do, slower
+        last = b"".join(tail.snapshot().chunks[-2:])  # no test can tell: all would do, but slower
         if text and encode(text) not in last:
             tail.append(text)
         return tail.snapshot()
 
     def after_fork(self) -> None:
-        """Be usable in a forked child."""
+        """Make the tails usable in a forked child."""
         self._lock = native.RLock()
         for tail in (self._loose, *self._tails.values()):
             tail.after_fork()
@@ -127,8 +128,8 @@ class WholeTail(Tail):
     """``scope="all"``: one tail for all runs.
 
     Args:
-        limit: bytes of UTF-8 that it keeps.
-        body_size: as of a Tail.
+        limit: bytes of UTF-8 to keep.
+        body_size: returns the most bytes of the tail that will be sent; see `Tail`.
     """
 
     __slots__ = ()
@@ -138,10 +139,10 @@ class WholeTail(Tail):
         self.body_size = body_size
 
     def begin(self, run_id: str, text: str) -> None:
-        """Nothing is kept for one run."""
+        """Do nothing: no run has a log of its own."""
 
     def end(self, run_id: str) -> None:
-        """Nothing is kept for one run."""
+        """Do nothing: no run has a log of its own."""
 
     def of_run(self, run_id: str, text: str = "") -> Snapshot:  # noqa: ARG002
         """The log, whatever the run."""

@@ -1,4 +1,4 @@
-"""Log text as bytes: encodes it, and cuts it at a character boundary."""
+"""Encodes log text as UTF-8 and cuts it at character boundaries."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _CONTINUATION_MASK = 0b1100_0000
 
 
 def encode(text: str) -> bytes:
-    """Text as UTF-8. What UTF-8 can't encode (lone surrogates) becomes ``?``; it never raises."""
+    """Text as UTF-8. Lone surrogates, which UTF-8 can't encode, become ``?``. Never raises."""
     return text.encode("utf-8", "replace")
 
 

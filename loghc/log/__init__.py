@@ -1,1 +1,1 @@
-"""The log that is kept, and how it is made fit to send."""
+"""Keeps the log, and prepares it for sending."""

@@ -1,4 +1,4 @@
-"""The body of a ping: headline, log and footer, all masked already, and how it is cut."""
+"""The body of a ping (headline, log and footer, all masked already), and how it is cut."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from loghc.utf8 import keep_beginning, keep_end
 __all__ = ["HEADLINE_CHARACTERS", "SHORTEST", "Body", "moment", "one_line", "shorten"]
 
 HEADLINE_CHARACTERS = 300
-"""Characters of a headline at most."""
+"""The most characters of a headline."""
 
 SHORTEST = 2
 """The last step of ``Body.shortened``."""
 
 _SHORT_LOG_BYTES = 8_000
 _SHORT_RECORD_BYTES = 2_000
-_FOOTER_BYTES = 2_000  # of a kept body, whose footer can't be told from its log
+_FOOTER_BYTES = 2_000  # of a stored body, where nothing separates the log from the footer
 _LATE = b" (sent late, of "
 _LATE_LINE = b"loghc: sent late: this happened at "
 _GAP = b"... loghc left out the middle here ...\n"
 
 
 class Body(NamedTuple):
-    r"""A body in its parts. Nothing in it is secret: it may be cut anywhere.
+    r"""A body in parts. It contains no secrets, so it may be cut anywhere.
 
     Attributes:
-        headline: the cause of a failure, one line without its end, UTF-8; or empty.
-        log: the end of the log.
+        headline: the cause of a failure, as one line of UTF-8 without a newline; may be empty.
+        log: the tail of the log.
         footer: what loghc adds after the log.
-        record_bytes: how many bytes at the log's end are the marker's own record; 0: none.
-        limit: the most bytes of all parts together; None: no limit.
+        record_bytes: how many bytes at the end of the log are the marker's own record; 0 if none.
+        limit: the most bytes of all parts together; None for no limit.
 
     Example:
         >>> body = Body(b"disk full", b"copied a\ncopied b\nsync.error\n")
@@ -47,7 +47,7 @@ class Body(NamedTuple):
 
     @classmethod
     def of_failure(cls, data: bytes) -> Body:
-        """The body of a failure whose ``whole`` returned these bytes, as far as they show it."""
+        """Rebuild a failure's body, as far as possible, from the bytes that ``whole`` returned."""
         cause, found, rest = data.partition(b"\n\n")
         return cls(cause, rest) if found and b"\n" not in cause else cls(log=data)
 
@@ -55,8 +55,8 @@ class Body(NamedTuple):
         """The bytes to send: the headline, as much of the log's end as fits, and the footer.
 
         Args:
-            limit: bytes at most, if less than the body's own limit. If there is little room, the
-                footer takes no more than half of what the headline leaves.
+            limit: the most bytes, if less than the body's own limit. If room is short, the footer
+                takes at most half of what the headline leaves.
         """
         limit = min((each for each in (limit, self.limit) if each is not None), default=None)
         after = self.log + self.footer
@@ -71,11 +71,11 @@ class Body(NamedTuple):
         return front + keep_end(after[: len(after) - len(self.footer)] + footer, room)
 
     def shortened(self, step: int, why: str) -> Body:
-        """Less of it, for a service that did not take all of it. The footer says so.
+        """A shorter body, for a service that didn't accept all of it. The footer says so.
 
         Args:
-            step: 0: the body itself; 1: the last 8,000 bytes of its log; 2: the headline and the
-                marker's own record.
+            step: 0 for the body itself, 1 for only the last 8,000 bytes of its log, 2 for only the
+                headline and the marker's own record.
             why: what the service did, such as ``"the service answered 413"``.
 
         Returns:
@@ -86,7 +86,7 @@ class Body(NamedTuple):
             return self
         if step == 1:
             log, footer = keep_end(self.log, _SHORT_LOG_BYTES), self.footer
-            if len(record) > len(log):  # its first line has the marker
+            if len(record) > len(log):  # the marker is in its first line
                 log = _without_middle(record, _SHORT_LOG_BYTES)
             footer = _without_middle(footer, _SHORT_LOG_BYTES // 2)
             left = f"the last {len(log):,} of {len(self.log):,} bytes of the log"
@@ -100,12 +100,13 @@ class Body(NamedTuple):
         return self._replace(log=log, footer=footer + note, record_bytes=record_bytes)
 
     def late(self, happened: float) -> Body:
-        """The same for a ping that is sent late, with the moment of its event.
+        """The body for a ping that is sent late, with the time of its event added.
 
-        It is unchanged if it has that moment already: the end of an earlier run may wait as well.
+        A body that has such a time already is unchanged: the end of an earlier run has one, and may
+        then wait in the queue as well.
 
         Args:
-            happened: that moment, in seconds of the wall clock.
+            happened: that time, in seconds since the epoch.
         """
         end = self.log[-_FOOTER_BYTES:] + self.footer
         if _LATE in self.headline or _LATE_LINE in end:
@@ -124,13 +125,13 @@ def one_line(text: str) -> str:
 
 
 def shorten(headline: str, room: int = 0) -> str:
-    """A headline cut to size, with room for this many more characters."""
+    """A headline cut to its maximum, less room for this many more characters."""
     most = HEADLINE_CHARACTERS - room
     return headline if len(headline) <= most else headline[: most - 3] + "..."
 
 
 def moment(seconds: float) -> str:
-    """A time of the wall clock as text, in UTC."""
+    """A time, in seconds since the epoch, as text in UTC."""
     try:
         return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))
     except (ValueError, OverflowError, OSError):

@@ -11,7 +11,7 @@ _SEQUENCE = (
     rb"\x1b(?:"
     rb"\[[0-?]*[ -/]*[@-~]"  # colours, the cursor
     rb"|\][^\x07\x1b\n]*(?:\x07|\x1b\\)"  # links, titles
-    rb"|[()][0-9A-Za-z]"  # character sets: a part of what `tput sgr0` prints
+    rb"|[()][0-9A-Za-z]"  # character sets, which `tput sgr0` prints too
     rb")"
 )
 

@@ -1,4 +1,4 @@
-"""The cause of a failure in one line: what is read first, on a phone, at night."""
+"""The cause of a failure in one line, which is what people read first, often on a phone."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = [
 ]
 
 NOT_ENDED = "the program ended before this run did"
-"""Why a run failed that nothing else is known of."""
+"""The cause of a failed run about which nothing else is known."""
 
 _TRACEBACK = "Traceback (most recent call last):"
 _NESTED = "Traceback (most recent call last)"  # without a colon, as IPython prints it
@@ -28,7 +28,7 @@ _FRAME = re.compile(r'[ >|]*File "(?P<file>[^"]*)", line (?P<line>\d+)')
 _MEMBER = re.compile(r"^ *\+-\+-+ 1 -+$", re.MULTILINE)
 _MEMBERS = re.compile(r"\((\d+) sub-exceptions?\)")
 _AFTER_MARKER = " \t\r\n:;,.-=|\u2013\u2014"
-# In the format of the recorder, which is loguru's.
+# In the recorder's format, which is loguru's.
 _ERROR_RECORD = re.compile(
     r"^\d{4}-\d\d-\d\d [\d:.]+ \| (?:ERROR|CRITICAL) +\| .*?:-?\d+ - (.*)", re.MULTILINE
 )
@@ -39,9 +39,9 @@ _PACKAGE = __file__.rpartition("/log/")[0] + "/"
 
 
 def of_exception(error: BaseException) -> str:
-    """An exception's type and message; for a group, its first member and how many more.
+    """An exception's type and message; for a group, those of its first member and how many more.
 
-    Without a message, also the line that raised it.
+    If there is no message, the line that raised it is added.
 
     Example:
         >>> of_exception(OSError("disk full"))
@@ -71,7 +71,7 @@ def of_exception(error: BaseException) -> str:
 
 
 def of_traceback(text: str) -> str:
-    r"""The same from a traceback as Python or loguru prints it; empty if there is none.
+    r"""The same, from a traceback as printed by Python or loguru; empty if there is none.
 
     Example:
         >>> of_traceback('Traceback (most recent call last):\n  File "a.py", line 1\nOSError: no\n')
@@ -84,8 +84,8 @@ def of_record(text: str, markers: Collection[str]) -> str:
     """The cause given in a failure's record: its exception, or what follows the marker.
 
     Args:
-        text: the record, as formatted by the recorder or by a sink of the program's.
-        markers: one of them is in its first line.
+        text: the record, as formatted by the recorder or by one of the program's sinks.
+        markers: the possible markers; one of them is in the first line of the record.
     """
     if _TRACEBACK in text:
         cause = of_traceback(text[text.index(_TRACEBACK) :])
@@ -99,7 +99,7 @@ def of_record(text: str, markers: Collection[str]) -> str:
             found = "" if before[-1:].isalnum() else found
         if found:
             return of_message(marker + after, markers)
-    # A sink's own marker, which is not known here.
+    # A marker set for one sink, which isn't known here.
     return _FAIL_MARKER.sub("", first.rpartition(" - ")[2]).strip(_AFTER_MARKER)
 
 
@@ -117,12 +117,12 @@ def of_message(message: str, markers: Collection[str]) -> str:
 
 
 def without_cause(marker: str) -> str:
-    """The headline of a failure of which the marker is all that is known."""
+    """The headline of a failure of which only the marker is known."""
     return f"{marker} was logged without a cause"
 
 
 def after(seconds: float) -> str:
-    """How long a run took, to append to its cause.
+    """How long a run took, given in seconds, as text to append to its cause.
 
     Example:
         >>> after(12.44), after(754), after(7_300)
@@ -157,7 +157,7 @@ def _of_traceback(text: str, depth: int) -> str:
     if at is None:
         return ""
     cause = "\n".join(lines[at:]).strip()
-    if _NESTED in cause:  # a notebook's: the message has another traceback, cause in the last line
+    if _NESTED in cause:  # a notebook's: the message has a traceback; its last line is the cause
         return [line for line in _COLOR.sub("", cause).splitlines() if _is_own(line)][-1]
     frame = _FRAME.match(lines[frames[-1]]) if frames else None
     return _with_place(cause, frame["file"], int(frame["line"])) if frame else cause
@@ -169,7 +169,7 @@ def _is_own(line: str) -> bool:
 
 
 def _with_place(text: str, file: str, line: int) -> str:
-    """Add the line to an exception without a message, or one about the source itself."""
+    """Add the place to an exception without a message, or one about the source itself."""
     if ":" in text and not text.startswith(_OF_SOURCE):
         return text
     place = f"({file.rpartition('/')[2]}, line {line})"

@@ -16,8 +16,8 @@ __all__ = ["MASK", "Masker"]
 
 MASK = "***"
 
-# What could be an ordinary word is masked only where it appears in a URL. A key has this many
-# characters, with a digit or a capital among lower-case letters, or it is very long.
+# Text that could be an ordinary word is masked only where it appears as in a URL. A key has at
+# least this many characters, with a digit or a capital among lower-case letters, or is very long.
 _SHORTEST_KEY = 8
 _LONGEST_WORD = 16
 _SHORTEST_PASSWORD = 4
@@ -25,18 +25,18 @@ _AUTHENTICATING = (
     r"(?i:auth|key|token|secret|pass|pwd|cookie|credential|signature|session|otp|\bpin$)"
 )
 _SLASH = r"(?:/|\\/|%2[fF])"
-# An escaped newline may stand before a word, with its letter.
+# A word may follow an escaped newline, whose letter isn't part of it.
 _WORD_BEGINS = r"(?:(?<![A-Za-z0-9_])|(?<=\\[nrt]))"
 _WORD_ENDS = r"(?![A-Za-z0-9_])"
 
 
 class _Place:
-    """A secret that is masked only where it appears as in a URL, or as a word.
+    """A secret that is masked only where it appears as in a URL, or as a whole word.
 
     Args:
-        secret: its text.
-        before: a pattern for the text before it, which stays.
-        after: a pattern for the text after it, which stays.
+        secret: the secret.
+        before: a pattern for the text before it, which isn't masked.
+        after: a pattern for the text after it, which isn't masked. By default, any text.
     """
 
     def __init__(self, secret: str, before: str, after: str = "") -> None:
@@ -45,7 +45,7 @@ class _Place:
         self._after = after.encode()
 
     def masked_in(self, data: bytes) -> bytes:
-        """Data without it."""
+        """Data with the secret masked."""
         if not any(spelled in data for spelled in self._spelled):
             return data
         spelled = b"|".join(map(re.escape, self._spelled))
@@ -54,17 +54,18 @@ class _Place:
 
 
 class Masker:
-    """Replaces a ping URL's secret parts by ``***``, in its usual spellings.
+    """Replaces the secret parts of a ping URL, in their usual spellings, with ``***``.
 
-    It masks a UUID (either case, with or without hyphens), a ping key, the path as a whole, a
-    password and the basic authentication header made of it; keys among the query's values; the
-    values of authentication headers; and the user and password for the proxy. A slug alone is no
-    secret and stays, as does anything that could be an ordinary word. ``spelling`` has the
-    spellings.
+    It masks a UUID (in either case, with or without hyphens), a ping key, the path as a whole, a
+    password and the basic authentication header made from it; query values that look like keys; the
+    values of authentication headers; and the user and password of the proxy. A slug alone isn't
+    secret and isn't masked, nor is anything that could be an ordinary word. For the spellings, see
+    ``spelling``.
 
     Args:
         url: the ping URL.
-        headers: the request headers, from name to value, including a pool manager's.
+        headers: mappings from name to value of the request headers, including a pool manager's;
+            None counts as no headers.
 
     Example:
         >>> url = PingUrl.parse("https://hc-ping.com/9e9d9bbe-4f2b-4a0e-a1e0-111111111111")
@@ -73,13 +74,13 @@ class Masker:
     """
 
     def __init__(self, url: PingUrl, *headers: Mapping[str, object] | None) -> None:
-        # Nothing is compiled before it is needed, as the app waits while a sink is made.
+        # Patterns are compiled when first needed, as the app waits while a sink is created.
         self._url = url
         self._headers = [dict(mapping) for mapping in headers if mapping]
         self._secrets: tuple[list[tuple[bytes, bytes]], list[_Place]] | None = None
 
     def data(self, data: bytes) -> bytes:
-        """UTF-8 without the secrets."""
+        """UTF-8 data with the secrets masked."""
         if self._secrets is None:
             self._secrets = self._found()
         keys, places = self._secrets
@@ -95,8 +96,8 @@ class Masker:
     def _found(self) -> tuple[list[tuple[bytes, bytes]], list[_Place]]:
         """The secrets that are masked everywhere, and those masked in some places only.
 
-        The former come in lower case, and as patterns: looking for the lower-case text first takes
-        a tenth of the time of a case-insensitive search.
+        The former are pairs of lower-case text and pattern: searching for the lower-case text first
+        takes a tenth of the time of a case-insensitive search.
         """
         secrets: list[str | _Place] = [*_url_secrets(self._url), *_proxy_secrets(self._url)]
         for mapping in self._headers:
@@ -109,10 +110,10 @@ class Masker:
         )
 
     def text(self, text: str) -> str:
-        """Text without the secrets. Never raises: what can't be masked isn't shown."""
+        """Text with the secrets masked. Never raises: text that can't be masked isn't shown."""
         try:
             return self.data(text.encode("utf-8", "replace")).decode()
-        except Exception as error:  # noqa: BLE001 - a trouble is told, whatever its text holds
+        except Exception as error:  # noqa: BLE001 - a problem is reported, whatever its text
             kind = type(error).__name__
             return f"{MASK} (masking raised {kind}, so this text isn't shown; please report this)"
 
@@ -133,21 +134,21 @@ def _url_secrets(url: PingUrl) -> Iterator[str | _Place]:
 def _path_secrets(url: PingUrl, segments: list[str]) -> Iterator[str | _Place]:
     keys = [segment for segment in segments[-2:] if _is_key(segment)]
     if len(keys) == 2 and not is_uuid(keys[1]):
-        keys.pop()  # <key>/<slug>: the slug is no secret
+        keys.pop()  # <key>/<slug>: the slug isn't secret
     secrets = [segment for segment in segments if segment in keys or is_uuid(segment)]
     yield from secrets
     if segments == secrets:
-        return  # each is found separately
+        return  # each is masked separately
     before = _SLASH
     if len(segments) == 1 and len(segments[0]) < _SHORTEST_KEY:
-        # When so short, it is a secret only after its own host.
+        # So short a path is a secret only after its own host.
         authority = "|".join(map(re.escape, spellings_in_either_case(url.authority)))
         before = rf"(?i:{authority}){_SLASH}"
     yield _Place("/".join(segments), before, r"(?![\w-])")
 
 
 def _header_secrets(headers: Mapping[str, object]) -> Iterator[str | _Place]:
-    # A pool manager takes names and values of any kind.
+    # A pool manager accepts names and values of any type.
     for name, value in ((_as_text(name), _as_text(given)) for name, given in headers.items()):
         if not re.search(_AUTHENTICATING, name):
             continue
@@ -173,7 +174,7 @@ def _basic_passwords(credentials: str) -> Iterator[str | _Place]:
     """The password in basic credentials, in either encoding that clients use."""
     try:
         decoded = base64.b64decode(credentials + "==")  # too much padding does no harm
-    except ValueError:  # not ASCII, or of a length that base64 never has
+    except ValueError:  # not ASCII, or not a valid length for base64
         return
     for encoding in ("utf-8", "latin-1"):
         with contextlib.suppress(UnicodeDecodeError):
@@ -190,7 +191,7 @@ def _proxy_secrets(url: PingUrl) -> Iterator[str | _Place]:
 
 
 def _login(user: str, password: str | None) -> Iterator[str | _Place]:
-    """A password, or a user name that is a token; and what basic authentication makes of them."""
+    """A password, or a user name that is a token; and the basic credentials made from them."""
     yield from _password(password or user)
     encoded = base64.b64encode(f"{user}:{password or ''}".encode("utf-8", "replace")).decode()
     for padding in (encoded, encoded.replace("=", "")):
@@ -205,7 +206,7 @@ def _password(password: str) -> Iterator[str | _Place]:
 
 
 def _word_or_key(secret: str) -> Iterator[str | _Place]:
-    """A secret that is masked everywhere, or only as a word if it could be part of one."""
+    """A secret to mask everywhere, or only as a whole word if it could be part of another."""
     if _is_key(secret):
         yield secret
     elif len(secret) >= _SHORTEST_PASSWORD:

@@ -19,12 +19,12 @@ def redactor(
 
     Args:
         rules: regular expressions (str or compiled), whose matches become ``[redacted]``, and
-            callables from str to str. A single one needs no tuple.
+            callables from str to str. A single rule needs no tuple.
 
     Raises:
-        TypeError: a rule is neither.
+        TypeError: a rule is neither, or is a pattern for bytes.
         ValueError: a regular expression doesn't compile. The error doesn't show it, as it may be
-            the very secret to take out.
+            the very secret to be removed.
     """
     if isinstance(rules, (str, re.Pattern)) or callable(rules):
         rules = (rules,)

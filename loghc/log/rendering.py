@@ -1,4 +1,4 @@
-"""Turns the log into a ping's body: without colours, NULs and secrets, and cut to size."""
+"""Turns the log into a ping's body: removes colours, NULs and secrets, and cuts it to size."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WITHHELD = b"loghc: the log is withheld, as a redact rule failed.\n"
 """The body when the log can't be redacted."""
 
 _PIECE_BYTES = 65_536  # masked at once
-_CAUSE_CHARACTERS = 4096  # of a headline, masked before it is cut
+_CAUSE_CHARACTERS = 4096  # of a headline that are masked before it is cut
 _BETWEEN = b"\n\0\n"
 
 
@@ -32,10 +32,10 @@ class Renderer:
     """Makes the bodies of one sink's pings.
 
     Args:
-        limit: bytes of a body at most.
-        masker: takes out the ping URL's secret.
+        limit: the most bytes of a body.
+        masker: masks the secrets of the ping URL.
         redact: the user's own rules, or None.
-        mask_secrets: the built-in rules are on, and run before the user's.
+        mask_secrets: whether to apply the built-in rules, before the user's. Off by default.
     """
 
     def __init__(
@@ -56,18 +56,18 @@ class Renderer:
         lines: Sequence[str] = (),
         record: str = "",
     ) -> Body:
-        """The last ``limit`` bytes of a snapshot and what is put around it, masked and redacted.
+        """The last ``limit`` bytes of a snapshot and the text around it, masked and redacted.
 
-        All parts are masked and redacted in one call, as whole records and before the cut, which
-        therefore can't leave the end of a secret behind, unrecognised. If a rule raises, the body
-        has none of them, and that is reported once.
+        All parts are masked and redacted in one call, as whole records and before the cut, so the
+        cut can't leave half a secret that no rule recognises. If a rule raises, the body contains
+        none of the parts, and the failure is reported once.
 
         Args:
             snapshot: the log.
             headline: the cause of a failure; line breaks become spaces.
             tracebacks: put after the log, the most important last. They take at most half of the
                 body.
-            lines: put after those.
+            lines: put after the tracebacks.
             record: the marker's own record, the last of the snapshot.
 
         Raises:
@@ -80,17 +80,17 @@ class Renderer:
         try:
             cause, log, end = self._clean_parts(parts, ready_made)
             if snapshot.begins_inside_record and len(log) < limit + CONTEXT:
-                # Its first bytes may be the end of a secret cut in two. Rules that made the text
-                # shorter must not bring them back in. The records after the first chunk are whole.
+                # The first bytes may be the end of a secret cut in two. They must stay out even if
+                # the rules made the text shorter. The records after the first chunk are whole.
                 rest = self._clean(b"".join(snapshot.chunks[1:]), ready_made)
                 whole = len(rest) if log.endswith(rest) else 0
                 log = keep_end(log, whole + max(0, len(log) - whole - CONTEXT))
-        except BaseException as error:  # the user's own rule may raise anything
+        except BaseException as error:  # a user's rule may raise anything
             if _is_interrupt(error):
                 raise
             self._say(error)
             return Body(log=WITHHELD, limit=limit)
-        # Healthchecks shows Slack nothing of a body with three backticks.
+        # Healthchecks doesn't show a body with three backticks in Slack.
         text = one_line(cause.decode("utf-8", "replace")).replace("```", "'''")
         cause = encode(shorten(text))
         log = keep_end(log, limit)
@@ -99,8 +99,8 @@ class Renderer:
     def _clean_parts(self, parts: Sequence[bytes], ready_made: Sequence[Redactor]) -> list[bytes]:
         """The parts of a body, each without colours, masked and redacted.
 
-        They are joined for that, because what one part shows to be a secret is masked in the
-        others: with a NUL in a line between them, as there is none in a log by now.
+        They are joined for this, because a secret found in one part is masked in the others too.
+        Between them is a NUL on a line of its own; the parts themselves no longer contain any.
         """
         parts = [part.replace(b"\0", b"") for part in parts]
         given = [part for part in parts if part]
@@ -108,14 +108,14 @@ class Renderer:
         if len(cleaned) == len(given):
             cleaned[1:] = [part.removeprefix(b"\n") for part in cleaned[1:]]
             cleaned[:-1] = [part.removesuffix(b"\n") for part in cleaned[:-1]]
-        else:  # a user's rule removes or repeats the NULs
+        else:  # a user's rule removed or repeated the NULs
             cleaned = [self._clean(part, ready_made) for part in given]
         found = iter(cleaned)
         return [next(found) if part else b"" for part in parts]
 
     def _clean(self, data: bytes, ready_made: Sequence[Redactor]) -> bytes:
         """A text without colours, masked and redacted."""
-        # Before masking: a colour that begins inside a secret must not hide it.
+        # Before masking, as a colour that begins inside a secret would hide it.
         data = self._masked(without_escapes(data))
         if self._redact is None and not ready_made:
             return data
@@ -145,7 +145,7 @@ class Renderer:
 
 
 def _record_bytes(log: bytes, record: str) -> int:
-    """How many bytes at a log's end are its last record, parts of which may be masked."""
+    """How many bytes at the end of a log are its last record, which may be partly masked."""
     if not record:
         return 0
     first = encode(record).partition(b"\n")[0]
@@ -165,10 +165,10 @@ def _secrets() -> tuple[Redactor, ...]:
 
 
 def _pieces(data: bytes) -> Iterator[bytes]:
-    """Data in pieces of whole lines, or else whole words, so that none splits a URL's secret.
+    """Data in pieces of whole lines, or else whole words: no piece splits a URL's secret.
 
-    The interpreter's lock is released between them: masking a long log in one go would stop the
-    app's threads meanwhile.
+    The interpreter's lock is released between pieces. Masking a long log in one go would block the
+    app's other threads.
     """
     start = 0
     while start < len(data):
@@ -179,6 +179,6 @@ def _pieces(data: bytes) -> Iterator[bytes]:
 
 
 def _is_interrupt(error: BaseException) -> bool:
-    """Whether it is meant for the program, such as Ctrl-C, and doesn't come from a rule."""
+    """Whether an exception is meant for the program, such as Ctrl-C, and isn't from a rule."""
     on_main_thread = threading.current_thread() is threading.main_thread()
     return on_main_thread and not isinstance(error, (Exception, SystemExit, GeneratorExit))

@@ -14,7 +14,7 @@ _PLAIN = frozenset(ascii_letters + digits + "_.,:@%+=-")  # escaped only in URLs
 
 
 def is_uuid(text: str) -> bool:
-    """Whether a text is a UUID in its canonical form, either case."""
+    """Whether a text is a UUID in its canonical form, in either case."""
     parts = text.split("-")
     return [len(part) for part in parts] == [8, 4, 4, 4, 12] and set(hexdigits) >= set().union(
         *parts
@@ -22,10 +22,10 @@ def is_uuid(text: str) -> bool:
 
 
 def spellings(secret: str) -> set[str]:
-    """A secret in its usual spellings, regardless of case.
+    """The usual spellings of a secret, regardless of case.
 
-    As it is, percent-encoded, escaped as JSON, ``repr()``, a shell or HTML would, or with two of
-    these in turn; a UUID also without its hyphens.
+    They are the secret as it is; percent-encoded; escaped for JSON, ``repr()``, a shell or HTML;
+    with two of these applied in turn; and for a UUID, also without its hyphens.
 
     Example:
         >>> {"p@ss", "p%40ss", "p%2540ss", "%70%40%73%73"} <= spellings("p@ss")
@@ -39,9 +39,9 @@ def spellings(secret: str) -> set[str]:
 
 
 def spellings_in_either_case(secret: str) -> list[str]:
-    """A secret in its usual spellings, the longest first.
+    """The usual spellings of a secret, longest first.
 
-    Percent codes may have their digits in either case.
+    The digits of percent codes are in upper case, and in lower case.
     """
     spelled = spellings(secret)
     spelled |= {re.sub("%[0-9A-F]{2}", lambda code: code[0].lower(), text) for text in spelled}
@@ -63,11 +63,11 @@ def _json(text: str) -> Iterator[str]:
 
 
 def _python(text: str) -> Iterator[str]:
-    quoted = '"' + text  # so that repr() puts it between single quotes
-    # ascii() writes it like its Latin-1 bytes.
+    quoted = '"' + text  # makes repr() use single quotes
+    # ascii() also covers the repr() of Latin-1 bytes.
     for literal in (repr(quoted), ascii(quoted), repr(quoted.encode())[1:]):
         escaped = literal[2:-1]
-        # Which quotes are escaped depends on those around the text.
+        # Which quotes are escaped depends on the quotes around the text.
         for single in (escaped, escaped.replace("\\'", "'")):
             yield single
             yield single.replace('"', '\\"')
@@ -80,7 +80,7 @@ def _shell(text: str) -> Iterator[str]:
 
 
 def _html(text: str) -> Iterator[str]:
-    # As html.escape() does, but importing that takes as long as everything else here together.
+    # Like html.escape(), whose import takes as long as everything else here together.
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     yield text
     text = text.replace('"', "&quot;")

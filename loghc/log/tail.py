@@ -13,19 +13,19 @@ from loghc.utf8 import encode
 __all__ = ["CONTEXT", "EMPTY", "Log", "Snapshot", "Tail"]
 
 _BATCH = 64  # records that wait in a plain list
-_LONG = 2048  # characters; longer records don't wait, as a batch of them would hold too much
+_LONG = 2048  # characters; longer records don't wait, as a batch of them would be too large
 
-# Batches of short records are merged up to this size, so that the number of chunks, and with it
-# the cost of a snapshot, depends on the limit alone and not on how short the records are.
+# Batches of short records are merged up to this size. The number of chunks, and with it the cost
+# of a snapshot, then depends on the limit alone and not on how short the records are.
 _CHUNK = 4096  # bytes
 
 CONTEXT = 8192
-"""Characters kept before the limit when a single record exceeds it, so that a secret across the
-limit is still whole when it is looked for."""
+"""Characters kept before the limit when a single record exceeds it. A secret that crosses the limit
+is then still whole when the rules search for it."""
 
 
 class Log(Protocol):
-    """What keeps a log."""
+    """Something that keeps a log."""
 
     def append(self, text: str) -> None:
         """Add one record."""
@@ -41,8 +41,9 @@ class Snapshot:
     """The tail at one moment. Taking it copies references, not bytes.
 
     Attributes:
-        chunks: whole records in UTF-8, at least the limit's worth of them if there were that many.
-        begins_inside_record: the first chunk is the end of a record too long to be kept whole.
+        chunks: whole records in UTF-8, together at least ``limit`` bytes if that much was logged.
+        begins_inside_record: whether the first chunk is the end of a record that was too long to be
+            kept whole.
     """
 
     __slots__ = ("begins_inside_record", "chunks")
@@ -58,9 +59,9 @@ EMPTY = Snapshot((), begins_inside_record=False)
 class Tail:
     r"""A byte-bounded deque of formatted records: the last ``limit`` bytes, or slightly more.
 
-    The newest records wait in a plain list, and enter the deque in batches: joined and encoded
-    together, each costs a fraction of what it would alone. On average a record costs the same,
-    whatever the limit and whatever came before.
+    The newest records wait in a plain list and enter the deque in batches: joining and encoding
+    them together costs a fraction of doing so one by one. The average cost of a record depends
+    neither on the limit nor on what was logged before.
 
     ``append`` may be called from several threads at once: nothing is lost or torn.
 
@@ -68,8 +69,8 @@ class Tail:
         limit: bytes of UTF-8 to keep, 1 or more.
 
     Attributes:
-        body_size: returns the most bytes of it that will be sent, as far as known. A traceback
-            takes at most a third of them.
+        body_size: returns the most bytes of the tail that will be sent, as far as is known; by
+            default ``limit``. A traceback takes at most a third of them.
 
     Example:
         >>> tail = Tail(1000)
@@ -109,38 +110,38 @@ class Tail:
         )
 
     def after_fork(self) -> None:
-        """Make the tail usable in a forked child, where a thread that is gone may hold its lock."""
+        """Make the tail usable in a forked child, whose parent's threads may have held its lock."""
         self._lock = native.RLock()
 
     def _append_long(self, text: str) -> None:
-        """Add one record without making it wait for others."""
+        """Add one long record at once, without waiting for a batch."""
         record = getattr(text, "record", None)
         if record is not None and record.get("exception"):
             text = without_middle(text, self.body_size() // 3)
-        keep = self._limit + CONTEXT  # characters: no fewer than that many bytes
+        keep = self._limit + CONTEXT  # characters, so at least that many bytes
         chunk = _CutRecord(encode(text[-keep:])) if len(text) > keep else encode(text)
         native.holding(self._lock, self._settle, chunk)
 
     def _settled(self) -> tuple[bytes, ...]:
-        """All chunks, with the lock held."""
+        """All chunks, including the recent records. The caller holds the lock."""
         self._settle()
         chunks = tuple(self._chunks)
-        # Counted again: a signal handler may have raised between a change of the chunks and that of
-        # their size.
+        # Recounted: a signal handler may have raised after the chunks changed but before their size
+        # was updated.
         self._size = sum(map(len, chunks))
         return chunks
 
     def _settle(self, long: bytes | None = None) -> None:
-        """Move the recent records into the chunks, then a long one; with the lock held."""
+        """Move the recent records, then a long one, into the chunks. The caller holds the lock."""
         recent = self._recent
-        count = len(recent)  # another thread may append meanwhile: its record waits its turn
+        count = len(recent)  # another thread may append meanwhile; its record stays in the list
         if count:
             batch = encode("".join(recent[:count]))
             del recent[:count]
             chunks = self._chunks
             if chunks and len(chunks[-1]) + len(batch) <= _CHUNK:
                 last = chunks.pop()
-                merged = len(last)  # first: as in _add, no call may split the change
+                merged = len(last)  # first: as in _add, no call may split the update
                 self._size -= merged
                 batch = last + batch
             self._add(batch)
@@ -151,7 +152,7 @@ class Tail:
         """Add a chunk, and drop the chunks that lie wholly before the limit."""
         chunks = self._chunks
         chunks.append(chunk)
-        # The size is changed without a call in between, during which a signal handler could log.
+        # No call splits the update of the size: a signal handler could log during a call.
         added = len(chunk)
         self._size += added
         while len(chunks) > 1 and self._size - len(chunks[0]) >= self._limit:

@@ -1,4 +1,4 @@
-"""Cuts tracebacks to size: a recursion's thousand frames would leave no room for the log."""
+"""Shortens tracebacks: the thousand frames of a recursion would leave no room for the log."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from loghc.utf8 import encode
 
 __all__ = ["fitted", "without_middle"]
 
-_FRAME = r'(?m)^(?=[ >|+]*File ")'  # also loguru's, and those within exception groups
+_FRAME = r'(?m)^(?=[ >|+]*File ")'  # also those of loguru and of exception groups
 _NOTE = "  ... loghc left out {} frames here ...\n"
 _NOTE_SIZE = 60  # bytes, at least as long as any note
-_WORTH_BYTES = 500  # with less room a traceback is left out
+_WORTH_BYTES = 500  # a shorter traceback may exceed its share
 
 
 def fitted(tracebacks: Sequence[str], limit: int) -> str:
-    """Tracebacks one after the other, each with its head and its end, cut to fit a limit.
+    """Tracebacks one after another, cut to fit a limit; each keeps its beginning and its end.
 
     Args:
-        tracebacks: the last is the most important, and gets its room first. The others share the
-            rest, the newest first.
-        limit: bytes in UTF-8 of all of them.
+        tracebacks: the last one is the most important and gets its room first. The others share
+            the rest, newest first.
+        limit: the most bytes of UTF-8 for all of them together.
     """
     kept: list[str] = []
     for position, text in enumerate(reversed(tracebacks)):
@@ -40,15 +40,15 @@ def fitted(tracebacks: Sequence[str], limit: int) -> str:
 
 
 def without_middle(text: str, limit: int) -> str:
-    """A text cut to a limit by leaving out frames in its middle.
+    """A text cut to a limit by leaving out frames in the middle.
 
-    Its beginning, which says what happened where, and its end, which names the error, share the
-    room. The lines of a frame stay or go together, as does an error's message, so that no secret is
-    cut in two and escapes recognition.
+    The beginning, which says what happened and where, and the end, which names the error, share the
+    room. The lines of a frame are kept or dropped together, as is an error's message: a secret that
+    was cut in two would not be recognised.
 
     Args:
-        text: with a traceback in it.
-        limit: bytes in UTF-8.
+        text: a text that contains a traceback.
+        limit: the most bytes of UTF-8.
 
     Returns:
         The text unchanged if it fits, or if its parts are too long to make it fit.
