@@ -1,11 +1,12 @@
-r"""Built-in rules: secrets that tell by their names, their shapes, or the text around them.
+r"""Built-in rules: they recognise secrets by their names, their shapes or the text around them.
 
-    HealthSink(url)  # they hold without being named
-    HealthSink(url, redact=r"ACME-\d{12}")  # and this is taken out too
+    HealthSink(url)  # the built-in rules are on by default
+    HealthSink(url, redact=r"ACME-\d{12}")  # this is removed as well
 
-They rather take out too much, keep what tells the reader what was there (``password=[redacted]``),
-and take time in proportion to the text. No list of this kind is whole. The tables are in the
-modules ``names``, ``shapes``, ``commands`` and ``texts``: a line each, to read and to extend.
+When in doubt, they remove too much. They keep the text that says what was removed
+(``password=[redacted]``), and take time in proportion to the text. No list of this kind is
+complete. The tables are in the modules ``names``, ``shapes``, ``commands`` and ``texts``. They have
+a line for each rule, and are easy to read and to extend.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ __all__ = ["SECRETS"]
 
 
 def mask_secrets(text: str) -> str:
-    """Takes out each secret, wherever it stands in a text, escaped or not."""
+    """Remove every secret from a text, wherever it occurs, escaped or not."""
     views = levels(text)
     found = {(0, *span) for span in _found(text)} if not views or not views[0].is_whole else set()
     for level, view in enumerate(views, 1):
@@ -50,7 +51,7 @@ def _found(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _place(found: tuple[int, int, int], views: list[View]) -> tuple[int, int]:
-    """Where in the text something lies that was found at a level of its views."""
+    """Where in the text a span is that was found at one of the levels of its views."""
     level, first, last = found
     for view in reversed(views[:level]):
         first, last = view.places(first, last)
@@ -58,7 +59,7 @@ def _place(found: tuple[int, int, int], views: list[View]) -> tuple[int, int]:
 
 
 def _replaced(text: str, spans: Iterable[tuple[int, int]], by: Callable[[int, int], str]) -> str:
-    """Text of which some parts are replaced, each by what there is for its place."""
+    """Text with some spans replaced, each with what ``by`` returns for it."""
     merged = [(0, 0)]
     for first, last in sorted(spans):
         if first < merged[-1][1]:
@@ -73,7 +74,7 @@ def _replaced(text: str, spans: Iterable[tuple[int, int]], by: Callable[[int, in
 
 
 def _mark(text: str, first: int, last: int) -> str:
-    """What a secret is replaced by: in quotes where a number in JSON is, so that it stays JSON."""
+    """The replacement for a secret: in quotes for a number in JSON, which keeps the JSON valid."""
     if text[first:last].isdigit() and text[last : last + 1] in ",}]":
         key = re.search(r"(\\*\")\s?:\s?$", text[max(0, first - 16) : first])
         if key:
@@ -83,5 +84,5 @@ def _mark(text: str, first: int, last: int) -> str:
 
 SECRETS: tuple[Redactor, ...] = (mask_secrets,)
 """Rules for ``redact``: credentials, values of names such as ``password``, keys in URLs, private
-key blocks, arguments of commands, tokens of a known shape, and what was found so, wherever else it
-stands in the same text."""
+key blocks, arguments of commands and tokens of a known shape; and other occurrences of these
+secrets in the same text."""

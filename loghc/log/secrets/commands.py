@@ -1,4 +1,4 @@
-"""Secrets that stand in options of well-known commands, whose names don't tell: ``curl -u``."""
+"""Secrets in options of well-known commands, where the option doesn't say so: ``curl -u``."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ class Command(NamedTuple):
 
     Attributes:
         program: the command's name; several in ``(?:...)`` with ``|`` between them.
-        option: what stands before the secret, as a regular expression, without the blanks around.
+        option: a regular expression for the text before the secret, without the blanks around it.
         secret: how the secret follows: a key of ``FORMS``.
-        caught: a text with the secret in ``«»``.
+        caught: an example, with the secret in ``«»``.
     """
 
     program: str
@@ -58,7 +58,7 @@ COMMANDS = (
     Command("codecov", "-t|--token", "argument", "codecov -t «9e9d9bbe-4f2b»"),
 )  # fmt: skip
 
-# An argument ends at a blank, or where its quotes do; in a list of arguments, there too.
+# An argument ends at a blank or at its closing quote, also in a list of arguments.
 _VALUE = r"(?:(?<=\")[^\"\n]+|(?<=')[^'\n]+|(?<![\"'])[^\s\"'|;,&\]]+)"
 _NEXT = r"(?:[ \t]{1,4}|=|[\"'],[ \t]{0,4}(?=[\"'](?![^\"'\n]{0,64}[\"']:)))[\"']?"
 _BLANK = r"(?:[\"'],[ \t]{0,4}[\"']|[ \t]{1,4})"
@@ -76,20 +76,20 @@ FORMS = {
 
 
 def pattern(command: Command) -> str:
-    """A regular expression for a command, up to its secret."""
+    """A regular expression for a command, up to and including its secret."""
     option = re.sub(r"(?<!\[) (?!\])", lambda _: _BLANK, command.option)
     names, after = _names(command)
-    # It begins with the names, and looks back from there: so the search is fast.
+    # It begins with the names and looks back from there, which makes the search fast.
     program = "|".join(rf"{name}(?<![\w.]{name})(?<![\w.]-{name})" for name in names)
     first = r"(?:\.exe)?[\"']?,?[ \t]{1,4}"
-    # Other arguments, on the same line or on one that continues it; not another command's.
+    # Other arguments, on the same line or on one that continues it, but not another command's.
     again = rf"(?!&&|{command.program}\b)"
     others = rf"(?:{again}[^\s|;]{{1,200}}(?:[ \t]{{1,8}}|(?<=\\)\r?\n[ \t]{{0,8}})){{0,16}}?"
     return rf"(?:{program}){after}{first}{others}[\"']?(?:{option}){FORMS[command.secret]}"
 
 
 def programs(command: Command) -> list[str]:
-    """The names of which each text with such a command has one."""
+    """The names of the program. A text with such a command contains at least one of them."""
     return _names(command)[0]
 
 

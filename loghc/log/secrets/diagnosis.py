@@ -9,13 +9,13 @@ from loghc.log.secrets.names import is_secret_name
 
 __all__ = ["diagnosed_values"]
 
-# What is before a value, in the column of its variable, and what is in that column on the lines
-# between: loguru has two styles, the second for a sink without an encoding, such as loghc's.
+# The text before a value, in the column of its variable, and the text in that column on the lines
+# in between. loguru has two styles, the second for a sink without an encoding, such as loghc's.
 _STYLES = (("\u2514 ", "\u2502"), ("-> ", "|"))
 
 
 def diagnosed_values(text: str) -> Iterator[tuple[int, int]]:
-    r"""Where the values lie of variables whose names say that they are secret: begin and end.
+    r"""The begin and end of each value of a variable whose name says that it is secret.
 
     Example:
         >>> text = "  login(token)\n        \u2514 'hunter2'"
@@ -29,7 +29,7 @@ def diagnosed_values(text: str) -> Iterator[tuple[int, int]]:
             end = _end_of_line(text, place)
             name = _variable(text, line, place - line, passes)
             if name and is_secret_name(name):
-                # The further lines of a value are indented as far as its first one.
+                # Further lines of a value are indented as far as its first line.
                 further = "\n" + text[line:place] + " " * len(tells)
                 while text.startswith(further, end):
                     end = _end_of_line(text, end + len(further))
@@ -38,7 +38,7 @@ def diagnosed_values(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _variable(text: str, line: int, column: int, passes: str) -> str | None:
-    """The name of the variable that stands above a column of a line, if there is one."""
+    """The name of the variable above a column of a line, or None if there is none."""
     while line:
         end = line - 1
         line = text.rfind("\n", 0, end) + 1

@@ -1,4 +1,4 @@
-"""Which values are secret: by what they are made of, as far as a name tells of its own."""
+"""Which values are secret: judged by their characters, where the name alone doesn't decide."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = [
 
 @cache
 def compiled(pattern: str) -> re.Pattern[str]:
-    """A regular expression, compiled when it is first used."""
+    """A regular expression, compiled on first use."""
     return re.compile(pattern)
 
 
@@ -37,7 +37,7 @@ _JOINED = "(?:[A-Z]+(?:(?![A-Za-z])|(?=[A-Z][a-z]))|[A-Z]?[a-z]{2,}(?![a-z]))+"
 
 
 def is_joined(value: str) -> bool:
-    """Whether a value is of letters alone, in words that are joined as in names."""
+    """Whether a value has only letters, in words that are joined as in names."""
     return compiled(_JOINED).fullmatch(value) is not None
 
 
@@ -49,7 +49,7 @@ def _is_path(value: str) -> bool:
 
 
 def is_unlike_words(value: str) -> bool:
-    """Whether a value is no word, no few words joined, no small number, and no path."""
+    """Whether a value is neither a word, a few joined words, a small number nor a path."""
     if value.isdigit():
         return len(value) >= 8
     if _is_path(value) or value.startswith(("http://", "https://", "arn:", "file:")):
@@ -62,11 +62,11 @@ def is_unlike_words(value: str) -> bool:
 
 
 def is_random(value: str, least: int = 8) -> bool:
-    """Whether a value has letters and digits, or mixes cases as no name does: made by chance."""
+    """Whether a value looks random: it has letters and digits, or mixes cases as no name does."""
     return (
         len(value) >= least
         and bool(
-            # One search for both would take time in the square of the length.
+            # A single search for both would take quadratic time.
             (compiled("[0-9]").search(value) and compiled(r"[^\W\d_]").search(value))
             or (compiled("[a-z][A-Z].*[a-z][A-Z]").search(value) and not is_joined(value))
         )
@@ -78,7 +78,7 @@ def is_random(value: str, least: int = 8) -> bool:
 
 
 def is_longer(value: str, least: int) -> bool:
-    """Whether a value is random and no UUID, path or list, nor a number with a unit or a date."""
+    """Whether a value is random, and not a UUID, path, list, date or number with a unit."""
     return _is_long(value, least) and not compiled(_UUID).fullmatch(value)
 
 
@@ -101,9 +101,9 @@ KINDS: dict[str, Callable[[str], bool]] = {
     "long": lambda value: is_longer(value, 16),
     "long or uuid": lambda value: _is_long(value, 16),
 }
-"""Which values count as secret, for the names that say so."""
+"""Whether a value counts as secret, for each kind that a name's row may ask for."""
 
 
 def without_escapes(value: str) -> str:
-    r"""A value without ``\u00e4``, ``\n`` and the like, whose digits and letters tell nothing."""
+    r"""A value without ``\u00e4``, ``\n`` and the like, whose letters and digits mean nothing."""
     return compiled(r"\\(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|[nrt\"'])").sub("", value)

@@ -1,4 +1,4 @@
-"""Values that tell by their names that they are secret: ``password=hunter2``, and all its kin."""
+"""Values whose names say that they are secret, such as ``password=hunter2``."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ __all__ = ["NAMES", "Name", "beginnings", "is_secret_name", "secret_values"]
 
 
 class Name(NamedTuple):
-    """Names whose values are secrets, also at the end of a longer name: ``db_password``.
+    """Names whose values are secrets, even at the end of a longer name such as ``db_password``.
 
     Attributes:
         words: the names, in lower case, with ``|`` between them. ``_`` stands for an underscore, a
             hyphen, a blank, or nothing.
         value: which values count: a key of ``KINDS``.
-        caught: a text with the secret in ``«»``.
-        whole: the name must begin where a word begins: ``pass``, but not ``compass``.
-        after: words of which one must stand right before the name.
-        unless: words that make it harmless where they stand right before the name.
+        caught: an example, with the secret in ``«»``.
+        whole: whether the name must begin where a word begins: ``pass``, but not ``compass``.
+        after: words, one of which must come right before the name. If empty, any text may.
+        unless: words that make the name harmless if one of them comes right before it.
     """
 
     words: str
@@ -35,7 +35,7 @@ class Name(NamedTuple):
     unless: tuple[str, ...] = ()
 
 
-# What makes a key, or a token, one that is secret.
+# Words that make a key or a token secret.
 _OWNERS = tuple(
     "access account admin api app application auth authentication authorization bearer bot client"
     " consumer cookie crypt crypto csrf decryption deploy encrypt encryption fernet function"
@@ -48,7 +48,7 @@ _SECRET_OWNERS = tuple(
     "admin api app application auth client consumer cookie hmac jwt nextauth oauth session shared"
     " signing webhook".split()
 )
-# Keys and tokens that are no secrets.
+# Words that make a key or a token harmless.
 _HARMLESS = tuple(
     "bucket cache composite continuation count cursor dedup dedupe deduplication dict evaluated exclusive file foreign"
     " group hash host i18n idempotency index input join lock lookup max message next object output"
@@ -89,12 +89,12 @@ NAMES = (
 )  # fmt: skip
 
 _LONGEST_BEFORE = 24  # characters
-_JOINTS = "_ -"  # in this order: it also stands in a pattern
+_JOINTS = "_ -"  # the hyphen last, as this is also used in a character class
 
 
 @cache
 def _by_beginning() -> dict[str, list[str]]:
-    """The names that begin with a word, of which none begins with another."""
+    """The names by their beginning. No beginning is a prefix of another."""
     found: dict[str, list[str]] = {}
     last = "\n"
     words = {word for row in NAMES for word in row.words.split("|")}
@@ -105,7 +105,7 @@ def _by_beginning() -> dict[str, list[str]]:
 
 
 def beginnings() -> Iterable[str]:
-    """The words of which one is in each text with such a name."""
+    """The beginnings of names. A text with such a name contains at least one of them."""
     return _by_beginning()
 
 
@@ -116,7 +116,7 @@ def _anchors() -> Anchors:
 
 @cache
 def _pattern(beginning: str) -> re.Pattern[str]:
-    """Finds the longest name with a beginning."""
+    """A pattern that finds the longest name with a beginning."""
     longest_first = sorted(_by_beginning()[beginning], key=len, reverse=True)
     return re.compile("|".join(map(re.escape, longest_first)).replace("_", f"[{_JOINTS}]?"))
 
@@ -135,7 +135,7 @@ def _names(searched: Searched) -> Iterator[re.Match[str]]:
 
 
 def secret_values(searched: Searched) -> Iterator[tuple[int, int]]:
-    """Where the values lie that names say are secret: begin and end."""
+    """The begin and end of each value whose name says that it is secret."""
     text, low = searched.text, searched.low
     done = seen = 0
     for name in _names(searched):
@@ -151,7 +151,7 @@ def secret_values(searched: Searched) -> Iterator[tuple[int, int]]:
         if not rows:
             continue
         if start + LONGEST_DECIDING <= done and text[start] not in "[({":
-            continue  # nothing of it could be new
+            continue  # it can add nothing to the value before
         plural = low.startswith("s", end)
         variable = text[start - 1] == "=" and text[begin - 1 : end].replace("_", "").isupper()
         values, seen = values_at(text, start, seen)
@@ -164,7 +164,7 @@ def secret_values(searched: Searched) -> Iterator[tuple[int, int]]:
                 continue
             for row in rows:
                 counts = KINDS[row.value](value.decides) or (
-                    # SIGNING_KEY=sunshine, as an environment is listed
+                    # SIGNING_KEY=sunshine, as in a list of environment variables
                     variable
                     and row.value == "no word"
                     and value.decides.isalpha()
@@ -172,7 +172,7 @@ def secret_values(searched: Searched) -> Iterator[tuple[int, int]]:
                 )
                 if counts and not (least and not is_random(value.decides, least)):
                     last = value.end
-                    if begin >= done:  # not inside of the value before
+                    if begin >= done:  # not inside the value before
                         last = done = end_of(text, value, row.value, alone=bool(least))
                     yield value.begin, last
                     break
@@ -180,13 +180,13 @@ def secret_values(searched: Searched) -> Iterator[tuple[int, int]]:
 
 @cache
 def _rows_of(name: str) -> tuple[Name, ...]:
-    """The rows of a name as it stands in a text."""
+    """The rows for a name, as it is written in a text."""
     name = name.translate({ord(joint): None for joint in _JOINTS})
     return tuple(row for row in NAMES if name in row.words.replace("_", "").split("|"))
 
 
 def _counting(rows: tuple[Name, ...], text: str, low: str, begin: int) -> tuple[Name, ...]:
-    """The rows for which a name counts where it stands."""
+    """The rows for which a name counts, given the text before it."""
     before = low[max(0, begin - _LONGEST_BEFORE) : begin]
     before = before if before.endswith(": ") else before.rstrip(_JOINTS)
     counting = []
@@ -201,12 +201,12 @@ def _counting(rows: tuple[Name, ...], text: str, low: str, begin: int) -> tuple[
 
 
 def _begins_word(text: str, begin: int) -> bool:
-    """Whether a word begins behind a letter: dbPin, but not spin."""
+    """Whether a word begins right after a letter: dbPin, but not spin."""
     return text[begin].isupper() and text[begin - 1].islower()
 
 
 def _is_turn(text: str, begin: int) -> bool:
-    """Whether a name is no password, but a turn: ``pass: photos2026``. In YAML it is indented."""
+    """Whether ``pass: photos2026`` means a turn. Indented, as in YAML, it means a password."""
     if not compiled("pass: [a-z]+[0-9]+(?![^\\s,;\"'])").match(text, begin):
         return False
     indent = text[text.rfind("\n", 0, begin) + 1 : begin]
@@ -215,7 +215,7 @@ def _is_turn(text: str, begin: int) -> bool:
 
 
 def is_secret_name(name: str) -> bool:
-    """Whether a variable of that name holds a secret."""
+    """Whether a variable with this name holds a secret."""
     low = name.lower()
     return any(
         row.value != "long"

@@ -1,4 +1,4 @@
-"""Once secret, secret everywhere: what was found in one place is masked in all others."""
+"""Finds the other occurrences of secrets that were found in one place."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from loghc.log.secrets.kinds import is_random
 __all__ = ["repeats", "telling"]
 
 _SHORTEST = 8  # characters
-_STRONG = 12  # with so many, letters and digits are no word, in a path neither
+_STRONG = 12  # characters; letters and digits this long aren't a word, even in a path
 _MOST = 16  # values that begin with the same characters
 _PART = re.compile(r"(?<!\\)[A-Za-z0-9](?:[^\s\"'`,;()<>{}\[\]=&|\\]|=(?![A-Za-z]))*")
 _RUN = re.compile("[A-Za-z0-9]+")
@@ -19,10 +19,10 @@ _ADDRESS = re.compile(r"(?:[\w-]+[./@:])+[A-Za-z]+[\w-]*|/.*|[\w.-]*\*+|0x[0-9a-
 
 
 def telling(secrets: Iterable[str]) -> dict[str, list[str]]:
-    """Those parts of secrets that are masked everywhere, by the letters and digits they begin with.
+    """The parts of secrets to mask everywhere, by the letters and digits that they begin with.
 
-    Only what could hardly be anything else: 8 characters or more, with a digit or in mixed case;
-    and no address, path or logger's name.
+    Only parts that could hardly be anything else: of 8 characters or more, with a digit or in mixed
+    case, and not an address, a path or a logger's name.
     """
     found: dict[str, list[str]] = {}
     for part in set(_PART.findall("\n".join(set(secrets)))):
@@ -34,7 +34,7 @@ def telling(secrets: Iterable[str]) -> dict[str, list[str]]:
 
 
 def repeats(secrets: dict[str, list[str]], text: str) -> Iterator[tuple[int, int]]:
-    """Where secrets stand in a text: begin and end."""
+    """The begin and end of each occurrence of a secret in a text."""
     for head in _RUN.finditer(text) if not secrets.keys().isdisjoint(_RUN.findall(text)) else ():
         first = head.start()
         for part in secrets.get(head[0], ()):

@@ -1,4 +1,4 @@
-"""Rules made of the tables' rows: what each looks for, and where."""
+"""Rules made from the rows of the tables: what each one searches for, and where."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class Rule(NamedTuple):
     """Finds the secrets of one row of a table.
 
     Attributes:
-        row: the row.
-        anchors: texts in lower case of which one stands in each text that has such a secret; with
-            none, the pattern is looked for everywhere.
-        pattern: gives a regular expression, with a group ``secret``; made when it is first needed.
-        folded: the pattern is in lower case.
-        begins: the pattern begins with one of the anchors.
-        confirm: what is found is a secret only if this says so.
+        row: the row of the table.
+        anchors: texts in lower case. A text with such a secret contains at least one of them. If
+            there are none, the pattern is searched for everywhere.
+        pattern: returns a regular expression with a group ``secret``, compiled on first use.
+        folded: whether the pattern is for text in lower case.
+        begins: whether the pattern begins with one of the anchors.
+        confirm: returns whether a match is a secret. By default, every match is.
     """
 
     row: str | Command | Text
@@ -41,7 +41,7 @@ class Rule(NamedTuple):
     confirm: Callable[[str], bool] | None = None
 
     def spans(self, searched: Searched) -> Iterator[tuple[int, int]]:
-        """Where the secrets lie: begin and end."""
+        """The begin and end of each secret."""
         for match in self._matches(searched):
             first, last = match.span("secret")
             secret = without_escapes(searched.text[first:last])
@@ -60,7 +60,7 @@ class Rule(NamedTuple):
                     yield match
             elif place >= done:
                 begin = text.rfind("\n", 0, place) + 1
-                begin = text.rfind("\n", 0, max(0, begin - 1)) + 1  # the line before it, too
+                begin = text.rfind("\n", 0, max(0, begin - 1)) + 1  # and the line before it
                 end = text.find("\n", place) + 1 or len(text)
                 yield from self.pattern().finditer(text, max(begin, done), end)
                 done = end
@@ -83,7 +83,7 @@ def _rule(row: str | Command | Text) -> Rule:
 
 
 RULES = (*map(_rule, TEXTS), *map(_rule, COMMANDS), *map(_rule, SHAPES))
-"""All rules but those for names and for private keys."""
+"""All rules except those for names and for private keys."""
 
 
 @cache
@@ -92,5 +92,5 @@ def _anchors() -> Anchors:
 
 
 def searched_for_rules(text: str) -> Searched:
-    """A text in which the rules, and those for names, may search."""
+    """A text prepared for a search by the rules, including those for names."""
     return Searched(text, _anchors())

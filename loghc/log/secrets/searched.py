@@ -1,4 +1,4 @@
-"""A text that is searched, and where in it the words stand that rules look for."""
+"""A text to search, and where in it the words are that the rules look for."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ __all__ = ["Anchors", "Searched", "lowered"]
 
 
 class Anchors:
-    """Texts in lower case that are looked for all at once.
+    """Texts in lower case that are searched for all at once.
 
-    A log has the same words over and over, with other numbers. So they are looked for in its words
-    with each digit as 0, each of them once.
+    A log repeats the same words with different numbers. Each digit is therefore replaced with 0,
+    and each distinct word is searched once.
     """
 
     def __init__(self, anchors: Iterable[str]) -> None:
@@ -27,7 +27,7 @@ class Anchors:
         self._pattern: re.Pattern[str] | None = None
 
     def places(self, low: str) -> dict[str, list[int]]:
-        """Where each anchor stands in a text in lower case, in order; without those that don't."""
+        """The places of each anchor that occurs in a text in lower case, in order."""
         words = _without_digits(low).split(" ")
         found = {word: anchors for word in set(words) if (anchors := list(self._in_word(word)))}
         places: defaultdict[str, list[int]] = defaultdict(list)
@@ -41,7 +41,7 @@ class Anchors:
         return places
 
     def _in_word(self, word: str) -> Iterator[tuple[int, str, bool]]:
-        """What may begin in a word, and whether that is certain: offset, anchor, certain."""
+        """The anchors that may begin in a word: offset, anchor, and whether that is certain."""
         if self._pattern is None:
             self._pattern = self._compiled()
         found = self._pattern.search(word)
@@ -51,7 +51,7 @@ class Anchors:
             found = self._pattern.search(word, found.start() + 1)
 
     def _compiled(self) -> re.Pattern[str]:
-        """A pattern for the longest key at a place; by their first letters, as that is faster."""
+        """A pattern for the longest key at a place, grouped by first letter, which is faster."""
         rests: dict[str, list[str]] = {}
         for key in sorted(self._of_longest, reverse=True):
             rests.setdefault(key[0], []).append(re.escape(key[1:]))
@@ -61,30 +61,30 @@ class Anchors:
 
 
 def _key(anchor: str) -> str:
-    """What of an anchor is looked for: up to a blank in it."""
+    """The part of an anchor that is searched for: up to its first blank, each digit as 0."""
     return _without_digits(anchor).partition(" ")[0]
 
 
 def _without_digits(text: str) -> str:
-    """A text with each digit as 0; each blank, and each sign between words, as a space."""
-    for digit in "123456789":  # a translate() takes 60 times as long where not all is ASCII
+    """A text with each digit as 0, and each blank and each sign between words as a space."""
+    for digit in "123456789":  # translate() takes 60 times as long if not all is ASCII
         text = text.replace(digit, "0")
-    for sign in "\n\t%+":  # in no anchor: the shorter the words, the more are the same
+    for sign in "\n\t%+":  # in no anchor; the shorter the words, the more of them are equal
         text = text.replace(sign, " ")
     return text
 
 
 class Searched:
-    """A text that is searched.
+    """A text to search.
 
     Args:
         text: any text.
-        anchors: what is looked for.
+        anchors: the texts to search for.
 
     Attributes:
         text: the text.
         low: the same in lower case, of the same length.
-        places: where each anchor stands, in order; without those that don't.
+        places: the places of each anchor that occurs, in order.
     """
 
     def __init__(self, text: str, anchors: Anchors) -> None:

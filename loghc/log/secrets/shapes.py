@@ -1,4 +1,4 @@
-"""Tokens that tell by their shape whose they are: one line for each."""
+"""Tokens recognised by their shape: one line for each shape."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ CLASSES = {
     "A": "A-Za-z0-9",
     "a": "a-z",
     "b": "A-Za-z0-9+/",  # base64
-    "B": "A-Za-z0-9+/_-",  # of either alphabet
+    "B": "A-Za-z0-9+/_-",  # base64 of either alphabet
     "d": "0-9",
     "h": "a-f0-9",
     "l": "a-z0-9",
-    "p": "A-Za-z0-9_.~=-",  # whatever a URL takes
+    "p": "A-Za-z0-9_.~=-",  # anything that a URL may contain
     "U": "A-Z0-9",
     "w": "A-Za-z0-9_-",  # base64 for URLs
 }
 """The letters that templates use, and the characters that each stands for."""
 
 PLACE = r"<([A-Za-z])([0-9]+)(?:-([0-9]+)|(\+))?>"
-"""What a template has in place of random characters."""
+"""A placeholder for random characters in a template."""
 
 
 SHAPES = (
-    # A prefix, and then so many characters: what many vendors have. Most of more than 30 characters
-    # are found without a row, by their mixture of letters and digits: see ``texts``.
+    # A prefix and then a number of characters, as many vendors use. Most tokens of more than 30
+    # characters need no row, as their mixture of letters and digits is enough: see ``texts``.
     # Buildkite, Databricks, DigitalOcean, E2B, ElevenLabs, Firecrawl, Mailgun, Pulumi, RubyGems, Sentry, Shopify, SonarQube, Supabase, Twilio
     "!{bkua_|bkat_|bkaj_|dapi|dose|dkea|dop_v1_|doo_v1_|dor_v1_|e2b_|sk_|fc-|key-|pubkey-|pul-|rubygems_|sntryu_|sntrya_|shpat_|shpca_|shppa_|shpss_|shpua_|shptka_|sqp_|sqa_|squ_|sbp_|SK}<h32+>",
     # Amazon MWS, HubSpot, Plaid, Riot
@@ -44,7 +44,7 @@ SHAPES = (
     "!{1//0|4/0A}<w30+>",
     # Stripe, ElevenLabs, Paystack, Razorpay
     "!{sk|rk|rzp}_{live|test}_<A14+>",
-    # Of a form of its own
+    # Tokens of other forms
     # Airtable
     "!pat<A14>.<h64>!",
     # Alibaba
@@ -72,13 +72,13 @@ SHAPES = (
     # Vault
     "!s.<A24>!",
 )  # fmt: skip
-"""A token's text each: ``<h40>`` for 40 characters of the class ``h``, ``<A20-40>`` for 20 to 40,
-``<A36+>`` for 36 or more; ``{live|test}`` for either; ``!`` where no letter, digit, hyphen or
-underscore may stand beside it."""
+"""A template for each token: ``<h40>`` for 40 characters of the class ``h``, ``<A20-40>`` for 20 to
+40, ``<A36+>`` for 36 or more; ``{live|test}`` for either; ``!`` at an end where no letter, digit,
+hyphen or underscore may be next to the token."""
 
 
 def heads(shape: str) -> list[str]:
-    """The texts of which every token of a shape begins with one."""
+    """The possible beginnings of a token of this shape."""
     text = shape.strip("!").partition("<")[0]
     choices = (piece.split("|") for piece in re.split("[{}]", text))
     return ["".join(chosen) for chosen in itertools.product(*choices)]
@@ -86,9 +86,9 @@ def heads(shape: str) -> list[str]:
 
 def pattern(shape: str) -> str:
     """A regular expression for tokens of a shape: its group ``secret`` is what follows the head."""
-    # It begins with a head, and looks back from there: so the search is fast.
+    # It begins with a head and looks back from there, which makes the search fast.
     beginnings = list(map(re.escape, heads(shape)))
-    if shape.startswith("!"):  # a hyphen may begin a diff's line
+    if shape.startswith("!"):  # a hyphen may begin a line of a diff
         beginnings = [
             rf"{head}(?<![A-Za-z0-9_]{head})(?<![A-Za-z0-9_]-{head})" for head in beginnings
         ]

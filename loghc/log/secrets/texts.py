@@ -1,4 +1,4 @@
-"""Secrets that tell by the text around them: URLs, headers, phrases, SQL, files of credentials."""
+"""Secrets recognised by the text around them: URLs, headers, phrases, SQL, credential files."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ __all__ = ["TEXTS", "Text"]
 
 
 class Text(NamedTuple):
-    """A text with a secret in it.
+    """A kind of text that contains a secret.
 
     Attributes:
-        anchors: words of which one is in each such text, in lower case, with ``|`` between them. A
-            ``~`` before it: it may be a part of a word. So may what isn't letters and digits alone.
-            A ``^`` before them all: the pattern begins with one of them. Good where it begins with
-            words, for which a search takes longer than for a sign. With none, the pattern is looked
-            for everywhere, and in the text as it was written.
+        anchors: texts in lower case, with ``|`` between them. Each such text contains at least one
+            of them, perhaps as part of a word. A ``^`` before the first means that the pattern
+            begins with one of them. This is good for a pattern that begins with words, which take
+            longer to search for than a sign. If empty, the pattern is searched for everywhere, and
+            in the original case of the text.
         pattern: a regular expression, for text in lower case, with a group ``secret``.
-        caught: a text with the secret in ``«»``.
-        confirm: what is found is a secret only if this says so of it, as it was written.
+        caught: an example, with the secret in ``«»``.
+        confirm: returns whether a match, in its original case, is a secret. By default, every match
+            is.
     """
 
     anchors: str
@@ -56,7 +57,7 @@ _UNLIKE_A_WORD = r"[a-z][A-Z]+[a-z]|[A-Z]{2}[a-z]|[0-9].*[A-Za-z]|[A-Za-z].*[0-9
 
 
 def _is_unguessable(value: str) -> bool:
-    """Whether a word may be a password: it has a digit or a sign, and is no number or method."""
+    """Whether a word may be a password: it has a digit or a sign, and isn't a number or method."""
     if re.fullmatch(_METHOD, value) or is_joined(value):
         return False
     return bool(re.search(_UNLIKE_A_WORD, value))
@@ -69,7 +70,7 @@ def _is_no_file(value: str) -> bool:
 
 
 def _is_mixed(value: str) -> bool:
-    """Whether a value has digits and letters of both cases, or is long; and is no path."""
+    """Whether a value has digits and letters of both cases, or is long; and isn't a path."""
     return is_longer(value, 32 if value in (value.lower(), value.upper()) else 12)
 
 
@@ -84,7 +85,7 @@ def _is_cookie(value: str) -> bool:
 
 
 def _is_token(value: str) -> bool:
-    """Whether letters and digits change so often, and not in hexadecimal, as only chance has it."""
+    """Whether letters and digits alternate as often as in random text; hexadecimal isn't."""
     longest = max(re.findall("[A-Za-z0-9]+", value), key=len)
     if is_joined(longest) or re.fullmatch("[0-9a-f]+|[0-9A-F]+", longest):
         return False
@@ -103,21 +104,22 @@ _NO_UNIT = "(?![0-9.,:%/]*[0-9]|[ ]?(?:ms|s|seconds|bytes|times|lines|kb|mb|%)\\
 _VENDORS = "datadog|algolia|mailgun|mailjet|mailchimp|sendgrid|postmark|sparkpost|brevo|klaviyo|cloudflare|fastly|linode|vultr|hetzner|digitalocean|together|mistral|cohere|deepgram|assemblyai|anthropic|openai|groq|elevenlabs|runpod|perplexity|fireworks|pagerduty|opsgenie|victorops|rollbar|bugsnag|honeycomb|newrelic|logdna|loggly|grafana|amplitude|mixpanel|intercom|zendesk|freshdesk|trello|asana|airtable|okta|auth0|nexmo|vonage|plivo|messagebird|telnyx|pushover|shodan|virustotal|censys|ipinfo|abuseipdb|openweather|openweathermap|tmdb|giphy|newsapi|mapbox|alchemy|infura|etherscan|coinbase|binance|kraken|wandb|neptune|snyk|sonarqube|jenkins|codecov|coveralls|travis"
 _NO_KEY = "".join(f"(?<!{of}.key)" for of in "public site host rsa dsa cache object message redis s3 idempotency partition sort kms".split())  # fmt: skip
 _CHARACTER = r"[^\s\"'`,;<>|)\]]"
-# A prefix in one case, of a known length each as it is looked back for: ghp_, sk-, NRII-
+# A prefix in one case, such as ghp_, sk- or NRII-. There is an alternative for each length, as a
+# lookbehind needs a fixed length.
 _PREFIX = "|".join(
     rf"(?<=(?<![A-Za-z0-9_])(?<![A-Za-z0-9_]-)(?:[a-z][a-z0-9]{{{n}}}|[A-Z][A-Z0-9]{{{n}}})[_.-])"
     for n in range(1, 12)
 )
 
 TEXTS = (
-    # Users' passwords and keys in URLs; also with a / in the password, but no port
+    # Users' passwords and keys in URLs; a password may contain a /, but a port isn't a password
     Text("//", r"//(?!\[)[^\s:/?#@\"'<>]{0,128}:(?![0-9]{1,5}(?:[/?#\s\"',;)]|$)|\*+@|\[redacted)(?P<secret>(?:[^\s\"'<>:]|:(?!//)){1,4096})@", "postgres://bob:«hunter2»@db:5432/x"),
     Text("://", r"://(?P<secret>[a-z0-9_.~-]{20,256})[:@]", "https://«a1b2c3d4e5f6g7h8i9j0»@sentry.example/1", _has_digit),
     Text("@", r"(?<![\w./:@])(?<![\w./:@]-)[a-z][\w.-]{0,40}:(?P<secret>[^\s\"'`@:/,;(){}<>]{4,128})@(?=(?:tcp|unix|protocol)?[(]|[a-z0-9.-]{1,64}:[0-9]{2,5}(?:/|\b)|[a-z0-9-]{1,40}(?:\.[a-z0-9-]{1,40}){1,6}/)", "bob:«hunter2»@tcp(db:3306)/x"),
     Text("jdbc:oracle", r"jdbc:oracle:\w{1,8}:\w{1,40}/(?P<secret>[^\s@\"']{1,128})@", "jdbc:oracle:thin:bob/«tiger2»@//db:1521/x"),
     Text("?|&|#", r"[?&#;](?:[a-z0-9]{1,20}[_-]){0,3}(?:token|sig|signature|auth|authkey|pass|pwd|jwt|access|apikey|appid|secret|otp|ticket|passkey|code_verifier)=(?P<secret>[^\s&\"'<>#%`*\[][^\s&\"'<>#`]*)", "https://x/?X-Amz-Signature=«hunter2»"),
     Text("?|&", r"[?&](?:key|k|code|hash|sid|session|secret_?id|state|nonce|t|s|id_?hint|h|hmac|policy|credential|x-amz-credential|x-amz-security-token|awsaccesskeyid|auth_?code|samlresponse|relaystate|invite)=(?P<secret>[^\s&\"'<>#]{8,})", "https://maps.example/?key=«a1b2c3d4e5»", _is_no_file),
-    # Addresses that are secrets by themselves
+    # URLs that are themselves secret
     Text("slack|zapier|discord|discordapp|telegram|make|integromat|office|ifttt|hook|integration|/api/push/|/bot|integrations|nosnch|cronitor|uptimerobot|heartbeat|incoming|infura|alchemy|quiknode|hc",
          r"(?:hooks\.slack\.com/(?:services|workflows|triggers)/|discord(?:app)?\.com/api/(?:v[0-9]{1,2}/)?webhooks/"
          r"|api\.telegram\.org/(?:file/)?bot|hooks\.zapier\.com/hooks/catch/|hook\.(?:[a-z0-9]{2,4}\.)?(?:make|integromat)\.com/"
@@ -161,7 +163,7 @@ TEXTS = (
     Text("^fernet|multifernet|aesgcm|secretbox|totp|hotp|timestampsigner|urlsafeserializer|urlsafetimedserializer|hmac.new|secretstr|securestring|checkpw|hashpw",
          r"(?:(?:multi)?fernet|aesgcm|secretbox|[th]otp|timestampsigner|urlsafe(?:timed)?serializer|hmac\.new|secretstr|securestring|checkpw|hashpw)[ (][\[ ]{0,2}b?[\"'](?P<secret>[^\"'\n]{6,512})[\"']", "Fernet(b'«hunter2hunter2»')", _has_digit),
     Text("\"d\"|\"k\"|\"p\"|\"q\"|\"dp\"|\"dq\"|\"qi\"|'d'|'k'|'p'|'q'|'dp'|'dq'|'qi'", r"[\"'](?:d|k|p|q|dp|dq|qi)[\"']: ?[\"'](?P<secret>[a-z0-9_-]{38,2048})[\"']", '{"kty":"EC","d":"«Jrr3xk9aB3dE5fG7hI9jK1lM2nO4pQ6rS8tU0vW»"}', _is_mixed),
-    # What is written to the standard input of a program
+    # Text written to a program's standard input
     Text("^echo|printf", r"(?:echo|printf)(?: -[ne]{1,2})?[ ]{1,2}(?:[\"']%s(?:\\n)?[\"'] )?[\"']?(?!\$)(?P<secret>[^\"'|\n]{1,128}?)[\"']?[ ]{0,2}\|[ ]{0,2}(?:sudo -\w{0,4}s|docker login|podman login|helm registry|passwd|gpg|cryptsetup|su |kinit|smbpasswd|openssl|gh auth|vault)", "echo «hunter2» | sudo -S ls"),
     Text("chpasswd", r"(?:echo|printf) [\"']?[\w.-]{1,32}:(?P<secret>[^\"'|\n]{1,64})[\"']?[ ]{0,2}\|[ ]{0,2}(?:sudo )?chpasswd", "echo 'bob:«hunter2»' | chpasswd"),
     Text("::add-mask::", r"::add-mask::(?P<secret>\S{4,256})", "::add-mask::«hunter2»"),
@@ -178,15 +180,15 @@ TEXTS = (
     Text("^auth", r"auth[\"']? [\"']?(?!for|with|as|from|of|to|by|is|and|or|failed|type|method)\w{1,32}[\"']? [\"']?(?P<secret>[^\s\"'\\]{4,128})", "AUTH default «hunter2»", lambda value: _is_unguessable(value) and is_unlike_words(value)),
     Text("^login", r"login(?:(?<=[0-9] login) [\"']?[^\s\"']{1,64}[\"']? [\"']?| [\"']?[^\s\"']{1,64}[\"']? \")(?P<secret>[^\s\"'\\]{1,128})", "a001 LOGIN bob «hunter2»", lambda value: not value.isdigit()),
     Text("^ugfzc3dvcmq6|auth cram-md5", r"(?:ugfzc3dvcmq6|auth cram-md5)(?:[^\n]*\n){0,3}?[^\n]{0,80}?send: b?[\"'](?P<secret>[a-z0-9+/]{4,}={0,2})", "reply: b'334 UGFzc3dvcmQ6\\r\\n'\nsend: '«aHVudGVyMg==»\\r\\n'"),
-    # Files of credentials
+    # Credential files
     Text("^login", r"login[ \t\n]{1,4}\S{1,64}\s{1,8}(?:account \S{1,64}\s{1,4})?password[ \t]{1,4}(?P<secret>[^\s\"']{1,128})", "machine x\n  login bob\n  password «hunter2»"),
     Text(":5432:|:5433:|:6432:|:*:", r"(?<=[\w.*-]):(?:543[0-9]|6432|\*):(?:[\w.*-]{1,63}):(?:[\w.*-]{1,63}):(?P<secret>[^\s\"']{1,128})", "db.example.com:5432:shop:bob:«hunter2»"),
     Text("^private-lines|private-mac", r"private-(?:lines: ?[0-9]{1,4}[\s+-]{1,16}|mac: ?)(?P<secret>(?:[a-z0-9+/=]{20,100}[\s+-]{1,16}){0,100}[a-z0-9+/=]{8,100})", "Private-Lines: 2\n«AAAAgQDabcdefghijklmnop\nabcdefgh==»"),
-    # Shapes that need more than a template; a line of a key without the one that begins it
+    # Shapes that need more than a template; the first line of a key without its BEGIN line
     Text("^mii|mig|mih|mc4caqawbqydk2v|mhccaqee|mhqcaqee|b3blbnnzac1rzxktdj", r"(?P<secret>(?:mii[a-z0-9]{2,3}ibaakca|mii[a-z0-9]{2,3}ibadanbgkqhk|mi[a-z0-9]{2}ageamb[a-z]gbyqgsm49|mc4caqawbqydk2v|mh[cq]caqee|b3blbnnzac1rzxktdj)[a-z0-9+/]{20,}={0,2})", "«MIIEowIBAAKCAQEAOMPsd4j0RYcyGJ0SjWklll8»"),
-    # A vendor's prefix, and then much that was made by chance: most vendors' tokens, and those to come
+    # A vendor's prefix and then a long random part: most vendors' tokens, including future ones
     Text("", rf"[_.-](?=[A-Za-z0-9_-]{{30}})(?:{_PREFIX})(?<!sha[0-9][0-9][0-9]-)(?:[a-z]{{2,6}}[_-]){{0,2}}(?P<secret>[A-Za-z0-9_-]+(?:[=+/.~]{{1,2}}[A-Za-z0-9_-]+)*)", "got acme_«x4Kt9QbW2mZr7LpV0cHs5NfJ8dGy3aTe6uXw» for bob", _is_token),
-    # What begins with any digits or letters: Mailchimp's, New Relic's, Mailgun's, Jenkins', Asana's, Telegram's, Discord's; Terraform's, Azure's
+    # Tokens that begin with arbitrary digits or letters: Mailchimp's, New Relic's, Mailgun's, Jenkins', Asana's, Telegram's, Discord's; Terraform's, Azure's
     Text("", r"(?P<secret>[0-9a-fMNO](?<![A-Za-z0-9_].)(?<![A-Za-z0-9_]-.)(?:(?<=[0-9a-f])[0-9a-f]{31}(?:-us[0-9]{1,2}|[A-Za-z0-9]{4}NRAL|-[0-9a-f]{8}-[0-9a-f]{8})|(?<=1)(?:1[0-9a-f]{32}|/[0-9]{13,17}:[0-9a-f]{32})|(?<=[0-9])[0-9]{7,9}:AA[A-Za-z0-9_-]{33}|(?<=[MNO])[A-Za-z0-9]{23,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,38}))(?![A-Za-z0-9_-])", "bot «110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsawX»"),
     Text(".atlasv1.", r"(?P<secret>[a-z0-9]{14}\.atlasv1\.[\w.=~-]{60,})", "got «x4K9bW2mZr7LpV.atlasv1.x4K9bW2mZr7LpV0cHs5NfJ8dGy3aTe6uXw1yRx4K9bW2mZr7LpV0cHs5NfJ8dGy3aTe6uX»"),
     Text(f"^{_VENDORS}", rf"(?:{_VENDORS})(?: (?:api|app|key|token|with|using)){{0,2}}[:=]?[ =][\"'`]?(?P<secret>[a-z0-9_-]{{32,}})(?![\w-])", "using datadog «1b07af9dc05bcc3f8444c4d5db778c6d»", lambda value: is_longer(value, 32)),

@@ -13,7 +13,7 @@ from loghc.log.secrets.kinds import compiled, is_random, without_escapes
 __all__ = ["LONGEST_DECIDING", "Value", "end_of", "separator", "values_at"]
 
 
-# What stands between a name and its value.
+# The text between a name and its value.
 _QUOTE = "[\"'`]"
 _SEPARATOR = (
     r"s?(?:_?value(?=[\"']?[ \t]{0,2}[=:]))?(?:_?v?[0-9]{1,2}| [0-9]{1,2}(?=[:=]))?(?: \([\w -]{1,16}\)(?=[:=]))?"  # password2, token_v2, key (hex)
@@ -29,9 +29,9 @@ _SEPARATOR = (
     r"|</(?:key|name|string|th|td|dt)>\s{0,16}<(?:string|value|td|dd)>"
     r")"
 )
-# Weaker: the cells of a table, columns.
+# Weaker: the cells of a table, or columns.
 _COLUMN = r"s?(?P<weak>[ \t]{0,16}[|│┃][ \t]{1,16}|[ \t]{2,16}|\t{1,4})(?=[^\s|│┃])"
-# Weaker still: a blank alone, and then neither a name of its own nor an address.
+# Weaker still: a single blank, followed by neither another name nor an address.
 _WORD = r"b?[\"'`](?=\w)|-?\w(?![\w.-]*(?:[=:]|@[\w-]+\.))"
 _BLOCK = r"[|>][+-]?[ \t]{0,4}\n[ \t]{1,16}"  # of YAML
 _OPENING = r"[bBrRuUfF]{0,2}(?P<quote>\"\"\"\n?|'''\n?|[\"'`])"
@@ -39,13 +39,12 @@ _QUOTED = {
     '"': r"(?:[^\"\\\n]+|\\.)*",
     "'": r"(?:[^'\\\n]+|\\.|'')*",
 }
-# Punctuation may be a part of a bare value; where something follows that has a name of its own, or
-# nothing does, it isn't.
+# Punctuation may be part of a bare value, unless another name follows it, or nothing does.
 _BARE = (
     r"(?:[^\s\"'`\\,;&<|│┃%]+|\\(?!\\{0,8}[\"'nrt])|<(?!/)|%(?!26|22|0a)"
     r"|[,;&|](?![\s\"'\])}|{\[(]|[A-Za-z0-9_.-]{1,64}[=:]|$)|['\"`](?![\s,;)\]}&]|$))+"
 )
-# What stands for a value that isn't there, or was taken out already. Something must end it.
+# Placeholders for a value that is missing or was already removed. Something must end them.
 _SIGNS = (
     r"\*{2,}|[xX]{3,}|\u2022+|\.{3}|\u2026|-+|\[(?i:redacted|masked|filtered|hidden|secret|removed|scrubbed)\]"
     r"|<[A-Za-z_ .-]{0,40}>|\$\{\w{0,64}(?::?\?[^}\n]{0,64})?\}|\$\(\w|\$\w{1,64}|\{\{[^}\n]{0,64}\}\}|\{[\w.]{0,40}\}|%\(\w{0,40}\)s|%s"
@@ -68,8 +67,8 @@ _NO_VALUES = frozenset(
     using use check please your new old expected actual chauthtok
     """.split()
 )
-# A name in a program's code, or a call, that yields the value: shown, it is no secret. So is the
-# place in the code that loguru names: "app.auth:login:88 - ".
+# A name or a call in a program's code that yields the value: it isn't secret itself. Nor is the
+# place in the code that loguru logs: "app.auth:login:88 - ".
 _REFERENCE = (
     r"(?:(?<=:)<?[A-Za-z_]\w{0,60}>?:[0-9]{1,6}(?= [-|]|: |[\])>|])"
     r"|(?:self|cls|this|settings|config|cfg|conf|env|environ|os|args|kwargs|options|opts|secrets|request|data|params"
@@ -84,19 +83,19 @@ _FUNCTION_WORDS = (
     r"|\(.*|failed|retrying|#.*|//.*|&&|2>&1)(?: |$)"
 )
 LONGEST_DECIDING = 96
-"""Characters of a value that decide whether it is one."""
+"""How many characters of a value decide whether it is a secret."""
 _SEPARATING = frozenset("(_v,0123456789=:\"'`]) \t：→|│┃>\n<")
 
 
 class Value(NamedTuple):
-    """What follows a name.
+    """The value that follows a name.
 
     Attributes:
-        begin: where it begins.
-        end: where so much of it ends as decides whether it is a secret.
-        decides: that, without escapes.
-        inside: a pattern for all of it.
-        quoted: it stands in quotes.
+        begin: where the value begins.
+        end: where the part that decides whether it is a secret ends.
+        decides: that part, without escapes.
+        inside: a pattern for the whole value.
+        quoted: whether it is in quotes.
     """
 
     begin: int
@@ -112,9 +111,10 @@ class Value(NamedTuple):
 
 
 def separator(low: str, begin: int) -> tuple[int, int] | None:
-    """Where what stands between a name and its value ends.
+    """Where the text between a name and its value ends, and the least length of the value.
 
-    And how many random characters the value must have, as some signs are weak: 0 where any counts.
+    Some signs between them are weak evidence, and then only a random value of at least that many
+    characters counts. 0 means that any value counts. None if no such text follows the name.
     """
     # Most words that look like a name are followed by another word, or by more letters.
     first = begin + low.startswith("s", begin)
@@ -131,7 +131,7 @@ def separator(low: str, begin: int) -> tuple[int, int] | None:
     return (first + 1, 6) if blank and compiled(_WORD).match(low, first + 1) else None
 
 
-# A container begins, of which all leaves are values: [..], {..}, (..), Secret(..)
+# The beginning of a container, of which all leaves are values: [..], {..}, (..), Secret(..)
 _CONTAINER = (
     r"[\[({]|(?:(?:\w{1,40}\.){0,4}[A-Z]\w{0,40}|dict|list|set|tuple|frozenset|bytes|str)\("
 )
@@ -154,11 +154,11 @@ def values_at(text: str, start: int, seen: int) -> tuple[list[Value], int]:
     Args:
         text: any text.
         start: where a value begins.
-        seen: where the last container that was looked at ended. Of one that lies within it, only the
-            beginning is looked at again: so that this takes time in proportion to the text.
+        seen: where the last examined container ended. Of a container inside it, only the beginning
+            is examined again, which keeps the time proportional to the text.
 
     Returns:
-        The values, and where what was looked at ends.
+        The values, and where the examined text ends.
     """
     if not compiled(_CONTAINER).match(text, start):
         return list(_one_or_two(text, start)), seen
@@ -177,7 +177,7 @@ def values_at(text: str, start: int, seen: int) -> tuple[list[Value], int]:
             continue
         elif depth and key not in _PLAIN_KEYS:
             value = _value_at(text, token.start())
-            # What isn't quoted may be a number, or code; or its "=" is escaped.
+            # An unquoted value may be a number, or code, or its "=" may be escaped.
             known = value and (value.quoted or compiled(r"\d{6,}").fullmatch(value.decides))
             if value and (known or (is_random(value.decides, 6) and value.is_plain)):
                 found.append(value)
@@ -192,7 +192,7 @@ def values_at(text: str, start: int, seen: int) -> tuple[list[Value], int]:
 
 
 def _one_or_two(text: str, start: int) -> Iterator[Value]:
-    """A value, and what it was changed to: ``"old" -> "new"``."""
+    """A value, and the value it was changed to: ``"old" -> "new"``."""
     if value := _value_at(text, start):
         yield value
         change = compiled(r"[\"'`]? ?(?:->|=>|→) ?").match(text, value.end)
@@ -201,7 +201,7 @@ def _one_or_two(text: str, start: int) -> Iterator[Value]:
 
 
 def _value_at(text: str, start: int) -> Value | None:
-    """The value that begins at ``start``; None when there is none, or none to hide."""
+    """The value that begins at ``start``; None if there is none, or none that must be hidden."""
     if text.startswith(("|", ">"), start):
         block = compiled(_BLOCK).match(text, start)
         start = block.end() if block else start
@@ -209,7 +209,7 @@ def _value_at(text: str, start: int) -> Value | None:
     begin = opening.end() if opening else start
     inside = _quoted(opening["quote"]) if opening else _BARE
     placeholder = compiled(_PLACEHOLDER).match(text, begin)
-    # What only begins like one, 'it\\'s hunter2', is none.
+    # A value that only begins like a placeholder, such as 'it\\'s hunter2', isn't one.
     if placeholder and not (opening and text.startswith("\\", placeholder.end())):
         word = placeholder["word"]
         if word is None or word.lower() in _NO_VALUES:
@@ -230,7 +230,7 @@ def _value_at(text: str, start: int) -> Value | None:
 
 
 def end_of(text: str, value: Value, kind: str, *, alone: bool) -> int:
-    """Where a value ends, which may be alone: what follows it is none of it."""
+    """Where a value ends. If it is ``alone``, the words after it aren't part of it."""
     if value.end - value.begin >= LONGEST_DECIDING - 8:  # there may be more of it
         whole = compiled(value.inside).match(text, value.begin)
         return max(value.end, whole.end()) if whole else value.end
@@ -241,14 +241,14 @@ def end_of(text: str, value: Value, kind: str, *, alone: bool) -> int:
 
 @cache
 def _quoted(quote: str) -> str:
-    """A pattern for what stands in quotes."""
+    """A pattern for the text inside quotes."""
     if quote in _QUOTED:
         return _QUOTED[quote]
     return rf"(?:(?!{re.escape(quote)})[^\n])*"
 
 
 def _is_sentence(value: str) -> bool:
-    """Whether what stands in quotes is a message about a value, rather than one."""
+    """Whether the text inside quotes is a message about a value, rather than a value."""
     return value.count(" ") >= 2 and bool(
         re.search(
             r"(?i)\b(?:required|invalid|must|too|is|are|can't|cannot|not|please|match|enter|your)\b",
@@ -258,7 +258,7 @@ def _is_sentence(value: str) -> bool:
 
 
 def _end_of_words(text: str, first: int, last: int, kind: str) -> int:
-    """Where a bare value of several words ends, that fills the rest of its line."""
+    """Where a bare value ends, which may be several words that fill the rest of its line."""
     if text[last : last + 1] != " ":
         return last
     if kind == "line":
@@ -270,6 +270,6 @@ def _end_of_words(text: str, first: int, last: int, kind: str) -> int:
     if compiled(_FUNCTION_WORDS).search(more[0]):
         return last
     line = text[max(text.rfind("\n", max(0, first - 64), first) + 1, first - 64, 0) : first]
-    # PASSWORD=some words, as "env" lists them; but not "PASSWORD=x program".
+    # PASSWORD=some words, as printed by "env", but not "PASSWORD=x program".
     listed = re.fullmatch(r"\s*[A-Z0-9_]+=", line) and more[0].count(" ") > 1
     return more.end() if listed or line.endswith(": ") else last

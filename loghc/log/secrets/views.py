@@ -1,7 +1,7 @@
-r"""A text with its escapes undone, and where in the text each part of that stood.
+r"""A text with its escapes undone, and where in the original text each part of the result was.
 
-``\"``, ``\n``, ``\x3d``, ``\u003d``, ``%3D``, ``&quot;`` and the codes for colours, as text or not:
-one place knows them, so that the rules look for plain text alone.
+The views undo ``\"``, ``\n``, ``\x3d``, ``\u003d``, ``%3D``, ``&quot;`` and colour codes (raw or as
+text) in one place, and the rules only have to search plain text.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from functools import lru_cache
 __all__ = ["View", "levels"]
 
 _LEVELS = 4  # an encoded URL in JSON in JSON in a repr()
-# Each alternative begins with a plain character: so the search is fast.
+# Each alternative begins with a plain character, which makes the search fast.
 _COLOUR = re.compile(r"\x1b\[[0-9;]{0,12}[A-Za-z]|\\(?:x1b|u001b|033|33|e)\[[0-9;]{0,12}[A-Za-z]")
-# Of several kinds in a line, only the first is undone at once: JSON that holds an encoded URL.
+# If a line has several kinds, such as JSON with an encoded URL, only the first of them is undone at
+# a time.
 _ESCAPES = (
     re.compile(
         _COLOUR.pattern + r"|\\[nrt\"'\\/`]"
@@ -36,16 +37,20 @@ _STRING = re.compile(
     r"(?:\"[^\"\\\n]*(?:\\.[^\"\\\n]*)*\"|'[^'\\\n]*(?:\\.[^'\\\n]*)*')(?=[,:})\]]|\s*$)"
 )
 
-# What is encoded as forms are: there a plus sign stands for a blank.
+# Text encoded as a form, in which a plus sign stands for a blank.
 _FORM = re.compile(r"(?<![^\s\"'])(?=[\w.~*+=&-]*%[0-9a-fA-F]{2})[\w.~*+%=&-]+(?![^\s\"'])")
 
 
 class View:
-    """A text with its colours left out; or those of its lines that have escapes, with these undone.
+    """A text without its colours; or those of its lines that have escapes, with these undone.
+
+    Args:
+        source: the text.
+        colours_alone: whether to leave out the colours and nothing else. Default: False.
 
     Attributes:
-        text: what is left.
-        is_whole: it has all lines.
+        text: the resulting text.
+        is_whole: whether it has all lines of the source.
     """
 
     __slots__ = ("_here", "_there", "is_whole", "text")
@@ -76,7 +81,7 @@ class View:
         self.text = "".join(parts)
 
     def places(self, first: int, last: int) -> tuple[int, int]:
-        """Where in the source a part of the view stands: begin and end."""
+        """Where in the source a part of the view begins and ends."""
         at = bisect_right(self._here, first) - 1
         begin = self._there[at] + (0 if self._is_escape(at) else first - self._here[at])
         at = bisect_left(self._here, last) - 1
@@ -85,13 +90,13 @@ class View:
         return begin, self._there[at] + last - self._here[at]
 
     def _is_escape(self, at: int) -> bool:
-        """Whether an escape begins there, which is longer in the source."""
+        """Whether an escape begins at an index of the lists: its length in the source differs."""
         length = self._here[at + 1] - self._here[at]
         return self._there[at + 1] - self._there[at] != length
 
 
 def levels(text: str) -> list[View]:
-    """A text's views, each one of the one before: without colours, then with escapes undone."""
+    """A text's views, each made from the one before: without colours, then with escapes undone."""
     found: list[View] = []
     for level in range(_LEVELS + 1):
         view = View(text, colours_alone=not level)
@@ -104,13 +109,13 @@ def levels(text: str) -> list[View]:
 
 
 def _whole(text: str) -> Iterator[tuple[int, str, re.Pattern[str]]]:
-    """A text that has colours: where it begins, and the pattern for them."""
+    """The whole text if it has colours: where it begins, the text, and the pattern for colours."""
     if ("\\" in text or "\x1b" in text) and _COLOUR.search(text):
         yield 0, text, _COLOUR
 
 
 def _lines(text: str) -> Iterator[tuple[int, str, re.Pattern[str]]]:
-    """The lines that have escapes: where each begins, and the pattern for those to be undone."""
+    """The lines that have escapes: where each begins, its text, and the pattern for the escapes."""
     end, known = 0, any(sign in text for sign in "\\%&+")
     while known and (found := _ANY_ESCAPE.search(text, end)):
         begin = text.rfind("\n", 0, found.start()) + 1
@@ -125,7 +130,7 @@ def _lines(text: str) -> Iterator[tuple[int, str, re.Pattern[str]]]:
 
 
 def _by_itself(string: re.Match[str]) -> str:
-    """A string that has escapes, on lines of its own: as it was before it was quoted."""
+    """A string that has escapes, without its quotes and on lines of its own."""
     return f"\n{string[0][1:-1]}\n" if "\\" in string[0] else string[0]
 
 
@@ -133,7 +138,7 @@ def _with_blanks(form: re.Match[str]) -> str:
     return form[0].replace("+", " ")
 
 
-@lru_cache(4096)  # a text has the same ones over and over
+@lru_cache(4096)  # a text repeats the same escapes
 def _undone(escape: str) -> str:
     """What an escape stands for."""
     if "[" in escape:  # a colour
