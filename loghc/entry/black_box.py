@@ -1,8 +1,9 @@
-"""The black box: keeps the ends that a process couldn't deliver, for the next one of that check.
+"""The black box: keeps the ends that a process couldn't deliver, for the check's next start.
 
 Our directory in a state directory holds a ``salt`` and an entry for each run that is open, or whose
-end could not be delivered. An entry is a directory whose ``lock`` its watcher holds as long as it
-lives. Nothing in it reveals the ping URL: the check is known by a salted hash.
+end could not be delivered. An entry is a directory with a ``lock``, which its owner (a watcher, or
+a sink's process) holds for as long as it lives. Nothing in it reveals the ping URL: the check is
+known by a salted hash.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["BlackBox"]
 
-_MAX_OF_CHECK = 20  # entries of the dead that are kept of a check
-_CHECK_DIGITS = 16  # of its hash
-_MAX_NOTED = 64  # entries of the living
+_MAX_OF_CHECK = 20  # entries of dead processes that are kept for each check
+_CHECK_DIGITS = 16  # of a check's hash, in a file's name
+_MAX_NOTED = 64  # entries of living processes
 _NEWEST_BYTES = 1 << 16
 _SALT_BYTES = 16
 
@@ -36,15 +37,15 @@ class BlackBox:
     """The entries of one check in a state directory.
 
     Args:
-        path: the state directory, which is made if need be.
-        sync: wait until a new salt is on the disk; else ``sync`` does.
+        path: the state directory, which is created if it doesn't exist.
+        sync: wait until a new salt is on the disk; if False, ``sync`` does that.
 
     Attributes:
-        directory: our own in it.
+        directory: our own directory in the state directory.
         salt: for the hash that a check is known by.
 
     Raises:
-        OSError: it can't be used.
+        OSError: the state directory can't be used.
     """
 
     def __init__(self, path: str, *, sync: bool = True) -> None:
@@ -52,11 +53,11 @@ class BlackBox:
         self.salt = _salt(self.directory, sync=sync)
 
     def check_of(self, url: PingUrl) -> str:
-        """What the check of a ping URL is known by in here."""
+        """The hash that the check of a ping URL is known by in here."""
         return identity(url, self.salt)
 
     def record(self, run: Directory) -> tuple[Entry, dict[str, str]]:
-        """A new entry for a run: its directory itself, where that lies in the state directory.
+        """A new entry for a run: the run directory itself, if that is in the state directory.
 
         Returns:
             The entry, and the fields that identify the run directory.
@@ -68,16 +69,16 @@ class BlackBox:
         return self.new(), fields
 
     def new(self) -> Entry:
-        """A new entry, apart from a run directory."""
+        """A new entry in a directory of its own, apart from a run directory."""
         directory = new_entry(self.directory.path)
         directory.lock(create=True)
         return Entry(directory)
 
     def claim(self, check: str) -> list[Claim]:
-        """The entries of the dead for a check, oldest first; they are locked by this process.
+        """Lock the entries that dead processes left for a check; returns them, oldest first.
 
-        A run whose processes live on, though its watcher doesn't, is not over. Of more than 20 the
-        newest stay, and the rest are counted in the oldest of those.
+        A run isn't over while one of its processes lives, even if its watcher is dead. Of more than
+        20 entries the newest 20 stay; the rest are deleted, and counted in the oldest of those.
         """
         claimed = []
         for changed, name in entries(self.directory.descriptor):
@@ -85,7 +86,7 @@ class BlackBox:
             if claim is None:
                 continue
             if claim.fields.get("check") == check and claim.is_over():
-                # To count others in it changes a directory: that makes it no newer.
+                # Counting others in an entry changes its directory, but doesn't make it newer.
                 claimed.append((claim.since or changed, claim))
             else:
                 claim.release()
@@ -96,18 +97,22 @@ class BlackBox:
         return kept
 
     def bound(self, check: str) -> None:
-        """Count the oldest of many entries of the dead in newer ones, before another one is made.
+        """Count the oldest entries of dead processes in newer ones, before another one is made.
 
-        A process that dies within a moment each time never comes to claim any.
+        A program that dies at once at each start never gets to claim any.
         """
         if len(entry_names(self.directory.descriptor)) > _MAX_OF_CHECK:
             for claim in self.claim(check):
                 claim.release()
 
     def note_end(self, check: str, happened: float) -> None:
-        """An end of a check was delivered that came at this time, in seconds of the wall clock.
+        """Note that an end of a check was delivered, and which entries' processes live now.
 
-        Who lives at this moment dies later, whatever its last record says.
+        A process that lives now dies later than that end, whatever its last record says.
+
+        Args:
+            check: the check.
+            happened: when the end came, in seconds of the wall clock.
         """
         with contextlib.suppress(OSError):
             if happened > self.newest_end(check)[0]:
@@ -115,10 +120,11 @@ class BlackBox:
                 self.directory.write(_newest(check), text.encode())
 
     def newest_end(self, check: str) -> tuple[float, list[str]]:
-        """When the newest end came that was delivered for a check, and whose entries lived then.
+        """The newest end that was delivered for a check, as ``note_end`` noted it.
 
         Returns:
-            The time, -inf for never; and the names of the entries.
+            When it came, in seconds of the wall clock, -inf for never; and the names of the entries
+            whose processes lived when it was noted.
         """
         with contextlib.suppress(OSError, ValueError):
             text = self.directory.read(_newest(check), _NEWEST_BYTES).decode("ascii")
@@ -137,16 +143,16 @@ class BlackBox:
         return living_
 
     def sync(self) -> None:
-        """Have the disk know the salt, and which entries there are."""
+        """Sync the salt, and the list of entries, to the disk."""
         self.directory.sync_file("salt")
         self.directory.sync()
 
     def close(self) -> None:
-        """Let go of the directory."""
+        """Close the directory."""
         self.directory.close()
 
     def clean(self) -> None:
-        """Delete the entries that nobody claims, and the logs of the oldest of many."""
+        """Delete the entries that nobody will claim, and the oldest logs if there are many."""
         clean(self.directory.path)
 
 
@@ -155,13 +161,13 @@ def _newest(check: str) -> str:
 
 
 def _salt(directory: Directory, *, sync: bool) -> bytes:
-    """The salt, made when it is first used, or where it was left incomplete."""
+    """The salt, which is made at its first use, and again if it was left incomplete."""
     with contextlib.suppress(FileNotFoundError):
         known = directory.read("salt", _SALT_BYTES)
         if len(known) == _SALT_BYTES:
             return known
         directory.delete("salt")
-    # Complete, or not there at all: another watcher may do the same at this moment.
+    # It appears complete or not at all: another process may do the same at this moment.
     temporary = f"salt.{os.urandom(4).hex()}"
     directory.write(temporary, os.urandom(_SALT_BYTES), sync=sync)
     inside = directory.descriptor

@@ -34,32 +34,33 @@ _LOG_DROPPED = "log-dropped"  # the name of a file in an entry whose log made ro
 _DEATH = "death"  # the name of the file that says how the process of a sink died
 _BODY_LIMIT_BYTES = 1 << 28
 _END_LIMIT_BYTES = 1 << 16
-_RING_LIMIT_BYTES = 1 << 20  # of records between which markers are looked for
+_RING_LIMIT_BYTES = 1 << 20  # of records in which markers are looked for
 _COUNTED = "counted"
 _ENDS = ("success", "fail")
 _OPTIONS = ("limit", "send_logs", "redact")
 
 own_entries: set[str] = set()
-"""Where the entries are that this process made since it was last executed.
+"""The paths of the entries that this process made since its last exec.
 
-They are not the dead's, though a program that closes all descriptors loses its locks.
+Their process lives, even if the program closed all descriptors and so lost the locks.
 """
 
 
 class Claim:
-    """An entry of the dead, locked by this process.
+    """The entry of a dead process, locked by this one.
 
     No directory is held open: the program that this is part of may close any descriptor.
 
     Args:
-        directory: the entry's, locked and open. It is closed.
+        directory: the entry's, open and locked. The constructor closes it, and keeps the lock.
 
     Attributes:
-        name: the entry's in the state directory.
-        fields: what is known of the run; of keys that are repeated, the last.
-        body: of an end that could not be delivered; None where there is none.
-        log_dropped: its log made room for newer ones.
-        counted: how many older entries were let go, and are only counted in this one.
+        path: the entry's directory.
+        name: the entry's name in the state directory.
+        fields: what is known of the run. Of a repeated key, the last value counts.
+        body: the body of an end that could not be delivered; None if there is none.
+        log_dropped: whether its log was deleted to make room for newer ones.
+        counted: how many older entries were deleted, and are only counted in this one.
     """
 
     def __init__(self, directory: Directory) -> None:
@@ -87,29 +88,29 @@ class Claim:
 
     @property
     def since(self) -> float:
-        """When it ended, or else was started, in seconds of the wall clock; 0: nobody knows."""
+        """When it ended, or else when it started, in seconds of the wall clock; 0 if unknown."""
         time = _seconds(self.fields.get("ended") or self.fields.get("started"))
         return time if math.isfinite(time) else 0.0
 
     def is_over(self) -> bool:
-        """Whether its process is dead, and none of its program's processes lives on."""
+        """Whether its process is dead, and no other process of its run lives."""
         if self.path in own_entries:
             return False
         if self.body is not None:
             return True
         facts = self.fields
-        # The same process with another program: what it was has ended.
+        # This process itself may have made it, before an exec: that program has ended.
         if lives(facts) and facts.get("pid") != str(os.getpid()):
             return False
         return not living(facts.get("rings") or self.path)
 
     @property
     def died_here(self) -> bool:
-        """Whether neither the machine nor a container went down with its process."""
+        """Whether its process died without the machine or a container going down with it."""
         return is_here(self.fields)
 
     def owed(self) -> list[Owed]:
-        """What is to be sent, oldest first.
+        """What has to be sent, oldest first.
 
         Raises:
             ValueError: what was kept is damaged.
@@ -145,12 +146,12 @@ class Claim:
         return list(found.values())
 
     def options(self) -> list[tuple[str, str]]:
-        """What keeps a log from leaving the machine, as its sink had it."""
+        """The options of its sink that decide how much of the log may leave the machine."""
         return [(key, value) for key, value in self._pairs if key in _OPTIONS]
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[Directory]:
-        """The directory, as long as a ``with`` statement lasts.
+        """The entry's directory, open for the duration of a ``with`` block.
 
         Raises:
             OSError: it is gone, or another one is in its place.
@@ -165,7 +166,7 @@ class Claim:
 
     @contextlib.contextmanager
     def rings(self) -> Iterator[Directory | None]:
-        """The directory with the records, as long as a ``with`` statement lasts; None: gone."""
+        """The directory with its records, open for a ``with`` block; None if it is gone."""
         try:
             with self.opened() as directory:
                 found = rings_of(directory, self.fields)
@@ -178,7 +179,7 @@ class Claim:
             yield None
 
     def count(self, other: Claim) -> None:
-        """Let another entry go: it is only counted in this one."""
+        """Delete another entry, and only count it in this one."""
         self.counted += other.counted + 1
         with contextlib.suppress(OSError), self.opened() as directory:
             directory.write(_COUNTED, b"%d" % self.counted)
@@ -186,10 +187,10 @@ class Claim:
         other.release()
 
     def drop_log(self) -> None:
-        """Make room: what it owes is sent without its log."""
+        """Delete the log to make room. What the entry owes is sent without it."""
         pairs = self._pairs
         with contextlib.suppress(OSError, ValueError), self.opened() as directory:
-            if "event" not in self.fields:  # some of it may be in the ring alone
+            if "event" not in self.fields:  # some of what it owes may be in the ring only
                 pairs = [(key, value) for key, value in pairs if key not in ("open", "owed")]
                 pairs += [
                     ("died", str(self._last_record())),
@@ -206,12 +207,12 @@ class Claim:
             remove(directory, self.fields)
 
     def release(self) -> None:
-        """Leave it to another."""
+        """Unlock it, and leave it to another process."""
         if self._lock is not None:
             self._lock.release()
 
     def _exit_status(self) -> int | None:
-        """That of a sink's process, where it is known."""
+        """The exit status of a sink's process; None if it isn't known."""
         text = self.fields.get("exit_status", "")
         return int(text) if text else None
 
@@ -228,7 +229,7 @@ class Claim:
         return max(times) or _seconds(self.fields.get("started"))
 
     def _unnoted(self) -> list[tuple[Frame, int]]:
-        """The markers that came after what is noted; and what makes wall times of theirs."""
+        """The markers newer than what is noted, each with its ring's offset to wall time in ns."""
         noted = self.fields.get("through")
         if noted is None or not noted.isdigit():
             return []
@@ -247,7 +248,7 @@ class Claim:
 
 
 def open_claim(parent: Directory, name: str) -> Claim | None:
-    """The entry in a directory, locked; None where it is in use, or none."""
+    """Lock an entry in a directory; None if it is in use, or isn't an entry."""
     try:
         directory = Directory(os.path.join(parent.path, name), parent.descriptor)
     except OSError:
@@ -264,8 +265,8 @@ def note_death(directory: Directory, facts: Mapping[str, str]) -> None:
 
     Args:
         directory: the entry's.
-        facts: ``died``, when, in seconds of the wall clock; ``death``, for people; and
-            ``exit_status``, where it is known, to be sent in place of the event.
+        facts: ``died``: when, in seconds of the wall clock; ``death``: how, in words; and
+            ``exit_status``, if it is known, to send in place of the event.
     """
     directory.write_fields(_DEATH, facts.items())
 

@@ -13,18 +13,18 @@ from loghc.entry.processes import lives, living, may_live
 
 __all__ = ["clean"]
 
-_OLD_S = 30 * 24 * 3600  # after which nobody will claim it any more
-_MAX_BYTES = 10_000_000  # of the dead's logs in all
-_YOUNG_S = 60  # in which a directory may not be complete yet
+_OLD_S = 30 * 24 * 3600  # an entry that is older than this won't be claimed
+_MAX_BYTES = 10_000_000  # of the logs of all dead processes together
+_YOUNG_S = 60  # a directory that is younger may not be complete yet
 
 
 def clean(path: str) -> None:
-    """Delete entries and run directories that nobody claims, and the logs of the oldest of many.
+    """Delete entries and run directories that nobody will claim, and the oldest of many logs.
 
-    A run directory that no entry refers to is nobody's as soon as its run is over.
+    Nobody claims a run directory that no entry refers to, once its run is over.
 
     Args:
-        path: the directory that they are in. It may be anybody's.
+        path: the directory that they are in. It may belong to anybody.
     """
     with contextlib.suppress(OSError):
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

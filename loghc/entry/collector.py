@@ -1,4 +1,4 @@
-"""Puts the records of all processes of a run together, in order of time, as the end of one log."""
+"""Merges the records of all processes of a run, in order of time, into the tail of one log."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _DIGITS = 19  # of a number that fits into 64 bits
 
 
 class Traceback(NamedTuple):
-    """That of an uncaught exception.
+    """The traceback of an uncaught exception.
 
     Attributes:
         pid: the process.
         text: as Python prints it.
-        ended: it ended the process; else one of its threads.
+        ended: whether it ended the process, and not just one of its threads.
     """
 
     pid: int
@@ -40,20 +40,20 @@ class Traceback(NamedTuple):
     ended: bool
 
     def of(self, pid: int) -> bool:
-        """Whether it ended this process."""
+        """Whether the exception ended this process."""
         return self.ended and self.pid == pid
 
 
 class Facts:
-    """What the rings of a run say beside their records.
+    """What the rings of a run say, apart from their records.
 
     Attributes:
-        rings: processes that were ready to log; one counts again when it became another program.
+        rings: how many processes were ready to log. A process counts again after an exec.
         records: bytes of records that were logged, in all.
         failures: how many failure markers were logged.
-        lost: records that could not be kept at all.
-        unreadable: another version of loghc wrote one of them.
-        orphans: forked processes that could not open a ring.
+        lost: how many records could not be kept at all.
+        unreadable: whether another version of loghc wrote one of the rings.
+        orphans: how many forked processes could not open a ring.
         level: the highest level of a record, -1 without any.
         last_wall_ns: when the newest record was logged, by the wall clock; 0 without any.
         markers: how many markers were logged.
@@ -73,7 +73,7 @@ class Facts:
         self.tracebacks: list[Traceback] = []
 
     def add(self, reading: Reading) -> None:
-        """Take in what one ring says."""
+        """Add what one ring says."""
         self.rings += 1
         self.records += reading.written
         self.lost += reading.lost
@@ -86,13 +86,13 @@ class Facts:
         self.markers += reading.markers
         self.tracebacks += [Traceback(reading.pid, text, ended=False) for text in reading.threads]
         if reading.traceback:
-            # It became another program since then.
+            # Since an earlier one, the process has become another program.
             others = [each for each in self.tracebacks if not each.of(reading.pid)]
             self.tracebacks = [*others, Traceback(reading.pid, reading.traceback, ended=True)]
         del self.tracebacks[:-_TRACEBACKS]
 
     def copy(self) -> Facts:
-        """The same, to add to."""
+        """A copy that can be added to."""
         other = Facts()
         other.__dict__.update(self.__dict__)
         other.tracebacks = list(self.tracebacks)
@@ -100,11 +100,14 @@ class Facts:
 
 
 class Collector:
-    """The end of a run's log: from finished rings, which it deletes, live ones, and output.
+    """The tail of a run's log: from finished rings, which it deletes, live ones, and output.
 
     Args:
-        directory: the run directory; None: there is none, and only output.
+        directory: the run directory; None: there are no rings, only output.
         limit: bytes of log to keep.
+
+    Attributes:
+        printed_ring: if not None, what the program prints is kept in it as well.
     """
 
     def __init__(self, directory: Directory | None, limit: int) -> None:
@@ -114,7 +117,7 @@ class Collector:
         self._facts = Facts()
         self._printed = Printed(self._keep)
         self.printed_ring: Ring | None = None
-        self._recorded: list[Frame] = []  # when the log was last read
+        self._recorded: list[Frame] = []  # as of the last time that the log was read
 
     def add_output(self, data: bytes | memoryview, stream: int) -> None:
         """Keep what the program printed to a stream.
@@ -128,7 +131,7 @@ class Collector:
             ring.append(bytes(data), time.monotonic_ns())
 
     def load_printed(self) -> None:
-        """Take in what a watcher that died had kept of what was printed."""
+        """Load the printed output that a dead watcher had kept."""
         directory = self._directory
         for name in directory.names() if directory is not None else ():
             if directory is not None and name.endswith(layout.PRINTED_SUFFIX):
@@ -138,7 +141,7 @@ class Collector:
                         self._printed.add(frame.data, 1, frame.time_ns)
 
     def error_text(self) -> bytes:
-        """The end of what the program printed to standard error, where it was kept."""
+        """The tail of what the program printed to standard error, if it was kept."""
         return self._printed.error_text()
 
     def not_recorded(self, printed: bytes, tracebacks: Iterable[str]) -> bytes:
@@ -146,7 +149,7 @@ class Collector:
 
         Args:
             printed: lines, as they came.
-            tracebacks: that are sent as well.
+            tracebacks: those that are sent as well.
         """
         records = Records([*(frame.data for frame in self._recorded), *map(encode, tracebacks)])
         return records.left_out_of(fold(printed))
@@ -158,13 +161,13 @@ class Collector:
         names = self._rings()
         newest = {_owner(name): name for name in names}
         finished = [n for n in names if newest[_owner(n)] != n or not is_alive(_owner(n))]
-        # Where a process is in a namespace of its own, its id is another's here, or nobody's.
+        # A process in a pid namespace of its own has an id that is another's here, or nobody's.
         path = self._directory.path
         used = mapped(living(path), [os.path.join(path, n) for n in finished]) if finished else ()
         return [name for name in finished if os.path.join(path, name) not in used]
 
     def fold(self, rings: list[str]) -> None:
-        """Take in rings, and delete them."""
+        """Add rings to the tail, and delete them."""
         for name in rings:
             reading = self._read(name, self._keep, self._folded.since_ns, self._facts)
             if reading is not None:
@@ -174,7 +177,7 @@ class Collector:
                 self._directory.delete(name)
 
     def owners(self) -> list[tuple[int, str, int]]:
-        """Processes that opened a ring that is still there; the ring, and when that was."""
+        """For each ring that is still there: its process, its path, and when it was opened (ns)."""
         path = self._directory.path if self._directory is not None else ""
         return [(_owner(n), os.path.join(path, n), _opened(n)) for n in self._rings()]
 
@@ -184,16 +187,16 @@ class Collector:
         last: bytes = b"",
         wanted: Callable[[Frame], bool] | None = None,
     ) -> tuple[Snapshot, Facts]:
-        """The end of the log at this moment, and what the rings say beside it.
+        """The tail of the log at this moment, and what the rings say apart from it.
 
         Args:
-            until_ns: leave out what was logged later.
-            last: a record that is to be the last: a marker's own.
-            wanted: whether a record is; None: each is.
+            until_ns: leave out what was logged later, by CLOCK_MONOTONIC; None: nothing.
+            last: a record to put last, such as a marker's own; empty: none.
+            wanted: returns whether to keep a record; None: all are kept.
         """
         facts = self._facts.copy()
         end = self._folded.copy()
-        # Further back, to have enough without what was logged since.
+        # Read further back, so that enough is left without what was logged since.
         size = self._keep if until_ns is None else 2 * self._keep
         readings = []
         for name in reversed(self._rings()):  # the newest first: less of the older has to be read
@@ -231,7 +234,7 @@ class Collector:
 
 
 def _snapshot(frames: list[Frame]) -> Snapshot:
-    """The frames; but none before one that is only the end of a record that was too long."""
+    """The frames, beginning at the last one that is only the tail of a record, if there is one."""
     cut = max((position for position, frame in enumerate(frames) if frame.cut), default=None)
     if cut is None:
         return Snapshot((b"".join(frame.data for frame in frames),), begins_inside_record=False)
@@ -246,7 +249,7 @@ def _until(frames: list[Frame], until_ns: int | None) -> list[Frame]:
 
 
 def _with_last(frames: list[Frame], time_ns: int, last: bytes) -> list[Frame]:
-    """The frames with a record as their last, which may be among them: then it is whole there."""
+    """The frames with a record put last. It may be among them already, and is complete there."""
     for position, frame in enumerate(frames):
         data = frame.data
         if frame.time_ns == time_ns and (data.startswith(last) or data.endswith(last)):

@@ -14,15 +14,15 @@ from loghc.portable.trusted import DIRECTORY, FILE, open_trusted, read_trusted
 
 __all__ = ["STATE", "Directory", "HeldLock", "make_directory", "state_directory"]
 
-STATE = "loghc"  # our own directory in the one that was given, which others may write
+STATE = "loghc"  # our own directory in the given one, which others may be able to write
 _FIELDS_LIMIT_BYTES = 1 << 20
 
 
 class Directory:
     """A directory that belongs to this user, and that nobody else can enter.
 
-    It is held open, and what is in it is opened from there: whatever takes its place later is
-    another one.
+    It is held open, and what is in it is opened relative to its descriptor. So a directory that
+    takes its place later isn't mistaken for it.
 
     Args:
         path: where it is.
@@ -67,7 +67,7 @@ class Directory:
         return total
 
     def open(self, name: str, limit: int | None = None) -> int:
-        """Open a file of ours to be read; its descriptor.
+        """Open a file of ours for reading; returns its descriptor.
 
         Raises:
             OSError: there is none, or it has more bytes than the limit.
@@ -75,7 +75,7 @@ class Directory:
         return open_trusted(name, FILE, directory=self.descriptor, limit=limit)
 
     def read(self, name: str, limit: int) -> bytes:
-        """All of a file of ours.
+        """Read a whole file of ours.
 
         Raises:
             OSError: there is none, or it has more bytes than the limit.
@@ -83,7 +83,7 @@ class Directory:
         return read_trusted(name, limit, directory=self.descriptor)
 
     def write(self, name: str, data: bytes, *, sync: bool = False) -> None:
-        """Write a file, at once: nobody sees half of it. With `sync` it is on the disk then."""
+        """Write a file atomically. With ``sync``, wait until it is on the disk."""
         require_harmless_limit()
         new = f"{name}.new"
         self.delete(new)
@@ -99,7 +99,7 @@ class Directory:
             self.sync()
 
     def read_fields(self, name: str) -> dict[str, str]:
-        """What ``write_fields`` wrote; of keys that are repeated, the last.
+        """What ``write_fields`` wrote. Of a repeated key, the last value counts.
 
         Raises:
             OSError: it can't be read.
@@ -107,7 +107,7 @@ class Directory:
         return dict(self.read_pairs(name))
 
     def read_pairs(self, name: str) -> list[tuple[str, str]]:
-        """The same in its order, with all of the keys that are repeated.
+        """What ``write_fields`` wrote, in order, with all values of repeated keys.
 
         Raises:
             OSError: it can't be read.
@@ -121,17 +121,17 @@ class Directory:
         self.write(name, format_fields(fields), sync=sync)
 
     def delete(self, name: str) -> None:
-        """Delete a file, if it is there and can be."""
+        """Delete a file, if it exists and can be deleted."""
         with contextlib.suppress(OSError):
             os.unlink(name, dir_fd=self.descriptor)
 
     def sync(self) -> None:
-        """Have the disk know which files are in it."""
+        """Sync the list of its files to the disk."""
         with contextlib.suppress(OSError):
             os.fsync(self.descriptor)
 
     def sync_file(self, name: str) -> None:
-        """Have the disk know what is in a file."""
+        """Sync the contents of a file to the disk."""
         with contextlib.suppress(OSError):
             descriptor = self.open(name)
             try:
@@ -140,7 +140,10 @@ class Directory:
                 os.close(descriptor)
 
     def lock(self, *, create: bool = False) -> bool:
-        """Lock it until it is closed; whether nobody else has.
+        """Lock it until it is closed; False if another process has locked it.
+
+        Args:
+            create: create the file to lock if there is none.
 
         Raises:
             OSError: there is nothing to lock in it.
@@ -155,19 +158,19 @@ class Directory:
         except BaseException:
             os.close(descriptor)
             raise
-        if self._locked is not None:  # of a directory that was deleted, and made anew
+        if self._locked is not None:  # of a directory that was deleted and recreated
             os.close(self._locked)
         self._locked = descriptor
         return True
 
     def detach_lock(self) -> HeldLock | None:
-        """Hand the lock over: it holds though this is closed. None where there is none."""
+        """Hand over the lock, so that ``close`` doesn't release it. None if there is none."""
         descriptor, self._locked = self._locked, None
         return None if descriptor is None else HeldLock(descriptor)
 
     @property
     def identity(self) -> tuple[int, int]:
-        """Identifies it, as another may take its place: its device and inode."""
+        """Its device and inode, which identify it, as another may take its place."""
         found = os.fstat(self.descriptor)
         return found.st_dev, found.st_ino
 
@@ -189,7 +192,7 @@ class Directory:
                 os.rmdir(self.path)
 
     def close(self) -> None:
-        """Leave it, and its lock, to others."""
+        """Close it, and release its lock."""
         descriptors, self._locked = (self._locked, self.descriptor), None
         self.descriptor = -1
         for descriptor in descriptors:
@@ -201,7 +204,8 @@ class HeldLock:
     """A lock on a directory, in a process whose program may close any descriptor, and reuse it.
 
     Args:
-        descriptor: of the lock's file. The lock holds until it, and what forks made of it, closes.
+        descriptor: of the lock's file. The lock holds until it and its copies in forked children
+            are closed.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -209,7 +213,7 @@ class HeldLock:
         self._identity = _identity(descriptor)
 
     def release(self) -> None:
-        """Let go of it, unless the descriptor is another file's by now. In a child, of its copy."""
+        """Close it, unless the descriptor is another file's by now. A child closes its copy."""
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0 and _identity(descriptor) == self._identity:
             os.close(descriptor)
@@ -231,13 +235,13 @@ def make_directory(parent: str, prefix: str) -> str:
 
 
 def state_directory(path: str) -> Directory:
-    """Our own directory in a state directory, which may be anybody's; it is made if need be.
+    """Our own directory in a state directory, which may be anybody's. Both are created if missing.
 
     Raises:
         OSError: it can't be made, or what is there isn't ours.
     """
     own = os.path.join(os.path.abspath(path), STATE)
-    with contextlib.suppress(FileNotFoundError):  # at once: a first marker waits for it
+    with contextlib.suppress(FileNotFoundError):  # tried first: a sink's first marker waits
         return Directory(own)
     os.makedirs(path, mode=0o700, exist_ok=True)
     with contextlib.suppress(FileExistsError):

@@ -43,7 +43,7 @@ _claims: set[Claim] = set()  # that this process holds
 
 
 def _let_go() -> None:
-    """In a forked child: what the parent claimed is the parent's."""
+    """In a forked child: leave the parent's claims to the parent."""
     while _claims:
         _claims.pop().release()
 
@@ -52,15 +52,15 @@ in_child(InChild.REPORT, _let_go)
 
 
 class PingQueue(Protocol):
-    """What the pings of earlier runs are put into."""
+    """Takes the pings of earlier runs."""
 
     def put_late(
         self, event: Event, run_id: str, body: Callable[[], Body], exit_status: int | None = None
     ) -> bool:
-        """Queue the end of an earlier run; whether its event is to be sent."""
+        """Queue the end of an earlier run; False if its event isn't one to send."""
 
     def render(self, log: Snapshot, **around: Any) -> Callable[[], Body]:
-        """A body that is not queued yet."""
+        """A function that renders a body, which is not queued yet."""
 
 
 class LazyBody:
@@ -80,10 +80,10 @@ class LazyBody:
 
 
 class EarlierRuns:
-    """What one check is owed by the dead, until it has been sent.
+    """What dead processes owe one check, until it has been sent.
 
     Args:
-        limit: bytes of log that a ping carries at most.
+        limit: the most bytes of log in a ping.
     """
 
     def __init__(self, limit: int) -> None:
@@ -108,13 +108,14 @@ class EarlierRuns:
         newest: float = -math.inf,
         lived: Collection[str] = (),
     ) -> None:
-        """Queue what is owed by some.
+        """Queue what some entries owe.
 
         Args:
             claims: the entries.
             queue: takes the pings.
-            newest: when the newest end came that was delivered for their check.
-            lived: whose entries lived then.
+            newest: when the newest end that was delivered for their check came, in seconds of the
+                wall clock.
+            lived: the names of the entries whose processes lived then.
         """
         for claim in claims:
             _claims.add(claim)
@@ -141,7 +142,7 @@ class EarlierRuns:
                 _forget(claim)
 
     def settled(self, run_id: str) -> bool:
-        """A ping of a run came to its outcome, for good; whether it was one of these."""
+        """Note that a run's ping has its final outcome; returns whether it was one of these."""
         claim = self._left.pop(run_id, None)
         if claim is None:
             return False
@@ -150,7 +151,7 @@ class EarlierRuns:
         return True
 
     def after_fork(self) -> None:
-        """In a forked child: these are the parent's to send."""
+        """In a forked child: leave these to the parent."""
         self._left.clear()
 
     def _body(
@@ -205,7 +206,7 @@ class EarlierRuns:
 
 
 def _death(owed: Owed) -> str:
-    """How the process of a run that was cut off died, if anybody saw it."""
+    """How the process of a run that was cut off died; empty if nobody saw it."""
     if not owed.cause or owed.began is None:
         return ""
     return owed.cause + after(max(0.0, owed.happened - owed.began))
@@ -218,7 +219,7 @@ def _cut_off(claim: Claim, began: float, facts: Facts) -> str:
         cause = _WATCHER_DIED
     else:
         cause = _WATCHER_KILLED
-        # Of several processes, another one's exception may be no cause.
+        # If there are several processes, another one's exception may not be the cause.
         ended = [each for each in facts.tracebacks if each.ended]
         if ended and facts.rings == 1:
             cause = of_traceback(ended[0].text) + _ENDED_LATER
