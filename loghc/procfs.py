@@ -15,9 +15,9 @@ class ProcessStat(NamedTuple):
         ended: it has ended, though its parent has not reaped it yet.
         parent: its parent's process id.
         flags: the kernel's ``PF_`` flags.
-        began_ticks: when it began, since the boot; that stays when it executes another program.
+        began_ticks: when it began, in clock ticks since the boot. An exec doesn't change it.
         stack: where its program's stack begins: forks share it, other programs don't. 0: unknown.
-        wait_status: as ``os.wait`` has it, once it has ended; 0 for who may not see it.
+        wait_status: as ``os.wait`` returns it, once it has ended; 0 if this process may not see it.
     """
 
     name: str

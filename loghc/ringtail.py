@@ -31,7 +31,7 @@ class RingTail(Tail):
     Args:
         directory: the run directory.
         capacity: bytes of a ring.
-        options: the sink's, as the watcher wants them: it is told before it finds a log.
+        options: the sink's, in the watcher's format: they are sent before it can find a log.
     """
 
     __slots__ = (
@@ -78,7 +78,7 @@ class RingTail(Tail):
             del _keepers[self._directory]
 
     def mark(self, about: bytes, *, failure: bool) -> tuple[int, int, int]:
-        """Keep that this thread's last record is a marker.
+        """Note in the ring that this thread's last record is a marker.
 
         Returns:
             Its time, when the ring was opened, and its number there; 0 and 0 without one.

@@ -1,4 +1,4 @@
-"""Whether the system killed for lack of memory, by the counts that the kernel keeps."""
+"""Whether the system killed a process for lack of memory, according to the kernel's counts."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _HINT_S = 60.0
 class Memory:
     """Counts what is killed for lack of memory while a program runs.
 
-    The count of the program's own control group is proof. That of the whole machine rises by other
-    people's processes as well: it is a hint, for a minute.
+    The count of the program's own control group is proof. The whole machine's count also rises for
+    other people's processes: it is a hint, for a minute.
 
     Args:
         pid: the program's process.
@@ -46,7 +46,7 @@ class Memory:
             return None
 
     def sample(self) -> None:
-        """Look at the counts: when one rose is known as well as this is called often."""
+        """Look at the counts. The more often this is called, the better known is when one rose."""
         path = _count_file(self._pid)
         if path not in ("", self._group.path):  # it has moved to another
             self._group = _Count(path, _PROOF_S)
@@ -68,7 +68,7 @@ class _Count:
     Args:
         path: the file's.
         seconds: for which a rise counts.
-        gap: seconds between two looks after which nobody knows when it rose.
+        gap: if more seconds than this pass between two looks, it isn't known when it rose.
     """
 
     def __init__(self, path: str, seconds: float, gap: float = math.inf) -> None:

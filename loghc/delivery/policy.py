@@ -35,7 +35,7 @@ class Policy(NamedTuple):
 
     Attributes:
         backoff: the pauses between attempts.
-        max_backoff_at_exit_s: a pause at most, while the app waits.
+        max_backoff_at_exit_s: the longest pause, while the app waits.
         overloaded_after_s: trouble begins when the oldest ping has waited this long.
         repeat_after_s: until a check that never answered is tried once more.
         refused_for_s: how long a check that did answer may refuse a ping before it is dropped.

@@ -48,7 +48,7 @@ def after_failure(
         capabilities: what is known of the service.
         policy: how long to try.
         passed: how many pings the service has taken in this process.
-        now: the moment, by the monotonic clock.
+        now: the time now, in seconds of the monotonic clock.
     """
     less_is_left = _shed(queued, attempt, passed, answered=capabilities.answered)
     if not attempt.transient:

@@ -16,7 +16,7 @@ from loghc.portable.trusted import FILE, open_trusted
 __all__ = ["GUARDED_PREFIX", "REFERRED_TO", "Entry", "entries", "entry_names", "new_entry"]
 
 GUARDED_PREFIX = "loghc-guarded-"
-"""How the name of an entry in memory begins, which a guard sends and nobody else."""
+"""The prefix of the name of an entry in memory, which only its guard sends."""
 
 REFERRED_TO = "referred-to"
 """The name of a file in a run directory outside of the state directory."""
@@ -55,7 +55,7 @@ class Entry:
         self.directory.write_fields("run", [*fields.items(), *self._more], sync=sync)
 
     def renew(self, run: Directory) -> None:
-        """Write it anew for a run directory that was deleted, and made anew.
+        """Write it again, for a run directory that was deleted and recreated.
 
         Raises:
             OSError: it can't be written.
@@ -67,7 +67,7 @@ class Entry:
         self.write({**self.fields, **where(run)}, more=self._more)
 
     def reserve(self) -> None:
-        """Take the room for ``write_end``, so that a full disk can't keep it from being written."""
+        """Reserve room for ``write_end``, so that it succeeds even on a full disk."""
         self.directory.write(END, bytes(_END_BYTES), sync=True)
 
     def write_end(self, fields: Iterable[tuple[str, str]]) -> None:

@@ -56,7 +56,7 @@ class Keeper(SinkEntry):
     Args:
         url: the ping URL; only its hash is kept.
         options: the sink's. Without a state directory the entry is in memory, for a guard.
-        clean: makes of a cause what may be kept of it.
+        clean: removes from a cause what may not be kept.
 
     Attributes:
         append: takes a record, and its time; None before the first marker, and without an entry.
@@ -101,7 +101,7 @@ class Keeper(SinkEntry):
         return "" if self._state is None or self._files is None else "the next start"
 
     def kept_with(self, log: Log) -> Log:
-        """What adds a record to a log in this process, and to what is outside of it."""
+        """A log that adds each record to the given one, and to the ring outside of the process."""
         return _KeptLog(log.append, self)
 
     def marker_seen(self, log: Callable[[], Snapshot], *, starts: bool) -> bool:
@@ -170,7 +170,7 @@ class Keeper(SinkEntry):
             self._thread.start()
 
     def settled(self, ping: Ping, attempt: Attempt) -> None:
-        """An end that came to its outcome is owed no more."""
+        """An end that has its outcome is no longer owed."""
         final = is_settled(attempt)
         if ping.run_id in self._earlier:
             if final:
@@ -185,7 +185,7 @@ class Keeper(SinkEntry):
             self._thread.start()
 
     def finish(self) -> None:
-        """Leave nothing behind where nothing is owed."""
+        """Delete the entry if nothing is owed."""
         files = self._files
         if files is None or self._pid != os.getpid():
             return
@@ -277,7 +277,7 @@ class Keeper(SinkEntry):
 
 
 class _KeptLog:
-    """A log, and what is outside of the process for as long as there is something.
+    """A log that also adds records to the ring outside of the process, while there is one.
 
     Args:
         append: adds a record to the log.

@@ -1,4 +1,4 @@
-"""Where a ring may lie: in memory, or on a disk, but on no network file system."""
+"""Where a ring may be: in memory or on a disk, but not on a network file system."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In place of a black box: entries in memory, which their guards alone send."""
+"""Takes the place of a black box: entries in memory, which only their guards send."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["MemoryBox"]
 
 
 class MemoryBox:
-    """What a sink keeps its entry in that has a guard and no state directory."""
+    """Where a sink with a guard and no state directory keeps its entry."""
 
     def check_of(self, url: PingUrl) -> str:  # noqa: ARG002
         """Nobody has to recognise a check in here."""

@@ -1,4 +1,4 @@
-"""The end of a log that comes in frames, from several sides at once."""
+"""The tail of a log whose frames come from several sources at once."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class MergedTail:
         return other
 
     def _trim(self) -> None:
-        # What is sorted in large parts already, as this is, is what Python's sort is best at.
+        # Large parts of this are sorted already, which is what Python's sort handles best.
         self._frames.sort(key=_time)
         self._frames = _newest(self._frames, self._keep)
         self._size = sum(len(frame.data) for frame in self._frames)

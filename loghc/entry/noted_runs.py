@@ -48,7 +48,7 @@ class NotedRuns:
             self._open.pop(next(iter(self._open)), None)
 
     def end(self, run_id: str) -> None:
-        """It is open no more."""
+        """A run is no longer open."""
         self._open.pop(run_id, None)
 
     def owe(self, event: str, run_id: str, cause: str) -> None:
@@ -87,7 +87,7 @@ class NotedRuns:
         """All of them, as fields of an entry.
 
         Args:
-            clean: makes of a cause what may be kept of it.
+            clean: removes from a cause what may not be kept.
         """
         pairs = self.open_pairs()
         for run_id, owed in list(self._owed.items()):

@@ -1,4 +1,4 @@
-"""What a program printed: the end of it, in lines."""
+"""The tail of what a program printed, in lines."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MAX_WORDS = 100
 
 
 class Printed:
-    """The end of what was printed to standard output and standard error.
+    """The tail of what was printed to standard output and standard error.
 
     Adding is cheap: lines are looked for when they are read. A line is held back until its end
     comes: a secret in it is recognised only as a whole, and the records of others must not come

@@ -1,4 +1,4 @@
-"""The processes of a run: who belongs to it, and who is left of it.
+"""The processes of a run: which belong to it, and which still live.
 
 A process is recognised by the run directory in its environment, which every process inherits from
 the program. An id alone may be another's by now, and in a container begins anew each time.
@@ -50,7 +50,7 @@ def belongs(pid: int, directory: str) -> bool:
 
 
 def living(directory: str) -> list[int]:
-    """The processes that belong to the run of a directory and have not ended."""
+    """The processes, without this one, that belong to a directory's run and have not ended."""
     own = os.getpid()
     with contextlib.suppress(OSError):
         return [
@@ -93,7 +93,7 @@ in_child(InChild.REPORT, identify.cache_clear)
 def lives(facts: Mapping[str, str]) -> bool:
     """Whether the process that ``identify`` described has not ended, as far as its id shows.
 
-    After another boot, and in another container, an id shows nothing: there a lock decides alone.
+    After another boot, or in another container, an id shows nothing: then only a lock decides.
     """
     text = facts.get("pid", "")
     if not (text.isascii() and text.isdigit() and len(text) < _DIGITS):
@@ -109,7 +109,7 @@ def is_here(facts: Mapping[str, str]) -> bool:
 
 
 def may_live(facts: Mapping[str, str]) -> bool:
-    """Whether it lives, or may do so in a container that shares this directory."""
+    """Whether that process lives, or may live in a container that shares this directory."""
     elsewhere = facts.get("namespace") != _namespace()
     return lives(facts) or (elsewhere and facts.get("boot") == boot_id())
 

@@ -15,7 +15,7 @@ from loghc.portable import layout
 __all__ = ["CHUNK_BYTES", "RingArea"]
 
 CHUNK_BYTES = 1 << 16
-"""What is read at least."""
+"""The least that is read at once."""
 
 _WORDS = struct.Struct(layout.FRAME)
 # What may lie between frames is a record that was never written to its end; and what another

@@ -87,13 +87,13 @@ class Note(NamedTuple):
 
 
 class UnknownVersionError(ValueError):
-    """A ring was written by a version of loghc that writes it otherwise."""
+    """A ring was written by a version of loghc that uses another format."""
 
 
 def read_ring(
     directory: Directory, name: str, limit: int, since_ns: int = 0, after: int = 0
 ) -> Reading | None:
-    """Read the end of a ring, as far back as it is needed.
+    """Read the tail of a ring, as far back as needed.
 
     Args:
         directory: the run directory.
@@ -194,8 +194,8 @@ def _newest(
     """The newest records, oldest first.
 
     Returns:
-        Their positions and they; tracebacks, oldest first; the bytes of records ever; where the
-        newest one ends.
+        The records with their positions; tracebacks, oldest first; the bytes of all records ever
+        written; where the newest one ends.
     """
     frames: list[tuple[int, Frame]] = []
     tracebacks: list[str] = []

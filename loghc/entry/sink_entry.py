@@ -14,9 +14,9 @@ __all__ = ["SinkEntry"]
 
 
 class SinkEntry:
-    """What one sink keeps for the next start, and sends of earlier ones; this one keeps nothing.
+    """What one sink keeps for the next start, and sends for earlier ones; this one keeps nothing.
 
-    Nothing in here raises, nor waits for a disk on the app's threads.
+    No method raises, or waits for a disk on the app's threads.
     """
 
     @property
@@ -59,7 +59,7 @@ class SinkEntry:
         """
 
     def settled(self, ping: Ping, attempt: Attempt) -> None:
-        """A ping came to its outcome. Any thread may call this."""
+        """A ping has its outcome. Any thread may call this."""
 
     def finish(self) -> None:
         """The sink was stopped: keep what is still owed, or leave nothing behind."""

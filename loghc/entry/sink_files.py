@@ -1,4 +1,4 @@
-"""The entry of a HealthSink on the disk: made at its first marker, written anew as its runs change.
+"""The entry of a HealthSink on the disk: made at its first marker, rewritten as its runs change.
 
 What a marker needs at once is a directory with a lock, one file of facts and the ring. Nothing of
 that is synced, as a thread of the app's makes it; ``write`` syncs, on a thread that nobody waits
@@ -109,11 +109,11 @@ class SinkFiles:
         return ring
 
     def write(self, noted: Iterable[tuple[str, str]], *, sync: bool = True) -> None:
-        """Write the facts anew, with what is noted of the runs.
+        """Rewrite the facts, with what is noted of the runs.
 
         Args:
-            noted: of the runs.
-            sync: wait until a power cut keeps it.
+            noted: what is noted of the runs.
+            sync: wait until a power failure can't undo it.
 
         Raises:
             OSError: they can't be written.
@@ -121,8 +121,8 @@ class SinkFiles:
         directory = Directory(self.path)
         try:
             pairs = [*self._facts, *noted]
-            # At once, for a process that dies while a busy disk is waited for: by then a marker may
-            # be overwritten in the ring.
+            # First without a sync: the process may die while it waits for a busy disk, and by then
+            # a marker may be overwritten in the ring.
             directory.write_fields("run", pairs)
             if sync:
                 directory.write_fields("run", pairs, sync=True)

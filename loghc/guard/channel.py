@@ -1,4 +1,4 @@
-"""How a process talks to its guard once that runs: over a socket that is in no file system.
+"""How a process talks to its running guard: over a socket that is in no file system.
 
 Neither end keeps a connection: the program may close any descriptor, and reuse its number.
 """

@@ -26,7 +26,7 @@ class GuardedEntry(Keeper):
     Args:
         url: the ping URL.
         options: the sink's.
-        clean: takes out of a cause what may not be kept.
+        clean: removes from a cause what may not be kept.
     """
 
     def __init__(

@@ -30,7 +30,7 @@ def main(message: Mapping[str, Any]) -> None:
     """Guard the process of ``PIDFD`` until it has ended, and what it owed is sent.
 
     Args:
-        message: the first one; later ones come by the channel.
+        message: the first one; later ones come through the channel.
     """
     try:
         _detach(message["pidfd"])
@@ -46,7 +46,7 @@ def main(message: Mapping[str, Any]) -> None:
 
 
 def _detach(pidfd: int) -> None:
-    """Hold nothing of the program that started this, but its pidfd."""
+    """Let go of everything of the program that started this, except its pidfd."""
     with contextlib.suppress(OSError):
         os.setsid()
     os.chdir("/")
@@ -62,8 +62,8 @@ def _detach(pidfd: int) -> None:
     for number in signal.valid_signals():
         with contextlib.suppress(OSError, ValueError):
             signal.signal(number, signal.SIG_DFL)
-    # The first three reach all processes of a service that is stopped: the ends are sent after
-    # that. The others are ignored by any Python.
+    # When a service is stopped, the first three reach all of its processes, and the ends are sent
+    # after that. Any Python ignores the others.
     for number in (
         *(signal.SIGTERM, signal.SIGHUP, signal.SIGINT),
         *(signal.SIGPIPE, signal.SIGXFSZ),

@@ -1,4 +1,4 @@
-"""What a guard is given of a sink: as much as it needs to send its pings."""
+"""What a guard knows of a sink: as much as it needs to send the sink's pings."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _URL_PARTS = ("origin", "host", "port", "path", "query", "user", "password")
 
 
 class Settings:
-    """A sink's settings, as far as sending its ends takes them.
+    """The part of a sink's settings that is needed to send its ends.
 
     Args:
         values: as ``of_sink`` returns them.
@@ -56,7 +56,7 @@ class Settings:
     def of_sink(url: PingUrl, options: Mapping[str, Any], entry: str) -> dict[str, Any]:
         """A sink's settings, in types that JSON knows.
 
-        Its rules for redaction aren't here: they lie in the entry.
+        Its redaction rules aren't among them: they are in the entry.
 
         Args:
             url: its ping URL.
@@ -83,7 +83,7 @@ def import_paths() -> list[str]:
     """Where a Python without ``site`` finds what it needs.
 
     Raises:
-        ImportError: something of it is nowhere.
+        ImportError: one of the packages isn't found.
     """
     found: list[str] = []
     for name in _PACKAGES:

@@ -55,8 +55,8 @@ def known_python() -> str | None:
 def spawn_detached(python: str, message: Mapping[str, Any]) -> None:
     """Start a guard for this process.
 
-    Whoever waits for any child, in whatever thread, must not be given ours: neither ``os.fork``,
-    which is not for threads, nor ``subprocess`` can hide one.
+    A wait for any child, in whatever thread, must not return ours. Neither ``os.fork``, which isn't
+    safe with threads, nor ``subprocess`` can hide one.
 
     Args:
         python: the executable.
@@ -95,7 +95,7 @@ def _run_unseen(command: bytes) -> None:
     system = ctypes.cast(library.system, ctypes.c_void_p)
     stack = ctypes.create_string_buffer(_STACK_BYTES)
     top = (ctypes.addressof(stack) + _STACK_BYTES) // 16 * 16
-    # A handler that ran there would be this process's, as its memory is.
+    # A signal handler that ran there would run in this process's memory.
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     try:
         child = clone(system, top, _CLONE_VM | _CLONE_VFORK, command)
@@ -124,7 +124,7 @@ def _filled_pipe(data: bytes) -> int:
 
 
 def _inherited(descriptor: int) -> int:
-    """The same in a descriptor that programs inherit; none of the standard streams'."""
+    """An inheritable duplicate of a descriptor, which is none of 0 to 2. Closes the original."""
     try:
         return fcntl.fcntl(descriptor, fcntl.F_DUPFD, 3)
     finally:

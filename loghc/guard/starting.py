@@ -86,7 +86,7 @@ class Guard:
         return bool(self._address or self._messages)
 
     def watch(self, settings: dict[str, Any]) -> None:
-        """Have a sink guarded, by a new guard if there is none (any more). Returns at once.
+        """Have a sink guarded, by a new guard if none is running. Returns at once.
 
         Args:
             settings: as ``Settings.of_sink`` gives them.
@@ -144,7 +144,7 @@ class Guard:
             report_obstacle("it was started, but doesn't answer")
 
     def _send(self, message: dict[str, Any]) -> bool:
-        """Send a message to the guard; whether there is one, and it has taken it."""
+        """Send a message to the guard; returns whether there is one that took it."""
         until = time.monotonic() + _ANSWERS_WITHIN_S
         while self._address:
             pid = send(self._address, self._uid, message)

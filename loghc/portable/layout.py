@@ -54,7 +54,7 @@ NOTE_SUFFIX = (
 # in ns, when the ring was opened in which it stands as well and its number there (0 and 0: none),
 # event, lane, run id, the record. In the record, "\\", "\t" and "\n" are escaped by a backslash,
 # and so they are in a sink's options, which stand in place of the run id.
-# A lane is numbers with a comma between them; a run id of "-" is none.
+# A lane is numbers separated by commas; a run id of "-" means that there is none.
 MESSAGE = b"loghc2"
 RECORD = b"record"
 END = "end"  # the event of a log that ends its run without a verdict

@@ -14,8 +14,8 @@ _LAST = chr(sys.maxunicode)  # no character sorts after it
 class Markers:
     """Finds the event of a message.
 
-    A message is a marker if it equals one, or starts with one that no word character follows, nor a
-    dot or hyphen with a word character after it. If several match, the longest counts.
+    A message is a marker if it equals one, or starts with one that is followed neither by a word
+    character nor by a dot or hyphen and a word character. If several match, the longest counts.
 
     Args:
         events: from marker to what it stands for.

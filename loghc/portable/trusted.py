@@ -69,7 +69,7 @@ def open_trusted(
 
 
 def read_trusted(path: "str | bytes", limit: int, *, directory: "int | None" = None) -> bytes:
-    """All of a file that must be ours.
+    """Read a whole file that must be ours.
 
     Raises:
         OSError: it can't be read, is too large, or isn't ours.

@@ -1,4 +1,4 @@
-"""Looks names up, in bounded time though the system's look-up can't be cut off."""
+"""Looks names up in bounded time, although the system's look-up can't be interrupted."""
 
 from __future__ import annotations
 

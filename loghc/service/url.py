@@ -168,7 +168,7 @@ class PingUrl:
     def exposed(self) -> bool:
         """Whether pings go unencrypted to a host that isn't local.
 
-        Local are loopback, private and link-local addresses, names under ``.localhost``,
+        These are local: loopback, private and link-local addresses, names under ``.localhost``,
         ``.local``, ``.internal``, ``.lan`` and ``.home.arpa``, and names without a dot.
         """
         return self.scheme == "http" and not _is_local(self.host)
