@@ -1,4 +1,4 @@
-"""The headline of a failure under `loghc run`: the first cause that there is."""
+"""The headline of a failure under `loghc run`: the first cause that is known."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Exceptions(NamedTuple):
     Attributes:
         own: the one that ended the program itself, or an empty str.
         others: those of other processes, and of threads, the newest last. One is the cause only
-            where the program passed its failing status on.
+            if the program passed its failing status on.
         in_thread: the newest of those in the program's own threads, or an empty str.
     """
 
@@ -41,7 +41,7 @@ class Exceptions(NamedTuple):
 
     @classmethod
     def of(cls, pid: int, facts: Facts) -> Exceptions:
-        """Those of a run whose program was this process."""
+        """The exceptions of a run whose program had this process id."""
         found = facts.tracebacks
         own = next((each.text for each in found if each.of(pid)), "")
         others = [each.text for each in found if not each.of(pid)]
@@ -58,7 +58,7 @@ class Causes:
     """Finds the cause of each failure of a run.
 
     Args:
-        markers: from a marker to the event that it stands for.
+        markers: maps each marker to the event that it stands for.
     """
 
     def __init__(self, markers: Mapping[str, str]) -> None:
@@ -70,7 +70,7 @@ class Causes:
         """The cause of a failure that was logged with a marker.
 
         Args:
-            line: its record, which may be cut.
+            line: the marker's record, which may be cut.
             log: the log with the whole record at its end.
         """
         data = b"".join(log.chunks)
@@ -91,7 +91,7 @@ class Causes:
 
         Args:
             verdict: how it ended.
-            exceptions: that ended processes and threads.
+            exceptions: those that ended processes and threads.
             log: the log.
             printed: what is known to have been printed to standard error at the end.
         """

@@ -98,7 +98,7 @@ def start(
         command: what to start.
         env: its environment.
         inherited: the signals as loghc itself found them.
-        output: keeps what the command prints; None: nothing does.
+        output: keeps what the command prints; None: it isn't kept.
 
     Raises:
         CannotStartError: nothing was started.
@@ -126,7 +126,7 @@ def start(
     if output is not None:
         output.prepare()
     with open(reading, "rb") as pipe:
-        failed = pipe.read()  # nothing: it was closed by a successful exec
+        failed = pipe.read()  # empty if a successful exec closed the pipe
     if failed:
         os.waitpid(pid, 0)
         raise CannotStartError(int(failed))
@@ -146,7 +146,7 @@ def become(command: Command) -> NoReturn:
 
 
 def _execute(command: Command, env: dict[bytes, bytes]) -> int:
-    """Execute the first candidate that can be executed; the error's number if none can."""
+    """Execute the first candidate that can be executed; returns the error's number if none can."""
     denied = 0
     for path in command.candidates:
         try:

@@ -12,7 +12,7 @@ __all__ = ["Command", "isolating_option", "resolve"]
 _PYTHON_FILES = (".py", ".pyw", ".pyc", ".pyz", ".zip")
 _ISOLATING = "IES"  # options that make Python ignore PYTHONPATH, or not import site
 _WITH_VALUE = "WX"  # Python's options whose value is the rest of the word, or the next word
-_SHEBANG_BYTES = 128  # read of a script for its first line
+_SHEBANG_BYTES = 128  # read from a script to find its first line
 
 
 class Command:
@@ -106,7 +106,7 @@ def isolating_option(argv: list[str]) -> str:
 
 
 def _isolating_shebang(candidates: list[str]) -> str:
-    """The same for the first line of a script."""
+    """The option on a script's first line that does the same, or an empty str."""
     with contextlib.suppress(OSError, IndexError), open(candidates[0], "rb") as file:
         first_line = file.read(_SHEBANG_BYTES).partition(b"\n")[0]
         if first_line.startswith(b"#!"):

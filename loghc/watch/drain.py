@@ -1,8 +1,8 @@
 """A small process for each pipe of ``--output``, which empties it once the watcher no longer does.
 
 It is forked before the program, waits, and holds nothing but the pipe and the output's destination.
-So no process that still prints dies of SIGPIPE, whether the program has ended or the watcher was
-killed.
+This keeps processes that still print from dying of SIGPIPE, whether the program has ended or the
+watcher was killed.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ __all__ = ["GIVE_UP", "fork_drain", "pass_on"]
 
 _AT_ONCE_BYTES = 65_536
 GIVE_UP = b"x"
-"""Written to a drain's control: nobody reads the output any more. It closes the pipe."""
+"""Written to a drain's control if nobody reads the output any more: it closes the pipe."""
 _NAME = b"loghc-output"  # as `ps` shows it
 _MAX_DESCRIPTORS = 256  # closed if the system doesn't say which are open
 
 
 def fork_drain(reading: int, into: int, waiting: int) -> None:
-    """Start one. This process must have a single thread. Its blocked signals stay blocked there.
+    """Start a drain. This process must have a single thread. Its blocked signals stay blocked.
 
     Args:
         reading: the reading end of the pipe.
         into: where the output goes.
-        waiting: a descriptor on which it waits for its turn: until the other end is closed, if only
-            because this process died.
+        waiting: a descriptor on which the drain waits for its turn, until the other end is closed,
+            if only because this process died.
 
     Raises:
         OSError: no process can be started.
@@ -41,7 +41,7 @@ def fork_drain(reading: int, into: int, waiting: int) -> None:
 
 
 def pass_on(view: memoryview, into: int) -> None:
-    """Write all of it.
+    """Write all of the data.
 
     Raises:
         OSError: it can't be written.
@@ -69,7 +69,8 @@ def _drain(reading: int, into: int, waiting: int) -> None:
         except OSError as error:  # noqa: PERF203
             if error.errno == errno.EPIPE:
                 return
-            # A full disk, say. The process that prints would get an error, and mostly continue.
+            # A full disk, for example. The process that prints would get an error itself, and
+            # usually continue.
 
 
 def _close_all_but(kept: set[int]) -> None:

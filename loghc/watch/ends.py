@@ -1,4 +1,4 @@
-"""Sends the end of a run, or of each run that the program's end ends."""
+"""Sends the end of a run, or of each run that was still open when the program ended."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class Ends:
     Args:
         pings: queues pings.
         recovery: notes ends.
-        logs: of the runs.
-        causes: of failures.
-        error_file: standard error as it was before, None where it is kept otherwise.
+        logs: the logs of the runs.
+        causes: finds the causes of failures.
+        error_file: shows what was added to standard error; None if that is kept otherwise.
     """
 
     def __init__(
@@ -62,13 +62,13 @@ class Ends:
         exceptions: Exceptions,
         lines: list[str],
     ) -> None:
-        """Runs ended without a success: send that, with the cause in front.
+        """Send the ends of runs that did not succeed, with the cause in front.
 
         Args:
-            ends: of these runs.
+            ends: the event and the id of each run.
             verdict: how the program ended.
             log: the log as a whole.
-            exceptions: that ended processes and threads.
+            exceptions: those that ended processes and threads.
             lines: what to put after the log.
         """
         cause, in_file, printed = "", b"", ""
@@ -84,7 +84,7 @@ class Ends:
         for number, (event, run_id) in enumerate(ends):
             if self._logs.are_apart:
                 log = self._logs.of_run(run_id) if number < LOGS else EMPTY
-                if verdict.event is not Event.LOG:  # its own last error, and no other run's
+                if verdict.event is not Event.LOG:  # its own last error, not another run's
                     others = exceptions._replace(in_thread="")
                     cause = self._causes.of_end(verdict, others, log, printed)
             masked = self._pings.masked(cause)

@@ -12,7 +12,7 @@ _LIMIT_BYTES = 4096
 
 
 class ErrorFile:
-    """Remembers how long standard error is when this is made, if it is a regular file."""
+    """Remembers the length of standard error when this is created, if it is a regular file."""
 
     def __init__(self) -> None:
         self._begin: int | None = None
@@ -22,11 +22,11 @@ class ErrorFile:
                 self._begin = status.st_size
 
     def added(self) -> bytes:
-        """The last 4 kB added since then; empty if they can't be read."""
+        """The last 4096 bytes at most of what was added since then; empty if it can't be read."""
         if self._begin is None:
             return b""
         with contextlib.suppress(OSError):
-            # It was opened for writing; by this path it can be read.
+            # Descriptor 2 was opened for writing; this path opens the file for reading.
             descriptor = os.open("/proc/self/fd/2", os.O_RDONLY | os.O_CLOEXEC)
             try:
                 size = os.fstat(descriptor).st_size

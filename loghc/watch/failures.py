@@ -1,4 +1,4 @@
-"""Why a run failed whatever its exit status, and what may have failed it unseen."""
+"""Why a run failed regardless of its exit status, and what may have failed it unseen."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ __all__ = ["Failures"]
 
 
 class Failures:
-    """What a run's log says against a success.
+    """Finds reasons in a run's log not to send a success.
 
     Args:
         options: what was asked for.
-        intake: of the run's markers.
-        expected: texts that the program has not logged yet, of those that it has to.
+        intake: takes in the run's markers.
+        expected: the texts that the program must log, and which of them it has not logged yet.
 
     Attributes:
         marked: a failure marker was seen.
@@ -29,7 +29,7 @@ class Failures:
         self.marked = False
 
     def reasons(self, facts: Facts, *, exit_status: int) -> list[str]:
-        """Why the run failed, in lines.
+        """Why the run failed, as lines of text.
 
         Args:
             facts: what the rings say.
@@ -48,12 +48,12 @@ class Failures:
         return reasons
 
     def unseen(self, facts: Facts, *, blind: bool, marker_lost: bool) -> list[str]:
-        """What may have failed the run unseen, in lines. No success is sent then.
+        """What may have failed the run unseen, as lines of text. Then no success is sent.
 
         Args:
             facts: what the rings say.
             blind: a process's log, or part of it, was not seen.
-            marker_lost: nor was a marker, perhaps, whatever it would have told.
+            marker_lost: a marker, whatever its event, may not have been seen either.
         """
         level = self._options.fail_on
         unseen = []

@@ -1,4 +1,4 @@
-"""What a run's last ping says after its log: why there is none, what was lost, what is left."""
+"""The footer of a run's last ping: why there is no log, what was lost, what still runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def why_no_log(facts: Facts, notes: list[str], unseen: list[str], *, printed: bo
         facts: what the rings say.
         notes: why processes could not record.
         unseen: lines on Pythons that may have logged unseen.
-        printed: there is output of the program's in the log.
+        printed: the log has output of the program.
     """
     lines = [f"loghc: the log of a process could not be kept: {note}" for note in notes]
     if facts.lost:
@@ -29,7 +29,7 @@ def why_no_log(facts: Facts, notes: list[str], unseen: list[str], *, printed: bo
 
 
 def left_running(pids: list[int]) -> list[str]:
-    """What the program left running, in a line."""
+    """What the program left running, as one line of text."""
     if not pids:
         return []
     names = ", ".join(f"{name_of(pid)} ({pid})" for pid in pids[:_NAMED])
@@ -38,5 +38,5 @@ def left_running(pids: list[int]) -> list[str]:
 
 
 def lost_markers(count: int) -> list[str]:
-    """How many markers became no pings, in a line."""
+    """How many markers were not sent as pings, as one line of text."""
     return [f"loghc: {count:,} markers came too fast to be sent one by one"] if count > 0 else []

@@ -1,8 +1,8 @@
 """Takes in the messages of the program's processes: each marker once, in order of time.
 
 A marker is in its process's ring before it is sent through the channel. So the channel wakes the
-watcher, and what it did not bring, because it was full or could not be opened, comes from the
-rings.
+watcher, and what did not get through it, because it was full or could not be opened, is read from
+the rings.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from loghc.watch.run_directory import RunDirectory
 __all__ = ["Intake"]
 
 _MAX_READS = 64  # of the channel at once, as processes may never stop writing
-_LOOK_EVERY_S = 1.0  # at the rings, even if the channel brings nothing
+_LOOK_EVERY_S = 1.0  # the rings are checked this often, even if nothing comes through the channel
 _MIN_RING_BYTES = 1 << 16
-_MAX_RINGS = 1_000  # for which it is remembered what was taken
+_MAX_RINGS = 1_000  # whose taken markers are remembered
 _MAX_AHEAD = 10_000  # markers of a ring that were taken while earlier ones are missing
 
 
@@ -28,10 +28,10 @@ class Intake:
 
     Args:
         run: the run directory; None: there is none, and no message.
-        limit: bytes of log that a ping carries at most; rings are made for as much.
+        limit: the most bytes of log that a ping carries; rings are sized for it.
 
     Attributes:
-        received: markers that were taken, in all.
+        received: how many markers were taken in all.
     """
 
     def __init__(self, run: RunDirectory | None, limit: int) -> None:
@@ -41,11 +41,11 @@ class Intake:
         self._rings: dict[str, _Numbers] = {}  # by the ring's name
         self._looked = 0.0
         self.received = 0
-        self._numbered = 0  # of them, and of other news, that stand in a ring
-        self._failures = 0  # of them that tell a failure
+        self._numbered = 0  # of these, and of other messages, how many are in a ring
+        self._failures = 0  # of these, how many are failures
 
     def take(self, *, last: bool = False) -> list[Message]:
-        """The markers since the last call, in order of time, and other news.
+        """The markers since the last call, in order of time, and other messages.
 
         Args:
             last: nothing comes after this, so look at each ring as a whole.
@@ -70,11 +70,11 @@ class Intake:
         return self._run is not None and self._run.told_failure
 
     def failure_lost(self, facts: Facts) -> bool:
-        """Whether a failure was logged, and brought neither by the channel nor by a ring."""
+        """Whether a failure was logged that came neither through the channel nor from a ring."""
         return facts.failures > self._failures or self.failure_left
 
     def markers_lost(self, facts: Facts) -> int:
-        """How many markers were logged, and brought neither by the channel nor by a ring."""
+        """How many markers were logged that came neither through the channel nor from a ring."""
         return facts.markers - self._numbered
 
     def _from_channel(self, run: RunDirectory) -> list[Message]:
@@ -90,7 +90,7 @@ class Intake:
     def _from_rings(self, run: RunDirectory, *, whole: bool) -> list[Message]:
         names = [name for name in run.names() if name.endswith(".ring")]
         taken = [message for name in names for message in self._from_ring(run, name, whole=whole)]
-        if len(self._rings) > _MAX_RINGS:  # what is in the channel may be of one that is deleted
+        if len(self._rings) > _MAX_RINGS:  # the channel may hold messages of a deleted one
             gone = [name for name in self._rings if name not in names]
             for name in gone[: len(self._rings) - _MAX_RINGS]:
                 del self._rings[name]

@@ -16,24 +16,25 @@ _MARKERS = frozenset({"start", "success", "fail", "log", layout.END})
 _EVENTS = _MARKERS | {"expect", "python", "ring", "sink"}
 _FIELDS = 9
 _FRAME_FIELDS = 4
-_MAX_DIGITS = 20  # of a number, as int() of a long text takes long
+_MAX_DIGITS = 20  # of a number; int() is slow for long texts
 _UUID = re.compile(rb"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
 
 class Message(NamedTuple):
-    """A marker that was logged, or other news.
+    """A marker that was logged, or a message about something else.
 
     Attributes:
         pid: the process that logged it.
-        time_ns: when, by CLOCK_MONOTONIC.
-        event: the marker's: "start", "success", "fail" or "log". Or other news: "ring", a process
-            opened its ring; "sink", the options of a HealthSink that hands its markers over;
-            "python", the recorder got into a Python; "expect", a record met expectations.
+        time_ns: when, in nanoseconds of CLOCK_MONOTONIC.
+        event: the marker's: "start", "success", "fail" or "log". Or something else: "ring", a
+            process opened its ring; "sink", the options of a HealthSink that hands its markers
+            over; "python", the recorder got into a Python; "expect", a record met expectations.
         line: its record as in the ring, cut to fit a message; or a sink's options.
         lane: tokens for the open runs of the context that logged it, the innermost last; or the
             numbers of expectations.
-        run_id: the run's; None if the program names none.
-        ring: when the ring that has it as well was opened; 0: none has.
+        run_id: the run's id; None if the program names none.
+        ring: when the ring that also has it was opened, in nanoseconds of CLOCK_MONOTONIC; 0: no
+            ring has it.
         number: the marker's number in that ring, from 1 on; 0: none.
     """
 
@@ -48,7 +49,7 @@ class Message(NamedTuple):
 
     @property
     def is_marker(self) -> bool:
-        """Whether it is a marker, not other news."""
+        """Whether it is a marker, not a message about something else."""
         return self.event in _MARKERS
 
 

@@ -18,9 +18,9 @@ def report_trouble(trouble: Counter[str], orphans: int, masked: Callable[[str], 
     """Report why records could not be kept.
 
     Args:
-        trouble: the reasons, and how many processes each concerned.
+        trouble: the reasons, and how many processes each affected.
         orphans: processes that could not report it themselves, counted by their parents.
-        masked: takes the ping URL's secret out of a text.
+        masked: removes the ping URL's secret from a text.
 
     Returns:
         The most common reasons, in words.
@@ -45,13 +45,13 @@ def report_terminals(streams: list[str]) -> None:
 
 
 def report_idle(options: Options, facts: Facts, markers: int, masked: Callable[[str], str]) -> None:
-    """Report options that had no effect in a run of which everything was seen.
+    """Report options that had no effect, in a run of which nothing was missed.
 
     Args:
         options: what was asked for.
         facts: what the rings say.
         markers: how many were taken.
-        masked: takes the ping URL's secret out of a text.
+        masked: removes the ping URL's secret from a text.
     """
     if not facts.rings:
         _report_without_loguru(options)

@@ -16,25 +16,25 @@ class Options:
         url: the ping URL.
         given_url: the ping URL on the command line.
         url_file: a file that holds it.
-        headers: more request headers.
+        headers: additional request headers.
         ca_file: a PEM file of the certificates to trust; None: what the system trusts.
         dry_run: start and send nothing.
         hidden_variables: environment variables that the program doesn't get.
         job: the job's name.
         level: the number of the lowest level to record; None: what the program's handlers take.
-        limit: bytes of log that a ping carries at most.
+        limit: the most bytes of log that a ping carries.
         timeout: seconds for one attempt at a ping.
-        drain: seconds to wait at most, at the end, for pings to be delivered.
+        drain: the most seconds to wait at the end for pings to be delivered.
         redact: regular expressions for what must not leave the machine.
         mask_secrets: whether the built-in rules apply as well.
-        markers: more markers, from message to an event's value.
+        markers: additional markers; maps a message to an event's value.
         send_logs: False: pings without a body.
         start: False: no ping when the run starts.
         markers_only: markers start and end the runs, not the process.
         scope: "all", or "run" for pings that carry only the log of their own run.
-        statuses: from exit status to "success", "fail" or "log", which is no verdict.
-        on_failure: "fail", or "log" if a failure is no verdict because something tries again.
-        expected: pairs of "text" or "pattern" and what a run that ends with 0 has to say.
+        statuses: maps an exit status to "success", "fail" or "log", which is no verdict.
+        on_failure: "fail", or "log" if a failure is no verdict because something retries it.
+        expected: pairs of "text" or "pattern" and what a run that ends with 0 must have said.
         fail_on: the number of the lowest level that fails the run; None: no level does.
         fail_on_name: that level as it was given.
         events: the values of the events to send; None: all.

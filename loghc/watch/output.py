@@ -18,7 +18,7 @@ __all__ = ["Output"]
 
 _STREAMS = {1: "standard output", 2: "standard error"}
 _READ_BYTES = 65_536  # at a time: as much as a pipe holds
-_MAX_PIPE_BYTES = 2**20  # the most that it holds if somebody made it larger
+_MAX_PIPE_BYTES = 2**20  # the most that it can hold if somebody enlarged it
 _FIRST_DESCRIPTOR = 10  # for pipes, out of the way of the standard streams
 
 Keep = Callable[[memoryview, int], object]
@@ -35,7 +35,7 @@ class Output:
 
     Attributes:
         terminals: the names of the streams that stay terminals.
-        trouble: why there are no pipes, and the program keeps its own streams; empty: there are.
+        trouble: why the program keeps its own streams instead of pipes; empty if it has pipes.
 
     Raises:
         OSError: there are too few descriptors.
@@ -45,7 +45,7 @@ class Output:
         self.terminals: list[str] = []
         self.trouble = ""
         self._opened: list[int] = []
-        self._streams: dict[int, int] = {}  # the program's, and the pipes' ends to put there
+        self._streams: dict[int, int] = {}  # the program's streams, and the pipe ends for them
         self._pumps: list[_Pump] = []
         try:
             self._stopping, self._stop = self._pipe()
@@ -82,10 +82,10 @@ class Output:
         return self._opened[-2], self._opened[-1]
 
     def prepare(self) -> None:
-        """The program was forked, and waits: give it the pipes if somebody will empty them.
+        """Give the forked and waiting program the pipes, if something will empty them.
 
-        Not earlier, as a process with threads can't be forked safely, and not later, as a program
-        whose pipes nobody empties hangs.
+        This can't be done earlier, because a process with threads can't be forked safely, or later,
+        because a program whose pipes nobody empties hangs.
         """
         try:
             for pump in self._pumps:
@@ -102,14 +102,14 @@ class Output:
         os.close(self._allow)
 
     def redirect(self) -> None:
-        """In the program, before exec: wait, and use the pipes if that is allowed."""
+        """Wait, then use the pipes if that is allowed. Called in the child, before exec."""
         os.close(self._allow)
         if os.read(self._allowed, 1):
             for target, source in self._streams.items():
                 os.dup2(source, target)
 
     def start(self, keep: Keep) -> None:
-        """Begin to pass output on. The program has been started.
+        """Begin to pass output on, once the program has been started.
 
         Args:
             keep: called with each piece of output, and its stream. Once it raises MemoryError, it
@@ -121,14 +121,18 @@ class Output:
             pump.start(keep)
 
     def finish(self) -> None:
-        """The program has ended: take what is in the pipes, but wait for no more.
+        """Take what is left in the pipes when the program has ended, but don't wait for more.
 
-        The drains serve whatever still holds the pipes.
+        The drains serve processes that still hold the pipes.
         """
-        os.write(self._stop, b"x")  # which stays there, for all of them to see
+        os.write(self._stop, b"x")  # which stays in the pipe, so that all pumps see it
 
     def wait(self, seconds: float | None) -> bool:
-        """Wait until everything is kept and passed on; whether it is."""
+        """Wait until everything is kept and passed on; returns whether it is.
+
+        Args:
+            seconds: the most to wait for each pipe; None: no limit.
+        """
         return all(pump.wait(seconds) for pump in self._pumps)
 
 
@@ -150,7 +154,7 @@ class _Pump:
 
     def prepare(self) -> None:
         os.close(self._waiting)
-        # Made once: there may be no more memory later.
+        # Allocated once: there may be no memory left later.
         self._room = memoryview(bytearray(_READ_BYTES))
         os.set_blocking(self._reading, False)
         self._thread.start()
@@ -190,8 +194,8 @@ class _Pump:
             if not self._pass_on(data):
                 os.write(self._control, GIVE_UP)
                 break
-        # A program that goes on printing though nobody reads is told so: by an error, or by
-        # SIGPIPE. Else the drain goes on from here.
+        # A program that keeps printing although nobody reads gets an error or SIGPIPE. Otherwise
+        # the drain continues from here.
         os.close(self._reading)
         os.close(self._control)
 
@@ -202,12 +206,12 @@ class _Pump:
         except OSError as error:
             if error.errno == errno.EPIPE:
                 return False
-            # A full disk, say. The program would get an error, and mostly continue.
+            # A full disk, for example. The program would get an error itself, and usually continue.
             self._say(f"is lost, it can't be written: {error.strerror}")
         return True
 
     def _say(self, what: str) -> None:
-        """Report once what becomes of output that can't be handled as it should be."""
+        """Report once what happens to output that can't be handled normally."""
         with contextlib.suppress(MemoryError):
             self._once.report(what, f"some {_STREAMS[self._into]} {what}.")
 

@@ -56,7 +56,7 @@ def _delivery(
         PingClient(url, masker.text, timeout, headers, None, __version__, ca_file),
         troubles,
         on_outcome,
-        # Here, too: the end of a cut log is sent as a log, unless those are left out.
+        # Filtered here, too: the end of a cut log is sent as a log, unless those are left out.
         events=tuple(Event) if events is None else [Event(value) for value in events],
     )
 
@@ -67,15 +67,15 @@ class Pings:
     Args:
         url: the ping URL.
         timeout: seconds for one attempt.
-        limit: bytes of a body at most.
-        redact: regular expressions for what is not to leave the machine.
+        limit: the most bytes of a body.
+        redact: regular expressions for what must not leave the machine.
         mask_secrets: the built-in rules apply as well.
         send_logs: False: bodies are empty.
         events: which ones to send; None: all.
-        headers: more request headers.
+        headers: additional request headers.
         ca_file: a PEM file of the certificates to trust; None: what the system trusts.
-        on_end: called, on another thread, with the run id of each end that was delivered,
-            and when it came.
+        on_end: called on another thread for each end that was delivered, with the run id and
+            when the end came, in seconds of the wall clock.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class Pings:
         self._delivery = _delivery(url, self._masker, timeout, self._told, events, headers, ca_file)
 
     def warm_up(self) -> None:
-        """Prepare, on a thread while the program runs, what the last ping would wait for."""
+        """Prepare what the last ping would wait for, on a thread while the program runs."""
         if self._events is not None and not any(Event(name).ends_run for name in self._events):
             return
         with contextlib.suppress(RuntimeError):  # the system has no more threads
@@ -148,7 +148,7 @@ class Pings:
         body: Callable[[], Body],
         exit_status: int | None = None,
     ) -> bool:
-        """Queue the end of an earlier run; whether its event is to be sent.
+        """Queue the end of an earlier run; returns whether its event is to be sent.
 
         Args:
             event: what to send.
@@ -160,7 +160,7 @@ class Pings:
         return self._put(Ping(event, run_id, body if self._send_logs else Body, exit_status))
 
     def render(self, log: Snapshot, **around: Any) -> Callable[[], Body]:
-        """Makes a body, later, on the thread that sends.
+        """Return a function that makes a body later, on the thread that sends.
 
         Args:
             log: the log.
@@ -169,11 +169,11 @@ class Pings:
         renderer = self._renderer
         if not self._send_logs:
             return Body
-        # The watched program may say, until it is rendered, that no log is to be sent.
+        # Until it is rendered, the watched program may still say that no log is to be sent.
         return LazyBody(lambda: renderer.render(log, **around) if self._send_logs else Body())
 
     def apply_sink_options(self, fields: list[tuple[str, str]]) -> None:
-        """Respect the options of a sink that handed its markers over. Nothing is loosened.
+        """Apply the options of a sink that handed its markers over. They can only restrict.
 
         Args:
             fields: ``send_logs=0``, ``limit=<bytes>``, ``redact=<pattern>``, or ``redact=``
@@ -207,11 +207,11 @@ class Pings:
         return self._masker.text(text)
 
     def owed(self) -> list[tuple[Ping, float]]:
-        """The ends that were not delivered, and may still be, oldest first; and when each came."""
+        """The ends that may still be delivered, oldest first, and when each came."""
         return list(self._owed.values())
 
     def stop(self, seconds: float) -> None:
-        """Deliver what is queued in time; give up the rest, and report that."""
+        """Deliver what is queued within `seconds`; give up the rest, and report that."""
         self._delivery.stop(seconds, exiting=True)
 
     def abort(self) -> None:

@@ -25,15 +25,15 @@ _EXITING = 0x4  # among a process's flags, PF_EXITING
 
 
 def has_ring(pid: int, ring: str, opened_ns: int) -> bool:
-    """Whether a process has not ended, and is the one that opened a ring.
+    """Whether a process is still running, and is the one that opened a ring.
 
-    Another process may have the id by now, or has it because the ring's process is in its own PID
-    namespace.
+    The id may belong to another process: it was reused, or the ring's process is in a PID
+    namespace of its own.
 
     Args:
         pid: the process.
         ring: the ring's file.
-        opened_ns: when it was opened, by CLOCK_MONOTONIC.
+        opened_ns: when it was opened, in nanoseconds of CLOCK_MONOTONIC.
     """
     try:
         return in_use(pid, ring)
@@ -80,7 +80,7 @@ def name_of(pid: int) -> str:
 
 
 def without_helpers(pids: list[int]) -> list[int]:
-    """Processes without multiprocessing's resource tracker and fork server, which will end soon.
+    """Leave out multiprocessing's resource tracker and fork server, which will end soon.
 
     Children of the fork server look like it, and are kept.
     """
@@ -102,7 +102,7 @@ def _parent(pid: int) -> int:
 
 
 def wait_for(pids: list[int], seconds: float) -> list[int]:
-    """Give processes some time to end; returns those that have not."""
+    """Wait for at most `seconds` for processes to end; returns those that have not."""
     ends = ends_of(pids)
     poll = select.poll()
     for descriptor in ends:
@@ -119,9 +119,9 @@ def wait_for(pids: list[int], seconds: float) -> list[int]:
 
 
 def ends_of(pids: list[int]) -> dict[int, int]:
-    """Descriptors that become readable when processes end, from descriptor to process.
+    """Open descriptors that become readable when processes end; maps each to its process.
 
-    A process that has ended already has none, and none has one on systems that can't do it.
+    Processes that have ended already are left out, as are all on systems without pidfds.
     """
     opened: dict[int, int] = {}
     if hasattr(os, "pidfd_open"):

@@ -1,4 +1,4 @@
-"""Leaves the ends that this watcher can't tell to the next one, and tells those left to it."""
+"""Leaves the ends that this watcher can't send to the next one, and sends those left to it."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Recovery:
             report(f"the state directory {directory!r} can't be used: {error.strerror}.")
 
     def begin(self, run_id: str, pings: Pings) -> None:
-        """Note that a run has begun, and queue what is left to tell of earlier ones."""
+        """Note that a run has begun, and queue what earlier ones left to send."""
         if self._box is not None:
             try:
                 if self._run is not None:
@@ -76,7 +76,7 @@ class Recovery:
         clean(memory_directory())
 
     def open_printed_ring(self) -> Ring | None:
-        """A ring for what the program prints; None where nothing is to outlive this process."""
+        """A ring for what the program prints; None if nothing is to outlive this process."""
         if self._box is None or self._run is None:
             return None
         from loghc.portable.ring import open_ring
@@ -89,29 +89,29 @@ class Recovery:
             return None
 
     def renew(self) -> None:
-        """The run directory was deleted and recreated."""
+        """Note that the run directory was deleted and recreated."""
         if self._entry is not None and self._run is not None:
             with contextlib.suppress(OSError):
                 self._entry.renew(self._run)
 
     def note_open(self, run_ids: Iterable[str]) -> None:
-        """With ``--markers-only``: these are the runs that are open now."""
+        """With ``--markers-only``, note which runs are open now."""
         if self._entry is not None:
             with contextlib.suppress(OSError):
                 self._write([*run_ids], sync=False)
 
     def note_end(self, event: Event, run_id: str, exit_status: int | None, cause: str) -> None:
-        """The run is about to be told as ended: note that first, in room that a full disk has."""
+        """Note a run's end before it is sent, in space that was reserved for a full disk."""
         if self._entry is not None and not self._markers_only:
             with contextlib.suppress(OSError):
                 fields = _end_fields(event, run_id, exit_status, time.time())
                 self._entry.write_end([*fields.items(), ("cause", cause[:_CAUSE_CHARACTERS])])
 
     def told(self, run_id: str, happened: float) -> None:
-        """The end of a run was delivered. May be called from any thread.
+        """Note that the end of a run was delivered. Any thread may call this.
 
         Args:
-            run_id: which run's.
+            run_id: the run's id.
             happened: when it came, in seconds of the wall clock.
         """
         if not self._earlier.settled(run_id) and self._box is not None:
@@ -174,6 +174,6 @@ def _end_fields(
 
 
 def default_directory() -> str | None:
-    """The state directory if nobody names one; None: nowhere."""
+    """The state directory if nobody names one; None if there is no default."""
     home = os.environ.get("XDG_STATE_HOME", "")
     return home if os.path.isabs(home) else None

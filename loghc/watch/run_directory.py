@@ -15,9 +15,9 @@ from loghc.portable.trusted import FIFO, open_trusted
 
 __all__ = ["RunDirectory"]
 
-_MAX_HELD = 64  # rings, as descriptors are few
+_MAX_HELD = 64  # rings that are held open, as descriptors are scarce
 _CHANNEL_READ_BYTES = 65_536  # at a time
-_CHANNEL_BYTES = 1 << 20  # as much as the system allows everybody, where it allows it
+_CHANNEL_BYTES = 1 << 20  # the most that Linux lets every user set by default
 
 
 class RunDirectory(Directory):
@@ -31,14 +31,14 @@ class RunDirectory(Directory):
     """
 
     def __init__(self, parent: str | None = None) -> None:
-        """Make it, in memory unless a parent is given.
+        """Create the directory, in memory unless a parent is given.
 
         Raises:
             OSError: there is no room for one.
         """
         super().__init__(make_directory(parent or memory_directory(), RUN_PREFIX))
         self._held: dict[str, int] = {}  # rings, and their descriptors
-        self._known: set[str] = set()  # rings that were there at the last look
+        self._known: set[str] = set()  # rings that were there when last listed
         self._told_failure = False
         self._fields: list[tuple[str, str]] = []
         self.channel = self._make_channel()
@@ -46,7 +46,7 @@ class RunDirectory(Directory):
     def _make_channel(self) -> int:
         self.lock(create=True)
         os.mkfifo("channel", 0o600, dir_fd=self.descriptor)
-        # For writing, too, so that there is no end of file when the last writer leaves.
+        # Opened for writing, too, so that there is no end of file when the last writer leaves.
         channel = open_trusted("channel", FIFO, os.O_RDWR, directory=self.descriptor)
         with contextlib.suppress(OSError, AttributeError):
             fcntl.fcntl(channel, fcntl.F_SETPIPE_SZ, _CHANNEL_BYTES)
@@ -58,7 +58,7 @@ class RunDirectory(Directory):
         self.write_fields(FILE_NAME, self._fields)
 
     def hold_rings(self, newest: str) -> bool:
-        """Hold open the rings that are new; whether the newest one is held."""
+        """Hold new rings open; returns whether the newest one was found."""
         names = self.names()
         for name in names:
             if name.endswith(SUFFIX) and name not in self._held and len(self._held) < _MAX_HELD:
@@ -72,7 +72,7 @@ class RunDirectory(Directory):
         return self.gone or not self.has("channel")
 
     def make_anew(self) -> bool:
-        """Recreate it at the same path after it was deleted; whether all rings are still held.
+        """Recreate it where it was deleted; returns whether all rings are still held.
 
         Raises:
             OSError: it can't be made.
@@ -85,7 +85,7 @@ class RunDirectory(Directory):
         os.dup2(made.descriptor, self.descriptor, inheritable=False)
         made.close()
         channel = self._make_channel()
-        os.dup2(channel, self.channel, inheritable=False)  # the watcher waits for this one
+        os.dup2(channel, self.channel, inheritable=False)  # the watcher waits on this one
         os.close(channel)
         self.configure(self._fields)
         return not lost

@@ -1,4 +1,4 @@
-"""The log of each run of a watcher; with ``--scope run``, of its own records."""
+"""The logs of a watcher's runs; with ``--scope run``, each has its own records."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from loghc.watch.messages import Message
 
 __all__ = ["RunLogs"]
 
-_MAX_RUNS = 1_000  # that are known, the ended ones among them
+_MAX_RUNS = 1_000  # that are remembered, including those that ended
 _FIELDS = 4
 
 
 class RunLogs:
-    """The logs of one watcher's runs: all alike, or apart with ``--scope run``.
+    """The logs of one watcher's runs: all the same, or separate with ``--scope run``.
 
-    Apart, it remembers by which starts runs were opened: records name those of their context. A
-    record of a context that has no run open stays in each run's log: it may be the cause of a
-    failure.
+    If they are separate, it remembers which starts opened each run, because records name the
+    starts of their context. A record from a context without an open run stays in every run's log,
+    because it may be the cause of a failure.
 
     Args:
-        collector: of the log.
+        collector: collects the log.
         are_apart: each run has its own records.
 
     Attributes:
@@ -38,16 +38,17 @@ class RunLogs:
         self._begun: dict[str, tuple[int, set[bytes]]] = {}  # when, and the tokens of its starts
 
     def whole(self) -> tuple[Snapshot, Facts]:
-        """The end of all that was logged, and what the rings say beside it."""
+        """The tail of everything that was logged, and what else the rings say."""
         return self._collector.read()
 
     def of_run(self, run_id: str, until_ns: int | None = None, last: bytes = b"") -> Snapshot:
-        """The end of a run's log.
+        """The tail of a run's log.
 
         Args:
-            run_id: which run's.
-            until_ns: leave out what was logged later.
-            last: a record that is to be the last: a marker's own.
+            run_id: the run's id.
+            until_ns: leave out what was logged later than this, in nanoseconds of CLOCK_MONOTONIC;
+                None: nothing.
+            last: a record to put last: a marker's own.
         """
         wanted = self._records_of(run_id) if self.are_apart else None
         return self._collector.read(until_ns, last, wanted)[0]
@@ -56,15 +57,15 @@ class RunLogs:
         """What was printed to standard error at the end, and is not in the log last read.
 
         Args:
-            in_file: that was found in a file, where the watcher keeps no standard error.
-            exceptions: that are sent as well.
+            in_file: what was found in a file, if the watcher doesn't keep standard error.
+            exceptions: those that are sent as well.
         """
         printed = in_file or self._collector.error_text()
         left = self._collector.not_recorded(printed, [*exceptions.others, exceptions.own])
         return left.decode("utf-8", "replace")
 
     def begin(self, run_id: str, message: Message) -> None:
-        """A run's start was logged."""
+        """Note that a run's start was logged."""
         if not self.are_apart:
             return
         begun = self._begun.setdefault(run_id, (message.time_ns, set()))
@@ -73,9 +74,9 @@ class RunLogs:
             del self._begun[next(iter(self._begun))]
 
     def _records_of(self, run_id: str) -> Callable[[Frame], bool]:
-        """Tells a run's records from those that are known to be of another one.
+        """A filter for a run's records, which leaves out those known to belong to another run.
 
-        Of a run whose start was not seen: from those of all that are known.
+        If the run's start was not seen, the records of all known runs are left out.
         """
         since_ns, tokens = self._begun.get(run_id, (0, set()))
 
@@ -90,6 +91,6 @@ class RunLogs:
             own = {token for token in lane.split(b",") if token not in (b"", b"0")}
             if own:
                 return not own.isdisjoint(tokens)
-            return event == layout.RECORD  # a marker of no run of its context is another's
+            return event == layout.RECORD  # a marker without a run in its context is another's
 
         return belongs

@@ -46,7 +46,7 @@ class Sight:
         return self._run is not None and self._run.deleted
 
     def renew_directory(self) -> bool:
-        """Recreate the run directory; whether that was possible."""
+        """Recreate the run directory; returns whether that was possible."""
         if self._run is None:
             return False
         self._pythons.directory_lost = True
@@ -63,12 +63,12 @@ class Sight:
         return True
 
     def hold_ring(self, name: str) -> None:
-        """A process has opened a ring: keep it, whatever becomes of the run directory."""
+        """Keep a ring that a process has opened, whatever happens to the run directory."""
         if self._run is not None and not self._run.hold_rings(name) and self._run.deleted:
             self.rings_lost = True
 
     def trouble(self) -> Counter[str]:
-        """Why records could not be seen, and of how many processes."""
+        """Why records could not be seen, and for how many processes."""
         if self._run is None:
             return Counter([self._trouble])
         if self.rings_lost:
@@ -93,7 +93,7 @@ class Sight:
         return self._pythons.unseen() or self._isolated(pid, facts)
 
     def _isolated(self, pid: int, facts: Facts) -> list[Unseen]:
-        """The same if no process was seen in time, or can be: by the command line alone."""
+        """What the command line alone shows, if no process was seen in time or can be seen."""
         option = self._command.isolated
         if not option or facts.rings:
             return []

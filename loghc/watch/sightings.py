@@ -24,8 +24,8 @@ class Sighting(NamedTuple):
         parent: its parent.
         name: the kernel's name for it.
         zombie: it has ended, and little can be seen any more.
-        image: identifies the program that runs in it, as opposed to those that the process was
-            before or will become; forks share it. 0: unknown.
+        image: identifies the program that the process runs now, as opposed to those that it ran
+            before or will run; forks share it. 0: unknown.
     """
 
     pid: int
@@ -101,7 +101,7 @@ def environment_of(pid: int) -> dict[bytes, bytes] | None:
 
 
 def is_python_name(word: str) -> bool:
-    """Whether a program has a name of Python's."""
+    """Whether a program is named like a Python."""
     return _PYTHON.fullmatch(os.path.basename(word)) is not None
 
 

@@ -30,23 +30,23 @@ _OWN = frozenset(
 )
 FORWARDED: frozenset[int] = frozenset(signal.valid_signals() - _OWN)
 _WAITED_FOR = FORWARDED | {signal.SIGCHLD}
-# These two would stop the watcher when it writes to a terminal from the background, or when the
-# program reads from one; but it is to stop only when the program does.
 _POLL_MS = 200  # between checks for signals when no thread can wait for them
+# SIGTTIN and SIGTTOU would stop the watcher when it writes to a terminal from the background, or
+# when the program reads from one. But it must stop only when the program does.
 _BLOCKED = _WAITED_FOR | {signal.SIGTTIN, signal.SIGTTOU}
 
 
 class Inherited:
-    """The signals as loghc found them at its start, so that the program finds them the same."""
+    """The signals as loghc found them at its start, so that the program gets the same ones."""
 
     def __init__(self, mask: set[signal.Signals], *, ignores_children: bool) -> None:
         self._mask = mask
         self._ignores_children = ignores_children
 
     def restore(self) -> None:
-        """Put them back, in the child, before it becomes the program."""
+        """Restore them in the child before it becomes the program."""
         for number in (signal.SIGPIPE, signal.SIGXFSZ):
-            signal.signal(number, signal.SIG_DFL)  # Python ignores them, and exec would keep it so
+            signal.signal(number, signal.SIG_DFL)  # Python ignores them, and exec would keep that
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
         if self._ignores_children:
@@ -113,16 +113,16 @@ class Signals:
         self._interrupt: Callable[[Caught], None] | None = None
 
     def start(self) -> None:
-        """Begin. Call this after the program was started, as it changes the dispositions."""
+        """Start waiting. Call this once the program was started: it changes the dispositions."""
         for number in _WAITED_FOR:
-            # Never called, as all threads block the signals. But an ignored one would be discarded.
+            # Never called, as all threads block the signals. But ignored signals are discarded.
             signal.signal(number, _nothing)
         import threading  # not before the program has been started
 
         thread = threading.Thread(target=self._wait, name="loghc-signals", daemon=True)
         try:
             thread.start()
-        except RuntimeError:  # the system has no more of them
+        except RuntimeError:  # the system has no more threads
             self.pause = _POLL_MS
 
     def take(self) -> list[Caught]:
@@ -136,7 +136,7 @@ class Signals:
         return taken
 
     def call(self, interrupt: Callable[[Caught], None]) -> None:
-        """Call a function with each signal from now on, at once: the main thread will be busy."""
+        """Pass each signal to a function at once from now on: the main thread will be busy."""
         self._interrupt = interrupt
         for caught in self.take():
             interrupt(caught)
@@ -156,7 +156,7 @@ def stop_by(number: int) -> None:
     # In this order: the terminal's own signal may still be pending here, and would stop it twice.
     # SIGCONT discards every other pending stop signal.
     signal.pthread_kill(_thread.get_ident(), number)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})  # it goes on here when it is continued
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})  # it resumes here when it is continued
     signal.pthread_sigmask(signal.SIG_BLOCK, {number})
     signal.signal(number, _nothing)
 

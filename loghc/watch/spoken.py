@@ -13,16 +13,16 @@ from loghc.watch.messages import Message
 
 __all__ = ["Spoken"]
 
-_MAX_LINE_BYTES = 65_536  # of a line whose end doesn't come
+_MAX_LINE_BYTES = 65_536  # of a line without an end
 _MAX_RECORDED = 1_000  # markers in records that may be printed as well
-_LANE = (-1,)  # no token of a process's
+_LANE = (-1,)  # not the token of any process
 
 
 class Spoken:
     """Examines the lines that a program prints as they pass.
 
     Args:
-        markers: from marker to the event that it stands for. A line that begins with one is one.
+        markers: maps each marker to its event. A line that begins with one is a marker.
         expected: looked for in each line.
     """
 
@@ -30,8 +30,8 @@ class Spoken:
         self._markers = Markers(dict(markers))
         self._signs = [marker.encode("utf-8", "surrogateescape") for marker in markers]
         self._expected = expected
-        self._lock = threading.Lock()  # output comes on threads of its own
-        self._begun = {1: b"", 2: b""}  # by stream, the line whose end has not come
+        self._lock = threading.Lock()  # output arrives on threads of its own
+        self._begun = {1: b"", 2: b""}  # by stream, the unfinished line
         self._heard: deque[Message] = deque()
         self._recorded: deque[bytes] = deque(maxlen=_MAX_RECORDED)
 
@@ -48,7 +48,7 @@ class Spoken:
                 self._look(lines)
 
     def finish(self) -> None:
-        """No more output comes: examine the lines without an end."""
+        """Examine the unfinished lines, as no more output comes."""
         with self._lock:
             for stream, line in self._begun.items():
                 self._begun[stream] = b""
@@ -56,7 +56,7 @@ class Spoken:
                     self._look(line)
 
     def record(self, message: Message) -> None:
-        """A process has logged this marker. If it is printed as well, it is the same one."""
+        """Note a marker that a process has logged. If it is printed as well, it counts once."""
         self._recorded.append(message.line.rstrip(b"\n"))
 
     def take(self) -> list[Message]:
@@ -72,7 +72,7 @@ class Spoken:
         return taken
 
     def _look(self, lines: bytes) -> None:
-        # Most of what is printed needs no look at its single lines.
+        # Most output needs no look at its individual lines.
         if self._expected.left:
             self._expected.meet(_text(lines))
         if not any(sign in lines for sign in self._signs):

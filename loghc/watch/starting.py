@@ -1,4 +1,4 @@
-"""Starts a program, after doing what has to be done before that, and no more."""
+"""Starts a program, and before that does only what has to be done first."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Started:
         run: the run directory; None: there is none.
         trouble: why there is none.
         output: takes what it prints; None: that isn't kept.
-        error_file: without ``output``, how standard error was before.
+        error_file: shows what was added to standard error; None with ``output``.
     """
 
     def __init__(self, run: RunDirectory | None, trouble: str, output: Output | None) -> None:

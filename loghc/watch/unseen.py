@@ -1,8 +1,8 @@
 """Finds the Pythons of a run that the recorder did not get into.
 
 Each Python with a recorder announces itself. The others are found by scanning the processes below
-the program, and daemons that have its run directory in their environment. Nothing that those
-logged is known.
+the program, and daemons that have its run directory in their environment. What those
+logged is unknown.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _MAX_REMEMBERED = 20_000
 _MAX_NEW = 500  # processes of the whole machine that are examined at once
 _DIGITS = 20
 _LOST = "perhaps it started when the run directory was deleted"
-_NO_PROGRAM = ("-V", "-VV", "--version", "-h", "-?", "--help")  # options that run none
+_NO_PROGRAM = ("-V", "-VV", "--version", "-h", "-?", "--help")  # options to run no program
 
 
 class Pythons:
@@ -64,7 +64,7 @@ class Pythons:
         self._found: dict[tuple[int, int], Unseen] = {}  # by process and image
         self._living: dict[int, float] = {}  # processes below the program, since when
         self._newest = b""
-        self._end: tuple[Unseen, bool] | None = None  # the program's, and as another user
+        self._end: tuple[Unseen, bool] | None = None  # the program, and if as another user
         self._stopped = threading.Event()
         self.directory_lost = False
 
@@ -85,7 +85,7 @@ class Pythons:
         self._stopped.set()
 
     def arrived(self, pid: int, image: bytes) -> None:
-        """The recorder got into a Python.
+        """Note that the recorder got into a Python.
 
         Args:
             pid: the process, as it sees its own id.
@@ -96,7 +96,7 @@ class Pythons:
             _remember(self._seen, int(image), None)
 
     def recorded(self, pid: int) -> None:
-        """A process has a ring, so what it logs is seen."""
+        """Note that a process has a ring, so what it logs is seen."""
         _remember(self._recorded, pid, None)
 
     def examine(self, pid: int) -> None:
@@ -165,7 +165,7 @@ class Pythons:
         pause = 0.0
         while not self._stopped.wait(pause):
             begun = time.thread_time()
-            with contextlib.suppress(Exception):  # it is an extra
+            with contextlib.suppress(Exception):  # the run doesn't depend on it
                 self._look(time.monotonic())
             busy = (time.thread_time() - begun) / _MAX_CPU_SHARE
             pause = min(max(_PAUSE_S, busy), _MAX_PAUSE_S)  # no test can tell: a length of time
@@ -188,7 +188,7 @@ class Pythons:
                 self.examine(pid)
 
     def _daemons(self, newest: bytes) -> list[int]:
-        """New processes that belong to the run, wherever they are now.
+        """New processes that belong to the run, wherever they are in the process tree.
 
         A daemon's parent is gone, and only its environment shows where it belongs.
         """
@@ -204,7 +204,7 @@ class Pythons:
         ]
 
     def _is_watched_by_another(self, environment: dict[bytes, bytes]) -> bool:
-        """Whether it is the program of a `loghc run` below this one."""
+        """Whether the environment is that of a program under a nested `loghc run`."""
         first = environment.get(b"PYTHONPATH", b"").partition(os.fsencode(os.pathsep))[0]
         bootstrap = os.path.join(b"loghc", b"inside", b"bootstrap")
         return first.endswith(bootstrap) and environment.get(RUN_VARIABLE, self._run) != self._run
@@ -228,5 +228,5 @@ def _is_there(pid: int) -> bool:
 def _remember(known: dict[_K, _V], key: _K, value: _V) -> None:
     known[key] = value
     while len(known) > _MAX_REMEMBERED:
-        with contextlib.suppress(KeyError):  # another thread's
+        with contextlib.suppress(KeyError):  # another thread deleted it
             del known[next(iter(known))]

@@ -43,11 +43,11 @@ class WaitingMarkers:
             self._drop_notes(excess)
 
     def take(self) -> Message:
-        """The oldest; one must be there."""
+        """Remove and return the oldest marker; there must be one."""
         return self._markers.popleft()
 
     def many_follow(self, event: Event) -> bool:
-        """Whether so many markers of equal importance wait that all logs kept will be theirs."""
+        """Whether enough markers of equal importance wait to use up all logs that are kept."""
         rivals = (m for m in self._markers if event is not Event.FAIL or m.event == "fail")
         return len(tuple(islice(rivals, LOGS))) == LOGS  # no further: thousands may wait
 

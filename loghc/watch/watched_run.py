@@ -41,8 +41,8 @@ __all__ = ["WatchedRun"]
 
 _FOLD_AT = 64  # rings that were opened since the last look for finished ones
 _TOO_FAST = "loghc: too many markers came at once: the rest of the log is left out"
-_LOGS_OF_RUNS = 4  # are kept together, for each of them to have enough
-_HELPER_EXIT_S = 0.05  # that what the program started has, to end after it
+_LOGS_OF_RUNS = 4  # are kept together, so that each has enough
+_HELPER_EXIT_S = 0.05  # for what the program started to end after it
 
 
 class WatchedRun:
@@ -55,7 +55,7 @@ class WatchedRun:
         trouble: why there is none.
         pythons: the Pythons of the run, and which of them the recorder got into.
         pid: the program's process.
-        error_file: standard error as it was before, None where it is kept otherwise.
+        error_file: shows what was added to standard error; None if that is kept otherwise.
     """
 
     def __init__(
@@ -105,14 +105,14 @@ class WatchedRun:
         self._ends = Ends(self._pings, self._recovery, self._logs, self._causes, error_file)
 
     def begin(self) -> None:
-        """The program has started: send what earlier runs left, and then the start."""
+        """Send what earlier runs left, and then the start of this one."""
         self._recovery.begin(self._run_id, self._pings)
         if self._runs is None and self._options.start:
             self._pings.put(Event.START, self._run_id, EMPTY)
         self._pings.warm_up()
 
     def cannot_start(self, error: CannotStartError) -> None:
-        """The command could not be started: that is a failure, too."""
+        """Report and send that the command could not be started: that is a failure, too."""
         name = self._command.argv[0]
         report(self._pings.masked(f"{name}: {error.reason}"))
         self._recovery.begin(self._run_id, self._pings)
@@ -126,7 +126,7 @@ class WatchedRun:
         self._collector.add_output(data, stream)
 
     def take_messages(self) -> bool:
-        """Take in messages of processes, and queue one marker's ping; whether more wait.
+        """Take in messages of processes, and queue one marker's ping; returns whether more wait.
 
         Not all at once, so that a flood doesn't keep the watcher from its other work.
         """
@@ -149,7 +149,7 @@ class WatchedRun:
         return list(dict.fromkeys([*found, *others]))
 
     def waited_for(self) -> list[int]:
-        """The processes that the watcher stays for, now that the program itself has ended."""
+        """The processes to wait for once the program itself has ended."""
         return self.living() if self._options.markers_only else []
 
     def end(self, pid: int, status: int) -> None:
@@ -199,7 +199,7 @@ class WatchedRun:
             self._ends.send(ends, verdict, log, Exceptions.of(pid, facts), lines)
 
     def deliver(self) -> None:
-        """Deliver what is queued, within the time for it."""
+        """Deliver what is queued, within the drain time."""
         self._pings.stop(self._options.drain)
 
     def abort(self) -> None:
@@ -213,7 +213,7 @@ class WatchedRun:
     def _ends_of_marked_runs(
         self, verdict: Verdict, facts: Facts, *, unknown: bool
     ) -> tuple[list[End], list[str]]:
-        """How the runs end that no marker ended, and what the log's end says of it."""
+        """The ends of runs that no marker ended, and lines about them for the footer."""
         event = Event.LOG if verdict.event is Event.LOG else Event.FAIL
         ends = [End(event, run_id) for run_id in self._runs.take_open()] if self._runs else []
         lines = [f"loghc: {NOT_ENDED}"] if ends else []
@@ -244,7 +244,7 @@ class WatchedRun:
                 self._sight.hold_ring(f"{message.pid}-{message.ring}{layout.SUFFIX}")
             elif message.event == "sink":
                 self._pings.apply_sink_options(parse_fields(message.line))
-            # The process itself tells its start and end.
+            # Otherwise the process itself is the run, with its own start and end.
             elif self._runs is not None or message.event not in ("start", "success"):
                 markers.append(message)
         self._waiting.add(markers)
@@ -279,7 +279,7 @@ class WatchedRun:
             return
         if event is Event.FAIL and self._options.on_failure == "log":
             event = Event.LOG
-        # No more pings are kept with their logs. Those of failures keep theirs longest.
+        # No more pings than that keep their logs. Failures keep theirs longest.
         if self._waiting.many_follow(event):
             log, lines = Snapshot((message.line,), begins_inside_record=False), [_TOO_FAST]
         else:

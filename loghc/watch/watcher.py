@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["watch"]
 
-_STOPS = (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)  # the terminal's
+_STOPS = (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)  # the terminal's stop signals
 _TERMINATING_SIGNALS = (
     signal.SIGTERM,
     signal.SIGHUP,
@@ -42,8 +42,8 @@ _TERMINATING_SIGNALS = (
 # Signals that don't end a program that has no handler for them
 _HARMLESS = (signal.SIGCONT, signal.SIGTSTP, signal.SIGWINCH, signal.SIGURG)
 _DUPLICATE_SIGNAL_WINDOW_S = 1.0  # the signal that killed the program may be sent here as well
-_OUTPUT_WAIT_S = 1.0  # that the last ping waits for the program's output
-_LOOK_EVERY_MS = 1000  # at what doesn't wake the watcher: rings, and some systems' processes
+_OUTPUT_WAIT_S = 1.0  # how long the last ping waits for the program's output
+_LOOK_EVERY_MS = 1000  # for what doesn't wake the watcher: rings, and processes on some systems
 
 
 def watch(options: Options, command: Command) -> NoReturn:
@@ -76,7 +76,7 @@ def watch(options: Options, command: Command) -> NoReturn:
         watcher.signals.call(watcher.interrupting(watched, status))
         _safely(watched.deliver)
     while output is not None and not watcher.interrupted and not output.wait(_OUTPUT_WAIT_S):
-        pass  # as long as it takes, as the program itself would have had to
+        pass  # for as long as it takes, as the program itself would have waited
     if watched is not None:
         _safely(watched.close)
     _flush()
@@ -122,7 +122,7 @@ class _Watcher:
     """Waits: for signals, for messages, and for the program's end.
 
     Attributes:
-        signals: that came.
+        signals: those that arrived.
         interrupted: a signal ended the wait for the last ping.
     """
 
@@ -136,10 +136,10 @@ class _Watcher:
         os.set_blocking(self._woken, False)
         os.set_blocking(self._wake, False)
         self._status: int | None = None
-        self._forwarded = 0  # the last signal that was
+        self._forwarded = 0  # the last signal that was forwarded
         self._held: list[signals.Caught] = []  # to be forwarded
-        # Signals that some of their receivers could not act on, and the receivers. They are for
-        # the rest of the program as well.
+        # Signals that some of their receivers could not act on, and all their receivers. The rest
+        # of the program gets these signals as well.
         self._untaken: dict[int, set[int]] = {}
         self.signals = signals.Signals(self._wake_up)
         self.interrupted = False
@@ -181,7 +181,7 @@ class _Watcher:
 
     @property
     def _pause(self) -> int:
-        """Milliseconds to wait at most for something that wakes the watcher."""
+        """The most milliseconds to wait for something that wakes the watcher."""
         pause = self.signals.pause
         return _LOOK_EVERY_MS if pause is None else min(pause, _LOOK_EVERY_MS)
 
@@ -210,7 +210,7 @@ class _Watcher:
             while os.read(self._woken, 4096):
                 pass
         caught = self.signals.take()
-        # First: what came together with the program's end is not meant for a dead process.
+        # First, as a signal that came with the program's end is not meant for a dead process.
         if any(one.number == signal.SIGCHLD for one in caught):
             self._reap()
         self._held += [one for one in caught if one.number != signal.SIGCHLD]

@@ -1,4 +1,4 @@
-"""Why a Python of a run was not seen, as far as that can be told, and how a ping says so."""
+"""Why a Python of a run was not seen, as far as that is known, and how a ping says so."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Unseen(NamedTuple):
         name: its name, for people.
         pid: the process.
         cause: what probably kept the recorder out.
-        since: when it was found, by the monotonic clock.
+        since: when it was found, in seconds of the monotonic clock.
     """
 
     name: str
@@ -55,7 +55,7 @@ def likely_cause(
     Args:
         pid: the process.
         arguments: its command line; empty: unknown.
-        environment: that it was started with; None: unknown.
+        environment: the one that it was started with; None: unknown.
         bootstrap: the directory that PYTHONPATH has to contain.
         frozen: it is a program that contains a Python of its own.
     """
@@ -100,7 +100,7 @@ def describe(unseen: list[Unseen]) -> list[str]:
 
 
 def name_of_python(name: str, arguments: list[str]) -> str:
-    """A Python and what it runs, without other arguments, which may hold secrets.
+    """The name of a Python and of what it runs, without other arguments, which may hold secrets.
 
     Args:
         name: the kernel's name for the process.
