@@ -151,7 +151,7 @@ def _show_runs(page: _Page, receiver: PingReceiver, folder: Path) -> None:
 
 
 def _show_run(page: _Page, receiver: PingReceiver, photos: Sequence[Path], target: Path) -> None:
-    """Run the sync beside, and show its two pings, each as soon as it is there."""
+    """Run the sync on another thread, and show its two pings, each as soon as it arrives."""
     first = len(receiver.pings)
     with ThreadPoolExecutor(1) as beside:
         job = beside.submit(sync, photos, target)
@@ -191,7 +191,7 @@ def _show_death(page: _Page, receiver: PingReceiver, program: Path, command: Seq
         bold = "SIGKILL" in line or "HealthSink(" in line
         page.line(f"    {line}".rstrip(), "1" if bold else "")
     page.line()
-    # What is set for other runs of "loghc run", or by one around this demo, is not for this one.
+    # Leave out what is set for other runs of "loghc run", or by one around this demo.
     env = {name: value for name, value in os.environ.items() if not name.startswith("LOGHC_")}
     env |= {"HEALTH_CHECK_URL": receiver.url, "XDG_STATE_HOME": str(program.parent)}
     process = subprocess.Popen(  # noqa: S603 - this interpreter, with a program written here
@@ -228,7 +228,7 @@ def _show_ping(page: _Page, ping: ReceivedPing) -> None:
 
 
 def _ending(lines: Sequence[str]) -> Iterator[str]:
-    """The last lines, and the one with the marker: a traceback may stand between."""
+    """The last lines, and the one with the marker: a traceback may come between."""
     last = max(0, len(lines) - _BODY_LINES)
     marker = max((number for number, line in enumerate(lines) if "sync." in line), default=last)
     first = min(marker, last)

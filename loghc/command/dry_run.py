@@ -92,7 +92,7 @@ def _connect(url: PingUrl, proxy: Proxy | None, options: Where) -> Attempt | Non
         begun = time.monotonic()
         transport.open(url.origin, seconds)
         took = time.monotonic() - begun
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is said
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is reported
         return interpret_error(error, url.host, Masker(url).text)
     finally:
         transport.close()

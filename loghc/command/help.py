@@ -1,4 +1,4 @@
-"""What ``--help`` shows, made of the tables of options."""
+"""What ``--help`` shows, built from the tables of options."""
 
 from __future__ import annotations
 

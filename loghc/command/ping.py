@@ -115,7 +115,7 @@ def _send_ping(options: PingOptions, url: PingUrl) -> int:
 
 
 def _stdin() -> Snapshot:
-    """The end of standard input. All of it is read, but little more kept than a ping may carry.
+    """The end of standard input. All of it is read, but little more is kept than a ping may carry.
 
     The excess is for masking, as a secret must be whole to be recognised.
     """
@@ -145,7 +145,7 @@ def _about_limit(limit: int | None) -> str:
 
 
 def _send_end(client: PingClient, ping: Ping, body: Body, first: Attempt, timeout: float) -> str:
-    """The service kept only the front of a body: send the end, which matters, after it."""
+    """Send the end of a body, which matters most, after the service kept only its front."""
     kept = f"It kept the first {first.kept:,} of {len(body.whole()):,} bytes"
     again = client.send(Ping(Event.LOG, ping.run_id, ping.body), body, timeout)
     if again.delivered:

@@ -18,12 +18,12 @@ __all__ = ["show_plan"]
 
 
 def show_plan(options: Options, command: Command, *, watched: bool) -> int:
-    """Say what would be done, and open the connection to the service.
+    """Show what would be done, and open the connection to the service.
 
     Args:
         options: what was asked for.
         command: what would be started.
-        watched: False: it would be started, and that is all.
+        watched: False: it would be started, but not watched.
 
     Returns:
         The exit status: 0; 1 when the service can't be reached; 127 when there is no such program.

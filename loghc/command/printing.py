@@ -1,4 +1,4 @@
-"""Prints what the command shows, also where nobody reads it any more."""
+"""Prints what the command shows, even if nobody reads it any more."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def show(text: str) -> None:
 
 
 def show_error(text: str) -> None:
-    """The same on standard error."""
+    """Print a line on standard error, likewise."""
     with contextlib.suppress(OSError):
         write(sys.stderr, text)
 
 
 def write(stream: TextIO | None, text: str) -> None:
-    """Write a line at once. Without a stream (closed, a program without a console): nothing.
+    """Write a line at once. Without a stream (closed, or no console), do nothing.
 
     Raises:
         OSError: it can't be written; the stream discards it, and all that follows.

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["run"]
 
-_DESCRIPTORS = 6  # that a watcher needs, beside the standard streams
+_DESCRIPTORS = 6  # that a watcher needs, besides the standard streams
 # What looks like a ping URL where a command is expected, in whole or in part. A file of that name
 # may be run by its path: "./example.com/...".
 _LIKE_URL = rf"[a-zA-Z][a-zA-Z0-9+.-]*:/|%3[aA]|[^/@]*@|{UUID}|[0-9a-fA-F]{{32}}"
@@ -35,10 +35,10 @@ _LIKE_HOST = r"[\w-]+(\.[\w-]+)*\.[a-zA-Z]{2,}(:\d+)?/|localhost[:/]|[\d.]+:\d+/
 
 
 def run(args: list[str]) -> int:
-    """Do ``loghc run`` with these arguments: this process ends as the program does.
+    """Run ``loghc run`` with these arguments: this process exits as the program does.
 
     Returns:
-        The exit status, where nothing was started.
+        The exit status, if nothing was started.
 
     Raises:
         UsageError: something is wrong, and nothing was started.
@@ -102,9 +102,9 @@ def _become(command: Command) -> int:
 
 
 def _hidden_variables(options: Options) -> list[str]:
-    """The environment's variables that the program is not to see: what was read, or says the same.
+    """The environment variables to hide from the program: those that were read, or say the same.
 
-    They stay where the program's own sinks ping another check.
+    They stay visible if the program's own sinks ping another check.
     """
     own = [URL_VARIABLE, URL_FILE_VARIABLE, CA_FILE_VARIABLE]
     if options.given_url is None and options.url_file is None:

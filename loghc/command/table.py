@@ -1,4 +1,4 @@
-"""A command's options in one table, which makes its parser, its help and its page."""
+"""A command's options in one table, from which its parser, its help and its page are made."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def exit_status(text: str) -> int:
 
 
 def exit_statuses(text: str) -> frozenset[int]:
-    """Exit statuses with commas between."""
+    """Exit statuses separated by commas."""
     return frozenset(exit_status(word.strip()) for word in text.split(","))
 
 
@@ -89,7 +89,7 @@ def expectation(kind: str, text: str) -> tuple[str, str]:
     """A text or a pattern that a run is expected to log or print."""
     if not text:
         raise ValueError("expected text")
-    from loghc.portable.expected import matcher  # needs the most time of all that is here
+    from loghc.portable.expected import matcher  # takes longer to import than all else here
 
     try:
         matcher(kind, text)

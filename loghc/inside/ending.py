@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 __all__ = ["Ending"]
 
 _TOOLS = (4, 3)  # numbers that sys.monitoring reserves for no kind of tool
-_MANY = 4  # exceptions of threads, after which
-_PAUSE_S = 60.0  # one is written at most this often: each takes room from the log
+_MANY = 4  # exceptions of threads that are written without a pause
+_PAUSE_S = 60.0  # the least between later ones: each takes room from the log
 
 
 class Ending:
@@ -34,7 +34,7 @@ class Ending:
     ) -> None:
         self._write = write
         self._disguise = disguise
-        self._written = 0  # the process that has written its own
+        self._written = 0  # the id of the process that has written its own
         self._kept = None  # type: BaseException | None
         self._watching = False  # where multiprocessing runs a child
         self._parents = None  # type: BaseException | None
@@ -77,7 +77,7 @@ class Ending:
             return
 
     def _see_coverage(self, module: "Any") -> None:
-        """Handle a program that deals with the exception that ends it."""
+        """Get the exception that ends a program from coverage, which handles it itself."""
         run = module.PyRunner.run
 
         def run_and_keep(runner: "Any") -> "Any":
@@ -117,7 +117,7 @@ class Ending:
                 return
             self._threads += 1
             self._last_s = now
-            self._write(error, f"Exception in thread {thread.name}:\n")  # as Python says it
+            self._write(error, f"Exception in thread {thread.name}:\n")  # as Python prints it
         except BaseException:
             return
 
@@ -144,7 +144,7 @@ class Ending:
         """
         python = sys  # type: Any
         self._parents = python.exception()  # what the parent was dealing with when it forked
-        if self._watching:  # as the parent did, itself a child
+        if self._watching:  # inherited from the parent, itself a child
             return
         monitoring = python.monitoring
         tool = next(number for number in _TOOLS if monitoring.get_tool(number) is None)

@@ -1,4 +1,4 @@
-"""Waits for the program to import loguru, unseen, and for what ends its threads and processes.
+"""Waits, unnoticed, for the program to import loguru, and for what ends threads and processes.
 
 It wraps Python's finder for the files on `sys.path`. When that finds loguru, the loader's method
 that executes the module is replaced, once, by one that attaches the recorder afterwards. Both
@@ -17,7 +17,7 @@ __all__ = ["install"]
 
 _NAME = "loguru"
 _ENDING = ("threading", "multiprocessing.util", "coverage.execfile")  # what `ending` sees
-_PACKAGE = "_loghc"  # while it is loaded; afterwards it is in sys.modules no more
+_PACKAGE = "_loghc"  # in sys.modules only while it is being loaded
 _MODULES = (
     "portable.layout",
     "portable.stdlib",
@@ -41,10 +41,10 @@ _MODE = 0o170777
 _FIFO = 0o010000
 _TYPE = 0o170000
 _TO_READ = posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NOFOLLOW
-# For reading, too, so that a write without a reader is no SIGPIPE.
+# Opened for reading, too, so that a write without a reader doesn't raise SIGPIPE.
 _TO_WRITE = posix.O_RDWR | posix.O_NONBLOCK | posix.O_CLOEXEC | posix.O_NOFOLLOW
 _LOCK_TIMEOUT_S = 1.0
-_STACK = 25  # of the fields of /proc/self/stat after the name
+_STACK = 25  # index among the fields of /proc/self/stat after the name
 
 _external = sys.modules["_frozen_importlib_external"]  # type: Any
 
@@ -54,7 +54,7 @@ def install(root: str, directory: str) -> None:
 
     Args:
         root: the directory of `inside` and `portable`.
-        directory: the run's.
+        directory: the run directory.
     """
     finder = _external.PathFinder
     find = finder.__dict__["find_spec"].__func__
@@ -73,7 +73,7 @@ def install(root: str, directory: str) -> None:
         return recorders[0]
 
     def attach(module: "Any") -> None:
-        # Another thread may be about to write its end. (It may have been lost by a fork.)
+        # Another thread may be about to write its end. (A fork may have lost that thread.)
         alone = lock.acquire(timeout=_LOCK_TIMEOUT_S)
         try:
             recorder().attach(module, directory)
@@ -101,7 +101,7 @@ def install(root: str, directory: str) -> None:
     endings = []  # type: list[Any]
 
     def ending() -> "Any":
-        # Lazily: its source may have to be compiled each time, where nothing compiled can be kept.
+        # Lazily: where no bytecode can be cached, its source is compiled each time.
         if not endings:
             loader = _external.SourceFileLoader("ending", root + "/inside/ending.py")
             names = {"__name__": "ending"}  # type: dict[str, Any]
@@ -129,10 +129,10 @@ def install(root: str, directory: str) -> None:
 
 
 def _arrive(directory: str) -> None:
-    """Tell the watcher that the recorder got into this Python, whether or not it logs.
+    """Notify the watcher that the recorder got into this Python, whether or not it logs.
 
     The text identifies the program that runs here rather than the process, which may become
-    another: by where its stack begins, which forks share.
+    another program. It is the address where the stack begins, which forks share.
     """
     pid = posix.getpid()
     stack = _read("/proc/self/stat").rpartition(b")")[2].split()[_STACK]
@@ -147,7 +147,7 @@ def _arrive(directory: str) -> None:
                     posix.write(channel, b"loghc2\t%d\t0\t0\t0\tpython\t\t-\t%s\n" % (pid, stack))
             finally:
                 posix.close(channel)
-        except OSError:  # it is full, say
+        except OSError:  # it is full, for example
             posix.symlink(stack.decode(), f"{pid}.python", dir_fd=opened)
     finally:
         posix.close(opened)
@@ -168,7 +168,7 @@ def _read(path: str) -> bytes:
 
 
 def _register(at_exit: "Any") -> None:
-    """Call a function at the exit, after all others."""
+    """Call a function at exit, after all others."""
     name = "atexit"
     atexit = sys.modules.get(name)
     if atexit is None:
@@ -215,7 +215,7 @@ def _load(root: str) -> "Any":
     """Load the recorder from its own path, without using any finder."""
     kind = type(sys)
     modules = {}  # type: dict[str, Any]
-    # A lazy import (CPython 3.15) would come when its module has left sys.modules again.
+    # A lazy import (CPython 3.15) would run after its module has left sys.modules again.
     lazy = sys.get_lazy_imports() if hasattr(sys, "get_lazy_imports") else None
     try:
         if lazy:

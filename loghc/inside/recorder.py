@@ -24,7 +24,7 @@ def attach(loguru: object, directory: str) -> None:
 
     Args:
         loguru: the module.
-        directory: the run's.
+        directory: the run directory.
 
     Raises:
         Exception: there is no run any more, or this loguru is unsupported.
@@ -41,7 +41,7 @@ def write(directory: str, error: BaseException, title: str) -> None:
     """Write down an exception that ends a process or a thread, whether loguru is imported or not.
 
     Args:
-        directory: the run's.
+        directory: the run directory.
         error: the exception.
         title: a line to put before a thread's traceback; empty for that of the process.
     """
@@ -55,16 +55,16 @@ def write(directory: str, error: BaseException, title: str) -> None:
 def _tap(directory: str) -> Tap:
     if not _taps:
         _taps.append(Tap(directory, read_config(directory)))
-        # The ring of a forked child isn't its own.
+        # A forked child's ring is its parent's.
         posix.register_at_fork(after_in_child=_taps[0].forget)
     return _taps[0]
 
 
 def _watch(loguru: "Any", tap: Tap) -> None:
-    """Make all loggers of a loguru that was just imported give their records to the tap as well.
+    """Make all loggers of a loguru that was just imported pass their records to the tap as well.
 
     loguru keeps its handlers in a dict by number, and replaces it with a changed copy. The dict put
-    in its place does the same, but the logger's method that gives a record to all `values()` finds
+    in its place does the same, but the logger's method that passes a record to all `values()` finds
     the tap there, in front. The program only removes, counts, prints, copies or pickles its own
     handlers.
     """
@@ -72,7 +72,7 @@ def _watch(loguru: "Any", tap: Tap) -> None:
     kind = type(logger)
     core = logger._core
     handing_out = kind._log.__code__
-    # `remove` looks for the least level, of which the tap may have one of its own.
+    # `remove` looks for the lowest level, and the tap may have a level of its own.
     asking = kind.remove.__code__
 
     class Handlers(dict):  # type: ignore[type-arg]

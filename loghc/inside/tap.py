@@ -29,13 +29,13 @@ class Tap:
     uses more.
 
     Args:
-        directory: the run's.
-        config: what is wanted.
+        directory: the run directory.
+        config: what to record.
 
     Attributes:
         emit: records a record. The program never notices errors in it.
-        levelno: influences what loguru formats. Without a level of its own it doesn't, and takes
-            whatever is formatted.
+        levelno: the lowest level that loguru formats for the tap. If none is configured it is
+            infinite, and the tap takes whatever is formatted for other handlers.
         levels: the part of a line that shows the level, by the level's name; filled lazily.
         append: adds data and a time to the ring of this process, if it has one.
     """
@@ -50,7 +50,7 @@ class Tap:
         self.levelno = float("inf") if config.level is None else config.level
         self.levels = {}  # type: dict[str, str]
         self._ring: Ring | None = None
-        # Whose header says what was logged: this process's or, if it got none, its parent's.
+        # The ring whose header says what was logged: this process's, or its parent's without one.
         self._header: Ring | None = None
         self._pid = 0  # whose ring it is
         self.append = self._append_first
@@ -92,7 +92,7 @@ class Tap:
             self._lose()
 
     def _see(self, level: "Any") -> bool:
-        """Raise the highest level seen; whether records of this level are kept.
+        """Raise the highest level seen; returns whether records of this level are kept.
 
         A level that isn't kept never enters the table. Its markers count all the same.
         """
@@ -109,23 +109,27 @@ class Tap:
         return True
 
     def mark(self, event: str, data: bytes, now: int, record: "dict[str, Any]") -> bool:
-        """Put a marker into the ring, and notify the watcher; whether it is kept anywhere.
+        """Put a marker into the ring, and notify the watcher; returns whether it is kept anywhere.
 
         A HealthSink calls it as well, for markers that the recorder doesn't know.
 
         Args:
             event: the marker's.
             data: its record; empty if the ring has it already.
-            now: when it was logged.
+            now: when it was logged, in nanoseconds of CLOCK_MONOTONIC.
             record: loguru's.
         """
         return self.put(about(event, record), data, now, failure=event == "fail")
 
     def put(self, what: bytes, data: bytes, now: int, *, failure: bool = False) -> bool:
-        """Put a marker or other news into the ring, and notify the watcher; whether it is kept."""
+        """Put a marker or another message into the ring, and notify the watcher.
+
+        Returns:
+            Whether it is kept anywhere.
+        """
         if self._pid != posix.getpid():
             self.renew()
-        # The channel may be full, or gone: the ring knows first.
+        # The ring first, as the channel may be full, or gone.
         if failure and self._header is not None:
             self._header.count_failure()
         opened = number = 0
@@ -149,7 +153,7 @@ class Tap:
             self.emit = ring.emitter(self.levels, self.record, *self.markers.bounds)
 
     def _leave_failure(self) -> bool:
-        """Count a failure marker that nothing else keeps, without a descriptor."""
+        """Leave word of a failure marker that nothing else keeps, without using a descriptor."""
         try:
             require_trusted(self._directory)
             posix.mknod(self._directory + "/failed", 0o100600)
@@ -186,7 +190,7 @@ class Tap:
         self.append = _append_nowhere
         try:
             ring = open_ring(self._directory, self._capacity, pid)
-        except Exception as error:  # without a ring there is no log, and that is all
+        except Exception as error:  # without a ring there is no log, but nothing else fails
             self._say_why(error)
             return
         self._ring = self._header = ring
@@ -229,17 +233,17 @@ class Tap:
         """Do nothing: this part of a handler is not needed."""
 
     def complete_queue(self) -> None:
-        """Nothing, likewise."""
+        """Do nothing, likewise."""
 
     async def complete_async(self) -> None:
-        """Nothing, likewise."""
+        """Do nothing, likewise."""
 
     def tasks_to_complete(self) -> "list[object]":
-        """Nothing, likewise."""
+        """Do nothing, likewise."""
         return []
 
     def update_format(self, level_id: object) -> None:
-        """Nothing, likewise."""
+        """Do nothing, likewise."""
 
 
 def _text(record: "dict[str, Any]", from_decorator: object) -> str:
@@ -252,4 +256,4 @@ def _text(record: "dict[str, Any]", from_decorator: object) -> str:
 
 
 def _append_nowhere(data: bytes, now: int, flag: int = 0, about: bytes = b"") -> None:
-    """Take data that there is no ring for."""
+    """Discard data that there is no ring for."""

@@ -16,13 +16,15 @@ __all__ = ["GIVE_UP", "fork_drain", "pass_on"]
 
 _AT_ONCE_BYTES = 65_536
 GIVE_UP = b"x"
-"""Written to a drain's control if nobody reads the output any more: it closes the pipe."""
+"""Written to a drain's control if nobody reads the output any more. It closes its pipe."""
 _NAME = b"loghc-output"  # as `ps` shows it
 _MAX_DESCRIPTORS = 256  # closed if the system doesn't say which are open
 
 
 def fork_drain(reading: int, into: int, waiting: int) -> None:
-    """Start a drain. This process must have a single thread. Its blocked signals stay blocked.
+    """Start a drain, in which the signals that this process blocks stay blocked.
+
+    This process must have a single thread.
 
     Args:
         reading: the reading end of the pipe.

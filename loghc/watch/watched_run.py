@@ -279,7 +279,7 @@ class WatchedRun:
             return
         if event is Event.FAIL and self._options.on_failure == "log":
             event = Event.LOG
-        # No more pings than that keep their logs. Failures keep theirs longest.
+        # Only a few waiting pings keep their logs. Those of failures keep theirs longest.
         if self._waiting.many_follow(event):
             log, lines = Snapshot((message.line,), begins_inside_record=False), [_TOO_FAST]
         else:

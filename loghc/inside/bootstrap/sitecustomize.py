@@ -1,7 +1,7 @@
-"""Brings the recorder in when Python starts, which finds this through PYTHONPATH; then vanishes.
+"""Loads the recorder when Python starts and finds this through PYTHONPATH; then removes itself.
 
-Any Python may find this, 2.7 too. It imports only what every Python has imported before it, and has
-no function, so that nothing of it is left for the garbage collector.
+Any Python may find this, even 2.7. It imports only what every Python has imported already, and
+defines no function, so that nothing of it is left for the garbage collector.
 """
 
 import os
@@ -30,7 +30,7 @@ try:
 except Exception:
     pass
 _self = None
-# The program's own. None is an ImportError, which is what site expects then.
+# The program's own. If there is none, this raises the ImportError that site expects.
 if __name__ == "usercustomize":
     import usercustomize  # type: ignore[import-not-found]
 else:
