@@ -237,8 +237,10 @@ def test_a_failure_that_cannot_be_handed_over_is_said_and_told_at_the_exit(
         "import sys\nsys.path[:0] = sys.argv[1:]\n" + BEGIN + "import shutil, signal\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # no ring then\n"
         'logger.add(HealthSink(job="photos"))\n'
+        "os.kill(os.getppid(), signal.SIGSTOP)  # else it may make the directory again\n"
         'shutil.rmtree(os.environ["LOGHC_RUN"])\n'
         'logger.error("photos.error: x")\n'
+        "os.kill(os.getppid(), signal.SIGCONT)\n"
     )
     done = run(*RUN, sys.executable, "-I", "program.py", *sys.path, cwd=tmp_path)
     assert "loghc: a failure could not be handed to loghc run" in done.stderr

@@ -88,4 +88,4 @@ def test_each_job_is_a_run_and_a_killed_one_has_failed(
     assert runs(receiver) == [RUN, FAILED, FAILED, RUN], said(tmp_path)
     text = receiver.pings[3].text
     assert "was killed\n" in text
-    assert "had not" not in text  # it is not left to the end of RQ
+    assert "ended before this run" not in text  # it is not left to the end of RQ
