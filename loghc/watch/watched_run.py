@@ -122,10 +122,8 @@ class WatchedRun:
     def keep_output(self, data: memoryview, stream: int) -> None:
         """Keep what the program printed. May be called from any thread."""
         self._printed = True
-        try:
-            self._spoken.add(data, stream)  # first: a marker carries its line itself
-        finally:
-            self._collector.add_output(data, stream)  # without memory, this makes room
+        self._spoken.add(data, stream)  # first: a marker carries its line itself
+        self._collector.add_output(data, stream)
 
     def take_messages(self) -> bool:
         """Take in messages of processes, and queue one marker's ping; returns whether more wait.
